@@ -1,0 +1,1 @@
+//! A store in memory: what the tests and vaults without a place on disk stand on.

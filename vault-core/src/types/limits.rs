@@ -1,0 +1,60 @@
+//! Every maximum of the vault, units last in the name.
+
+/// Longest path, with its mount, in bytes.
+pub const PATH_BYTES_MAX: usize = 2048;
+/// Most segments of a path.
+pub const PATH_SEGMENTS_MAX: usize = 64;
+/// Largest JSON text of a request, in bytes.
+pub const JSON_BYTES_MAX: usize = 1024 * 1024;
+/// Deepest nesting of JSON.
+pub const JSON_DEPTH_MAX: usize = 64;
+/// Most values in one JSON text, containers included.
+pub const JSON_VALUES_MAX: usize = 20_000;
+/// Largest record, in bytes, before encryption.
+pub const RECORD_BYTES_MAX: usize = 2 * 1024 * 1024;
+/// Largest policy text, in bytes.
+pub const POLICY_BYTES_MAX: usize = 256 * 1024;
+/// Most rules of one policy.
+pub const POLICY_RULES_MAX: usize = 10_000;
+/// Longest policy, display or metadata name, in bytes.
+pub const NAME_BYTES_MAX: usize = 512;
+/// Most policies of one token.
+pub const TOKEN_POLICIES_MAX: usize = 256;
+/// Longest token that is looked at, in bytes.
+pub const TOKEN_BYTES_MAX: usize = 512;
+/// Longest passphrase, in bytes.
+pub const PASSPHRASE_BYTES_MAX: usize = 4096;
+/// Longest request id, host-given or ours, in bytes.
+pub const REQUEST_ID_BYTES_MAX: usize = 128;
+/// System default and maximum of a TTL: 768 hours, as users know it.
+pub const TTL_SECONDS_DEFAULT: u64 = 768 * 3600;
+/// System maximum of a TTL.
+pub const TTL_SECONDS_MAX: u64 = 768 * 3600;
+/// Most versions that a KV secret keeps where neither the mount nor the key says otherwise.
+pub const KV_VERSIONS_DEFAULT: u32 = 10;
+/// Most versions that a KV secret may be told to keep.
+pub const KV_VERSIONS_MAX: u32 = 1000;
+/// Most custom metadata entries of a KV secret.
+pub const KV_CUSTOM_METADATA_MAX: usize = 64;
+/// Most names in one listing.
+pub const LIST_NAMES_MAX: usize = 100_000;
+/// Most mounts of a namespace.
+pub const MOUNTS_MAX: usize = 1_000;
+/// Audit records that wait in memory (batched mode) before a reader must write them.
+pub const AUDIT_QUEUE_RECORDS_MAX: usize = 1024;
+/// Age at which waiting audit records are written, in milliseconds.
+pub const AUDIT_QUEUE_MILLIS_MAX: u64 = 50;
+/// Audit tail in the store before it is sealed into a segment, in bytes.
+pub const AUDIT_TAIL_BYTES_MAX: u64 = 4 * 1024 * 1024;
+/// Distinct refusals that are being counted together at one time.
+pub const AUDIT_REPEATS_MAX: usize = 1024;
+/// Proposals in one commit group.
+pub const COMMIT_GROUP_PROPOSALS_MAX: usize = 256;
+/// Bytes of records in one commit group after which no further proposal joins.
+pub const COMMIT_GROUP_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Times that a request which lost a race is executed anew.
+pub const COMMIT_RETRIES_MAX: u32 = 5;
+/// Messages under one data key before it must be rolled (RFC 8452 allows far more).
+pub const KEY_MESSAGES_MAX: u64 = 1 << 32;
+/// Live tokens that are held in memory.
+pub const TOKEN_CACHE_MAX: usize = 100_000;

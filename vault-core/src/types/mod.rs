@@ -1,0 +1,23 @@
+//! The words of the vault: paths, times, secrets, JSON values, requests, replies, limits and error codes.
+//!
+//! Floor 0: everything may use these types, and they use nothing of the vault themselves.
+
+pub mod code;
+pub mod error;
+pub mod id;
+pub mod limits;
+pub mod path;
+pub mod request;
+pub mod response;
+pub mod secret;
+pub mod time;
+pub mod value;
+
+pub use code::{Class, Code};
+pub use error::{Error, Result};
+pub use path::Path;
+pub use request::{Context, Operation, Request};
+pub use response::{Auth, Response};
+pub use secret::{Secret, SecretBytes, SecretString};
+pub use time::{Timestamp, Ttl};
+pub use value::{Object, Value};

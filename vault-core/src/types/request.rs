@@ -1,0 +1,84 @@
+//! A logical request: what is asked, of which path, with what data, by whom.
+
+use super::{Path, SecretString, Value};
+
+/// What a request asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Operation {
+    /// Read what is at the path.
+    Read,
+    /// List the names below the path.
+    List,
+    /// Create or replace what is at the path.
+    Write,
+    /// Change part of what is at the path.
+    Patch,
+    /// Delete what is at the path.
+    Delete,
+}
+
+impl Operation {
+    /// The operation's name: `read`, `list`, `write`, `patch` or `delete`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Operation::Read => "read",
+            Operation::List => "list",
+            Operation::Write => "write",
+            Operation::Patch => "patch",
+            Operation::Delete => "delete",
+        }
+    }
+
+    /// The operation of that name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Operation::Read, Operation::List, Operation::Write, Operation::Patch, Operation::Delete].into_iter().find(|op| op.name() == name)
+    }
+}
+
+/// What the host knows about a request beside what is asked; it goes into the audit record.
+#[derive(Clone, Debug, Default)]
+pub struct Context {
+    /// The host's own request id, for correlation; at most 128 bytes.
+    pub correlation_id: Option<String>,
+    /// Where the request came from, as the host knows it.
+    pub remote_address: Option<String>,
+}
+
+/// A logical request. Build it with [`Request::new`] and the `with_` methods.
+#[derive(Debug)]
+pub struct Request {
+    /// What is asked.
+    pub operation: Operation,
+    /// Of which path.
+    pub path: Path,
+    /// With what data: a JSON object, or nothing.
+    pub data: Option<Value>,
+    /// By whom.
+    pub token: Option<SecretString>,
+    /// What the host knows beside that.
+    pub context: Context,
+}
+
+impl Request {
+    /// A request without data and without token.
+    #[must_use]
+    pub fn new(operation: Operation, path: Path) -> Self {
+        Request { operation, path, data: None, token: None, context: Context::default() }
+    }
+
+    /// The request with data.
+    #[must_use]
+    pub fn with_data(mut self, data: Value) -> Self {
+        self.data = Some(data);
+        self
+    }
+
+    /// The request with a token.
+    #[must_use]
+    pub fn with_token(mut self, token: SecretString) -> Self {
+        self.token = Some(token);
+        self
+    }
+}

@@ -1,0 +1,144 @@
+//! Time as the vault knows it: instants of the vault's clock, and whole-second durations.
+
+use super::{Code, Error, Result};
+use std::fmt;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+/// An instant: milliseconds since the Unix epoch, UTC. The latest is the end of the year 9999.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Timestamp(u64);
+
+const TIMESTAMP_MILLIS_MAX: u64 = 253_402_300_799_999;
+
+impl Timestamp {
+    /// The Unix epoch.
+    pub const EPOCH: Timestamp = Timestamp(0);
+
+    /// An instant from milliseconds since the epoch, clamped to the year 9999.
+    #[must_use]
+    pub const fn from_millis(millis: u64) -> Self {
+        Timestamp(if millis > TIMESTAMP_MILLIS_MAX { TIMESTAMP_MILLIS_MAX } else { millis })
+    }
+
+    /// An instant from whole seconds since the epoch, clamped to the year 9999.
+    #[must_use]
+    pub const fn from_secs(secs: u64) -> Self {
+        Timestamp::from_millis(secs.saturating_mul(1000))
+    }
+
+    /// Milliseconds since the epoch.
+    #[must_use]
+    pub const fn as_millis(self) -> u64 {
+        self.0
+    }
+
+    /// Whole seconds since the epoch.
+    #[must_use]
+    pub const fn as_secs(self) -> u64 {
+        self.0 / 1000
+    }
+
+    /// The instant `ttl` later.
+    #[must_use]
+    pub const fn plus(self, ttl: Ttl) -> Self {
+        Timestamp::from_millis(self.0.saturating_add(ttl.as_secs().saturating_mul(1000)))
+    }
+
+    /// Whole seconds until `later`, rounded up; zero when it has passed.
+    #[must_use]
+    pub const fn until(self, later: Timestamp) -> Ttl {
+        Ttl::from_secs(later.0.saturating_sub(self.0).div_ceil(1000))
+    }
+}
+
+impl fmt::Display for Timestamp {
+    /// RFC 3339 with milliseconds where there are some, such as `2026-11-23T18:04:00.25Z`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let instant = OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0) * 1_000_000).map_err(|_| fmt::Error)?;
+        f.write_str(&instant.format(&Rfc3339).map_err(|_| fmt::Error)?)
+    }
+}
+
+/// A length of time in whole seconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Ttl(u64);
+
+impl Ttl {
+    /// No time; for a token's TTL this means that it does not expire.
+    pub const ZERO: Ttl = Ttl(0);
+
+    /// A length of whole seconds.
+    #[must_use]
+    pub const fn from_secs(secs: u64) -> Self {
+        Ttl(secs)
+    }
+
+    /// The length in whole seconds.
+    #[must_use]
+    pub const fn as_secs(self) -> u64 {
+        self.0
+    }
+
+    /// Parses a duration as users of the field write it: plain seconds (`"3600"`), or numbers with the units `s`, `m`, `h`, `d`
+    /// in any sequence (`"1h30m"`, `"7d"`). The empty text is zero.
+    ///
+    /// # Errors
+    /// `InvalidData` when the text is anything else, or past a hundred years.
+    pub fn parse(text: &str) -> Result<Self> {
+        let bad =
+            || Error::new(Code::InvalidData, "invalid duration: write seconds, or numbers with units, such as \"90\", \"1h30m\" or \"7d\"");
+        let mut total = 0_u64;
+        let mut rest = text.trim();
+        if !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_digit()) {
+            total = rest.parse().map_err(|_| bad())?;
+            rest = "";
+        }
+        while !rest.is_empty() {
+            let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+            let number: u64 = rest[..digits].parse().map_err(|_| bad())?;
+            let unit = match rest[digits..].bytes().next() {
+                Some(b's') => 1,
+                Some(b'm') => 60,
+                Some(b'h') => 3600,
+                Some(b'd') => 86400,
+                _ => return Err(bad()),
+            };
+            total = number.checked_mul(unit).and_then(|n| total.checked_add(n)).ok_or_else(bad)?;
+            rest = &rest[digits + 1..];
+        }
+        if total > 100 * 366 * 86400 {
+            return Err(bad());
+        }
+        Ok(Ttl(total))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_parse_as_users_write_them() {
+        for (text, secs) in [("", 0), ("90", 90), ("1h30m", 5400), ("7d", 604_800), ("768h", 2_764_800), (" 5s ", 5)] {
+            assert_eq!(Ttl::parse(text).expect(text).as_secs(), secs, "{text}");
+        }
+        for text in ["-1", "1x", "h", "1h30", "99999999999999999999", "1.5h", "200000d", "1h ü"] {
+            assert_eq!(Ttl::parse(text).expect_err(text).code(), Code::InvalidData);
+        }
+    }
+
+    #[test]
+    fn timestamps_print_as_rfc_3339_and_never_overflow() {
+        assert_eq!(Timestamp::from_millis(1_795_457_040_250).to_string(), "2026-11-23T18:04:00.25Z");
+        assert_eq!(Timestamp::from_millis(u64::MAX).to_string(), "9999-12-31T23:59:59.999Z");
+        assert_eq!(Timestamp::from_millis(u64::MAX).plus(Ttl::from_secs(u64::MAX)), Timestamp::from_millis(u64::MAX));
+    }
+
+    #[test]
+    fn remaining_time_rounds_up_and_stops_at_zero() {
+        let at = Timestamp::from_millis;
+        assert_eq!(at(0).until(at(1)), Ttl::from_secs(1));
+        assert_eq!(at(5000).until(at(1)), Ttl::ZERO);
+    }
+}

@@ -1,0 +1,2 @@
+//! What continuous integration and people run.
+fn main() {}
