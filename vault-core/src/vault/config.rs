@@ -1,0 +1,88 @@
+//! How a vault is created or opened: the place, and the world that it is given.
+
+use crate::host::{Clock, Rng};
+use crate::os::{SystemClock, SystemRng};
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Default size of the store's page cache, in bytes.
+const CACHE_BYTES_DEFAULT: u64 = 64 * 1024 * 1024;
+
+/// When a read's reply may leave with respect to its audit record. Writes always wait for theirs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AuditMode {
+    /// When the record is admitted to a bounded queue, which is written within 50 ms of use. A crash loses the records of that window.
+    #[default]
+    Batched,
+    /// When the record is durable.
+    Strict,
+}
+
+/// The place of a vault and the world that it is given.
+#[derive(Clone)]
+pub struct Config {
+    pub(crate) place: Option<PathBuf>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) rng: Arc<dyn Rng>,
+    pub(crate) audit_mode: AuditMode,
+    pub(crate) cache_bytes: u64,
+}
+
+impl Config {
+    /// A vault in a directory, which is made when the vault is created.
+    #[must_use]
+    pub fn at(path: impl AsRef<Path>) -> Self {
+        Config { place: Some(path.as_ref().to_owned()), ..Config::in_memory() }
+    }
+
+    /// A vault in memory: gone when it is closed.
+    #[must_use]
+    pub fn in_memory() -> Self {
+        Config {
+            place: None,
+            clock: Arc::new(SystemClock),
+            rng: Arc::new(SystemRng::new()),
+            audit_mode: AuditMode::default(),
+            cache_bytes: CACHE_BYTES_DEFAULT,
+        }
+    }
+
+    /// Reads time from this clock instead of the system's.
+    #[must_use]
+    pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Draws randomness from this source instead of the system's. It must be cryptographically secure but in tests.
+    #[must_use]
+    pub fn with_rng(mut self, rng: Arc<dyn Rng>) -> Self {
+        self.rng = rng;
+        self
+    }
+
+    /// Chooses when replies to reads may leave.
+    #[must_use]
+    pub fn with_audit_mode(mut self, mode: AuditMode) -> Self {
+        self.audit_mode = mode;
+        self
+    }
+
+    /// Bounds the store's page cache, in bytes (64 MiB unless told). The pages hold ciphertext.
+    #[must_use]
+    pub fn with_cache_bytes(mut self, bytes: u64) -> Self {
+        self.cache_bytes = bytes;
+        self
+    }
+}
+
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config")
+            .field("place", &self.place)
+            .field("audit_mode", &self.audit_mode)
+            .field("cache_bytes", &self.cache_bytes)
+            .finish_non_exhaustive()
+    }
+}

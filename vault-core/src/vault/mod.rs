@@ -1,0 +1,168 @@
+//! The vault as a host holds it: create, open, unseal, seal, close; and sessions with their typed faces.
+
+mod audit;
+mod config;
+mod kv;
+mod policies;
+mod session;
+mod tokens;
+
+pub use audit::{Audit, AuditReport};
+pub use config::{AuditMode, Config};
+pub use kv::{Kv, KvMetadata, KvSecret, KvVersion};
+pub use policies::Policies;
+pub use session::Session;
+pub use tokens::{TokenInfo, TokenOptions, Tokens};
+
+use crate::pipeline::{Caller, House, Reply, SealStatus, Verification};
+use crate::seal::{NewSeal, UnsealKey};
+use crate::types::{Code, Error, Request, Result, SecretString, Timestamp};
+use std::fmt;
+use std::sync::Arc;
+
+/// An open, unsealed vault. Cheap to clone; safe to use from many threads at once.
+///
+/// When the last handle (vaults, sealed vaults and sessions) is dropped the vault is closed; [`Vault::close`] does so earlier and tells of errors.
+#[derive(Clone)]
+pub struct Vault {
+    house: Arc<House>,
+}
+
+/// An open vault whose keys are not in memory: it tells its status and can be unsealed.
+#[derive(Clone)]
+pub struct SealedVault {
+    house: Arc<House>,
+}
+
+/// What is given once, at creation.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Init {
+    /// The root token: it may do everything and does not expire. Make lesser tokens with it, then revoke it.
+    pub root_token: SecretString,
+}
+
+impl Vault {
+    /// Makes a new vault and leaves it unsealed.
+    ///
+    /// # Errors
+    /// `InvalidRequest` when there is something at the place already or the seal is unusable; `Unavailable` when the device fails.
+    /// Nothing is left at the place then.
+    pub fn create(config: Config, seal: NewSeal) -> Result<(Vault, Init)> {
+        let (house, root_token) = House::create(config.into_parts(), &[seal])?;
+        Ok((Vault { house: Arc::new(house) }, Init { root_token }))
+    }
+
+    /// Makes a vault in memory, for tests and for secrets that need no disk.
+    ///
+    /// # Errors
+    /// `Unavailable` when the operating system gives no randomness.
+    pub fn in_memory() -> Result<(Vault, Init)> {
+        let config = Config::in_memory();
+        let key = config.rng.array::<32>().map_err(|error| Error::new(Code::NoEntropy, error.to_string()))?;
+        Vault::create(config, NewSeal::raw_key(&key)?)
+    }
+
+    /// Opens a vault, sealed.
+    ///
+    /// # Errors
+    /// `InvalidRequest` when there is no store, it is none of ours, or it is open elsewhere (the message names the process);
+    /// `Corrupt` when it is damaged or has lost commits.
+    pub fn open(config: Config) -> Result<SealedVault> {
+        House::open(config.into_parts()).map(|house| SealedVault { house: Arc::new(house) })
+    }
+
+    /// A session under a token. The token is looked at with each request, not now.
+    #[must_use]
+    pub fn session(&self, token: SecretString) -> Session {
+        Session::new(self.clone(), token)
+    }
+
+    /// Carries out a request under the token that it holds.
+    #[must_use]
+    pub fn handle(&self, mut request: Request) -> Reply {
+        let caller = request.token.take().map(Caller::new);
+        self.house.handle(caller.as_ref(), request)
+    }
+
+    pub(crate) fn handle_for(&self, caller: &Caller, request: Request) -> Reply {
+        self.house.handle(Some(caller), request)
+    }
+
+    /// Does what is due by the vault's clock: writes waiting audit records, removes expired tokens. Returns when it wants to be called next.
+    ///
+    /// # Errors
+    /// `Sealed`, or `Unavailable` when the device fails.
+    pub fn tick(&self) -> Result<Option<Timestamp>> {
+        self.house.tick()
+    }
+
+    /// Writes what waits, wipes the keys and leaves the vault sealed. Sealing twice is fine.
+    ///
+    /// # Errors
+    /// `Unavailable` when what waits cannot be written; the vault is sealed all the same.
+    pub fn seal(&self) -> Result<SealedVault> {
+        self.house.seal()?;
+        Ok(SealedVault { house: Arc::clone(&self.house) })
+    }
+
+    /// Whether the vault is sealed, and the like. Needs no token.
+    #[must_use]
+    pub fn seal_status(&self) -> SealStatus {
+        self.house.seal_status()
+    }
+
+    /// Reads and decrypts every record of the store and the whole audit log, and compares both with the root record.
+    /// Needs no token, since it says nothing of what is in them: an operator's check.
+    ///
+    /// # Errors
+    /// `Corrupt` with what is wrong: a record altered, removed, added or put back.
+    pub fn verify(&self) -> Result<Verification> {
+        self.house.verify()
+    }
+
+    /// Writes what waits, wipes the keys, closes the store and frees it for others. Closing twice is fine; later requests answer `Closed`.
+    ///
+    /// # Errors
+    /// `Unavailable` when what waits cannot be written; the vault is closed all the same.
+    pub fn close(&self) -> Result<()> {
+        self.house.close()
+    }
+}
+
+impl SealedVault {
+    /// Unseals the vault.
+    ///
+    /// # Errors
+    /// `InvalidRequest` with the code `WrongKey` when the key opens no slot; `Corrupt` when what is on disk does not verify.
+    pub fn unseal(&self, key: &UnsealKey) -> Result<Vault> {
+        self.house.unseal(key)?;
+        Ok(Vault { house: Arc::clone(&self.house) })
+    }
+
+    /// Whether the vault is sealed, and the like.
+    #[must_use]
+    pub fn seal_status(&self) -> SealStatus {
+        self.house.seal_status()
+    }
+
+    /// Closes the store and frees it for others. Closing twice is fine.
+    ///
+    /// # Errors
+    /// `Unavailable` when the device fails; the store is closed all the same.
+    pub fn close(&self) -> Result<()> {
+        self.house.close()
+    }
+}
+
+impl fmt::Debug for Vault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Vault")
+    }
+}
+
+impl fmt::Debug for SealedVault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SealedVault")
+    }
+}

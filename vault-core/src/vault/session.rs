@@ -1,0 +1,75 @@
+//! A session: one token's requests, and the typed faces over them.
+
+use super::{Audit, Kv, Policies, Tokens, Vault};
+use crate::pipeline::{Caller, Reply};
+use crate::types::{Context, Operation, Path, Request, Response, Result, SecretString, Value};
+use std::fmt;
+use std::sync::Arc;
+
+/// The requests of one token. Cheap to clone, safe to share between threads.
+///
+/// The token is looked at with each request: one that is bad, expired or revoked answers `PermissionDenied` from then on.
+#[derive(Clone)]
+pub struct Session {
+    vault: Vault,
+    caller: Arc<Caller>,
+}
+
+impl Session {
+    pub(super) fn new(vault: Vault, token: SecretString) -> Self {
+        Session { vault, caller: Arc::new(Caller::new(token)) }
+    }
+
+    /// Carries out a request under this session's token; a token in the request itself is not looked at.
+    #[must_use]
+    pub fn handle(&self, request: Request) -> Reply {
+        self.vault.handle_for(&self.caller, request)
+    }
+
+    /// Carries out a request.
+    ///
+    /// # Errors
+    /// Any class; see [`crate::types::Class`].
+    pub fn request(&self, operation: Operation, path: &str, data: Option<Value>) -> Result<Response> {
+        self.request_with(operation, path, data, Context::default())
+    }
+
+    /// Carries out a request of which the host knows more.
+    ///
+    /// # Errors
+    /// Any class; see [`crate::types::Class`].
+    pub fn request_with(&self, operation: Operation, path: &str, data: Option<Value>, context: Context) -> Result<Response> {
+        let path = Path::parse(path)?;
+        self.handle(Request { operation, path, data, token: None, context }).into_result()
+    }
+
+    /// The KV version 2 secrets engine that is mounted at `mount`, such as `secret`.
+    #[must_use]
+    pub fn kv(&self, mount: &str) -> Kv<'_> {
+        Kv::new(self, mount)
+    }
+
+    /// The policies.
+    #[must_use]
+    pub fn policies(&self) -> Policies<'_> {
+        Policies::new(self)
+    }
+
+    /// The tokens.
+    #[must_use]
+    pub fn tokens(&self) -> Tokens<'_> {
+        Tokens::new(self)
+    }
+
+    /// The audit log.
+    #[must_use]
+    pub fn audit(&self) -> Audit<'_> {
+        Audit::new(self)
+    }
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Session")
+    }
+}
