@@ -1,7 +1,44 @@
-//! The credential vault that you link instead of run.
+//! The credential vault that you link instead of run: an encrypted store, path policies, tokens, versioned secrets and a tamper-evident
+//! audit trail, in your own process. No daemon, no port, no thread of its own.
 //!
-//! (The crate's documentation grows with its floors; see ARCHITECTURE.md.)
+//! ```
+//! use vault_core::types::Object;
+//! use vault_core::{Config, NewSeal, Vault};
+//!
+//! // `Config::at("vault")` keeps the vault in a directory; in memory it is gone when closed.
+//! let (vault, init) = Vault::create(Config::in_memory(), NewSeal::raw_key(&[7; 32])?)?;
+//! let root = vault.session(init.root_token);
+//! root.kv("secret").put("app/db", Object::new().with("password", "hunter2"))?;
+//! let secret = root.kv("secret").get("app/db")?;
+//! assert_eq!(secret.data.get("password").and_then(|value| value.as_str()), Some("hunter2"));
+//! # Ok::<(), vault_core::types::Error>(())
+//! ```
+//!
+//! [`Vault`] is where to start; [`types`] has requests, replies and errors; [`policy::evaluate`] answers what a policy allows without any
+//! vault. The way of a request through the crate is told in `ARCHITECTURE.md`.
 
 pub mod host;
+pub mod os;
+pub mod policy;
 pub mod storage;
 pub mod types;
+pub mod wire;
+
+mod audit;
+mod auth;
+mod barrier;
+mod commit;
+mod crypto;
+mod engines;
+mod pipeline;
+mod seal;
+mod vault;
+
+pub use audit::AuditSummary;
+pub use crypto::Argon2Params;
+pub use pipeline::{Recorded, Reply, SealStatus, Unrecorded, Verification};
+pub use seal::{NewSeal, SealError, UnsealKey};
+pub use vault::{
+    Audit, AuditMode, AuditReport, Config, Init, Kv, KvMetadata, KvSecret, KvVersion, Policies, SealedVault, Session, TokenInfo,
+    TokenOptions, Tokens, Vault,
+};

@@ -1,1 +1,94 @@
-//! The whole journey of a request.
+//! The way of a request, on one screen: route, authenticate, authorise, execute, record, reply.
+
+mod core;
+mod mounts;
+mod policies;
+mod reply;
+mod runtime;
+mod stage;
+mod system;
+mod tick;
+mod tokens;
+mod verify;
+
+pub use reply::{Recorded, Reply, Unrecorded};
+pub use runtime::SealStatus;
+pub use verify::Verification;
+
+pub(crate) use runtime::{Parts, Runtime};
+pub(crate) use stage::Caller;
+
+use self::core::Core;
+use crate::audit::Event;
+use crate::commit::CommitError;
+use crate::types::limits::{COMMIT_RETRIES_MAX, REQUEST_ID_BYTES_MAX};
+use crate::types::{Code, Error, Request, Result, Timestamp};
+use stage::{Recorded as Carried, Routed};
+
+/// Carries a request out, and records how it ended.
+fn handle(core: &Core, caller: Option<&Caller>, request: &Request, now: Timestamp, strict: bool) -> (Reply, bool) {
+    let mut event = match arrive(core, request, now) {
+        Ok(event) => event,
+        Err(error) => return (Reply::Unrecorded(Unrecorded::Unready(error)), false),
+    };
+    match journey(core, caller, request, now, strict, &mut event) {
+        Ok(carried) => (Reply::recorded(Ok(carried.response), carried.receipt), carried.seals),
+        Err(error) => (refuse(core, error, event, now), false),
+    }
+}
+
+fn journey(core: &Core, caller: Option<&Caller>, request: &Request, now: Timestamp, strict: bool, event: &mut Event) -> Result<Carried> {
+    check_context(request)?;
+    let authenticated = Routed::new(core, request, now).authenticate(caller, event)?;
+    let mut tries = 0;
+    loop {
+        let executed = authenticated.authorize(event)?.execute()?;
+        tries += 1;
+        match executed.record(event, strict) {
+            // What the request has read was changed by others before it could commit: it is carried out anew on what is there now.
+            Err(CommitError::Conflict) if tries <= COMMIT_RETRIES_MAX => {}
+            recorded => return Ok(recorded?),
+        }
+    }
+}
+
+/// The event of a request that has just come.
+fn arrive(core: &Core, request: &Request, now: Timestamp) -> Result<Event> {
+    Ok(Event {
+        time_millis: now.as_millis(),
+        request_id: core.random_id()?.to_string(),
+        correlation_id: request.context.correlation_id.as_deref().map(shortened),
+        remote_address: request.context.remote_address.as_deref().map(shortened),
+        operation: request.operation.name().to_owned(),
+        path: request.path.as_str().to_owned(),
+        count: 1,
+        ..Event::default()
+    })
+}
+
+/// Records a refusal; where the log fails there is no other answer than that.
+fn refuse(core: &Core, error: Error, mut event: Event, now: Timestamp) -> Reply {
+    event.outcome = error.code().number();
+    match core.committer.admit_refusal(event, now) {
+        Ok(receipt) => Reply::recorded(Err(error), receipt),
+        Err(failure) => Reply::Unrecorded(Unrecorded::AuditFailed(failure.into())),
+    }
+}
+
+fn check_context(request: &Request) -> Result<()> {
+    let context = &request.context;
+    let too_long = |text: &Option<String>| text.as_ref().is_some_and(|text| text.len() > REQUEST_ID_BYTES_MAX);
+    if too_long(&context.correlation_id) || too_long(&context.remote_address) {
+        let why = format!("the correlation id and the remote address have at most {REQUEST_ID_BYTES_MAX} bytes each");
+        return Err(Error::new(Code::InvalidRequest, why));
+    }
+    if request.data.as_ref().is_some_and(|data| data.as_object().is_none()) {
+        return Err(Error::new(Code::InvalidData, "the data of a request must be an object"));
+    }
+    Ok(())
+}
+
+/// What the log keeps of a host's text, however long it is.
+fn shortened(text: &str) -> String {
+    text.chars().take(REQUEST_ID_BYTES_MAX).collect()
+}

@@ -10,6 +10,7 @@
 
 pub mod memory;
 
+use crate::crypto::sha256;
 use crate::types::{Code, Error};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -81,6 +82,14 @@ pub enum Expected {
     Absent,
     /// There is a value with this SHA-256.
     Sha256([u8; 32]),
+}
+
+impl Expected {
+    /// What a value, or its absence, is expected as.
+    #[must_use]
+    pub fn of(value: Option<&[u8]>) -> Self {
+        value.map_or(Expected::Absent, |value| Expected::Sha256(sha256(&[value])))
+    }
 }
 
 /// A set of changes that is applied whole or not at all.

@@ -2,6 +2,7 @@
 
 use crate::host::{Clock, Rng};
 use crate::os::{SystemClock, SystemRng};
+use crate::types::limits::AUDIT_TAIL_BYTES_MAX;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -27,6 +28,7 @@ pub struct Config {
     pub(crate) rng: Arc<dyn Rng>,
     pub(crate) audit_mode: AuditMode,
     pub(crate) cache_bytes: u64,
+    pub(crate) audit_tail_bytes: u64,
 }
 
 impl Config {
@@ -45,6 +47,7 @@ impl Config {
             rng: Arc::new(SystemRng::new()),
             audit_mode: AuditMode::default(),
             cache_bytes: CACHE_BYTES_DEFAULT,
+            audit_tail_bytes: AUDIT_TAIL_BYTES_MAX,
         }
     }
 
@@ -73,6 +76,14 @@ impl Config {
     #[must_use]
     pub fn with_cache_bytes(mut self, bytes: u64) -> Self {
         self.cache_bytes = bytes;
+        self
+    }
+
+    /// Bounds the part of the audit log that lies in the store, in bytes (4 MiB unless told, and at most): what is older is sealed
+    /// into segment files beside it.
+    #[must_use]
+    pub fn with_audit_tail_bytes(mut self, bytes: u64) -> Self {
+        self.audit_tail_bytes = bytes.min(AUDIT_TAIL_BYTES_MAX);
         self
     }
 }

@@ -1,7 +1,7 @@
 //! The typed face of a KV version 2 secrets engine.
 
 use super::Session;
-use crate::types::{Code, Error, Object, Operation, Response, Result, Value};
+use crate::types::{Code, Error, Object, Operation, Result, Value};
 
 /// The secrets below one KV version 2 mount.
 #[derive(Debug)]

@@ -3,6 +3,7 @@
 mod audit;
 mod config;
 mod kv;
+mod place;
 mod policies;
 mod session;
 mod tokens;
@@ -14,24 +15,25 @@ pub use policies::Policies;
 pub use session::Session;
 pub use tokens::{TokenInfo, TokenOptions, Tokens};
 
-use crate::pipeline::{Caller, House, Reply, SealStatus, Verification};
+use crate::pipeline::{Caller, Reply, Runtime, SealStatus, Verification};
 use crate::seal::{NewSeal, UnsealKey};
 use crate::types::{Code, Error, Request, Result, SecretString, Timestamp};
 use std::fmt;
 use std::sync::Arc;
+use zeroize::Zeroizing;
 
 /// An open, unsealed vault. Cheap to clone; safe to use from many threads at once.
 ///
 /// When the last handle (vaults, sealed vaults and sessions) is dropped the vault is closed; [`Vault::close`] does so earlier and tells of errors.
 #[derive(Clone)]
 pub struct Vault {
-    house: Arc<House>,
+    runtime: Arc<Runtime>,
 }
 
 /// An open vault whose keys are not in memory: it tells its status and can be unsealed.
 #[derive(Clone)]
 pub struct SealedVault {
-    house: Arc<House>,
+    runtime: Arc<Runtime>,
 }
 
 /// What is given once, at creation.
@@ -49,8 +51,8 @@ impl Vault {
     /// `InvalidRequest` when there is something at the place already or the seal is unusable; `Unavailable` when the device fails.
     /// Nothing is left at the place then.
     pub fn create(config: Config, seal: NewSeal) -> Result<(Vault, Init)> {
-        let (house, root_token) = House::create(config.into_parts(), &[seal])?;
-        Ok((Vault { house: Arc::new(house) }, Init { root_token }))
+        let (runtime, root_token) = Runtime::create(place::create(config)?, &[seal])?;
+        Ok((Vault { runtime: Arc::new(runtime) }, Init { root_token }))
     }
 
     /// Makes a vault in memory, for tests and for secrets that need no disk.
@@ -59,8 +61,8 @@ impl Vault {
     /// `Unavailable` when the operating system gives no randomness.
     pub fn in_memory() -> Result<(Vault, Init)> {
         let config = Config::in_memory();
-        let key = config.rng.array::<32>().map_err(|error| Error::new(Code::NoEntropy, error.to_string()))?;
-        Vault::create(config, NewSeal::raw_key(&key)?)
+        let key = Zeroizing::new(config.rng.array::<32>().map_err(|error| Error::new(Code::NoEntropy, error.to_string()))?);
+        Vault::create(config, NewSeal::raw_key(&*key).map_err(Error::from)?)
     }
 
     /// Opens a vault, sealed.
@@ -69,7 +71,7 @@ impl Vault {
     /// `InvalidRequest` when there is no store, it is none of ours, or it is open elsewhere (the message names the process);
     /// `Corrupt` when it is damaged or has lost commits.
     pub fn open(config: Config) -> Result<SealedVault> {
-        House::open(config.into_parts()).map(|house| SealedVault { house: Arc::new(house) })
+        Runtime::open(place::open(config)?).map(|runtime| SealedVault { runtime: Arc::new(runtime) })
     }
 
     /// A session under a token. The token is looked at with each request, not now.
@@ -82,11 +84,11 @@ impl Vault {
     #[must_use]
     pub fn handle(&self, mut request: Request) -> Reply {
         let caller = request.token.take().map(Caller::new);
-        self.house.handle(caller.as_ref(), request)
+        self.runtime.handle(caller.as_ref(), request)
     }
 
     pub(crate) fn handle_for(&self, caller: &Caller, request: Request) -> Reply {
-        self.house.handle(Some(caller), request)
+        self.runtime.handle(Some(caller), request)
     }
 
     /// Does what is due by the vault's clock: writes waiting audit records, removes expired tokens. Returns when it wants to be called next.
@@ -94,7 +96,7 @@ impl Vault {
     /// # Errors
     /// `Sealed`, or `Unavailable` when the device fails.
     pub fn tick(&self) -> Result<Option<Timestamp>> {
-        self.house.tick()
+        self.runtime.tick()
     }
 
     /// Writes what waits, wipes the keys and leaves the vault sealed. Sealing twice is fine.
@@ -102,14 +104,14 @@ impl Vault {
     /// # Errors
     /// `Unavailable` when what waits cannot be written; the vault is sealed all the same.
     pub fn seal(&self) -> Result<SealedVault> {
-        self.house.seal()?;
-        Ok(SealedVault { house: Arc::clone(&self.house) })
+        self.runtime.seal()?;
+        Ok(SealedVault { runtime: Arc::clone(&self.runtime) })
     }
 
     /// Whether the vault is sealed, and the like. Needs no token.
     #[must_use]
     pub fn seal_status(&self) -> SealStatus {
-        self.house.seal_status()
+        self.runtime.seal_status()
     }
 
     /// Reads and decrypts every record of the store and the whole audit log, and compares both with the root record.
@@ -118,7 +120,7 @@ impl Vault {
     /// # Errors
     /// `Corrupt` with what is wrong: a record altered, removed, added or put back.
     pub fn verify(&self) -> Result<Verification> {
-        self.house.verify()
+        self.runtime.verify()
     }
 
     /// Writes what waits, wipes the keys, closes the store and frees it for others. Closing twice is fine; later requests answer `Closed`.
@@ -126,7 +128,7 @@ impl Vault {
     /// # Errors
     /// `Unavailable` when what waits cannot be written; the vault is closed all the same.
     pub fn close(&self) -> Result<()> {
-        self.house.close()
+        self.runtime.close()
     }
 }
 
@@ -136,14 +138,14 @@ impl SealedVault {
     /// # Errors
     /// `InvalidRequest` with the code `WrongKey` when the key opens no slot; `Corrupt` when what is on disk does not verify.
     pub fn unseal(&self, key: &UnsealKey) -> Result<Vault> {
-        self.house.unseal(key)?;
-        Ok(Vault { house: Arc::clone(&self.house) })
+        self.runtime.unseal(key)?;
+        Ok(Vault { runtime: Arc::clone(&self.runtime) })
     }
 
     /// Whether the vault is sealed, and the like.
     #[must_use]
     pub fn seal_status(&self) -> SealStatus {
-        self.house.seal_status()
+        self.runtime.seal_status()
     }
 
     /// Closes the store and frees it for others. Closing twice is fine.
@@ -151,7 +153,7 @@ impl SealedVault {
     /// # Errors
     /// `Unavailable` when the device fails; the store is closed all the same.
     pub fn close(&self) -> Result<()> {
-        self.house.close()
+        self.runtime.close()
     }
 }
 

@@ -21,8 +21,6 @@ pub struct TokenOptions {
     pub display_name: Option<String>,
     /// What else is to be said of it, in the audit log and at look-up.
     pub metadata: BTreeMap<String, String>,
-    /// How often it may be used; without limit when not given.
-    pub num_uses: Option<u64>,
     /// Leave out the policy `default`.
     pub no_default_policy: bool,
 }
@@ -63,11 +61,11 @@ impl<'s> Tokens<'s> {
         if let Some(name) = options.display_name {
             body.insert("display_name", name);
         }
-        if let Some(uses) = options.num_uses {
-            body.insert("num_uses", uses);
-        }
         if !options.metadata.is_empty() {
-            body.insert("meta", options.metadata.iter().map(|(name, text)| (name.as_str(), Value::string(text.as_str()))).collect::<Object>());
+            body.insert(
+                "meta",
+                options.metadata.iter().map(|(name, text)| (name.as_str(), Value::string(text.as_str()))).collect::<Object>(),
+            );
         }
         if options.no_default_policy {
             body.insert("no_default_policy", true);

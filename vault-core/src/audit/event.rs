@@ -1,0 +1,122 @@
+//! One audit event: who asked what of which path, when, how it was decided, and how it ended. It holds no secret value.
+
+use crate::types::{Object, Timestamp, Value};
+use minicbor::{Decode, Encode};
+
+/// An audit event, as it is chained. New fields get new numbers; old readers skip them.
+#[derive(Clone, Debug, Default, PartialEq, Encode, Decode)]
+pub(crate) struct Event {
+    /// Milliseconds since the Unix epoch, by the vault's clock.
+    #[n(0)]
+    pub(crate) time_millis: u64,
+    /// The vault's id of the request.
+    #[n(1)]
+    pub(crate) request_id: String,
+    /// The host's id of the request.
+    #[n(2)]
+    pub(crate) correlation_id: Option<String>,
+    /// Where the request came from, as the host knows it.
+    #[n(3)]
+    pub(crate) remote_address: Option<String>,
+    /// The operation's name.
+    #[n(4)]
+    pub(crate) operation: String,
+    /// The path.
+    #[n(5)]
+    pub(crate) path: String,
+    /// The token's accessor, once the token is known.
+    #[n(6)]
+    pub(crate) accessor: Option<String>,
+    /// The token's display name.
+    #[n(7)]
+    pub(crate) display_name: Option<String>,
+    /// How policy decided, once it did.
+    #[n(8)]
+    pub(crate) decided: Option<Decided>,
+    /// The outcome: 0, or the number of the error.
+    #[n(9)]
+    pub(crate) outcome: i32,
+    /// The version of a secret that was read or written.
+    #[n(10)]
+    pub(crate) version: Option<u64>,
+    /// How many identical events this one stands for; they came within one second.
+    #[n(11)]
+    pub(crate) count: u64,
+    /// The accessor of a token that the request made.
+    #[n(12)]
+    pub(crate) accessor_created: Option<String>,
+}
+
+/// How policy decided a request.
+#[derive(Clone, Debug, Default, PartialEq, Encode, Decode)]
+pub(crate) struct Decided {
+    /// The capability that was asked for.
+    #[n(0)]
+    pub(crate) capability: String,
+    /// Whether it was allowed.
+    #[n(1)]
+    pub(crate) allowed: bool,
+    /// The rule's path as the policy writes it; absent when none matched.
+    #[n(2)]
+    pub(crate) rule: Option<String>,
+    /// The policy that holds the rule.
+    #[n(3)]
+    pub(crate) policy: Option<String>,
+    /// The line of the rule in its policy.
+    #[n(4)]
+    pub(crate) line: Option<u64>,
+    /// The step that decided.
+    #[n(5)]
+    pub(crate) step: String,
+}
+
+impl Event {
+    /// The event's bytes, as they are chained.
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+        minicbor::to_vec(self).expect("encoding to memory cannot fail")
+    }
+
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        minicbor::decode(bytes).ok()
+    }
+
+    /// Whether another event is the same refusal but for its time and id.
+    pub(crate) fn repeats(&self, other: &Event) -> bool {
+        self.outcome == other.outcome
+            && self.operation == other.operation
+            && self.path == other.path
+            && self.accessor == other.accessor
+            && self.remote_address == other.remote_address
+    }
+
+    /// The event as JSON, with its number in the log.
+    pub(crate) fn to_value(&self, sequence: u64) -> Value {
+        let optional = |text: &Option<String>| text.as_deref().map_or(Value::Null, Value::from);
+        let decided = self.decided.as_ref().map_or(Value::Null, |decided| {
+            Object::new()
+                .with("capability", decided.capability.as_str())
+                .with("allowed", decided.allowed)
+                .with("rule", optional(&decided.rule))
+                .with("policy", optional(&decided.policy))
+                .with("line", decided.line)
+                .with("step", decided.step.as_str())
+                .into()
+        });
+        Object::new()
+            .with("sequence", sequence)
+            .with("time", Timestamp::from_millis(self.time_millis).to_string())
+            .with("request_id", self.request_id.as_str())
+            .with("correlation_id", optional(&self.correlation_id))
+            .with("remote_address", optional(&self.remote_address))
+            .with("operation", self.operation.as_str())
+            .with("path", self.path.as_str())
+            .with("accessor", optional(&self.accessor))
+            .with("display_name", optional(&self.display_name))
+            .with("decision", decided)
+            .with("outcome", i64::from(self.outcome))
+            .with("version", self.version)
+            .with("accessor_created", optional(&self.accessor_created))
+            .with("count", self.count)
+            .into()
+    }
+}

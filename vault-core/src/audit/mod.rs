@@ -1,0 +1,48 @@
+//! The audit trail: what an event holds, and how events are chained, laid into the store and sealed into segments.
+//!
+//! Pure: nothing here reads or writes the store by itself; the committer does, with the records that are made here.
+
+mod chain;
+mod event;
+mod queue;
+mod segment;
+mod verify;
+
+pub(crate) use chain::{Chain, chunk_from_events, events_of_chunk};
+pub(crate) use event::{Decided, Event};
+pub(crate) use queue::{Admission, Queue};
+pub(crate) use segment::SegmentEntry;
+pub(crate) use verify::{verify, walk};
+
+pub use verify::AuditSummary;
+
+use crate::barrier::BarrierError;
+use crate::storage::StorageError;
+use crate::types::{Code, Error};
+
+/// Why the audit log failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub(crate) enum AuditError {
+    /// The log is not what the root record says.
+    #[error("the audit log does not verify: {0}")]
+    Broken(String),
+    /// A record of the log could not be read.
+    #[error(transparent)]
+    Barrier(#[from] BarrierError),
+}
+
+impl From<StorageError> for AuditError {
+    fn from(error: StorageError) -> Self {
+        AuditError::Barrier(error.into())
+    }
+}
+
+impl From<AuditError> for Error {
+    fn from(error: AuditError) -> Self {
+        match error {
+            AuditError::Broken(_) => Error::new(Code::Corrupt, error.to_string()),
+            AuditError::Barrier(error) => error.into(),
+        }
+    }
+}

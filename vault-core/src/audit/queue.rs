@@ -1,0 +1,185 @@
+//! The bounded queue of events that wait to be written, and the counting of refusals that repeat.
+
+use super::Event;
+use crate::types::Timestamp;
+use crate::types::limits::{AUDIT_QUEUE_MILLIS_MAX, AUDIT_QUEUE_RECORDS_MAX, AUDIT_REPEATS_MAX};
+
+/// How long identical refusals are counted together, in milliseconds.
+const REPEAT_MILLIS: u64 = 1_000;
+
+/// What the caller of [`Queue::admit`] does next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Admission {
+    /// Nothing: the event waits.
+    Waits,
+    /// Write the queue now: it is full, or its oldest event has waited long enough.
+    WriteNow,
+}
+
+/// Events in order of their admission.
+#[derive(Debug, Default)]
+pub(crate) struct Queue {
+    events: Vec<Vec<u8>>,
+    oldest: Option<Timestamp>,
+    repeats: Vec<Repeat>,
+    ended: bool,
+}
+
+/// A refusal that was admitted, and how often it came again since.
+#[derive(Debug)]
+struct Repeat {
+    first: Event,
+    again: u64,
+}
+
+impl Queue {
+    /// Admits an event.
+    pub(crate) fn admit(&mut self, event: &Event, now: Timestamp) -> Admission {
+        self.push(event, now);
+        let waited = self.oldest.is_some_and(|oldest| {
+            // A clock that stepped back would otherwise keep events waiting for as long as the step.
+            now < oldest || now.as_millis() - oldest.as_millis() >= AUDIT_QUEUE_MILLIS_MAX
+        });
+        if waited || self.is_full() { Admission::WriteNow } else { Admission::Waits }
+    }
+
+    /// Admits a refusal; when it repeats one of the last second it is counted with it.
+    pub(crate) fn admit_refusal(&mut self, event: Event, now: Timestamp) -> Admission {
+        if let Some(repeat) = self.repeats.iter_mut().find(|repeat| repeat.first.repeats(&event)) {
+            if is_recent(&repeat.first, now) {
+                repeat.again += 1;
+                return Admission::Waits;
+            }
+        }
+        self.settle(now, false);
+        if self.repeats.len() >= AUDIT_REPEATS_MAX {
+            self.settle(now, true);
+        }
+        let admission = self.admit(&event, now);
+        self.repeats.push(Repeat { first: event, again: 0 });
+        admission
+    }
+
+    /// Takes all events that are to be written now. `all` ends the counting of every refusal, for a vault that closes.
+    pub(crate) fn take(&mut self, now: Timestamp, all: bool) -> Vec<Vec<u8>> {
+        self.settle(now, all);
+        self.oldest = None;
+        std::mem::take(&mut self.events)
+    }
+
+    /// Puts events back in front that were taken and could not be written.
+    pub(crate) fn put_back(&mut self, mut events: Vec<Vec<u8>>, now: Timestamp) {
+        if !events.is_empty() {
+            events.append(&mut self.events);
+            self.events = events;
+            self.oldest = Some(now);
+        }
+    }
+
+    /// Whether the queue must be written before another event is admitted.
+    pub(crate) fn is_full(&self) -> bool {
+        self.events.len() >= AUDIT_QUEUE_RECORDS_MAX
+    }
+
+    /// Admits nothing from now on.
+    pub(crate) fn end(&mut self) {
+        self.ended = true;
+    }
+
+    /// Whether nothing is admitted any more.
+    pub(crate) fn is_ended(&self) -> bool {
+        self.ended
+    }
+
+    /// When the queue wants to be written at the latest.
+    pub(crate) fn deadline(&self) -> Option<Timestamp> {
+        let queued = self.oldest.map(|oldest| oldest.as_millis() + AUDIT_QUEUE_MILLIS_MAX);
+        let counted = self.repeats.iter().filter(|repeat| repeat.again > 0).map(|repeat| repeat.first.time_millis + REPEAT_MILLIS).min();
+        [queued, counted].into_iter().flatten().min().map(Timestamp::from_millis)
+    }
+
+    /// Ends the counting of refusals whose second is over, and admits their counts.
+    fn settle(&mut self, now: Timestamp, all: bool) {
+        let repeats = std::mem::take(&mut self.repeats);
+        for repeat in repeats {
+            if !all && is_recent(&repeat.first, now) {
+                self.repeats.push(repeat);
+            } else if repeat.again > 0 {
+                self.push(&Event { count: repeat.again, ..repeat.first }, now);
+            }
+        }
+    }
+
+    fn push(&mut self, event: &Event, now: Timestamp) {
+        self.events.push(event.to_bytes());
+        self.oldest.get_or_insert(now);
+    }
+}
+
+fn is_recent(event: &Event, now: Timestamp) -> bool {
+    (event.time_millis..event.time_millis + REPEAT_MILLIS).contains(&now.as_millis())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(path: &str, millis: u64) -> Event {
+        Event { path: path.to_owned(), time_millis: millis, outcome: 200, count: 1, ..Event::default() }
+    }
+
+    fn counts(events: &[Vec<u8>]) -> Vec<(String, u64)> {
+        events.iter().map(|bytes| Event::from_bytes(bytes).expect("own bytes")).map(|event| (event.path, event.count)).collect()
+    }
+
+    #[test]
+    fn identical_refusals_of_a_second_become_one_record_with_a_count_and_none_is_lost() {
+        let mut queue = Queue::default();
+        let at = Timestamp::from_millis;
+        for i in 0..100 {
+            queue.admit_refusal(refusal("a", i), at(i));
+        }
+        queue.admit_refusal(refusal("b", 100), at(100));
+        assert_eq!(counts(&queue.take(at(200), false)), [("a".into(), 1), ("b".into(), 1)]);
+        assert_eq!(queue.deadline(), Some(at(1000)));
+        assert!(queue.take(at(999), false).is_empty());
+        assert_eq!(counts(&queue.take(at(1000), false)), [("a".into(), 99)]);
+        assert_eq!(queue.deadline(), None);
+    }
+
+    #[test]
+    fn a_refusal_after_the_second_starts_a_new_count() {
+        let mut queue = Queue::default();
+        let at = Timestamp::from_millis;
+        queue.admit_refusal(refusal("a", 0), at(0));
+        queue.admit_refusal(refusal("a", 10), at(10));
+        queue.admit_refusal(refusal("a", 2000), at(2000));
+        assert_eq!(counts(&queue.take(at(2000), true)), [("a".into(), 1), ("a".into(), 1), ("a".into(), 1)]);
+    }
+
+    #[test]
+    fn the_queue_asks_to_be_written_when_full_or_old_or_the_clock_stepped_back() {
+        let at = Timestamp::from_millis;
+        let mut queue = Queue::default();
+        assert_eq!(queue.admit(&refusal("a", 0), at(100)), Admission::Waits);
+        assert_eq!(queue.admit(&refusal("a", 0), at(149)), Admission::Waits);
+        assert_eq!(queue.admit(&refusal("a", 0), at(150)), Admission::WriteNow);
+        assert_eq!(queue.admit(&refusal("a", 0), at(50)), Admission::WriteNow);
+        queue.take(at(150), false);
+        for i in 1..AUDIT_QUEUE_RECORDS_MAX {
+            assert_eq!(queue.admit(&refusal("a", 0), at(0)), Admission::Waits, "{i}");
+        }
+        assert_eq!(queue.admit(&refusal("a", 0), at(0)), Admission::WriteNow);
+    }
+
+    #[test]
+    fn a_flood_of_distinct_refusals_keeps_memory_bounded() {
+        let mut queue = Queue::default();
+        let at = Timestamp::from_millis;
+        for i in 0..3 * AUDIT_REPEATS_MAX {
+            queue.admit_refusal(refusal(&i.to_string(), 0), at(0));
+        }
+        assert!(queue.repeats.len() <= AUDIT_REPEATS_MAX);
+        assert_eq!(queue.take(at(0), true).len(), 3 * AUDIT_REPEATS_MAX);
+    }
+}

@@ -1,0 +1,68 @@
+//! The barrier: everything that reaches the store is encrypted here, and bound to what it is and where it lies.
+//!
+//! Records (`record`), hidden names (`names`), the integrity digest (`digest`), the root record (`root`) and the overlay on which a request works (`overlay`).
+//! The format is described in `docs/format.md`.
+
+mod digest;
+mod keyring;
+mod names;
+mod overlay;
+mod record;
+mod root;
+
+pub(crate) use digest::Digest;
+pub(crate) use keyring::{unwrap_keyring, wrap_keyring};
+pub(crate) use names::{FolderChange, folder_and_child};
+pub(crate) use overlay::{Overlay, Writes};
+pub(crate) use record::{Barrier, Kind};
+pub(crate) use root::RootRecord;
+
+use crate::host::RngError;
+use crate::storage::StorageError;
+use crate::types::{Code, Error};
+
+/// Storage keys of what stands outside the barrier or under the root key.
+pub(crate) mod fixed {
+    /// The header with its slots.
+    pub(crate) const HEADER: &[u8] = b"header";
+    /// The keyring of the root namespace.
+    pub(crate) const KEYRING: &[u8] = b"keyring";
+}
+
+/// Why the barrier failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub(crate) enum BarrierError {
+    /// A record does not decrypt, or decrypts to what no vault wrote.
+    #[error("a record of the store does not verify: it was altered, cut or put in another's place")]
+    Corrupt,
+    /// A record would be larger than the limit.
+    #[error("the record would be larger than {} bytes", crate::types::limits::RECORD_BYTES_MAX)]
+    TooLarge,
+    /// A folder has more children than one listing holds.
+    #[error("the folder has more than {} names: list its subfolders", crate::types::limits::LIST_NAMES_MAX)]
+    TooManyNames,
+    /// The data key has encrypted as much as is safe.
+    #[error("the data key has reached its message limit: roll the keyring")]
+    KeyExhausted,
+    /// There is no randomness.
+    #[error(transparent)]
+    Rng(#[from] RngError),
+    /// The store failed.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+impl From<BarrierError> for Error {
+    fn from(error: BarrierError) -> Self {
+        let code = match error {
+            BarrierError::Corrupt => Code::Corrupt,
+            BarrierError::TooLarge => Code::InvalidData,
+            BarrierError::TooManyNames => Code::InvalidRequest,
+            BarrierError::KeyExhausted => Code::Unavailable,
+            BarrierError::Rng(_) => Code::NoEntropy,
+            BarrierError::Storage(error) => return error.into(),
+        };
+        Error::new(code, error.to_string())
+    }
+}

@@ -1,0 +1,126 @@
+//! The overlay on which a request works: the published state, its own writes over it, and a memory of what it has read.
+
+use super::BarrierError;
+use super::names::FolderChange;
+use super::record::{Barrier, Kind};
+use crate::storage::{Expected, Key, Read};
+use crate::types::id::Id;
+use crate::types::limits::LIST_NAMES_MAX;
+use std::collections::BTreeMap;
+use zeroize::Zeroizing;
+
+/// Children that one scan of a folder reads at a time.
+const SCAN_PAGE: usize = 1_000;
+
+/// What a request wants written: ready for the committer.
+#[derive(Debug, Default)]
+pub(crate) struct Writes {
+    pub(crate) expectations: BTreeMap<Key, Expected>,
+    pub(crate) changes: BTreeMap<Key, Option<Vec<u8>>>,
+    pub(crate) folders: Vec<FolderChange>,
+}
+
+/// A request's view of the store.
+pub(crate) struct Overlay<'a> {
+    barrier: &'a Barrier,
+    source: &'a dyn Read,
+    /// Whether what is read becomes an expectation of the commit.
+    tracking: bool,
+    writes: Writes,
+}
+
+impl<'a> Overlay<'a> {
+    /// For a request that only reads.
+    pub(crate) fn reading(barrier: &'a Barrier, source: &'a dyn Read) -> Self {
+        Overlay { barrier, source, tracking: false, writes: Writes::default() }
+    }
+
+    /// For a request that may write.
+    pub(crate) fn writing(barrier: &'a Barrier, source: &'a dyn Read) -> Self {
+        Overlay { barrier, source, tracking: true, writes: Writes::default() }
+    }
+
+    pub(crate) fn barrier(&self) -> &'a Barrier {
+        self.barrier
+    }
+
+    /// The plaintext of a record.
+    pub(crate) fn get(&mut self, kind: Kind, key: &Key) -> Result<Option<Zeroizing<Vec<u8>>>, BarrierError> {
+        if let Some(own) = self.writes.changes.get(key) {
+            return own.as_ref().map(|record| self.barrier.open(kind, key, record)).transpose();
+        }
+        let record = self.source.get(key)?;
+        if self.tracking {
+            let seen = Expected::of(record.as_deref());
+            // A second read that differs from the first would make the request's view inconsistent: the first stands, and the commit fails on it.
+            self.writes.expectations.entry(*key).or_insert(seen);
+        }
+        record.map(|record| self.barrier.open(kind, key, &record)).transpose()
+    }
+
+    /// Writes a record.
+    pub(crate) fn put(&mut self, kind: Kind, key: Key, plaintext: &[u8]) -> Result<(), BarrierError> {
+        let record = self.barrier.seal(kind, &key, plaintext)?;
+        self.writes.changes.insert(key, Some(record));
+        Ok(())
+    }
+
+    /// Writes what stands outside the barrier: the header and wrapped keyrings.
+    pub(crate) fn put_bare(&mut self, key: Key, bytes: Vec<u8>) {
+        self.writes.changes.insert(key, Some(bytes));
+    }
+
+    /// Removes a record.
+    pub(crate) fn delete(&mut self, key: Key) {
+        self.writes.changes.insert(key, None);
+    }
+
+    /// Lets a path appear in the listings of its folders.
+    pub(crate) fn enter(&mut self, mount: Id, path: &str) {
+        self.writes.folders.push(FolderChange { mount, path: path.to_owned(), present: true });
+    }
+
+    /// Lets a path go from the listings of its folders.
+    pub(crate) fn leave(&mut self, mount: Id, path: &str) {
+        self.writes.folders.push(FolderChange { mount, path: path.to_owned(), present: false });
+    }
+
+    /// The children of a folder as published, in order. Own changes are not among them: the committer makes the entries.
+    pub(crate) fn children(&self, mount: &Id, folder: &str) -> Result<Vec<String>, BarrierError> {
+        let prefix = self.barrier.folder_prefix(mount, folder);
+        let mut names = Vec::new();
+        self.scan(Kind::FolderEntry, &prefix, |_, name| {
+            names.push(String::from_utf8(name.to_vec()).map_err(|_| BarrierError::Corrupt)?);
+            if names.len() > LIST_NAMES_MAX { Err(BarrierError::TooManyNames) } else { Ok(true) }
+        })?;
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    /// Reads the published records under a prefix in order of their keys, until `each` answers false.
+    pub(crate) fn scan(
+        &self,
+        kind: Kind,
+        prefix: &[u8],
+        mut each: impl FnMut(&Key, &[u8]) -> Result<bool, BarrierError>,
+    ) -> Result<(), BarrierError> {
+        let mut after = None;
+        loop {
+            let page = self.source.scan(prefix, after.as_ref(), SCAN_PAGE)?;
+            for (key, record) in &page {
+                if !each(key, &self.barrier.open(kind, key, record)?)? {
+                    return Ok(());
+                }
+            }
+            match page.last() {
+                Some((key, _)) if page.len() == SCAN_PAGE => after = Some(*key),
+                _ => return Ok(()),
+            }
+        }
+    }
+
+    /// What the request wants written.
+    pub(crate) fn into_writes(self) -> Writes {
+        self.writes
+    }
+}

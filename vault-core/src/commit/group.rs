@@ -1,0 +1,206 @@
+//! One group: validate in order, merge, add folder entries, audit records, digest and root record, commit, publish.
+
+use super::folders::change_folders;
+use super::{CommitError, Committer, Proposal, Publish, ended, is_in_doubt};
+use crate::audit::{Chain, Event, SegmentEntry, chunk_from_events};
+use crate::barrier::{Barrier, BarrierError, Kind, RootRecord, Writes};
+use crate::crypto::sha256;
+use crate::storage::{Batch, Expected, Key, Storage};
+use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
+use zeroize::Zeroizing;
+
+/// Tail chunks that are read at a time when the tail is sealed.
+const TAIL_PAGE: usize = 1_024;
+
+/// What only the leader of a group may touch.
+pub(super) struct Leader {
+    root: RootRecord,
+    /// The next group ends the counting of repeated refusals.
+    pub(super) end_counting: bool,
+    /// The vault was sealed: nothing is committed any more.
+    pub(super) ended: bool,
+}
+
+/// The changes of a group so far, over the store.
+pub(super) struct Merged<'a> {
+    pub(super) barrier: &'a Barrier,
+    pub(super) storage: &'a dyn Storage,
+    pub(super) changes: BTreeMap<Key, Option<Vec<u8>>>,
+}
+
+impl Leader {
+    pub(super) fn new(root: RootRecord) -> Self {
+        Leader { root, end_counting: false, ended: false }
+    }
+
+    pub(super) fn root(&self) -> &RootRecord {
+        &self.root
+    }
+}
+
+impl Merged<'_> {
+    /// The record of a key as the group so far leaves it.
+    pub(super) fn get(&self, key: &Key) -> Result<Option<Vec<u8>>, BarrierError> {
+        match self.changes.get(key) {
+            Some(change) => Ok(change.clone()),
+            None => Ok(self.storage.get(key)?),
+        }
+    }
+
+    /// Whether all that a proposal has read is still so.
+    fn holds(&self, writes: &Writes) -> Result<bool, BarrierError> {
+        for (key, expected) in &writes.expectations {
+            if Expected::of(self.get(key)?.as_deref()) != *expected {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}
+
+impl Committer {
+    pub(super) fn commit_group(&self, proposals: Vec<Proposal>) -> Vec<Result<u64, CommitError>> {
+        let mut leader = self.leader.lock();
+        if self.is_poisoned() {
+            return Vec::new();
+        }
+        if leader.ended {
+            return proposals.iter().map(|_| Err(ended())).collect();
+        }
+        let mut merged = Merged { barrier: &self.barrier, storage: &*self.storage, changes: BTreeMap::new() };
+        let mut outcomes: Vec<Result<u64, CommitError>> = Vec::with_capacity(proposals.len());
+        let mut publishes: Vec<Publish> = Vec::new();
+        let now = self.clock.now();
+        let end_counting = std::mem::take(&mut leader.end_counting);
+        let mut events = self.audit.lock().take(now, end_counting);
+        let queued = events.len();
+        let number = leader.root.commit + 1;
+        for proposal in proposals {
+            let joined = join(&mut merged, proposal.writes);
+            if joined.is_ok() {
+                events.extend(proposal.events.iter().map(Event::to_bytes));
+                publishes.extend(proposal.publish);
+            }
+            outcomes.push(joined.map(|()| number));
+        }
+        if merged.changes.is_empty() && events.is_empty() {
+            return outcomes;
+        }
+        match self.write(&mut leader, merged.changes, &events) {
+            Ok(()) => {
+                publishes.into_iter().for_each(|publish| publish());
+                outcomes
+            }
+            Err(error) => {
+                if matches!(error, CommitError::Poisoned) {
+                    self.poisoned.store(true, Ordering::Release);
+                } else {
+                    // Nothing was written: the events of replies that have left go on waiting.
+                    events.truncate(queued);
+                    self.audit.lock().put_back(events, now);
+                }
+                outcomes.iter().map(|_| Err(error.clone())).collect()
+            }
+        }
+    }
+
+    /// Commits merged changes and events as the next commit, and notes the head.
+    fn write(&self, leader: &mut Leader, changes: BTreeMap<Key, Option<Vec<u8>>>, events: &[Vec<u8>]) -> Result<(), CommitError> {
+        let mut root = leader.root.clone();
+        let mut changes = changes;
+        if !events.is_empty() {
+            let key = self.barrier.tail_key(root.audit_sequence + 1);
+            let chunk = chunk_from_events(events);
+            changes.insert(key, Some(self.barrier.seal(Kind::AuditTail, &key, &chunk)?));
+            let mut chain = Chain { sequence: root.audit_sequence, head: root.audit_head };
+            events.iter().for_each(|event| chain.push(event));
+            root.audit_sequence = chain.sequence;
+            root.audit_head = chain.head;
+            root.audit_tail_bytes += chunk.len() as u64;
+        }
+        if root.audit_tail_bytes > self.audit_tail_bytes_max {
+            self.seal_tail(&mut root, &mut changes)?;
+        }
+        self.write_batch(leader, root, changes)
+    }
+
+    /// Moves the tail, this group's chunk included, into a segment: the file first, then the entry and the removals in this very batch.
+    fn seal_tail(&self, root: &mut RootRecord, changes: &mut BTreeMap<Key, Option<Vec<u8>>>) -> Result<(), CommitError> {
+        let mut chunks: BTreeMap<Key, Vec<u8>> = BTreeMap::new();
+        let prefix = self.barrier.tail_prefix();
+        let mut after = None;
+        loop {
+            let page = self.storage.scan(&prefix, after.as_ref(), TAIL_PAGE)?;
+            after = page.last().map(|(key, _)| *key);
+            let last_page = page.len() < TAIL_PAGE;
+            chunks.extend(page);
+            if last_page {
+                break;
+            }
+        }
+        chunks.extend(changes.iter().filter(|(key, _)| key.as_bytes().starts_with(&prefix)).filter_map(|(k, v)| Some((*k, v.clone()?))));
+        let mut content = Zeroizing::new(Vec::with_capacity(usize::try_from(root.audit_tail_bytes).unwrap_or_default()));
+        for (key, record) in &chunks {
+            content.extend_from_slice(&self.barrier.open(Kind::AuditTail, key, record)?);
+        }
+        let first = chunks.keys().next().map_or(0, sequence_of_tail_key);
+        let index = root.audit_segments + 1;
+        let end = Chain { sequence: root.audit_sequence, head: root.audit_head };
+        let (file, entry) = SegmentEntry::seal(&self.barrier, index, &content, first, end)?;
+        self.storage.write_segment(index, &file)?;
+        for key in chunks.into_keys() {
+            changes.insert(key, None);
+        }
+        let key = SegmentEntry::key(&self.barrier, index);
+        changes.insert(key, Some(self.barrier.seal(Kind::AuditSegmentEntry, &key, &entry.to_bytes())?));
+        root.audit_segments = index;
+        root.audit_tail_bytes = 0;
+        Ok(())
+    }
+
+    /// Digest, root record, batch, head.
+    fn write_batch(
+        &self,
+        leader: &mut Leader,
+        mut root: RootRecord,
+        mut changes: BTreeMap<Key, Option<Vec<u8>>>,
+    ) -> Result<(), CommitError> {
+        let mac = self.barrier.keyring().digest();
+        let mut digest = root.digest();
+        for (key, change) in &changes {
+            if let Some(old) = self.storage.get(key)? {
+                digest.subtract(mac, key, &sha256(&[&old]));
+            }
+            if let Some(new) = change {
+                digest.add(mac, key, &sha256(&[new]));
+            }
+        }
+        root.commit += 1;
+        root.digest = digest.to_bytes();
+        root.messages = self.barrier.messages();
+        changes.insert(RootRecord::key(), Some(root.seal(&self.barrier)?));
+        let batch = Batch { number: root.commit, expectations: Vec::new(), changes };
+        self.storage.commit(&batch).map_err(|error| if is_in_doubt(&error) { CommitError::Poisoned } else { error.into() })?;
+        let head_mac = self.barrier.keyring().head().tag(&[self.store.as_bytes(), &root.commit.to_le_bytes()]);
+        let number = root.commit;
+        leader.root = root;
+        // The commit stands; a head that cannot be noted means a device that fails, and the next opening could not tell a loss.
+        self.storage.note_head(number, &head_mac).map_err(|_| CommitError::Poisoned)
+    }
+}
+
+/// Lets a proposal join the group, unless something it has read was changed.
+fn join(merged: &mut Merged<'_>, writes: Writes) -> Result<(), CommitError> {
+    if !merged.holds(&writes)? {
+        return Err(CommitError::Conflict);
+    }
+    let folders = change_folders(merged, &writes.folders)?;
+    merged.changes.extend(writes.changes);
+    merged.changes.extend(folders);
+    Ok(())
+}
+
+fn sequence_of_tail_key(key: &Key) -> u64 {
+    key.as_bytes().last_chunk::<8>().map_or(0, |bytes| u64::from_be_bytes(*bytes))
+}

@@ -1,0 +1,262 @@
+//! The group committer: state, folder entries, audit records, digest and root record in one durable batch, published after it is durable.
+//!
+//! Nothing of the vault runs a thread for it: one of the waiting callers leads. Lock order: `queue` is never held while `leader` is taken
+//! by the same call; `audit` is a leaf, taken and released in between.
+
+mod folders;
+mod group;
+
+use crate::audit::{Admission, Event, Queue};
+use crate::barrier::{Barrier, BarrierError, RootRecord, Writes};
+use crate::host::Clock;
+use crate::storage::{Read, Storage, StorageError};
+use crate::types::id::Id;
+use crate::types::limits::{COMMIT_GROUP_BYTES_MAX, COMMIT_GROUP_PROPOSALS_MAX};
+use crate::types::{Code, Error, Timestamp};
+use group::Leader;
+use parking_lot::{Condvar, Mutex, MutexGuard};
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// What runs once a proposal is durable, under the leader: it swaps snapshots and raises flags, and calls nothing of the host.
+pub(crate) type Publish = Box<dyn FnOnce() + Send>;
+
+/// What a caller wants committed.
+pub(crate) struct Proposal {
+    /// The request's writes and what it has read.
+    pub(crate) writes: Writes,
+    /// Its audit events.
+    pub(crate) events: Vec<Event>,
+    /// What is to happen once it is durable.
+    pub(crate) publish: Option<Publish>,
+}
+
+/// Shows that a reply's record is durable, or admitted to the queue. Only the committer makes one.
+#[derive(Debug)]
+pub(crate) struct Receipt {
+    commit: Option<u64>,
+}
+
+impl Receipt {
+    /// The number of the commit that holds the record; `None` while it waits in the queue.
+    pub(crate) fn commit(&self) -> Option<u64> {
+        self.commit
+    }
+}
+
+/// Why a commit failed. Every member of a group gets its own copy.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub(crate) enum CommitError {
+    /// Something that the request has read was changed before it could commit.
+    #[error("the request lost a race with others: try again")]
+    Conflict,
+    /// An earlier commit failed, or this one did.
+    #[error("the commit failed and may or may not have been written: reopen the vault")]
+    Poisoned,
+    /// The barrier or the store failed before anything was written.
+    #[error(transparent)]
+    Failed(Error),
+}
+
+impl From<BarrierError> for CommitError {
+    fn from(error: BarrierError) -> Self {
+        CommitError::Failed(error.into())
+    }
+}
+
+impl From<StorageError> for CommitError {
+    fn from(error: StorageError) -> Self {
+        CommitError::Failed(error.into())
+    }
+}
+
+impl From<CommitError> for Error {
+    fn from(error: CommitError) -> Self {
+        match error {
+            CommitError::Conflict => Error::new(Code::Conflict, error.to_string()),
+            CommitError::Poisoned => Error::new(Code::Poisoned, error.to_string()),
+            CommitError::Failed(error) => error,
+        }
+    }
+}
+
+/// Commits proposals in groups, and the audit events of reads with them.
+pub(crate) struct Committer {
+    storage: Arc<dyn Storage>,
+    barrier: Arc<Barrier>,
+    clock: Arc<dyn Clock>,
+    store: Id,
+    audit_tail_bytes_max: u64,
+    leader: Mutex<Leader>,
+    waiting: Mutex<Waiting>,
+    wake: Condvar,
+    audit: Mutex<Queue>,
+    poisoned: AtomicBool,
+}
+
+#[derive(Default)]
+struct Waiting {
+    entries: VecDeque<Entry>,
+    led: bool,
+}
+
+struct Entry {
+    proposal: Proposal,
+    ticket: Arc<Ticket>,
+}
+
+/// Where the leader leaves a proposal's outcome.
+#[derive(Default)]
+struct Ticket(Mutex<Option<Result<u64, CommitError>>>);
+
+impl Committer {
+    /// A committer that goes on from a root record.
+    pub(crate) fn new(
+        storage: Arc<dyn Storage>,
+        barrier: Arc<Barrier>,
+        clock: Arc<dyn Clock>,
+        store: Id,
+        root: RootRecord,
+        audit_tail_bytes_max: u64,
+    ) -> Self {
+        Committer {
+            storage,
+            barrier,
+            clock,
+            store,
+            audit_tail_bytes_max,
+            leader: Mutex::new(Leader::new(root)),
+            waiting: Mutex::default(),
+            wake: Condvar::new(),
+            audit: Mutex::default(),
+            poisoned: AtomicBool::new(false),
+        }
+    }
+
+    /// Commits a proposal; it is durable and published when this returns.
+    pub(crate) fn commit(&self, proposal: Proposal) -> Result<Receipt, CommitError> {
+        let ticket = Arc::new(Ticket::default());
+        let mut waiting = self.waiting.lock();
+        waiting.entries.push_back(Entry { proposal, ticket: Arc::clone(&ticket) });
+        loop {
+            if let Some(outcome) = ticket.0.lock().take() {
+                return outcome.map(|number| Receipt { commit: Some(number) });
+            }
+            if waiting.led {
+                self.wake.wait(&mut waiting);
+            } else {
+                waiting.led = true;
+                let group = next_group(&mut waiting.entries);
+                MutexGuard::unlocked(&mut waiting, || self.lead(group));
+                waiting.led = false;
+                self.wake.notify_all();
+            }
+        }
+    }
+
+    /// Admits the event of a read; writes the queue when that is due, and at once where replies wait for it (`strict`).
+    pub(crate) fn admit(&self, event: &Event, now: Timestamp, strict: bool) -> Result<Receipt, CommitError> {
+        self.make_room()?;
+        let admission = self.open_queue()?.admit(event, now);
+        self.after(if strict { Admission::WriteNow } else { admission })
+    }
+
+    /// Admits the event of a refusal, counted together with its repetitions.
+    pub(crate) fn admit_refusal(&self, event: Event, now: Timestamp) -> Result<Receipt, CommitError> {
+        self.make_room()?;
+        let admission = self.open_queue()?.admit_refusal(event, now);
+        self.after(admission)
+    }
+
+    /// Writes all events that wait.
+    pub(crate) fn flush(&self) -> Result<(), CommitError> {
+        self.commit(Proposal { writes: Writes::default(), events: Vec::new(), publish: None }).map(drop)
+    }
+
+    /// Writes all that waits, counts of refusals included, and takes nothing more: for a vault that seals or closes.
+    pub(crate) fn end(&self) -> Result<(), CommitError> {
+        // In this order no event is admitted that the last write does not take.
+        self.audit.lock().end();
+        self.leader.lock().end_counting = true;
+        let flushed = self.flush();
+        self.leader.lock().ended = true;
+        flushed
+    }
+
+    /// When waiting events want to be written at the latest.
+    pub(crate) fn deadline(&self) -> Option<Timestamp> {
+        self.audit.lock().deadline()
+    }
+
+    /// The root record and a snapshot of the store that it describes.
+    pub(crate) fn snapshot(&self) -> Result<(RootRecord, Box<dyn Read + '_>), StorageError> {
+        let leader = self.leader.lock();
+        Ok((leader.root().clone(), self.storage.snapshot()?))
+    }
+
+    /// Whether a commit has failed.
+    pub(crate) fn is_poisoned(&self) -> bool {
+        self.poisoned.load(Ordering::Acquire)
+    }
+
+    fn after(&self, admission: Admission) -> Result<Receipt, CommitError> {
+        match admission {
+            Admission::Waits => Ok(Receipt { commit: None }),
+            Admission::WriteNow => self.commit(Proposal { writes: Writes::default(), events: Vec::new(), publish: None }),
+        }
+    }
+
+    /// The queue, unless the vault is being sealed.
+    fn open_queue(&self) -> Result<MutexGuard<'_, Queue>, CommitError> {
+        let queue = self.audit.lock();
+        if queue.is_ended() { Err(ended()) } else { Ok(queue) }
+    }
+
+    /// Refuses where the log cannot be written, so that neither replies leave without a record nor the queue grows without bound.
+    fn make_room(&self) -> Result<(), CommitError> {
+        if self.is_poisoned() {
+            return Err(CommitError::Poisoned);
+        }
+        let full = self.audit.lock().is_full();
+        if full { self.flush() } else { Ok(()) }
+    }
+
+    /// Leads one group: every ticket of it has an outcome when this returns, whatever happens.
+    fn lead(&self, group: Vec<Entry>) {
+        let (proposals, tickets): (Vec<_>, Vec<_>) = group.into_iter().map(|entry| (entry.proposal, entry.ticket)).unzip();
+        // A panic on the leader must not leave the others waiting for ever, nor a half-updated leader in use: it poisons.
+        let led = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.commit_group(proposals)));
+        let mut outcomes = led.unwrap_or_else(|_| {
+            self.poisoned.store(true, Ordering::Release);
+            Vec::new()
+        });
+        outcomes.resize_with(tickets.len(), || Err(CommitError::Poisoned));
+        for (ticket, outcome) in tickets.into_iter().zip(outcomes) {
+            *ticket.0.lock() = Some(outcome);
+        }
+    }
+}
+
+/// The proposals of the next group, in order, bounded in count and bytes.
+fn next_group(entries: &mut VecDeque<Entry>) -> Vec<Entry> {
+    let mut group = Vec::new();
+    let mut bytes = 0_usize;
+    while group.len() < COMMIT_GROUP_PROPOSALS_MAX && bytes < COMMIT_GROUP_BYTES_MAX {
+        let Some(entry) = entries.pop_front() else { break };
+        bytes += entry.proposal.writes.changes.values().flatten().map(Vec::len).sum::<usize>();
+        group.push(entry);
+    }
+    group
+}
+
+/// The vault was sealed while the request was under way.
+fn ended() -> CommitError {
+    CommitError::Failed(Error::new(Code::Sealed, "the vault is sealed"))
+}
+
+/// The store failed while a batch was being committed: its outcome is unknown.
+fn is_in_doubt(error: &StorageError) -> bool {
+    !matches!(error, StorageError::Conflict | StorageError::Invalid(_))
+}

@@ -1,0 +1,80 @@
+//! What an unsealed vault holds: keys, committer, and the published snapshots of mounts, policies and tokens.
+
+use super::mounts::MountTable;
+use super::policies::PolicyStore;
+use super::tokens::TokenCache;
+use crate::barrier::{Barrier, Overlay};
+use crate::commit::Committer;
+use crate::host::Clock;
+use crate::storage::{Read, Storage};
+use crate::types::id::Id;
+use crate::types::{Code, Error, Result};
+use arc_swap::ArcSwap;
+use std::sync::Arc;
+
+/// An unsealed vault. Its keys are wiped when the last request in flight has let go of it.
+pub(super) struct Core {
+    pub(super) store: Id,
+    /// Which opening of the vault this is: what callers remember of another one is stale.
+    pub(super) opening: usize,
+    pub(super) storage: Arc<dyn Storage>,
+    pub(super) barrier: Arc<Barrier>,
+    pub(super) committer: Committer,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) mounts: Arc<ArcSwap<MountTable>>,
+    pub(super) policies: Arc<PolicyStore>,
+    pub(super) tokens: Arc<TokenCache>,
+}
+
+impl Core {
+    /// Reads what is published from the store.
+    pub(super) fn load(
+        store: Id,
+        opening: usize,
+        storage: Arc<dyn Storage>,
+        barrier: Arc<Barrier>,
+        committer: Committer,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self> {
+        let mut overlay = Overlay::reading(&barrier, source(&*storage));
+        let mounts = MountTable::load(&mut overlay)?;
+        let policies = PolicyStore::load(&mut overlay)?;
+        drop(overlay);
+        Ok(Core {
+            store,
+            opening,
+            storage,
+            barrier,
+            committer,
+            clock,
+            mounts: Arc::new(ArcSwap::from_pointee(mounts)),
+            policies: Arc::new(policies),
+            tokens: Arc::default(),
+        })
+    }
+
+    /// The store as it is published.
+    pub(super) fn source(&self) -> &dyn Read {
+        source(&*self.storage)
+    }
+
+    /// An overlay for a request that only reads.
+    pub(super) fn reading(&self) -> Overlay<'_> {
+        Overlay::reading(&self.barrier, self.source())
+    }
+
+    /// An overlay for a request that may write.
+    pub(super) fn writing(&self) -> Overlay<'_> {
+        Overlay::writing(&self.barrier, self.source())
+    }
+
+    /// A new identifier.
+    pub(super) fn random_id(&self) -> Result<Id> {
+        let bytes = self.barrier.rng().array().map_err(|error| Error::new(Code::NoEntropy, error.to_string()))?;
+        Ok(Id::from_random(bytes))
+    }
+}
+
+fn source(storage: &dyn Storage) -> &dyn Read {
+    storage
+}

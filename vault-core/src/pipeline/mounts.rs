@@ -1,0 +1,144 @@
+//! The mount table: which engine answers where.
+
+use super::core::Core;
+use crate::barrier::{Barrier, BarrierError, Kind, Overlay};
+use crate::engines::{Engine, KvEngine};
+use crate::storage::Key;
+use crate::types::id::Id;
+use crate::types::limits::MOUNTS_MAX;
+use crate::types::{Code, Error, Object, Path, Result, Value};
+use minicbor::{Decode, Encode};
+use std::sync::Arc;
+
+/// A mount as its record says.
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+struct MountEntry {
+    /// Where it answers: ends in a slash.
+    #[n(0)]
+    path: String,
+    #[n(1)]
+    engine: String,
+    /// What its records are bound to; moving the mount keeps it.
+    #[cbor(n(2), with = "minicbor::bytes")]
+    uuid: [u8; 16],
+    #[n(3)]
+    description: String,
+}
+
+/// The mounts, in order of their paths.
+#[derive(Clone, Default)]
+pub(super) struct MountTable {
+    mounts: Vec<Mount>,
+}
+
+#[derive(Clone)]
+struct Mount {
+    entry: MountEntry,
+    engine: Arc<dyn Engine>,
+}
+
+/// Paths that the vault keeps for itself.
+const RESERVED: [&str; 5] = ["sys/", "auth/", "identity/", "cubbyhole/", "audit/"];
+
+impl MountTable {
+    /// The table of a store.
+    pub(super) fn load(overlay: &mut Overlay<'_>) -> Result<Self> {
+        let key = table_key(overlay.barrier());
+        let bytes = overlay.get(Kind::MountTable, &key)?.ok_or(BarrierError::Corrupt)?;
+        let entries: Vec<MountEntry> = minicbor::decode(&bytes).map_err(|_| BarrierError::Corrupt)?;
+        let mounts = entries.into_iter().map(Mount::new).collect::<Result<_>>()?;
+        Ok(MountTable { mounts })
+    }
+
+    pub(super) fn save(&self, overlay: &mut Overlay<'_>) -> Result<()> {
+        let entries: Vec<&MountEntry> = self.mounts.iter().map(|mount| &mount.entry).collect();
+        let bytes = minicbor::to_vec(entries).expect("encoding to memory cannot fail");
+        let key = table_key(overlay.barrier());
+        Ok(overlay.put(Kind::MountTable, key, &bytes)?)
+    }
+
+    /// The engine that answers for a path, and the path below its mount.
+    pub(super) fn route<'p>(&self, path: &'p str) -> Option<(Arc<dyn Engine>, &'p str)> {
+        self.mounts.iter().find_map(|mount| {
+            let rest = path
+                .strip_prefix(mount.entry.path.as_str())
+                .or_else(|| (mount.entry.path.strip_suffix('/') == Some(path)).then_some(""))?;
+            Some((Arc::clone(&mount.engine), rest))
+        })
+    }
+
+    /// Adds a mount.
+    pub(super) fn add(&mut self, path: &str, engine: &str, description: &str, uuid: Id) -> Result<()> {
+        let mut path = Path::parse(path)?.as_str().to_owned();
+        if !path.ends_with('/') {
+            path.push('/');
+        }
+        if RESERVED.iter().any(|reserved| path.starts_with(reserved)) {
+            return Err(Error::new(Code::InvalidRequest, "this path is reserved for the vault: choose another"));
+        }
+        if self.mounts.iter().any(|mount| mount.entry.path.starts_with(&path) || path.starts_with(&mount.entry.path)) {
+            return Err(Error::new(Code::InvalidRequest, "the path is in use by a mount at, above or below it"));
+        }
+        if self.mounts.len() >= MOUNTS_MAX {
+            return Err(Error::new(Code::InvalidRequest, format!("there are {MOUNTS_MAX} mounts already")));
+        }
+        let entry = MountEntry { path, engine: engine.to_owned(), uuid: *uuid.as_bytes(), description: description.to_owned() };
+        self.mounts.push(Mount::new(entry)?);
+        self.mounts.sort_by(|a, b| a.entry.path.cmp(&b.entry.path));
+        Ok(())
+    }
+
+    /// The mounts as `sys/mounts` shows them, those of the vault itself included.
+    pub(super) fn to_value(&self) -> Value {
+        let row = |kind: &str, description: &str, uuid: &str, options: Value| {
+            Object::new()
+                .with("type", kind)
+                .with("description", description)
+                .with("uuid", uuid)
+                .with("options", options)
+                .with("local", false)
+        };
+        let system = row("system", "the vault itself: status, policies, mounts, audit log", "", Value::Null);
+        let mut all = Object::new().with("sys/", system);
+        for mount in &self.mounts {
+            let options = Object::new().with("version", "2");
+            let uuid = Id::from_bytes(mount.entry.uuid).to_string();
+            all.insert(&mount.entry.path, row("kv", &mount.entry.description, &uuid, options.into()));
+        }
+        all.into()
+    }
+}
+
+impl Mount {
+    fn new(entry: MountEntry) -> Result<Self> {
+        let engine: Arc<dyn Engine> = match entry.engine.as_str() {
+            "kv-v2" => Arc::new(KvEngine::new(Id::from_bytes(entry.uuid))),
+            _ => return Err(Error::new(Code::Corrupt, "the mount table names an engine that this version does not have")),
+        };
+        Ok(Mount { entry, engine })
+    }
+}
+
+/// Mounts an engine as `sys/mounts/PATH` is told to; the table to publish once that is durable.
+pub(super) fn mount(core: &Core, overlay: &mut Overlay<'_>, path: &str, data: Option<&Value>) -> Result<MountTable> {
+    let text = |name: &str| data.and_then(|data| data.get(name)).and_then(Value::as_str);
+    let version = data.and_then(|data| data.get("options")).and_then(|options| options.get("version"));
+    let is_version_2 = version.is_some_and(|version| version.as_str() == Some("2") || version.as_u64() == Some(2));
+    match text("type") {
+        Some("kv-v2") => {}
+        Some("kv") if is_version_2 => {}
+        Some("kv") => {
+            return Err(Error::new(Code::InvalidRequest, "only KV version 2 can be mounted: pass \"options\": {\"version\": \"2\"}"));
+        }
+        Some(_) => return Err(Error::new(Code::InvalidRequest, "unknown engine type: this version has \"kv\" (version 2)")),
+        None => return Err(Error::new(Code::InvalidRequest, "the engine is missing: pass it as the member \"type\"")),
+    }
+    let mut table = MountTable::load(overlay)?;
+    table.add(path, "kv-v2", text("description").unwrap_or_default(), core.random_id()?)?;
+    table.save(overlay)?;
+    Ok(table)
+}
+
+fn table_key(barrier: &Barrier) -> Key {
+    barrier.key(Kind::MountTable, &[])
+}

@@ -1,0 +1,163 @@
+//! The policies as they are published, and the sets of them that tokens hold, compiled once.
+
+use super::system::Done;
+use crate::barrier::{Barrier, BarrierError, Kind, Overlay};
+use crate::policy::{CompiledPolicies, Dialect, Policy, PolicyName};
+use crate::storage::Key;
+use crate::types::id::Id;
+use crate::types::{Code, Error, Object, Result, Value};
+use arc_swap::ArcSwap;
+use parking_lot::Mutex;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// The name of the policy that every token holds unless told otherwise.
+pub(super) const DEFAULT: &str = "default";
+/// The name of the policy that allows everything; it has no text.
+pub(super) const ROOT: &str = "root";
+/// Sets of policies that are kept compiled.
+const COMPILED_SETS_MAX: usize = 1_000;
+/// The folder in which the names of policies are listed, as if it were a mount.
+const FOLDER: Id = Id::from_bytes(*b"sys/policies/acl");
+
+/// What a new vault's policy `default` says: each token may look at itself and end itself.
+pub(super) const DEFAULT_TEXT: &str = r#"# What each token may do unless it was made without this policy.
+path "auth/token/lookup-self" {
+    capabilities = ["read"]
+}
+
+path "auth/token/revoke-self" {
+    capabilities = ["update"]
+}
+
+path "sys/capabilities-self" {
+    capabilities = ["update"]
+}
+"#;
+
+/// The published policies.
+pub(super) struct PolicyStore {
+    texts: ArcSwap<BTreeMap<String, Arc<Policy>>>,
+    /// Raised with every change: what was compiled before is stale.
+    generation: AtomicU64,
+    compiled: Mutex<HashMap<Vec<String>, Arc<CompiledPolicies>>>,
+}
+
+impl PolicyStore {
+    /// The policies of a store.
+    pub(super) fn load(overlay: &mut Overlay<'_>) -> Result<Self> {
+        let mut texts = BTreeMap::new();
+        for name in overlay.children(&FOLDER, "")? {
+            let text = text_of(overlay, &name)?.ok_or(BarrierError::Corrupt)?;
+            texts.insert(name.clone(), Arc::new(parse(&name, &text)?));
+        }
+        Ok(PolicyStore { texts: ArcSwap::from_pointee(texts), generation: AtomicU64::new(1), compiled: Mutex::default() })
+    }
+
+    pub(super) fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
+
+    /// The compiled rules of a set of policies; names that have no policy give nothing.
+    pub(super) fn compiled(&self, names: &[String]) -> Arc<CompiledPolicies> {
+        let mut compiled = self.compiled.lock();
+        if let Some(rules) = compiled.get(names) {
+            return Arc::clone(rules);
+        }
+        let texts = self.texts.load();
+        let rules = if names.iter().any(|name| name == ROOT) {
+            CompiledPolicies::root()
+        } else {
+            let held: Vec<&Policy> = names.iter().filter_map(|name| texts.get(name)).map(|policy| &**policy).collect();
+            CompiledPolicies::compile(&held, Dialect::Vault)
+        };
+        let rules = Arc::new(rules);
+        if compiled.len() >= COMPILED_SETS_MAX {
+            compiled.clear();
+        }
+        compiled.insert(names.to_vec(), Arc::clone(&rules));
+        rules
+    }
+
+    /// Puts a change of one policy into effect, for live tokens too.
+    fn publish(&self, name: &str, policy: Option<Arc<Policy>>) {
+        let mut compiled = self.compiled.lock();
+        let mut texts = (**self.texts.load()).clone();
+        match policy {
+            Some(policy) => texts.insert(name.to_owned(), policy),
+            None => texts.remove(name),
+        };
+        self.texts.store(Arc::new(texts));
+        compiled.clear();
+        self.generation.fetch_add(1, Ordering::AcqRel);
+    }
+}
+
+/// `LIST sys/policies/acl`.
+pub(super) fn list(overlay: &Overlay<'_>) -> Result<Done> {
+    let mut names = overlay.children(&FOLDER, "")?;
+    names.push(ROOT.to_owned());
+    names.sort_unstable();
+    Ok(Done::answer(Object::new().with("keys", names)))
+}
+
+/// `READ sys/policies/acl/NAME`.
+pub(super) fn read(overlay: &mut Overlay<'_>, name: &str) -> Result<Done> {
+    let name = PolicyName::parse(name)?;
+    let text = if name.as_str() == ROOT { Some(String::new()) } else { text_of(overlay, name.as_str())? };
+    let text = text.ok_or_else(|| Error::new(Code::NotFound, "there is no policy of that name"))?;
+    Ok(Done::answer(Object::new().with("name", name.as_str()).with("policy", text)))
+}
+
+/// `WRITE sys/policies/acl/NAME`.
+pub(super) fn write(store: &Arc<PolicyStore>, overlay: &mut Overlay<'_>, name: &str, data: Option<&Value>) -> Result<Done> {
+    let name = PolicyName::parse(name)?;
+    name.check_writable()?;
+    let text = data.and_then(|data| data.get("policy")).and_then(Value::as_str);
+    let text = text.ok_or_else(|| Error::new(Code::InvalidData, "the policy is missing: pass its text as the member \"policy\""))?;
+    let policy = Arc::new(parse(name.as_str(), text)?);
+    put(overlay, name.as_str(), text)?;
+    let store = Arc::clone(store);
+    Ok(Done::default().publishing(move || store.publish(name.as_str(), Some(policy))))
+}
+
+/// `DELETE sys/policies/acl/NAME`.
+pub(super) fn delete(store: &Arc<PolicyStore>, overlay: &mut Overlay<'_>, name: &str) -> Result<Done> {
+    let name = PolicyName::parse(name)?;
+    name.check_writable()?;
+    if name.as_str() == DEFAULT {
+        return Err(Error::new(Code::InvalidRequest, "the policy \"default\" cannot be deleted: write an emptier one"));
+    }
+    if text_of(overlay, name.as_str())?.is_none() {
+        return Ok(Done::default());
+    }
+    let key = key_of(overlay.barrier(), name.as_str());
+    overlay.delete(key);
+    overlay.leave(FOLDER, name.as_str());
+    let store = Arc::clone(store);
+    Ok(Done::default().publishing(move || store.publish(name.as_str(), None)))
+}
+
+/// Lays a policy into the store.
+pub(super) fn put(overlay: &mut Overlay<'_>, name: &str, text: &str) -> Result<()> {
+    if text_of(overlay, name)?.is_none() {
+        overlay.enter(FOLDER, name);
+    }
+    let key = key_of(overlay.barrier(), name);
+    Ok(overlay.put(Kind::Policy, key, text.as_bytes())?)
+}
+
+fn parse(name: &str, text: &str) -> Result<Policy> {
+    Ok(Policy::parse(name, text)?)
+}
+
+fn text_of(overlay: &mut Overlay<'_>, name: &str) -> Result<Option<String>> {
+    let key = key_of(overlay.barrier(), name);
+    let bytes = overlay.get(Kind::Policy, &key)?;
+    Ok(bytes.map(|bytes| String::from_utf8(bytes.to_vec()).map_err(|_| BarrierError::Corrupt)).transpose()?)
+}
+
+fn key_of(barrier: &Barrier, name: &str) -> Key {
+    barrier.key(Kind::Policy, &[name.as_bytes()])
+}

@@ -1,0 +1,57 @@
+//! What a request ends in: a reply that is recorded, or one of the few that cannot be.
+
+use crate::commit::Receipt;
+use crate::types::{Error, Response, Result};
+
+/// The end of a request.
+#[derive(Debug)]
+#[must_use]
+pub enum Reply {
+    /// Its audit record is durable, or admitted where the vault is configured so.
+    Recorded(Recorded),
+    /// There is no record of it, for a reason of a closed list.
+    Unrecorded(Unrecorded),
+}
+
+/// A reply with the receipt of its record; it cannot be made without one.
+#[derive(Debug)]
+pub struct Recorded {
+    outcome: Result<Response>,
+    receipt: Receipt,
+}
+
+/// A reply without a record.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Unrecorded {
+    /// The vault is sealed, closed, or belongs to another process: there is no log to write to.
+    Unready(Error),
+    /// The status of the seal, which tells nothing that needs a token.
+    SealStatus(Response),
+    /// The audit log itself failed, so nothing is answered.
+    AuditFailed(Error),
+}
+
+impl Reply {
+    pub(super) fn recorded(outcome: Result<Response>, receipt: Receipt) -> Self {
+        Reply::Recorded(Recorded { outcome, receipt })
+    }
+
+    /// The response, or the error.
+    ///
+    /// # Errors
+    /// What the request ended in.
+    pub fn into_result(self) -> Result<Response> {
+        match self {
+            Reply::Recorded(recorded) => recorded.outcome,
+            Reply::Unrecorded(Unrecorded::SealStatus(response)) => Ok(response),
+            Reply::Unrecorded(Unrecorded::Unready(error) | Unrecorded::AuditFailed(error)) => Err(error),
+        }
+    }
+
+    /// The number of the commit that holds the reply's record; `None` when the record waits in the queue, or there is none.
+    #[must_use]
+    pub fn commit(&self) -> Option<u64> {
+        if let Reply::Recorded(recorded) = self { recorded.receipt.commit() } else { None }
+    }
+}

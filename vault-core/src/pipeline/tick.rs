@@ -1,0 +1,119 @@
+//! What is due by the vault's clock: waiting audit records, and tokens whose time has ended.
+
+use super::core::Core;
+use crate::audit::Event;
+use crate::auth::{TokenKey, token};
+use crate::barrier::{BarrierError, Kind, Overlay};
+use crate::commit::{CommitError, Proposal};
+use crate::types::limits::COMMIT_RETRIES_MAX;
+use crate::types::{Result, Timestamp};
+use std::sync::Arc;
+
+/// Tokens that one commit removes, their descendants not counted.
+const REMOVALS_MAX: usize = 256;
+
+/// Does what is due; when it wants to be called next.
+pub(super) fn tick(core: &Core) -> Result<Option<Timestamp>> {
+    let now = core.clock.now();
+    let mut tries = 0;
+    let next_expiry = loop {
+        match remove_expired(core, now) {
+            Ok(Round::Done(next)) => break next,
+            Ok(Round::More) => tries = 0,
+            Err(Failure::Commit(CommitError::Conflict)) if tries < COMMIT_RETRIES_MAX => tries += 1,
+            Err(Failure::Commit(error)) => return Err(error.into()),
+            Err(Failure::Barrier(error)) => return Err(error.into()),
+        }
+    };
+    if core.committer.deadline().is_some_and(|deadline| deadline <= now) {
+        core.committer.flush()?;
+    }
+    Ok([core.committer.deadline(), Some(next_expiry)].into_iter().flatten().min())
+}
+
+enum Round {
+    /// Nothing more is due; the instant at which something may be.
+    Done(Timestamp),
+    More,
+}
+
+enum Failure {
+    Barrier(BarrierError),
+    Commit(CommitError),
+}
+
+impl From<BarrierError> for Failure {
+    fn from(error: BarrierError) -> Self {
+        Failure::Barrier(error)
+    }
+}
+
+/// Removes expired tokens with their descendants, bucket by bucket from the last one that was left, at most some at a time.
+fn remove_expired(core: &Core, now: Timestamp) -> Result<Round, Failure> {
+    let mut overlay = core.writing();
+    let current = token::bucket_at(now);
+    let left_at = load_bucket(&mut overlay)?;
+    let mut removed: Vec<TokenKey> = Vec::new();
+    let mut accessors = Vec::new();
+    let mut next = token::bucket_start(current + 1);
+    let mut roots = 0;
+    // Where the clock has stepped back there is nothing to catch up with; the mark follows it, so that new tokens are not passed over.
+    for bucket in left_at.min(current)..=current {
+        for key in token::due_in(&overlay, bucket)? {
+            let Some(entry) = token::load(&mut overlay, &key)? else { continue };
+            if !entry.is_expired(now) {
+                next = next.min(Timestamp::from_millis(entry.expires_millis));
+                continue;
+            }
+            accessors.push((entry.accessor, entry.display_name));
+            removed.extend(token::remove_tree(&mut overlay, &key)?);
+            roots += 1;
+            if roots == REMOVALS_MAX {
+                commit(core, overlay, removed, accessors, now).map_err(Failure::Commit)?;
+                return Ok(Round::More);
+            }
+        }
+    }
+    if left_at != current {
+        save_bucket(&mut overlay, current)?;
+    }
+    if left_at != current || !removed.is_empty() {
+        commit(core, overlay, removed, accessors, now).map_err(Failure::Commit)?;
+    }
+    Ok(Round::Done(next))
+}
+
+fn commit(
+    core: &Core,
+    overlay: Overlay<'_>,
+    removed: Vec<TokenKey>,
+    expired: Vec<(String, String)>,
+    now: Timestamp,
+) -> Result<(), CommitError> {
+    let events = expired.into_iter().map(|(accessor, display_name)| Event {
+        time_millis: now.as_millis(),
+        operation: "expire".to_owned(),
+        path: "auth/token".to_owned(),
+        accessor: Some(accessor),
+        display_name: Some(display_name),
+        count: 1,
+        ..Event::default()
+    });
+    let tokens = Arc::clone(&core.tokens);
+    let publish = move || tokens.revoke(&removed);
+    let proposal = Proposal { writes: overlay.into_writes(), events: events.collect(), publish: Some(Box::new(publish)) };
+    core.committer.commit(proposal).map(drop)
+}
+
+/// The bucket that the last tick was in; the first one of all when there was none.
+fn load_bucket(overlay: &mut Overlay<'_>) -> Result<u64, BarrierError> {
+    let key = overlay.barrier().key(Kind::TickState, &[]);
+    let bytes = overlay.get(Kind::TickState, &key)?.ok_or(BarrierError::Corrupt)?;
+    bytes.as_slice().try_into().map(u64::from_le_bytes).map_err(|_| BarrierError::Corrupt)
+}
+
+/// Notes the bucket in which a tick was.
+pub(super) fn save_bucket(overlay: &mut Overlay<'_>, bucket: u64) -> Result<(), BarrierError> {
+    let key = overlay.barrier().key(Kind::TickState, &[]);
+    overlay.put(Kind::TickState, key, &bucket.to_le_bytes())
+}

@@ -1,0 +1,48 @@
+//! Reading the whole store anew and comparing it with the root record.
+
+use super::core::Core;
+use crate::audit::{self, AuditSummary};
+use crate::barrier::{Digest, RootRecord};
+use crate::crypto::sha256;
+use crate::types::{Code, Error, Result};
+
+/// Records that are read at a time.
+const PAGE: usize = 1_000;
+
+/// What a verification of the whole store found: that it is whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Verification {
+    /// Records that were read, the root record among them.
+    pub records: u64,
+    /// The audit log.
+    pub audit: AuditSummary,
+}
+
+/// Every record against the digest, and every audit event against the chain, on one snapshot.
+pub(super) fn verify(core: &Core) -> Result<Verification> {
+    core.committer.flush()?;
+    let (root, snapshot) = core.committer.snapshot()?;
+    let mut digest = Digest::default();
+    let mut records = 0;
+    let mut after = None;
+    loop {
+        let page = snapshot.scan(&[], after.as_ref(), PAGE)?;
+        for (key, record) in &page {
+            records += 1;
+            if *key != RootRecord::key() {
+                digest.add(core.barrier.keyring().digest(), key, &sha256(&[record]));
+            }
+        }
+        match page.last() {
+            Some((key, _)) if page.len() == PAGE => after = Some(*key),
+            _ => break,
+        }
+    }
+    // The log first: where it is broken it can say what is wrong, the digest only that something is.
+    let audit = audit::verify(&core.barrier, &core.store, &root, &*snapshot, &*core.storage)?;
+    if digest != root.digest() {
+        return Err(Error::new(Code::Corrupt, "the store does not verify: a record was altered, removed, added or put back"));
+    }
+    Ok(Verification { records, audit })
+}

@@ -1,0 +1,78 @@
+//! From a configuration to a store: in memory, or on disk where the backend is built in.
+
+use super::{AuditMode, Config};
+use crate::pipeline::Parts;
+use crate::storage::Storage;
+#[cfg(feature = "sled")]
+use crate::storage::StorageError;
+use crate::storage::memory::MemoryStorage;
+#[cfg(feature = "sled")]
+use crate::storage::sled::{SledOptions, SledStorage};
+use crate::types::{Code, Error, Result};
+use std::path::Path;
+use std::sync::Arc;
+
+/// An empty store for a new vault. One that a crash during its creation left behind is taken up again.
+pub(super) fn create(config: Config) -> Result<Parts> {
+    let storage = match &config.place {
+        None => Arc::new(MemoryStorage::new()) as Arc<dyn Storage>,
+        Some(path) => create_at(path, &config)?,
+    };
+    Ok(parts(config, storage))
+}
+
+/// The store of a vault that is there.
+pub(super) fn open(config: Config) -> Result<Parts> {
+    let path = config.place.as_deref().ok_or_else(|| {
+        Error::new(Code::NotAStore, "a vault in memory cannot be opened again: create it, or give the place of one on disk")
+    })?;
+    let storage = open_at(path, &config)?;
+    if storage.commit_number() == 0 {
+        return Err(Error::new(Code::NotAStore, "not a libvault store: its creation was cut off, so create it again"));
+    }
+    Ok(parts(config, storage))
+}
+
+fn parts(config: Config, storage: Arc<dyn Storage>) -> Parts {
+    Parts {
+        storage,
+        clock: config.clock,
+        rng: config.rng,
+        strict: config.audit_mode == AuditMode::Strict,
+        audit_tail_bytes_max: config.audit_tail_bytes,
+    }
+}
+
+#[cfg(feature = "sled")]
+fn create_at(path: &Path, config: &Config) -> Result<Arc<dyn Storage>> {
+    let options = SledOptions { path: path.to_owned(), cache_bytes: config.cache_bytes };
+    match SledStorage::create(&options) {
+        Ok(storage) => Ok(Arc::new(storage)),
+        Err(StorageError::Exists) => {
+            let storage = SledStorage::open(&options)?;
+            if storage.commit_number() == 0 { Ok(Arc::new(storage)) } else { Err(StorageError::Exists.into()) }
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+#[cfg(feature = "sled")]
+fn open_at(path: &Path, config: &Config) -> Result<Arc<dyn Storage>> {
+    let options = SledOptions { path: path.to_owned(), cache_bytes: config.cache_bytes };
+    Ok(Arc::new(SledStorage::open(&options)?))
+}
+
+#[cfg(not(feature = "sled"))]
+fn create_at(_path: &Path, _config: &Config) -> Result<Arc<dyn Storage>> {
+    Err(no_backend())
+}
+
+#[cfg(not(feature = "sled"))]
+fn open_at(_path: &Path, _config: &Config) -> Result<Arc<dyn Storage>> {
+    Err(no_backend())
+}
+
+#[cfg(not(feature = "sled"))]
+fn no_backend() -> Error {
+    Error::new(Code::InvalidRequest, "this build has no backend on disk: build vault-core with the feature \"sled\"")
+}
