@@ -8,7 +8,15 @@
 //! - A reader never waits on a writer's I/O.
 //! - After a crash at any instant the store reopens with every acknowledged batch, and with the batch in flight whole or not at all.
 
+#[cfg(feature = "sled")]
+mod files;
 pub mod memory;
+#[cfg(feature = "sled")]
+mod preimage;
+#[cfg(feature = "sled")]
+mod segments;
+#[cfg(feature = "sled")]
+pub mod sled;
 
 use crate::crypto::sha256;
 use crate::types::{Code, Error};

@@ -1,0 +1,222 @@
+//! Records in sled's one tree: keys by their first byte, values in chunks, and a commit that is durable when it returns.
+//!
+//! `0x00 "number"`: the commit number. `0x01 key`: a record, either `0x00 value` or `0x01 commit (8) chunks (4)`.
+//! `0x02 length-of-key key chunk (4)`: `commit (8) bytes`, at most 16 KiB of them; larger values would go to files that sled never syncs.
+#![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "a backend on disk touches files")]
+
+use super::super::files::io;
+use super::super::{Batch, Key, Page, StorageError};
+use super::place::restrict_all;
+use parking_lot::Mutex;
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+const NUMBER_KEY: &[u8] = b"\x00number";
+const RECORD: u8 = 1;
+const CHUNK: u8 = 2;
+const WHOLE: u8 = 0;
+const CHUNKED: u8 = 1;
+const CHUNK_BYTES: usize = 16 * 1024;
+/// Times that a value is read again which a commit has replaced in between.
+const READ_TRIES_MAX: usize = 1_000;
+/// How long closing waits for sled's threads.
+const CLOSE_WAIT: Duration = Duration::from_secs(10);
+
+/// An open sled database, with a descriptor of our own on its log.
+pub(super) struct Engine {
+    db: sled::Db,
+    /// Opened before any write: an error of the device is reported to descriptors that were open then.
+    log: File,
+    dir: PathBuf,
+    blobs: Mutex<BTreeSet<OsString>>,
+}
+
+impl Engine {
+    /// Opens sled in a directory; a panic of its is an error.
+    pub(super) fn open(dir: &Path, cache_bytes: u64) -> Result<Self, StorageError> {
+        let config = sled::Config::new().path(dir).cache_capacity(cache_bytes).flush_every_ms(None).use_compression(false);
+        let db = caught("opening sled", || config.open())?;
+        restrict_all(dir)?;
+        let log = File::options().read(true).write(true).open(dir.join("db")).map_err(io("opening the log"))?;
+        let blobs = Mutex::new(names_in(&dir.join("blobs"))?);
+        Ok(Engine { db, log, dir: dir.to_owned(), blobs })
+    }
+
+    /// The number of the last commit; 0 when there was none.
+    pub(super) fn number(&self) -> Result<u64, StorageError> {
+        match caught("reading", || self.db.get(NUMBER_KEY))? {
+            None => Ok(0),
+            Some(bytes) => bytes.as_ref().try_into().map(u64::from_le_bytes).map_err(|_| corrupt()),
+        }
+    }
+
+    pub(super) fn get(&self, key: &Key) -> Result<Option<Vec<u8>>, StorageError> {
+        for _ in 0..READ_TRIES_MAX {
+            let Some(value) = caught("reading", || self.db.get(record_key(key)))? else { return Ok(None) };
+            if let Some(value) = self.whole(key, &value)? {
+                return Ok(Some(value));
+            }
+        }
+        Err(corrupt())
+    }
+
+    pub(super) fn scan(&self, prefix: &[u8], after: Option<&Key>, limit: usize) -> Result<Page, StorageError> {
+        let mut page = Vec::new();
+        let start = after.map_or_else(|| [&[RECORD], prefix].concat(), |after| [&[RECORD], after.as_bytes(), &[0]].concat());
+        let start = start.max([&[RECORD], prefix].concat());
+        let mut records = self.db.range(start..);
+        while page.len() < limit {
+            let Some((found, value)) = caught("scanning", || records.next().transpose())? else { break };
+            let Some(bytes) = found.strip_prefix(&[RECORD]).filter(|bytes| bytes.starts_with(prefix)) else { break };
+            let key = Key::new(&[bytes]);
+            // A chunked value that was replaced meanwhile is read as it is now; one that was removed is left out.
+            let value = match self.whole(&key, &value)? {
+                Some(value) => Some(value),
+                None => self.get(&key)?,
+            };
+            page.extend(value.map(|value| (key, value)));
+        }
+        Ok(page)
+    }
+
+    /// Applies a batch in one atomic step and waits until it is durable.
+    pub(super) fn apply(&self, batch: &Batch) -> Result<(), StorageError> {
+        let mut changes = sled::Batch::default();
+        for (key, change) in &batch.changes {
+            self.remove_chunks(key, &mut changes)?;
+            match change {
+                None => changes.remove(record_key(key)),
+                Some(value) => insert(&mut changes, key, value, batch.number)?,
+            }
+        }
+        changes.insert(NUMBER_KEY, &batch.number.to_le_bytes());
+        caught("applying a batch", || self.db.apply_batch(changes))?;
+        caught("flushing", || self.db.flush())?;
+        self.sync_blobs()?;
+        // sled's flush is sync_file_range on Linux, which is no barrier and reports no error: this is what makes the batch durable.
+        self.log.sync_data().map_err(io("syncing the log"))
+    }
+
+    /// Closes sled and waits until its threads have let go of the files.
+    pub(super) fn close(self) -> Result<(), StorageError> {
+        let Engine { db, log, dir, .. } = self;
+        caught("closing sled", move || {
+            drop(db);
+            Ok(())
+        })?;
+        let deadline = Instant::now() + CLOSE_WAIT;
+        while log.try_lock().is_err() {
+            if Instant::now() > deadline {
+                return Err(StorageError::Io { action: "closing sled", source: std::io::ErrorKind::TimedOut.into() });
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        restrict_all(&dir)
+    }
+
+    /// The value behind a record; `None` when a commit has replaced it meanwhile.
+    fn whole(&self, key: &Key, record: &[u8]) -> Result<Option<Vec<u8>>, StorageError> {
+        let Some((number, chunks)) = chunks_of(record)? else { return Ok(Some(record[1..].to_vec())) };
+        let mut value = Vec::with_capacity(CHUNK_BYTES.saturating_mul(chunks as usize).min(crate::types::limits::RECORD_BYTES_MAX * 4));
+        for index in 0..chunks {
+            let chunk = caught("reading", || self.db.get(chunk_key(key, index)))?;
+            match chunk.as_deref().and_then(|chunk| chunk.split_first_chunk::<8>()) {
+                Some((of, bytes)) if *of == number => value.extend_from_slice(bytes),
+                _ => return Ok(None),
+            }
+        }
+        Ok(Some(value))
+    }
+
+    fn remove_chunks(&self, key: &Key, changes: &mut sled::Batch) -> Result<(), StorageError> {
+        if let Some(old) = caught("reading", || self.db.get(record_key(key)))? {
+            let chunks = chunks_of(&old)?.map_or(0, |(_, chunks)| chunks);
+            (0..chunks).for_each(|index| changes.remove(chunk_key(key, index)));
+        }
+        Ok(())
+    }
+
+    /// Makes files durable into which sled has moved pages that are too large for its log.
+    fn sync_blobs(&self) -> Result<(), StorageError> {
+        let dir = self.dir.join("blobs");
+        let names = names_in(&dir)?;
+        let mut known = self.blobs.lock();
+        if names.is_subset(&known) {
+            return Ok(());
+        }
+        restrict_all(&self.dir)?;
+        for name in names.difference(&known) {
+            match File::open(dir.join(name)) {
+                Ok(file) => file.sync_all().map_err(io("syncing a page"))?,
+                // sled's threads unlink what is no longer needed.
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                Err(error) => return Err(io("syncing a page")(error)),
+            }
+        }
+        File::open(&dir).and_then(|dir| dir.sync_all()).map_err(io("syncing the pages' directory"))?;
+        *known = names;
+        Ok(())
+    }
+}
+
+fn insert(changes: &mut sled::Batch, key: &Key, value: &[u8], number: u64) -> Result<(), StorageError> {
+    if value.len() <= CHUNK_BYTES {
+        changes.insert(record_key(key), [&[WHOLE], value].concat());
+        return Ok(());
+    }
+    let chunks = u32::try_from(value.len().div_ceil(CHUNK_BYTES)).map_err(|_| StorageError::Invalid("a value is too large"))?;
+    let number = number.to_le_bytes();
+    changes.insert(record_key(key), [&[CHUNKED], &number[..], &chunks.to_le_bytes()].concat());
+    for (index, bytes) in (0..chunks).zip(value.chunks(CHUNK_BYTES)) {
+        changes.insert(chunk_key(key, index), [&number[..], bytes].concat());
+    }
+    Ok(())
+}
+
+/// The commit and the number of chunks of a chunked record; `None` for a whole one.
+fn chunks_of(record: &[u8]) -> Result<Option<([u8; 8], u32)>, StorageError> {
+    match record.split_first() {
+        Some((&WHOLE, _)) => Ok(None),
+        Some((&CHUNKED, rest)) => {
+            let (number, chunks) = rest.split_first_chunk::<8>().ok_or_else(corrupt)?;
+            let chunks = chunks.try_into().map(u32::from_le_bytes).map_err(|_| corrupt())?;
+            Ok(Some((*number, chunks)))
+        }
+        _ => Err(corrupt()),
+    }
+}
+
+fn record_key(key: &Key) -> Vec<u8> {
+    [&[RECORD], key.as_bytes()].concat()
+}
+
+fn chunk_key(key: &Key, index: u32) -> Vec<u8> {
+    let len = u8::try_from(key.as_bytes().len()).expect("a key has at most 48 bytes");
+    [&[CHUNK, len], key.as_bytes(), &index.to_be_bytes()].concat()
+}
+
+fn names_in(dir: &Path) -> Result<BTreeSet<OsString>, StorageError> {
+    match fs::read_dir(dir) {
+        Ok(entries) => entries.map(|entry| entry.map(|entry| entry.file_name()).map_err(io("listing pages"))).collect(),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(BTreeSet::new()),
+        Err(error) => Err(io("listing pages")(error)),
+    }
+}
+
+fn corrupt() -> StorageError {
+    StorageError::Corrupt("a record is not one that a vault wrote".to_owned())
+}
+
+/// Calls sled; its errors and panics become ours.
+fn caught<R>(action: &'static str, call: impl FnOnce() -> sled::Result<R>) -> Result<R, StorageError> {
+    match catch_unwind(AssertUnwindSafe(call)) {
+        Ok(Ok(result)) => Ok(result),
+        Ok(Err(sled::Error::Io(source))) => Err(StorageError::Io { action, source }),
+        Ok(Err(error)) => Err(StorageError::Corrupt(format!("{action}: {error}"))),
+        Err(_) => Err(StorageError::Corrupt(format!("{action}: sled panicked"))),
+    }
+}

@@ -1,0 +1,195 @@
+//! The store on disk, over sled 0.34.7. ARCHITECTURE.md says why it stands on sled in this way.
+//!
+//! A store is a directory `{LOCK, CURRENT, HEAD, g-N/, audit/}`: `place` knows its files, `recovery` opens it in a private copy, `engine` lays
+//! records into sled's one tree.
+
+mod engine;
+mod place;
+mod recovery;
+
+use super::preimage::{Olds, PreImages, SnapshotNotes};
+use super::segments::Segments;
+use super::{Batch, Expected, Key, Page, Read, Storage, StorageError};
+use crate::os::ForkGuard;
+use engine::Engine;
+use parking_lot::{Mutex, RwLock};
+use place::Place;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+/// Where a store lies, and how it is held.
+#[derive(Clone, Debug)]
+pub struct SledOptions {
+    /// The store's directory.
+    pub path: PathBuf,
+    /// Size of sled's page cache, in bytes.
+    pub cache_bytes: u64,
+}
+
+/// A store on disk.
+pub struct SledStorage {
+    place: Place,
+    segments: Segments,
+    /// Gone once the store is closed.
+    engine: RwLock<Option<Engine>>,
+    pre_images: PreImages,
+    committing: Mutex<()>,
+    number: AtomicU64,
+    poisoned: AtomicBool,
+    fork: ForkGuard,
+}
+
+impl SledStorage {
+    /// Makes an empty store, whole or not at all, and opens it.
+    ///
+    /// # Errors
+    /// `Exists` when there is one, `NotAStore` when there is something else, `Io` when the device fails.
+    pub fn create(options: &SledOptions) -> Result<Self, StorageError> {
+        let place = recovery::create(options)?;
+        Self::recover(place, options)
+    }
+
+    /// Opens a store.
+    ///
+    /// # Errors
+    /// `NotAStore`, `Locked` with the pid of the holder, `Corrupt`, `LostCommits`; what was there is left as it was.
+    pub fn open(options: &SledOptions) -> Result<Self, StorageError> {
+        let place = Place::lock(&options.path)?;
+        Self::recover(place, options)
+    }
+
+    fn recover(place: Place, options: &SledOptions) -> Result<Self, StorageError> {
+        let (engine, number) = recovery::recover(&place, options.cache_bytes)?;
+        Ok(SledStorage {
+            segments: Segments::at(place.audit_dir()),
+            place,
+            engine: RwLock::new(Some(engine)),
+            pre_images: PreImages::default(),
+            committing: Mutex::new(()),
+            number: AtomicU64::new(number),
+            poisoned: AtomicBool::new(false),
+            fork: ForkGuard::new(),
+        })
+    }
+
+    fn with_engine<R>(&self, with: impl FnOnce(&Engine) -> Result<R, StorageError>) -> Result<R, StorageError> {
+        self.check()?;
+        with(self.engine.read().as_ref().ok_or(StorageError::Closed)?)
+    }
+
+    fn check(&self) -> Result<(), StorageError> {
+        if self.fork.is_forked() {
+            Err(StorageError::Forked)
+        } else if self.poisoned.load(Ordering::Acquire) {
+            Err(StorageError::Poisoned)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// The old values of a batch's keys, once its expectations are found to hold.
+    fn validate(&self, engine: &Engine, batch: &Batch) -> Result<Olds, StorageError> {
+        if batch.number != self.number.load(Ordering::Acquire) + 1 {
+            return Err(StorageError::Invalid("commit numbers must be consecutive"));
+        }
+        for (key, expected) in &batch.expectations {
+            if Expected::of(engine.get(key)?.as_deref()) != *expected {
+                return Err(StorageError::Conflict);
+            }
+        }
+        batch.changes.keys().map(|key| Ok((*key, engine.get(key)?))).collect()
+    }
+}
+
+impl Read for SledStorage {
+    fn get(&self, key: &Key) -> Result<Option<Vec<u8>>, StorageError> {
+        self.with_engine(|engine| self.pre_images.get(key, || engine.get(key)))
+    }
+
+    fn scan(&self, prefix: &[u8], after: Option<&Key>, limit: usize) -> Result<Page, StorageError> {
+        self.with_engine(|engine| self.pre_images.scan(prefix, after, limit, |limit| engine.scan(prefix, after, limit)))
+    }
+}
+
+/// A snapshot: the store, but for what has changed since.
+struct Snapshot<'s> {
+    storage: &'s SledStorage,
+    notes: Arc<SnapshotNotes>,
+}
+
+impl Read for Snapshot<'_> {
+    fn get(&self, key: &Key) -> Result<Option<Vec<u8>>, StorageError> {
+        self.storage.with_engine(|engine| self.notes.get(key, || engine.get(key)))
+    }
+
+    fn scan(&self, prefix: &[u8], after: Option<&Key>, limit: usize) -> Result<Page, StorageError> {
+        self.storage.with_engine(|engine| self.notes.scan(prefix, after, limit, |limit| engine.scan(prefix, after, limit)))
+    }
+}
+
+impl Storage for SledStorage {
+    fn commit_number(&self) -> u64 {
+        self.number.load(Ordering::Acquire)
+    }
+
+    fn snapshot(&self) -> Result<Box<dyn Read + '_>, StorageError> {
+        self.check()?;
+        let _committing = self.committing.lock();
+        Ok(Box::new(Snapshot { storage: self, notes: self.pre_images.snapshot() }))
+    }
+
+    fn commit(&self, batch: &Batch) -> Result<(), StorageError> {
+        let _committing = self.committing.lock();
+        self.with_engine(|engine| {
+            let olds = self.validate(engine, batch)?;
+            self.pre_images.begin(olds);
+            if let Err(error) = engine.apply(batch) {
+                // The notes stay: what may or may not be durable is never shown.
+                self.poisoned.store(true, Ordering::Release);
+                return Err(error);
+            }
+            self.number.store(batch.number, Ordering::Release);
+            self.pre_images.end();
+            Ok(())
+        })
+    }
+
+    fn note_head(&self, number: u64, mac: &[u8; 32]) -> Result<(), StorageError> {
+        self.with_engine(|_| self.place.write_head(number, mac))
+    }
+
+    fn heads(&self) -> Result<Vec<(u64, [u8; 32])>, StorageError> {
+        self.with_engine(|_| self.place.heads())
+    }
+
+    fn write_segment(&self, index: u64, content: &[u8]) -> Result<(), StorageError> {
+        self.with_engine(|_| self.segments.write(index, content))
+    }
+
+    fn read_segment(&self, index: u64) -> Result<Option<Vec<u8>>, StorageError> {
+        self.with_engine(|_| self.segments.read(index))
+    }
+
+    fn close(&self) -> Result<(), StorageError> {
+        if self.fork.is_forked() {
+            return Err(StorageError::Forked);
+        }
+        let engine = self.engine.write().take();
+        let closed = engine.map_or(Ok(()), Engine::close);
+        self.place.unlock();
+        closed
+    }
+}
+
+impl Drop for SledStorage {
+    fn drop(&mut self) {
+        if self.fork.is_forked() {
+            // In a child sled's threads do not exist and its destructor would wait for them: what it holds is left to the end of the process.
+            std::mem::forget(self.engine.get_mut().take());
+        } else {
+            // Nobody is left to tell of a failure; `close` does.
+            let _outcome = self.close();
+        }
+    }
+}
