@@ -138,8 +138,8 @@ impl vault_options_t {
         // SAFETY: as the caller promises.
         match unsafe { self.key() }? {
             Key::None => Err(bad_argument("a new vault needs a key: set options.key_kind, key and key_len")),
-            Key::Raw(key) => NewSeal::raw_key(key),
-            Key::Passphrase(passphrase) => NewSeal::passphrase_with(passphrase, self.argon2()),
+            Key::Raw(key) => Ok(NewSeal::raw_key(key)?),
+            Key::Passphrase(passphrase) => Ok(NewSeal::passphrase_with(passphrase, self.argon2())?),
         }
     }
 
@@ -173,8 +173,8 @@ impl<'a> Key<'a> {
     pub(crate) fn unseal_key(&self) -> Result<Option<UnsealKey>> {
         match self {
             Key::None => Ok(None),
-            Key::Passphrase(passphrase) => Ok(Some(UnsealKey::passphrase(passphrase))),
-            Key::Raw(key) => UnsealKey::raw_key(key).map(Some),
+            Key::Passphrase(passphrase) => Ok(Some(UnsealKey::passphrase(passphrase)?)),
+            Key::Raw(key) => Ok(Some(UnsealKey::raw_key(key)?)),
         }
     }
 }
