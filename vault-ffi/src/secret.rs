@@ -165,7 +165,7 @@ fn resolve<'v>(value: &'v Value, name: &str) -> Option<&'v Value> {
             let canonical = token == "0" || (!token.starts_with('0') && token.bytes().all(|b| b.is_ascii_digit()));
             token.parse::<usize>().ok().filter(|_| canonical).and_then(|index| items.get(index))
         }
-        _ => value.get(&Zeroizing::new(token.replace("~1", "/").replace("~0", "~"))),
+        _ => value.get(&token.replace("~1", "/").replace("~0", "~")),
     })
 }
 
