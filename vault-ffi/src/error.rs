@@ -25,8 +25,7 @@ thread_local! {
 /// - Threads: each thread has its own.
 #[unsafe(no_mangle)]
 pub extern "C" fn vault_last_error() -> *const c_char {
-    // A thread that is ending has lost its last error already.
-    LAST.try_with(|last| last.borrow().as_ref().map_or(c"".as_ptr(), |last| last.text.as_ptr())).unwrap_or(c"".as_ptr())
+    guard!(or c"".as_ptr() => { Ok(read(|last| last.text.as_ptr()).unwrap_or(c"".as_ptr())) })
 }
 
 /// The status of this thread's last failure, or `VAULT_OK` when no call of this thread has failed yet.
@@ -36,7 +35,7 @@ pub extern "C" fn vault_last_error() -> *const c_char {
 /// - Threads: each thread has its own.
 #[unsafe(no_mangle)]
 pub extern "C" fn vault_last_error_code() -> vault_status_t {
-    LAST.try_with(|last| last.borrow().as_ref().map_or(VAULT_OK, |last| last.status)).unwrap_or(VAULT_OK)
+    guard!(or VAULT_OK => { Ok(read(|last| last.status).unwrap_or(VAULT_OK)) })
 }
 
 /// The data that came with this thread's last failure, as JSON: the metadata of a version that was deleted
@@ -47,8 +46,7 @@ pub extern "C" fn vault_last_error_code() -> vault_status_t {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vault_last_error_data(out_data: *mut *mut vault_secret_t) -> vault_status_t {
     guard!(required out_data => {
-        let data = LAST.try_with(|last| last.borrow().as_ref().and_then(|last| last.data.clone())).unwrap_or(None);
-        Ok(reserve::<SecretEntry>()?.fill(SecretEntry::new(data)))
+        Ok(reserve::<SecretEntry>()?.fill(SecretEntry::new(read(|last| last.data.clone()).flatten())))
     })
 }
 
@@ -66,6 +64,11 @@ pub(crate) fn keep(error: &Error) -> vault_status_t {
 /// A failure that the caller's arguments alone explain.
 pub(crate) fn bad_argument(message: impl Into<String>) -> Error {
     Error::new(Code::BadArgument, message)
+}
+
+/// Reads this thread's last error, if there is one. A thread that is ending has lost it already.
+fn read<T>(part: impl FnOnce(&LastError) -> T) -> Option<T> {
+    LAST.try_with(|last| last.borrow().as_ref().map(part)).ok().flatten()
 }
 
 #[cfg(test)]

@@ -46,14 +46,13 @@ pub unsafe extern "C" fn vault_request(
     json_len: usize,
     out_reply: *mut *mut vault_secret_t,
 ) -> vault_status_t {
-    let wanted = !out_reply.is_null();
     guard!(optional out_reply => {
         let entry = get::<SessionEntry>(session)?;
         let operation = operation_from_number(operation)?;
         // SAFETY: the caller gives NULL, NUL-terminated text, or `json_len` bytes.
         let (path, json) = unsafe { (input::path(path, "path")?, input::json(json, json_len)?) };
         let data = wire::data_from_json(json)?;
-        let slot = wanted.then(reserve::<SecretEntry>).transpose()?;
+        let slot = (!out_reply.is_null()).then(reserve::<SecretEntry>).transpose()?;
         let response = entry.session.request(operation, path, data)?;
         Ok(slot.map_or(std::ptr::null_mut(), |slot| slot.fill(SecretEntry::new(wire::response_to_value(response)))))
     })

@@ -7,6 +7,11 @@ use std::ffi::{CStr, c_char};
 /// earlier `vault.h` keep working: functions and numbers are only added, and structs only grow at their end.
 pub const VAULT_ABI_VERSION: u32 = 0;
 
+const VERSION: &CStr = match CStr::from_bytes_with_nul(concat!(env!("CARGO_PKG_VERSION"), "\0").as_bytes()) {
+    Ok(version) => version,
+    Err(_) => panic!("a version holds no NUL"),
+};
+
 /// The version of the interface that the library was built with: compare it with `VAULT_ABI_VERSION`, which the program was built with.
 ///
 /// - Threads: any.
@@ -21,9 +26,5 @@ pub extern "C" fn vault_abi_version() -> u32 {
 /// - Threads: any.
 #[unsafe(no_mangle)]
 pub extern "C" fn vault_version() -> *const c_char {
-    const VERSION: &CStr = match CStr::from_bytes_with_nul(concat!(env!("CARGO_PKG_VERSION"), "\0").as_bytes()) {
-        Ok(version) => version,
-        Err(_) => panic!("a version holds no NUL"),
-    };
     guard!(or VERSION.as_ptr() => { Ok(VERSION.as_ptr()) })
 }

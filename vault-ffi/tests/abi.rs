@@ -58,6 +58,23 @@ fn the_header_has_each_class_of_the_codes_under_its_hundreds() {
 }
 
 #[test]
+fn the_body_of_every_export_is_one_call_of_the_guard() {
+    let mut exports = 0;
+    for file in std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("src")).expect("the sources are there") {
+        let source = std::fs::read_to_string(file.expect("an entry").path()).expect("a text file");
+        for export in source.split("#[unsafe(no_mangle)]").skip(1) {
+            let end = export.find("\n}\n").expect("a function ends");
+            let (signature, body) = export[..end].split_once(" {\n").expect("a body");
+            let is_statement = |line: &&str| line.starts_with("    ") && !line.starts_with("     ") && !line.starts_with("    }");
+            let statements: Vec<_> = body.lines().filter(is_statement).collect();
+            assert!(matches!(statements[..], [only] if only.starts_with("    guard!(")), "{signature}");
+            exports += 1;
+        }
+    }
+    assert_eq!(exports, declared().len());
+}
+
+#[test]
 fn the_header_is_clean_c11_and_cpp17_and_may_be_included_twice() {
     for (compiler, language, standard) in [("cc", "c", "-std=c11"), ("c++", "c++", "-std=c++17")] {
         let mut child = Command::new(compiler)
