@@ -98,7 +98,7 @@ static void hostile_text(void) {
     EXPECT("a name that is not UTF-8", VAULT_ERR_INVALID_UTF8, vault_secret_field(root, "\xff", (const char **)&s, NULL));
     EXPECT("no such operation", VAULT_ERR_BAD_ARGUMENT, vault_request(session, 0, "sys/mounts", NULL, 0, &s));
     EXPECT("no such operation", VAULT_ERR_BAD_ARGUMENT, vault_request(session, INT32_MIN, "sys/mounts", NULL, 0, &s));
-    EXPECT("no such mount", VAULT_ERR_UNSUPPORTED_PATH, vault_kv_get(session, "nowhere", "a", 0, &s));
+    EXPECT("no such mount", VAULT_ERR_NOT_FOUND, vault_kv_get(session, "nowhere", "a", 0, &s));
     EXPECT("a negative check-and-set", VAULT_ERR_BAD_ARGUMENT, put(session, "a", "{}", -2, NULL));
     EXPECT("a version that cannot be", VAULT_ERR_NOT_FOUND, vault_kv_get(session, "secret", "a", UINT64_MAX, &s));
     free(huge);
