@@ -546,8 +546,8 @@ vault_status_t vault_verify(vault_t *vault,
  * - `vault`: taken, also on failure; NULL is allowed and does nothing.
  * - Fails with `VAULT_ERR_UNAVAILABLE` when what waits cannot be written, and with `VAULT_ERR_BAD_HANDLE` when the vault was closed
  *   already.
- * - Threads: any, also while others make calls with the vault or its sessions: those finish, or answer `VAULT_ERR_CLOSED` or
- *   `VAULT_ERR_BAD_HANDLE`.
+ * - Threads: any, also while others make calls with the vault or its sessions: those finish, or answer `VAULT_ERR_CLOSED`,
+ *   `VAULT_ERR_SEALED` (the keys went while they were at work) or `VAULT_ERR_BAD_HANDLE` (calls with this handle).
  */
 vault_status_t vault_close(vault_t *vault);
 

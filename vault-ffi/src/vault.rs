@@ -170,8 +170,8 @@ pub unsafe extern "C" fn vault_verify(vault: *mut vault_t, out_records: *mut u64
 /// - `vault`: taken, also on failure; NULL is allowed and does nothing.
 /// - Fails with `VAULT_ERR_UNAVAILABLE` when what waits cannot be written, and with `VAULT_ERR_BAD_HANDLE` when the vault was closed
 ///   already.
-/// - Threads: any, also while others make calls with the vault or its sessions: those finish, or answer `VAULT_ERR_CLOSED` or
-///   `VAULT_ERR_BAD_HANDLE`.
+/// - Threads: any, also while others make calls with the vault or its sessions: those finish, or answer `VAULT_ERR_CLOSED`,
+///   `VAULT_ERR_SEALED` (the keys went while they were at work) or `VAULT_ERR_BAD_HANDLE` (calls with this handle).
 #[unsafe(no_mangle)]
 pub extern "C" fn vault_close(vault: *mut vault_t) -> vault_status_t {
     guard!(=> { if vault.is_null() { Ok(()) } else { take::<VaultEntry>(vault)?.close() } })
