@@ -1,7 +1,10 @@
 /*
  * A vault's first five minutes, from C: create, seal, open, least privilege, a secret, a denial and its reason, revoke, verify.
  *
- *     cc quickstart.c -I../../include -L../../target/debug -lvault -o quickstart
+ * From the repository's top, after `cargo build -p vault-ffi`:
+ *
+ *     ln -sf libvault.so target/debug/libvault.so.0
+ *     cc examples/c/quickstart.c -Iinclude -Ltarget/debug -lvault -Wl,-rpath,target/debug -o quickstart && ./quickstart
  */
 #define _XOPEN_SOURCE 700
 
