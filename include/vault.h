@@ -1,0 +1,727 @@
+/*
+ * vault.h: the C interface of libvault, the credential vault that you link instead of run.
+ *
+ * Generated from vault-ffi/src by `cargo xtask header`: do not edit.
+ * SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * Results    Every function answers a vault_status_t, but frees and plain accessors. vault_last_error() has the text of the
+ *            calling thread's last failure, whichever function it was.
+ * Outputs    are cleared first (NULL, 0, false) and written together on success, or not at all.
+ * Ownership  What a function is given is borrowed for the call; functions named _close or _free take it. What comes out through a
+ *            handle is the caller's, to be freed by the function that its description names.
+ * NULL       answers VAULT_ERR_BAD_ARGUMENT where a description does not allow it. Frees and closes allow it and do nothing.
+ * Handles    are values, never addresses. A second free, a use after close and a wrong kind answer VAULT_ERR_BAD_HANDLE.
+ * Text       is UTF-8: NUL-terminated for names and paths, pointer and length for JSON, tokens and keys.
+ * Threads    Every function may be called from any thread, with the same handles. Only what vault_secret_data and
+ *            vault_secret_field lend must not be used when another thread may free the secret.
+ * Fork       A child process cannot use its parent's handles (VAULT_ERR_FORKED). It can open vaults of its own.
+ */
+#ifndef VAULT_H
+#define VAULT_H
+
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+/**
+ * The version of this interface, as in the name `libvault.so.0`. While it is the same, programs that were compiled against an
+ * earlier `vault.h` keep working: functions and numbers are only added, and structs only grow at their end.
+ */
+#define VAULT_ABI_VERSION 0
+
+/**
+ * No check-and-set: `vault_kv_put` writes whatever the current version is.
+ */
+#define VAULT_KV_CAS_NONE -1
+
+/**
+ * A secret or a reply: read-only JSON in memory that is wiped when it is freed. A handle, not an address.
+ */
+typedef struct vault_secret_t vault_secret_t;
+
+/**
+ * A session: the requests of one token. A handle, not an address.
+ */
+typedef struct vault_session_t vault_session_t;
+
+/**
+ * An open vault, sealed or unsealed. A handle, not an address.
+ */
+typedef struct vault_t vault_t;
+
+/**
+ * What kind of failure a status is; a caller decides by it what to do next.
+ */
+typedef int32_t vault_class_t;
+
+/**
+ * What a call answers: `VAULT_OK`, or one of the `VAULT_ERR_` numbers. The hundreds give the class; a number is never used again
+ * for something else, and later versions may add some: treat an unknown one by its class.
+ */
+typedef int32_t vault_status_t;
+
+/**
+ * What kind of key opens a vault: one of the `VAULT_KEY_` numbers.
+ */
+typedef int32_t vault_key_kind_t;
+
+/**
+ * When a read's reply may leave with respect to its audit record: one of the `VAULT_AUDIT_` numbers. Writes always wait for theirs.
+ */
+typedef int32_t vault_audit_mode_t;
+
+/**
+ * How a vault is created or opened. Start with `vault_options_init`, which sets the size and zeroes the rest: zero is the default
+ * of every member. All pointers are borrowed for the call that is given the options.
+ */
+typedef struct {
+    /**
+     * `sizeof(vault_options_t)` as the caller was compiled.
+     */
+    size_t size;
+    /**
+     * The vault's directory, NUL-terminated UTF-8, at most 4096 bytes; NULL for a vault in memory, gone when it is closed.
+     */
+    const char *path;
+    /**
+     * Which kind of key `key` holds.
+     */
+    vault_key_kind_t key_kind;
+    /**
+     * When replies to reads may leave.
+     */
+    vault_audit_mode_t audit_mode;
+    /**
+     * The key that opens the vault.
+     */
+    const void *key;
+    /**
+     * Its length in bytes.
+     */
+    size_t key_len;
+    /**
+     * Bound of the store's page cache in bytes; 0 for 64 MiB. The pages hold ciphertext.
+     */
+    uint64_t cache_bytes;
+    /**
+     * For `vault_create` with a passphrase, Argon2id's memory in KiB; 0 for 65536. The floor is 19456.
+     */
+    uint32_t argon2_memory_kib;
+    /**
+     * For `vault_create` with a passphrase, Argon2id's passes; 0 for 3. The floor is 2.
+     */
+    uint32_t argon2_iterations;
+    /**
+     * For `vault_create` with a passphrase, Argon2id's lanes; 0 for 4.
+     */
+    uint32_t argon2_lanes;
+    /**
+     * Must be 0.
+     */
+    uint32_t reserved;
+} vault_options_t;
+
+/**
+ * What a request asks for: one of the `VAULT_OP_` numbers.
+ */
+typedef int32_t vault_operation_t;
+
+/**
+ * The call succeeded.
+ */
+#define VAULT_OK 0
+
+/**
+ * The request is malformed or refused by validation.
+ */
+#define VAULT_ERR_INVALID_REQUEST 100
+
+/**
+ * The path is empty, too long, or not in its one canonical form.
+ */
+#define VAULT_ERR_INVALID_PATH 101
+
+/**
+ * The data is not JSON, or past a limit of size, depth or count.
+ */
+#define VAULT_ERR_INVALID_DATA 102
+
+/**
+ * Check-and-set: the version given is not the current one.
+ */
+#define VAULT_ERR_CAS_MISMATCH 103
+
+/**
+ * The policy text does not parse; the message gives line and column.
+ */
+#define VAULT_ERR_INVALID_POLICY 104
+
+/**
+ * No mount, or no such operation at this path.
+ */
+#define VAULT_ERR_UNSUPPORTED_PATH 105
+
+/**
+ * The key opens no slot of this store: wrong passphrase or key.
+ */
+#define VAULT_ERR_WRONG_KEY 106
+
+/**
+ * There is already a store at this place.
+ */
+#define VAULT_ERR_STORE_EXISTS 107
+
+/**
+ * There is no store at this place, or it is none of ours.
+ */
+#define VAULT_ERR_NOT_A_STORE 108
+
+/**
+ * Another process, or another handle of this one, has the store open.
+ */
+#define VAULT_ERR_STORE_LOCKED 109
+
+/**
+ * The vault was closed.
+ */
+#define VAULT_ERR_CLOSED 110
+
+/**
+ * The vault was opened in another process: open it after the fork.
+ */
+#define VAULT_ERR_FORKED 111
+
+/**
+ * The handle was freed, closed, or is of another kind.
+ */
+#define VAULT_ERR_BAD_HANDLE 112
+
+/**
+ * An argument is NULL or out of range, or of a wrong type.
+ */
+#define VAULT_ERR_BAD_ARGUMENT 113
+
+/**
+ * Text is not valid UTF-8.
+ */
+#define VAULT_ERR_INVALID_UTF8 114
+
+/**
+ * The vault is unsealed already.
+ */
+#define VAULT_ERR_ALREADY_UNSEALED 115
+
+/**
+ * The token is missing, bad or not allowed.
+ */
+#define VAULT_ERR_PERMISSION_DENIED 200
+
+/**
+ * Nothing is there.
+ */
+#define VAULT_ERR_NOT_FOUND 300
+
+/**
+ * The version was deleted or destroyed; its metadata is in the error's data.
+ */
+#define VAULT_ERR_VERSION_DELETED 301
+
+/**
+ * The vault is sealed.
+ */
+#define VAULT_ERR_SEALED 400
+
+/**
+ * A quota or a lockout.
+ */
+#define VAULT_ERR_RATE_LIMITED 500
+
+/**
+ * The request lost a race with others several times in a row.
+ */
+#define VAULT_ERR_CONFLICT 600
+
+/**
+ * Storage, the audit log, a key service or a target system failed; nothing was acknowledged.
+ */
+#define VAULT_ERR_UNAVAILABLE 700
+
+/**
+ * A commit failed: it may or may not have been written, and only reopening the store tells.
+ */
+#define VAULT_ERR_POISONED 701
+
+/**
+ * There is no room on the device.
+ */
+#define VAULT_ERR_NO_SPACE 702
+
+/**
+ * The operating system gave no randomness.
+ */
+#define VAULT_ERR_NO_ENTROPY 703
+
+/**
+ * What is on disk does not verify.
+ */
+#define VAULT_ERR_CORRUPT 800
+
+/**
+ * The store has lost commits that it acknowledged.
+ */
+#define VAULT_ERR_LOST_COMMITS 801
+
+/**
+ * The store is older than its anchor.
+ */
+#define VAULT_ERR_ROLLBACK 900
+
+/**
+ * A bug in libvault, caught at the boundary.
+ */
+#define VAULT_ERR_INTERNAL 1000
+
+/**
+ * `VAULT_OK`, or a number that is no status.
+ */
+#define VAULT_CLASS_NONE 0
+
+/**
+ * Malformed, refused by validation, or a check-and-set mismatch: change the request.
+ */
+#define VAULT_CLASS_INVALID_REQUEST 1
+
+/**
+ * The token is missing, bad or not allowed; always one and the same answer.
+ */
+#define VAULT_CLASS_PERMISSION_DENIED 2
+
+/**
+ * Nothing is there, or it was deleted (then the error carries its metadata).
+ */
+#define VAULT_CLASS_NOT_FOUND 3
+
+/**
+ * The vault is sealed: unseal it.
+ */
+#define VAULT_CLASS_SEALED 4
+
+/**
+ * A quota or a lockout: wait.
+ */
+#define VAULT_CLASS_RATE_LIMITED 5
+
+/**
+ * The request lost a race: try again.
+ */
+#define VAULT_CLASS_CONFLICT 6
+
+/**
+ * Storage, audit log, key service or target failed; nothing was acknowledged.
+ */
+#define VAULT_CLASS_UNAVAILABLE 7
+
+/**
+ * What is on disk does not verify.
+ */
+#define VAULT_CLASS_CORRUPT 8
+
+/**
+ * The store is older than its anchor.
+ */
+#define VAULT_CLASS_ROLLBACK 9
+
+/**
+ * A bug, caught at the boundary.
+ */
+#define VAULT_CLASS_INTERNAL 10
+
+/**
+ * No key is given.
+ */
+#define VAULT_KEY_NONE 0
+
+/**
+ * A passphrase, UTF-8, at most 4096 bytes; stretched with Argon2id.
+ */
+#define VAULT_KEY_PASSPHRASE 1
+
+/**
+ * 32 random bytes.
+ */
+#define VAULT_KEY_RAW 2
+
+/**
+ * When the record is admitted to a bounded queue, which is written within 50 ms of use. A crash loses the records of that window.
+ */
+#define VAULT_AUDIT_BATCHED 0
+
+/**
+ * When the record is durable.
+ */
+#define VAULT_AUDIT_STRICT 1
+
+/**
+ * Read what is at the path.
+ */
+#define VAULT_OP_READ 1
+
+/**
+ * List the names below the path.
+ */
+#define VAULT_OP_LIST 2
+
+/**
+ * Create or replace what is at the path.
+ */
+#define VAULT_OP_WRITE 3
+
+/**
+ * Change part of what is at the path.
+ */
+#define VAULT_OP_PATCH 4
+
+/**
+ * Delete what is at the path.
+ */
+#define VAULT_OP_DELETE 5
+
+#ifdef __cplusplus
+extern "C" {
+#endif // __cplusplus
+
+/**
+ * The version of the interface that the library was built with: compare it with `VAULT_ABI_VERSION`, which the program was built with.
+ *
+ * - Threads: any.
+ */
+uint32_t vault_abi_version(void);
+
+/**
+ * The library's version, such as `0.1.0`.
+ *
+ * - Returns: never NULL. Owner: the library; the text lives as long as the process.
+ * - Threads: any.
+ */
+const char *vault_version(void);
+
+/**
+ * The class of a status: its hundreds.
+ *
+ * - Threads: any.
+ */
+vault_class_t vault_status_class(vault_status_t status);
+
+/**
+ * The name of a status, such as `CasMismatch`; `Ok` for `VAULT_OK`, `Unknown` for a number that is no status.
+ *
+ * - Returns: never NULL. Owner: the library; the text lives as long as the process.
+ * - Threads: any.
+ */
+const char *vault_status_name(vault_status_t status);
+
+/**
+ * The name of a class, such as `PermissionDenied`; `None` for `VAULT_CLASS_NONE`, `Unknown` for a number that is no class.
+ *
+ * - Returns: never NULL. Owner: the library; the text lives as long as the process.
+ * - Threads: any.
+ */
+const char *vault_class_name(vault_class_t failure_class);
+
+/**
+ * The text of this thread's last failure: what is wrong and what to do, in English, as UTF-8. It holds no secret, no token and no path.
+ *
+ * - Returns: never NULL; the empty text when no call of this thread has failed yet. A call that succeeds leaves it as it is.
+ * - Owner: the library. Valid until the next call of this thread that fails, or until the thread ends; do not free it.
+ * - Threads: each thread has its own.
+ */
+const char *vault_last_error(void);
+
+/**
+ * The status of this thread's last failure, or `VAULT_OK` when no call of this thread has failed yet.
+ *
+ * The functions that answer no status (frees and accessors) leave their failures here too.
+ *
+ * - Threads: each thread has its own.
+ */
+vault_status_t vault_last_error_code(void);
+
+/**
+ * The data that came with this thread's last failure, as JSON: the metadata of a version that was deleted
+ * (`VAULT_ERR_VERSION_DELETED`), for instance. Most failures come without; the result then has the length 0.
+ *
+ * - `out_data`: receives the data. Owner: the caller; free it with `vault_secret_free`. NULL on failure.
+ * - Threads: each thread has its own last error.
+ */
+vault_status_t vault_last_error_data(vault_secret_t **out_data);
+
+/**
+ * Makes a new vault and leaves it open and unsealed.
+ *
+ * - `options`: borrowed for the call; a key must be in them.
+ * - `out_vault`: receives the vault. Owner: the caller; close it with `vault_close`. NULL on failure.
+ * - `out_root_token`: receives the root token, as the whole content (`vault_secret_data`). It may do everything, does not expire, and is
+ *   told only here. Owner: the caller; free it with `vault_secret_free`. NULL on failure.
+ * - On failure nothing is left at the path.
+ * - Threads: any.
+ */
+vault_status_t vault_create(const vault_options_t *options,
+                            vault_t **out_vault,
+                            vault_secret_t **out_root_token);
+
+/**
+ * Opens a vault: unsealed when a key is in the options, else sealed.
+ *
+ * - `options`: borrowed for the call.
+ * - `out_vault`: receives the vault. Owner: the caller; close it with `vault_close`. NULL on failure, the store then being closed again.
+ * - Fails with `VAULT_ERR_STORE_LOCKED` when the store is open elsewhere (the text names the process), and with `VAULT_ERR_WRONG_KEY`
+ *   when the key opens no slot of it.
+ * - Threads: any.
+ */
+vault_status_t vault_open(const vault_options_t *options,
+                          vault_t **out_vault);
+
+/**
+ * Unseals a vault. Its sessions work again.
+ *
+ * - `vault`: borrowed.
+ * - `key_kind`, `key`, `key_len`: the key; borrowed for the call. It is stretched and dropped, never kept.
+ * - Fails with `VAULT_ERR_WRONG_KEY` when the key opens no slot, and with `VAULT_ERR_ALREADY_UNSEALED`. The vault stays as it was.
+ * - Threads: any; one unsealing at a time, others wait.
+ */
+vault_status_t vault_unseal(vault_t *vault,
+                            vault_key_kind_t key_kind,
+                            const void *key,
+                            size_t key_len);
+
+/**
+ * Writes what waits, wipes the keys from memory and leaves the vault sealed. Sealing a sealed vault is fine.
+ *
+ * - `vault`: borrowed; still to be closed with `vault_close`.
+ * - Fails with `VAULT_ERR_UNAVAILABLE` when what waits cannot be written; the vault is sealed all the same.
+ * - Threads: any. Calls of other threads finish or answer `VAULT_ERR_SEALED`.
+ */
+vault_status_t vault_seal(vault_t *vault);
+
+/**
+ * Whether the vault is sealed.
+ *
+ * - `vault`: borrowed.
+ * - `out_sealed`: receives the answer; false on failure.
+ * - Threads: any.
+ */
+vault_status_t vault_seal_status(vault_t *vault, bool *out_sealed);
+
+/**
+ * Does what is due by the vault's clock: writes waiting audit records, removes expired tokens. Call it about as often as it asks for.
+ *
+ * - `vault`: borrowed.
+ * - `out_next_ms`: receives when it wants to be called next, in milliseconds since the Unix epoch; -1 when nothing is due. May be NULL.
+ *   0 on failure.
+ * - Threads: any.
+ */
+vault_status_t vault_tick(vault_t *vault,
+                          int64_t *out_next_ms);
+
+/**
+ * Reads and decrypts every record of the store and the whole audit log, and compares both with the root record.
+ *
+ * - `vault`: borrowed.
+ * - `out_records`: receives how many records the store holds; may be NULL. 0 on failure.
+ * - `out_audit_records`: receives how many records the audit log holds; may be NULL. 0 on failure.
+ * - Fails with `VAULT_ERR_CORRUPT`, and a text that says what is wrong, when a record was altered, removed, added or put back.
+ * - Threads: any.
+ */
+vault_status_t vault_verify(vault_t *vault,
+                            uint64_t *out_records,
+                            uint64_t *out_audit_records);
+
+/**
+ * Writes what waits, wipes the keys from memory, closes the store for others to open, and frees the handle.
+ *
+ * Sessions of the vault answer `VAULT_ERR_CLOSED` from then on, and are still to be closed with `vault_session_close`.
+ *
+ * - `vault`: taken, also on failure; NULL is allowed and does nothing.
+ * - Fails with `VAULT_ERR_UNAVAILABLE` when what waits cannot be written, and with `VAULT_ERR_BAD_HANDLE` when the vault was closed
+ *   already.
+ * - Threads: any, also while others make calls with the vault or its sessions: those finish, or answer `VAULT_ERR_CLOSED`,
+ *   `VAULT_ERR_SEALED` (the keys went while they were at work) or `VAULT_ERR_BAD_HANDLE` (calls with this handle).
+ */
+vault_status_t vault_close(vault_t *vault);
+
+/**
+ * Opens a session under a token.
+ *
+ * The token is looked at with each request, not now: one that is bad, expired or revoked answers `VAULT_ERR_PERMISSION_DENIED` then.
+ * A session outlives the sealing of its vault (its requests answer `VAULT_ERR_SEALED` until the vault is unsealed) and its
+ * closing (they answer `VAULT_ERR_CLOSED`), and must be closed in any case.
+ *
+ * - `vault`: borrowed.
+ * - `token`, `token_len`: the token, UTF-8; copied into memory that is wiped. An empty one is allowed where `token` is not NULL: what
+ *   needs no token can then be asked.
+ * - `out_session`: receives the session. Owner: the caller; close it with `vault_session_close`. NULL on failure.
+ * - Threads: any; one session may be used by several at once.
+ */
+vault_status_t vault_session_open(vault_t *vault,
+                                  const char *token,
+                                  size_t token_len,
+                                  vault_session_t **out_session);
+
+/**
+ * Closes a session and wipes its token from memory. The token itself stays valid: revoke it with a request.
+ *
+ * Calls that other threads are making with the session finish as they would have.
+ *
+ * - `session`: taken; NULL is allowed and does nothing.
+ * - Fails with `VAULT_ERR_BAD_HANDLE` when it was closed already, and does nothing then.
+ * - Threads: any.
+ */
+vault_status_t vault_session_close(vault_session_t *session);
+
+/**
+ * Carries out a request of the logical API: anything that the vault can do under a token.
+ *
+ * - `session`: borrowed.
+ * - `operation`: one of the `VAULT_OP_` numbers.
+ * - `path`: such as `sys/policies/acl/app`; NUL-terminated UTF-8, borrowed for the call.
+ * - `json`, `json_len`: the data, a JSON object; borrowed for the call. NULL with the length 0 for none.
+ * - `out_reply`: receives the reply as JSON, of length 0 where there is nothing to tell. Owner: the caller; free it with
+ *   `vault_secret_free`. May be NULL when the reply is not wanted. NULL on failure; never NULL on success.
+ * - On failure nothing was done, but with `VAULT_ERR_POISONED`: then only opening the vault anew tells. `vault_last_error_data` may
+ *   tell more.
+ * - Threads: any, also several at once with one session.
+ */
+vault_status_t vault_request(vault_session_t *session,
+                             vault_operation_t operation,
+                             const char *path,
+                             const char *json,
+                             size_t json_len,
+                             vault_secret_t **out_reply);
+
+/**
+ * Reads a secret of a KV version 2 mount.
+ *
+ * Its members are read with `vault_secret_field`, all of them as a JSON object with `vault_secret_data`, its version with
+ * `vault_secret_version`.
+ *
+ * - `session`: borrowed.
+ * - `mount`, `path`: such as `secret` and `app/db`; NUL-terminated UTF-8, borrowed for the call.
+ * - `version`: which version; 0 for the newest.
+ * - `out_secret`: receives the secret. Owner: the caller; free it with `vault_secret_free`. NULL on failure.
+ * - Fails with `VAULT_ERR_NOT_FOUND` when there is none, and with `VAULT_ERR_VERSION_DELETED` when it was deleted or destroyed; its
+ *   metadata is in `vault_last_error_data` then.
+ * - Threads: any, also several at once with one session.
+ */
+vault_status_t vault_kv_get(vault_session_t *session,
+                            const char *mount,
+                            const char *path,
+                            uint64_t version,
+                            vault_secret_t **out_secret);
+
+/**
+ * Writes a new version of a secret of a KV version 2 mount. When it returns `VAULT_OK`, the version is on the device.
+ *
+ * - `session`: borrowed.
+ * - `mount`, `path`: such as `secret` and `app/db`; NUL-terminated UTF-8, borrowed for the call.
+ * - `json`, `json_len`: the members, a JSON object; borrowed for the call.
+ * - `cas`: write only if this is the current version; 0 if there must be none yet; `VAULT_KV_CAS_NONE` for no such check.
+ * - `out_version`: receives the new version's number; may be NULL. 0 on failure.
+ * - Fails with `VAULT_ERR_CAS_MISMATCH` when another version is the current one.
+ * - Threads: any, also several at once with one session.
+ */
+vault_status_t vault_kv_put(vault_session_t *session,
+                            const char *mount,
+                            const char *path,
+                            const char *json,
+                            size_t json_len,
+                            int64_t cas,
+                            uint64_t *out_version);
+
+/**
+ * Lists the names directly below a folder of a KV version 2 mount, in order; folders end in a slash.
+ *
+ * - `session`: borrowed.
+ * - `mount`, `folder`: such as `secret` and `app/`, the empty text for the mount's top; NUL-terminated UTF-8, borrowed for the call.
+ * - `out_names`: receives the names as a JSON array; `vault_secret_field` reads one with the name `/0` and so on. Owner: the caller;
+ *   free it with `vault_secret_free`. NULL on failure.
+ * - Fails with `VAULT_ERR_NOT_FOUND` when there are none.
+ * - Threads: any, also several at once with one session.
+ */
+vault_status_t vault_kv_list(vault_session_t *session,
+                             const char *mount,
+                             const char *folder,
+                             vault_secret_t **out_names);
+
+/**
+ * The whole content as text: JSON, or the bare text where the content is one piece of text, such as a token.
+ *
+ * A NUL follows the text, so it can be used as a C string where it holds none itself.
+ *
+ * - `secret`: borrowed.
+ * - Returns: the text. Owner: the secret; valid until the secret is freed. NULL when `secret` is NULL or no live handle (see
+ *   `vault_last_error_code`).
+ * - Threads: any, also several at once.
+ */
+const char *vault_secret_data(const vault_secret_t *secret);
+
+/**
+ * The length of what `vault_secret_data` gives, in bytes, without the NUL behind it. 0 where a request answered without content.
+ *
+ * - `secret`: borrowed.
+ * - Returns: the length; 0 also when `secret` is NULL or no live handle (see `vault_last_error_code`).
+ * - Threads: any, also several at once.
+ */
+size_t vault_secret_len(const vault_secret_t *secret);
+
+/**
+ * The version of a secret that came from `vault_kv_get`; 0 for any other, and when `secret` is NULL or no live handle.
+ *
+ * - `secret`: borrowed.
+ * - Threads: any, also several at once.
+ */
+uint64_t vault_secret_version(const vault_secret_t *secret);
+
+/**
+ * One member of the content: the bare text of a member that is text, and JSON for any other.
+ *
+ * - `secret`: borrowed.
+ * - `name`: the member's name, or, where it begins with `/`, a JSON Pointer (RFC 6901) to a nested one: `/auth/client_token`,
+ *   `/data/keys/0`. NUL-terminated UTF-8; borrowed for the call.
+ * - `out_data`: receives the text, with a NUL behind it. Owner: the secret; valid until the secret is freed. NULL on failure.
+ * - `out_len`: receives the length in bytes without that NUL; may be NULL. 0 on failure.
+ * - Fails with `VAULT_ERR_NOT_FOUND` when there is no such member.
+ * - Threads: any, also several at once.
+ */
+vault_status_t vault_secret_field(const vault_secret_t *secret,
+                                  const char *name,
+                                  const char **out_data,
+                                  size_t *out_len);
+
+/**
+ * Wipes and frees a secret or reply. Pointers that came from it are invalid from then on.
+ *
+ * - `secret`: taken; NULL is allowed and does nothing. A handle that was freed already, or is of another kind, is left alone
+ *   (see `vault_last_error_code`).
+ * - Threads: any, but not while another thread uses the secret's text.
+ */
+void vault_secret_free(vault_secret_t *secret);
+
+#ifdef __cplusplus
+}  // extern "C"
+#endif  // __cplusplus
+
+/**
+ * Makes options ready to be filled in: sets their size, as this program was compiled, and zeroes the rest.
+ *
+ * - `options`: NULL is allowed and does nothing.
+ */
+static inline void vault_options_init(vault_options_t *options) {
+    if (options != NULL) {
+        memset(options, 0, sizeof *options);
+        options->size = sizeof *options;
+    }
+}
+
+#endif /* VAULT_H */

@@ -1,0 +1,180 @@
+//! How a vault is created or opened, as C says it: a struct that starts with its own size, so that it can grow.
+
+use crate::error::bad_argument;
+use crate::input;
+use std::ffi::{c_char, c_void};
+use std::mem::size_of;
+use vault_core::types::Result;
+use vault_core::types::limits::PASSPHRASE_BYTES_MAX;
+use vault_core::{Argon2Params, AuditMode, Config, NewSeal, UnsealKey};
+
+/// What kind of key opens a vault: one of the `VAULT_KEY_` numbers.
+#[allow(non_camel_case_types, reason = "the name in C")]
+pub type vault_key_kind_t = i32;
+
+/// No key is given.
+pub const VAULT_KEY_NONE: vault_key_kind_t = 0;
+/// A passphrase, UTF-8, at most 4096 bytes; stretched with Argon2id.
+pub const VAULT_KEY_PASSPHRASE: vault_key_kind_t = 1;
+/// 32 random bytes.
+pub const VAULT_KEY_RAW: vault_key_kind_t = 2;
+
+/// When a read's reply may leave with respect to its audit record: one of the `VAULT_AUDIT_` numbers. Writes always wait for theirs.
+#[allow(non_camel_case_types, reason = "the name in C")]
+pub type vault_audit_mode_t = i32;
+
+/// When the record is admitted to a bounded queue, which is written within 50 ms of use. A crash loses the records of that window.
+pub const VAULT_AUDIT_BATCHED: vault_audit_mode_t = 0;
+/// When the record is durable.
+pub const VAULT_AUDIT_STRICT: vault_audit_mode_t = 1;
+
+/// How a vault is created or opened. Start with `vault_options_init`, which sets the size and zeroes the rest: zero is the default
+/// of every member. All pointers are borrowed for the call that is given the options.
+#[allow(non_camel_case_types, reason = "the name in C")]
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct vault_options_t {
+    /// `sizeof(vault_options_t)` as the caller was compiled.
+    pub size: usize,
+    /// The vault's directory, NUL-terminated UTF-8, at most 4096 bytes; NULL for a vault in memory, gone when it is closed.
+    pub path: *const c_char,
+    /// Which kind of key `key` holds.
+    pub key_kind: vault_key_kind_t,
+    /// When replies to reads may leave.
+    pub audit_mode: vault_audit_mode_t,
+    /// The key that opens the vault.
+    pub key: *const c_void,
+    /// Its length in bytes.
+    pub key_len: usize,
+    /// Bound of the store's page cache in bytes; 0 for 64 MiB. The pages hold ciphertext.
+    pub cache_bytes: u64,
+    /// For `vault_create` with a passphrase, Argon2id's memory in KiB; 0 for 65536. The floor is 19456.
+    pub argon2_memory_kib: u32,
+    /// For `vault_create` with a passphrase, Argon2id's passes; 0 for 3. The floor is 2.
+    pub argon2_iterations: u32,
+    /// For `vault_create` with a passphrase, Argon2id's lanes; 0 for 4.
+    pub argon2_lanes: u32,
+    /// Must be 0.
+    pub reserved: u32,
+}
+
+/// Longest path of a vault's directory, in bytes.
+const STORE_PATH_BYTES_MAX: usize = 4096;
+/// No later version's options are larger than this, so a size that was never set is refused before it is believed.
+const OPTIONS_BYTES_MAX: usize = 4096;
+const RAW_KEY_BYTES_MAX: usize = 64;
+
+/// A key as C gives it, checked and borrowed.
+pub(crate) enum Key<'a> {
+    None,
+    Passphrase(&'a str),
+    Raw(&'a [u8]),
+}
+
+impl vault_options_t {
+    /// Reads options of this version's size or of a later one whose additions are all zero.
+    ///
+    /// # Safety
+    /// `options` is NULL or points to as many bytes as its first member says.
+    pub(crate) unsafe fn read(options: *const Self) -> Result<Self> {
+        if options.is_null() {
+            return Err(bad_argument("options is NULL"));
+        }
+        // SAFETY: not NULL, and the size stands first in every version.
+        let size = unsafe { options.cast::<usize>().read() };
+        if !(size_of::<Self>()..=OPTIONS_BYTES_MAX).contains(&size) {
+            return Err(bad_argument("options.size is not that of a vault_options_t: use vault_options_init"));
+        }
+        // SAFETY: the caller's size says that these bytes are there.
+        let whole = unsafe { std::slice::from_raw_parts(options.cast::<u8>(), size) };
+        if whole[size_of::<Self>()..].iter().any(|byte| *byte != 0) {
+            return Err(bad_argument("options sets a member that this version of libvault does not know"));
+        }
+        // SAFETY: the size is at least this version's, and every bit pattern is a value of each member.
+        let options = unsafe { options.read() };
+        if options.reserved != 0 {
+            return Err(bad_argument("options.reserved is not 0: use vault_options_init"));
+        }
+        Ok(options)
+    }
+
+    /// The place of the vault and how it works.
+    ///
+    /// # Safety
+    /// `path` is as its description says.
+    pub(crate) unsafe fn config(&self) -> Result<Config> {
+        let mut config = if self.path.is_null() {
+            Config::in_memory()
+        } else {
+            // SAFETY: as the caller promises.
+            let path = unsafe { input::text(self.path, "options.path", STORE_PATH_BYTES_MAX) }?;
+            if path.is_empty() {
+                return Err(bad_argument("options.path is empty: give a directory, or NULL for a vault in memory"));
+            }
+            Config::at(path)
+        };
+        config = config.with_audit_mode(match self.audit_mode {
+            VAULT_AUDIT_BATCHED => AuditMode::Batched,
+            VAULT_AUDIT_STRICT => AuditMode::Strict,
+            _ => return Err(bad_argument("options.audit_mode is none of the VAULT_AUDIT_ numbers")),
+        });
+        Ok(if self.cache_bytes == 0 { config } else { config.with_cache_bytes(self.cache_bytes) })
+    }
+
+    /// The key in the options.
+    ///
+    /// # Safety
+    /// `key` is NULL or points to `key_len` bytes.
+    pub(crate) unsafe fn key<'a>(&self) -> Result<Key<'a>> {
+        // SAFETY: as the caller promises.
+        unsafe { Key::read(self.key_kind, self.key, self.key_len) }
+    }
+
+    /// The seal of a new vault.
+    ///
+    /// # Safety
+    /// As for [`Self::key`].
+    pub(crate) unsafe fn new_seal(&self) -> Result<NewSeal> {
+        // SAFETY: as the caller promises.
+        match unsafe { self.key() }? {
+            Key::None => Err(bad_argument("a new vault needs a key: set options.key_kind, key and key_len")),
+            Key::Raw(key) => Ok(NewSeal::raw_key(key)?),
+            Key::Passphrase(passphrase) => Ok(NewSeal::passphrase_with(passphrase, self.argon2())?),
+        }
+    }
+
+    fn argon2(&self) -> Argon2Params {
+        let default = Argon2Params::default();
+        let or = |given: u32, default: u32| if given == 0 { default } else { given };
+        Argon2Params {
+            memory_kib: or(self.argon2_memory_kib, default.memory_kib),
+            iterations: or(self.argon2_iterations, default.iterations),
+            lanes: or(self.argon2_lanes, default.lanes),
+        }
+    }
+}
+
+impl<'a> Key<'a> {
+    /// # Safety
+    /// `key` is NULL or points to `key_len` bytes.
+    pub(crate) unsafe fn read(kind: vault_key_kind_t, key: *const c_void, key_len: usize) -> Result<Self> {
+        // SAFETY: as the caller promises.
+        let bytes = |max| unsafe { input::bytes(key.cast(), key_len, "key", max) };
+        match kind {
+            VAULT_KEY_NONE if key.is_null() && key_len == 0 => Ok(Key::None),
+            VAULT_KEY_NONE => Err(bad_argument("a key is given and its kind is VAULT_KEY_NONE")),
+            VAULT_KEY_PASSPHRASE => Ok(Key::Passphrase(input::utf8(bytes(PASSPHRASE_BYTES_MAX)?, "the passphrase")?)),
+            VAULT_KEY_RAW => Ok(Key::Raw(bytes(RAW_KEY_BYTES_MAX)?)),
+            _ => Err(bad_argument("the kind of key is none of the VAULT_KEY_ numbers")),
+        }
+    }
+
+    /// The key to unseal with, if there is one.
+    pub(crate) fn unseal_key(&self) -> Result<Option<UnsealKey>> {
+        match self {
+            Key::None => Ok(None),
+            Key::Passphrase(passphrase) => Ok(Some(UnsealKey::passphrase(passphrase)?)),
+            Key::Raw(key) => Ok(Some(UnsealKey::raw_key(key)?)),
+        }
+    }
+}
