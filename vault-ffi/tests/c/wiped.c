@@ -31,19 +31,30 @@ static bool stands_at(const volatile unsigned char *memory, const struct canary 
     return i == CANARY_LEN;
 }
 
-/* How often the text stands in readable memory; -1 under valgrind, which reads such a search as a mistake. */
-static int copies(const struct canary *canary, bool told) {
+/* Valgrind takes a search of all memory for a mistake; then only the rest of the program is run. */
+static bool under_valgrind(void) {
     FILE *maps = fopen("/proc/self/maps", "r");
     char line[512];
-    int found = 0;
+    bool found = false;
     CHECK("the memory map is read", maps != NULL);
+    while (fgets(line, sizeof line, maps) != NULL) {
+        found = found || strstr(line, "vgpreload") != NULL;
+    }
+    fclose(maps);
+    return found;
+}
+
+/* How often the text stands in readable memory; -1 where it cannot be searched. */
+static int copies(const struct canary *canary, bool told) {
+    FILE *maps;
+    char line[512];
+    int found = 0;
+    if (under_valgrind() || (maps = fopen("/proc/self/maps", "r")) == NULL) {
+        return -1;
+    }
     while (fgets(line, sizeof line, maps) != NULL) {
         unsigned long start, end;
         char readable;
-        if (strstr(line, "vgpreload") != NULL) {
-            fclose(maps);
-            return -1;
-        }
         if (sscanf(line, "%lx-%lx %c", &start, &end, &readable) != 3 || readable != 'r' || strstr(line, "[v") != NULL) {
             continue;
         }
