@@ -1,2 +1,94 @@
-//! What continuous integration and people run.
-fn main() {}
+//! What continuous integration and people run: `cargo xtask test`, and its parts by themselves.
+#![forbid(unsafe_code)]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command talks to whoever runs it")]
+
+mod c;
+mod header;
+mod python;
+mod run;
+mod rust;
+mod setup;
+mod tidy;
+
+use run::Outcome;
+use std::process::ExitCode;
+use std::time::Instant;
+
+const HELP: &str = "\
+cargo xtask test             every test: what .ci/run calls
+cargo xtask tidy             first lines, floors, walls, sizes
+cargo xtask header [--check] write include/vault.h, or compare it with what would be written
+cargo xtask c                the C programs, plain and under valgrind
+cargo xtask wheel            build the wheel into the target directory's `wheels`
+cargo xtask python           the wheel in a fresh virtual environment, with its tests
+cargo xtask deny             licences, bans and sources of the dependencies (builds cargo-deny first)
+cargo xtask bench            the criterion benches
+cargo xtask crash [ROUNDS]   the kill -9 loop, as long as one likes (LIBVAULT_SEED to replay)";
+
+type Step = (&'static str, fn() -> Outcome);
+
+/// Every step of `test`, in order: the quick ones first.
+const STEPS: [Step; 10] = [
+    ("set-up", setup::everything),
+    ("format", rust::format),
+    ("tidy", tidy::tidy),
+    ("header", header::check),
+    ("clippy", rust::clippy),
+    ("core without a backend on disk", rust::check_without_sled),
+    ("Rust tests", rust::tests),
+    ("quickstart", rust::quickstart),
+    ("C programs", c::programs),
+    ("Python wheel", python::wheel_tests),
+];
+
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let outcome = match words.as_slice() {
+        ["test"] => return test(),
+        ["tidy"] => tidy::tidy(),
+        ["header"] => header::write(),
+        ["header", "--check"] => header::check(),
+        ["c"] => setup::everything().and_then(|()| c::programs()),
+        ["wheel"] => setup::everything().and_then(|()| python::wheel().map(|path| println!("{}", path.display()))),
+        ["python"] => setup::everything().and_then(|()| python::wheel_tests()),
+        ["deny"] => rust::deny(),
+        ["bench"] => rust::bench(),
+        ["crash"] => rust::crash("2000"),
+        ["crash", rounds] => rust::crash(rounds),
+        _ => {
+            println!("{HELP}");
+            return if words.is_empty() || words == ["--help"] { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+        }
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            eprintln!("FAILED: {why}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Runs every step; a step that fails does not keep the others from telling what they find, but for the set-up.
+fn test() -> ExitCode {
+    let start = Instant::now();
+    let mut failures = Vec::new();
+    for (number, (name, step)) in STEPS.iter().enumerate() {
+        println!("\n=== {name}");
+        let began = Instant::now();
+        let outcome = step();
+        println!("=== {name}: {} after {:.1} s", if outcome.is_ok() { "passed" } else { "FAILED" }, began.elapsed().as_secs_f64());
+        if let Err(why) = outcome {
+            println!("{why}");
+            failures.push(format!("{name}: {why}"));
+            if number == 0 {
+                break;
+            }
+        }
+    }
+    println!("\n{} steps in {:.0} s", STEPS.len(), start.elapsed().as_secs_f64());
+    failures.iter().for_each(|failure| println!("FAILED {failure}"));
+    println!("{} passed, {} failed", STEPS.len() - failures.len(), failures.len());
+    if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}

@@ -45,11 +45,10 @@ impl Queue {
 
     /// Admits a refusal; when it repeats one of the last second it is counted with it.
     pub(crate) fn admit_refusal(&mut self, event: Event, now: Timestamp) -> Admission {
-        if let Some(repeat) = self.repeats.iter_mut().find(|repeat| repeat.first.repeats(&event)) {
-            if is_recent(&repeat.first, now) {
-                repeat.again += 1;
-                return Admission::Waits;
-            }
+        let repeat = self.repeats.iter_mut().find(|repeat| repeat.first.repeats(&event));
+        if let Some(repeat) = repeat.filter(|repeat| is_recent(&repeat.first, now)) {
+            repeat.again += 1;
+            return Admission::Waits;
         }
         self.settle(now, false);
         if self.repeats.len() >= AUDIT_REPEATS_MAX {

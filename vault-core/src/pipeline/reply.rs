@@ -4,6 +4,7 @@ use crate::commit::Receipt;
 use crate::types::{Error, Response, Result};
 
 /// The end of a request.
+#[allow(clippy::large_enum_variant, reason = "nearly every reply is a recorded one, and a box would cost each of them an allocation")]
 #[derive(Debug)]
 #[must_use]
 pub enum Reply {
@@ -27,7 +28,7 @@ pub enum Unrecorded {
     /// The vault is sealed, closed, or belongs to another process: there is no log to write to.
     Unready(Error),
     /// The status of the seal, which tells nothing that needs a token.
-    SealStatus(Response),
+    SealStatus(Box<Response>),
     /// The audit log itself failed, so nothing is answered.
     AuditFailed(Error),
 }
@@ -44,7 +45,7 @@ impl Reply {
     pub fn into_result(self) -> Result<Response> {
         match self {
             Reply::Recorded(recorded) => recorded.outcome,
-            Reply::Unrecorded(Unrecorded::SealStatus(response)) => Ok(response),
+            Reply::Unrecorded(Unrecorded::SealStatus(response)) => Ok(*response),
             Reply::Unrecorded(Unrecorded::Unready(error) | Unrecorded::AuditFailed(error)) => Err(error),
         }
     }

@@ -181,7 +181,7 @@ impl Runtime {
             return Reply::Unrecorded(Unrecorded::Unready(error));
         }
         if request.operation == Operation::Read && SystemPath::parse(request.path.as_str()) == Some(SystemPath::SealStatus) {
-            return Reply::Unrecorded(Unrecorded::SealStatus(self.seal_status_response()));
+            return Reply::Unrecorded(Unrecorded::SealStatus(Box::new(self.seal_status_response())));
         }
         let core = match self.unsealed() {
             Ok(core) => core,
@@ -189,6 +189,10 @@ impl Runtime {
         };
         let now = self.parts.clock.now();
         let (reply, seals) = handle(&core, caller, &request, now, self.parts.strict);
+        if let (Reply::Unrecorded(_), Err(error)) = (&reply, self.check_usable()) {
+            // The vault was closed while the request was under way: that, and not what it met inside, is what to tell.
+            return Reply::Unrecorded(Unrecorded::Unready(error));
+        }
         if seals {
             drop(core);
             if let Err(error) = self.seal() {
@@ -246,7 +250,9 @@ impl Runtime {
     }
 
     fn unsealed(&self) -> Result<Arc<Core>> {
-        self.core.load_full().ok_or_else(|| Error::new(Code::Sealed, "the vault is sealed: unseal it"))
+        // Without keys the vault is sealed, or was closed since the check.
+        let why = || self.check_usable().err().unwrap_or_else(|| Error::new(Code::Sealed, "the vault is sealed: unseal it"));
+        self.core.load_full().ok_or_else(why)
     }
 
     fn check_usable(&self) -> Result<()> {

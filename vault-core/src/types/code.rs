@@ -97,7 +97,7 @@ codes! {
     CasMismatch = 103, InvalidRequest;
     /// The policy text does not parse; the message gives line and column.
     InvalidPolicy = 104, InvalidRequest;
-    /// No mount, or no such operation at this path.
+    /// What is mounted at this path has no such operation.
     UnsupportedPath = 105, InvalidRequest;
     /// The key opens no slot of this store: wrong passphrase or key.
     WrongKey = 106, InvalidRequest;

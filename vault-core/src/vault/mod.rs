@@ -81,7 +81,6 @@ impl Vault {
     }
 
     /// Carries out a request under the token that it holds.
-    #[must_use]
     pub fn handle(&self, mut request: Request) -> Reply {
         let caller = request.token.take().map(Caller::new);
         self.runtime.handle(caller.as_ref(), request)

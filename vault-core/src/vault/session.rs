@@ -21,7 +21,6 @@ impl Session {
     }
 
     /// Carries out a request under this session's token; a token in the request itself is not looked at.
-    #[must_use]
     pub fn handle(&self, request: Request) -> Reply {
         self.vault.handle_for(&self.caller, request)
     }

@@ -1,0 +1,70 @@
+//! The wheel: built by maturin, installed into a fresh virtual environment, tested, type-checked, and its examples run.
+
+use crate::run::{Outcome, at, command, files, root, run, run_quietly, target};
+use crate::setup;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Builds the wheel; its path.
+pub(crate) fn wheel() -> Outcome<PathBuf> {
+    build(&tools()?)
+}
+
+/// Installs the wheel into a fresh environment and runs all that tests it.
+pub(crate) fn wheel_tests() -> Outcome {
+    let tools = tools()?;
+    let wheel = build(&tools)?;
+    // The tests run against what is installed, never against the sources beside them.
+    run_quietly(
+        bin(&tools, "python").args(["-m", "pip", "install", "--quiet", "--force-reinstall", "--no-deps", "--no-index"]).arg(&wheel),
+    )?;
+    let tests = root().join("bindings/python/tests");
+    run(bin(&tools, "python").args(["-m", "pytest", "-q", "-p", "no:cacheprovider"]).arg(&tests))?;
+    run(bin(&tools, "python").args(["-m", "mypy", "--strict", "-p", "libvault"]))?;
+    run(bin(&tools, "python").args(["-m", "mypy.stubtest", "libvault"]))?;
+    for example in files(&root().join("examples/python"), "py")? {
+        println!("{}", example.strip_prefix(root()).unwrap_or(&example).display());
+        run(bin(&tools, "python").args(["-m", "mypy", "--strict"]).arg(&example))?;
+        run(bin(&tools, "python").arg(&example))?;
+    }
+    Ok(())
+}
+
+fn build(tools: &Path) -> Outcome<PathBuf> {
+    let out = target()?.join("wheels");
+    if out.exists() {
+        fs::remove_dir_all(&out).map_err(at(&out))?;
+    }
+    let mut maturin = bin(tools, "maturin");
+    // The profile that the Rust tests have been built with, so that the core is not built anew.
+    maturin.args(["build", "--profile", "dev", "--locked", "--quiet", "--out"]).arg(&out);
+    maturin.arg("--manifest-path").arg(root().join("bindings/python/Cargo.toml")).arg("--interpreter").arg(tools.join("bin/python"));
+    run(&mut maturin)?;
+    Ok(files(&out, "whl")?.remove(0))
+}
+
+/// A virtual environment with the tools that `requirements-test.txt` pins; made anew when that changes.
+fn tools() -> Outcome<PathBuf> {
+    let venv = target()?.join("venv");
+    let pins = root().join("bindings/python/requirements-test.txt");
+    let wanted = fs::read_to_string(&pins).map_err(at(&pins))?;
+    let stamp = venv.join("requirements-test.txt");
+    if fs::read_to_string(&stamp).is_ok_and(|found| found == wanted) {
+        return Ok(venv);
+    }
+    if venv.exists() {
+        fs::remove_dir_all(&venv).map_err(at(&venv))?;
+    }
+    run_quietly(command(setup::python()?).args(["-m", "venv"]).arg(&venv))?;
+    run_quietly(bin(&venv, "python").args(["-m", "pip", "install", "--quiet", "-r"]).arg(&pins))?;
+    fs::write(&stamp, wanted).map_err(at(&stamp))?;
+    Ok(venv)
+}
+
+fn bin(venv: &Path, name: &str) -> Command {
+    let mut tool = command(venv.join("bin").join(name));
+    // Away from the repository's root, so that a folder there is never taken for a package.
+    tool.current_dir(venv).env("VIRTUAL_ENV", venv).env_remove("PYTHONPATH");
+    tool
+}

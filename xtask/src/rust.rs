@@ -1,0 +1,48 @@
+//! The steps that cargo does: format, clippy, tests, the quickstart, the benches.
+
+use crate::run::{Outcome, cargo, run, target};
+
+/// `cargo fmt --check`.
+pub(crate) fn format() -> Outcome {
+    run(cargo().args(["fmt", "--all", "--check"]))
+}
+
+/// Clippy over everything, warnings being errors.
+pub(crate) fn clippy() -> Outcome {
+    run(cargo().args(["clippy", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"]))
+}
+
+/// The core builds without its backend on disk, and without a warning.
+pub(crate) fn check_without_sled() -> Outcome {
+    run(cargo().args(["clippy", "-p", "vault-core", "--no-default-features", "--", "-D", "warnings"]))
+}
+
+/// Every Rust test, those in the documentation too.
+pub(crate) fn tests() -> Outcome {
+    run(cargo().args(["test", "--workspace", "--exclude", "libvault-python", "--all-features", "--no-fail-fast"]))
+}
+
+/// The main job.
+pub(crate) fn quickstart() -> Outcome {
+    run(cargo().args(["run", "--quiet", "--example", "quickstart"]))
+}
+
+/// The criterion benches.
+pub(crate) fn bench() -> Outcome {
+    run(cargo().args(["bench", "-p", "vault-core", "--bench", "read"]))
+}
+
+/// The kill -9 loop for this many rounds.
+pub(crate) fn crash(rounds: &str) -> Outcome {
+    run(cargo().args(["test", "-p", "vault-core", "--test", "crash", "--", "--nocapture"]).env("LIBVAULT_KILL_ROUNDS", rounds))
+}
+
+/// Licences, bans and sources; needs a tool that is built first, so it is not part of `test`.
+pub(crate) fn deny() -> Outcome {
+    let tools = target()?.join("tools");
+    let tool = tools.join("bin/cargo-deny");
+    if !tool.exists() {
+        run(cargo().args(["install", "--locked", "--root"]).arg(&tools).args(["cargo-deny", "--version", "0.19.0"]))?;
+    }
+    run(crate::run::command(tool).args(["check", "licenses", "bans", "sources"]))
+}
