@@ -1,1 +1,33 @@
-//! The native part of the Python package `libvault`.
+//! The native part of the Python package `libvault`: the vault's face over `vault_core`, the interpreter's lock released around its work.
+
+mod clock;
+mod convert;
+mod errors;
+mod keys;
+mod kv;
+mod policy;
+mod secret;
+mod session;
+mod vault;
+
+use pyo3::prelude::*;
+
+/// Registers the classes and functions of `libvault._native`.
+#[pymodule]
+fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    module.add_class::<clock::ManualClock>()?;
+    module.add_class::<keys::Passphrase>()?;
+    module.add_class::<keys::RawKey>()?;
+    module.add_class::<kv::Kv>()?;
+    module.add_class::<kv::KvSecret>()?;
+    module.add_class::<kv::KvVersion>()?;
+    module.add_class::<policy::Decision>()?;
+    module.add_class::<secret::SecretStr>()?;
+    module.add_class::<session::Session>()?;
+    module.add_class::<vault::Init>()?;
+    module.add_class::<vault::Vault>()?;
+    module.add_function(wrap_pyfunction!(vault::create, module)?)?;
+    module.add_function(wrap_pyfunction!(vault::open, module)?)?;
+    module.add_function(wrap_pyfunction!(policy::evaluate, module)?)
+}
