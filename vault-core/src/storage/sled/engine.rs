@@ -20,7 +20,7 @@ const RECORD: u8 = 1;
 const CHUNK: u8 = 2;
 const WHOLE: u8 = 0;
 const CHUNKED: u8 = 1;
-const CHUNK_BYTES: usize = 16 * 1024;
+const CHUNK_BYTES: usize = 4 * 1024;
 /// Times that a value is read again which a commit has replaced in between.
 const READ_TRIES_MAX: usize = 1_000;
 /// How long closing waits for sled's threads.

@@ -1,0 +1,262 @@
+//! A process that is killed, or whose device fails, loses no write that it acknowledged and leaves no half of another.
+//!
+//! The tests start this very binary again as a writer. `LIBVAULT_KILL_ROUNDS` says how often it is killed, `LIBVAULT_SEED` replays a run.
+#![cfg(feature = "sled")]
+#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a test fails by panicking, and tells what it has seen")]
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+use support::{PLACE, Random, TOKEN, child, child_args, create, member, number_from, open, text_of};
+use vault_core::Session;
+use vault_core::types::{Code, SecretString};
+
+const THREADS: u64 = 3;
+/// Secrets that each thread writes in turn.
+const KEYS: u64 = 8;
+const ROUNDS: u64 = 200;
+/// Most writes of a thread in one life.
+const WRITES_MAX: u64 = 10_000;
+/// Where each thread goes on counting.
+const FROM: &str = "LIBVAULT_TEST_FROM";
+
+fn path_of(thread: u64, number: u64) -> String {
+    format!("t{thread}/k{}", number % KEYS)
+}
+
+/// The value with this number: mostly small, sometimes in several chunks of the store.
+fn text(thread: u64, number: u64) -> String {
+    let length = match number % 16 {
+        5 => 20_000,
+        11 => 150_000,
+        _ => 40 + usize::try_from(number % 900).unwrap(),
+    };
+    let mut text = format!("{thread} {number} ");
+    while text.len() < length {
+        text.push_str(&(number * 31 + text.len() as u64).to_string());
+    }
+    text
+}
+
+fn say(line: &str) {
+    let mut out = std::io::stdout().lock();
+    // One write for each line: a kill leaves it whole or not at all.
+    out.write_all(format!("{line}\n").as_bytes()).unwrap();
+    out.flush().unwrap();
+}
+
+#[test]
+#[ignore = "the process that the other tests kill"]
+fn writer() {
+    let Some(place) = std::env::var_os(PLACE) else { return };
+    let token = std::env::var(TOKEN).unwrap();
+    let from: Vec<u64> = std::env::var(FROM).unwrap().split(',').map(|number| number.parse().unwrap()).collect();
+    // The test harness has begun a line of its own.
+    say("");
+    let vault = match open(Path::new(&place)) {
+        Ok(vault) => vault,
+        Err(error) => return say(&format!("failed {}", error.code().number())),
+    };
+    say("open");
+    thread::scope(|scope| {
+        for (thread, from) in (0..).zip(from) {
+            let session = vault.session(SecretString::copy_from(&token));
+            scope.spawn(move || write_until_failure(&session, thread, from));
+        }
+    });
+    let codes = [vault.verify().map(drop), vault.tick().map(drop), vault.seal().map(drop)].map(|outcome| code_of(outcome).to_string());
+    say(&format!("after {}", codes.join(" ")));
+}
+
+fn write_until_failure(session: &Session, thread: u64, from: u64) {
+    // A writer that nobody stops would fill the disk.
+    for number in from..from + WRITES_MAX {
+        let kv = session.kv("secret");
+        let outcome = kv.put(&path_of(thread, number), member(&text(thread, number)));
+        if let Err(error) = outcome {
+            say(&format!("failed {}", error.code().number()));
+            let again = code_of(kv.put("again", member("x")).map(drop));
+            return say(&format!("after {again} {}", code_of(kv.get("again").map(drop))));
+        }
+        say(&format!("ack {thread} {number}"));
+    }
+}
+
+fn code_of(outcome: vault_core::types::Result<()>) -> i32 {
+    outcome.map_or_else(|error| error.code().number(), |()| 0)
+}
+
+/// A store, and what it must hold.
+struct Ledger {
+    place: std::path::PathBuf,
+    token: String,
+    /// The numbers that were written to each secret, in order: version 1 is the first.
+    history: BTreeMap<String, Vec<u64>>,
+    /// The number that each thread writes next.
+    next: [u64; THREADS as usize],
+}
+
+impl Ledger {
+    fn new(dir: &Path) -> Self {
+        let place = dir.join("vault");
+        let (vault, token) = create(&place);
+        vault.close().unwrap();
+        Ledger { place, token, history: BTreeMap::new(), next: [0; THREADS as usize] }
+    }
+
+    fn writer(&self, mut command: Command) -> Child {
+        let from = self.next.map(|number| number.to_string()).join(",");
+        command.env(PLACE, &self.place).env(TOKEN, &self.token).env(FROM, from);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    }
+
+    /// Notes what was acknowledged.
+    fn note(&mut self, lines: &[String]) {
+        for line in lines {
+            let Some(rest) = line.strip_prefix("ack ") else { continue };
+            let (thread, number) = rest.split_once(' ').unwrap();
+            let (thread, number): (u64, u64) = (thread.parse().unwrap(), number.parse().unwrap());
+            let next = &mut self.next[usize::try_from(thread).unwrap()];
+            assert_eq!(*next, number, "thread {thread} counts on");
+            *next += 1;
+            self.history.entry(path_of(thread, number)).or_default().push(number);
+        }
+    }
+
+    /// Reopens the store: it verifies, has all that was acknowledged, and of what was not, each write whole or not at all.
+    fn check(&mut self) {
+        let vault = open(&self.place).unwrap();
+        vault.verify().unwrap();
+        let root = vault.session(SecretString::copy_from(&self.token));
+        root.audit().verify().unwrap();
+        for thread in 0..THREADS {
+            let in_flight = self.next[usize::try_from(thread).unwrap()];
+            for key in 0..KEYS {
+                let path = path_of(thread, key);
+                let history = self.history.entry(path.clone()).or_default();
+                let current = match root.kv("secret").metadata(&path) {
+                    Ok(metadata) => metadata.current_version,
+                    Err(error) => {
+                        assert_eq!(error.code(), Code::NotFound, "{path}: {error}");
+                        0
+                    }
+                };
+                if current == history.len() as u64 + 1 && in_flight % KEYS == key {
+                    history.push(in_flight);
+                    self.next[usize::try_from(thread).unwrap()] += 1;
+                }
+                assert_eq!(current, history.len() as u64, "versions of {path}");
+                check_versions(&root, thread, &path, history);
+            }
+        }
+        vault.close().unwrap();
+    }
+}
+
+/// The newest versions of a secret hold what was written to it.
+fn check_versions(root: &Session, thread: u64, path: &str, history: &[u64]) {
+    for (version, number) in (1..).zip(history).skip(history.len().saturating_sub(3)) {
+        let secret = root.kv("secret").get_version(path, version).unwrap();
+        assert!(text_of(&secret.data) == text(thread, *number), "version {version} of {path} is number {number}");
+    }
+}
+
+/// Lines that a child has said; the last one only when it is whole.
+fn listen(child: &mut Child) -> (mpsc::Receiver<()>, thread::JoinHandle<Vec<String>>) {
+    let (opened, open) = mpsc::channel();
+    let mut out = BufReader::new(child.stdout.take().unwrap());
+    let listener = thread::spawn(move || {
+        let mut lines = Vec::new();
+        let mut line = String::new();
+        while out.read_line(&mut line).unwrap() > 0 && line.ends_with('\n') {
+            if line == "open\n" {
+                opened.send(()).unwrap_or_default();
+            }
+            lines.push(line.trim_end().to_owned());
+            line.clear();
+        }
+        lines
+    });
+    (open, listener)
+}
+
+#[test]
+fn a_vault_that_is_killed_at_any_instant_keeps_every_acknowledged_write() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut random = Random::seeded();
+    let mut ledger = Ledger::new(dir.path());
+    let rounds = number_from("LIBVAULT_KILL_ROUNDS").unwrap_or(ROUNDS);
+    let start = Instant::now();
+    let mut opened = 0;
+    for round in 0..rounds {
+        let mut writer = ledger.writer(child("writer"));
+        let (open, listener) = listen(&mut writer);
+        // Every fourth one dies while it opens the store, or not long after.
+        if round % 4 == 3 {
+            thread::sleep(Duration::from_micros(random.below(20_000)));
+        } else {
+            assert!(open.recv_timeout(Duration::from_secs(60)).is_ok(), "round {round}: the writer opens the store");
+            thread::sleep(Duration::from_micros(5_000 + random.below(55_000)));
+        }
+        writer.kill().unwrap();
+        let status = writer.wait().unwrap();
+        let lines = listener.join().unwrap();
+        assert!(status.code().is_none(), "round {round}: it was the kill that ended it: {status} {lines:?}");
+        assert!(!lines.iter().any(|line| line.starts_with("failed")), "round {round}: no write failed: {lines:?}");
+        opened += u64::from(lines.iter().any(|line| line == "open"));
+        ledger.note(&lines);
+        ledger.check();
+    }
+    let written: u64 = ledger.next.iter().sum();
+    assert!(written >= rounds / 10, "only {written} writes in {rounds} rounds");
+    eprintln!("{rounds} kills, {opened} of them after the opening, {written} writes, {:?}", start.elapsed());
+}
+
+/// What a writer has said whose `nth` fdatasync of each thread failed.
+fn write_with_failing_sync(ledger: &Ledger, nth: u64) -> Vec<String> {
+    let mut command = Command::new("strace");
+    // strace injects only into calls that it traces; what it prints of them is not looked at.
+    command.args(["-f", "-qq", "--seccomp-bpf", "-o", "/dev/null", "-e", "trace=fdatasync"]);
+    command.args(["-e", &format!("inject=fdatasync:error=EIO:when={nth}"), "--"]);
+    command.arg(std::env::current_exe().unwrap()).args(child_args("writer"));
+    let mut writer = ledger.writer(command);
+    let (_open, listener) = listen(&mut writer);
+    let status = writer.wait().unwrap();
+    let lines = listener.join().unwrap();
+    assert!(status.success(), "the writer under strace ends by itself ({status}; is ptrace allowed?): {lines:?}");
+    lines
+}
+
+#[test]
+fn a_commit_whose_sync_fails_is_not_acknowledged_and_the_vault_answers_unavailable_until_it_is_reopened() {
+    let strace = Command::new("strace").arg("-V").output();
+    assert!(strace.is_ok_and(|output| output.status.success()), "this test needs strace to make a sync fail: install it");
+    let dir = tempfile::tempdir().unwrap();
+    let mut ledger = Ledger::new(dir.path());
+    let poisoned = Code::Poisoned.number();
+    for nth in [1, 2, 3, 5, 9, 20] {
+        let lines = write_with_failing_sync(&ledger, nth);
+        let acknowledged = lines.iter().filter(|line| line.starts_with("ack ")).count() as u64;
+        let failed: Vec<&String> = lines.iter().filter(|line| line.starts_with("failed ")).collect();
+        // The first sync of the first thread is that of the unsealing; each thread has its own count.
+        assert_eq!(failed.len() as u64, if nth == 1 { 1 } else { THREADS }, "sync {nth}: every writer learns of it: {lines:?}");
+        assert!(failed.iter().all(|line| **line == format!("failed {poisoned}")), "sync {nth}: {lines:?}");
+        if nth == 1 {
+            assert_eq!(acknowledged, 0);
+        } else {
+            assert!(acknowledged >= nth - 1, "sync {nth}: all before it were acknowledged: {lines:?}");
+            let after: Vec<&str> = lines.iter().filter_map(|line| line.strip_prefix("after ")).collect();
+            let (of_vault, of_threads) = after.split_last().unwrap();
+            assert!(of_threads.iter().all(|codes| *codes == format!("{poisoned} {poisoned}")), "sync {nth}: {lines:?}");
+            assert_eq!(*of_vault, format!("{poisoned} {poisoned} {poisoned}"), "sync {nth}: verify, tick and seal");
+        }
+        ledger.note(&lines);
+        ledger.check();
+    }
+}

@@ -1,0 +1,110 @@
+//! What the tests of a vault on disk share: a key, random numbers that can be replayed, children of this very binary, copies of a store.
+#![allow(dead_code, unreachable_pub, reason = "each test binary takes what it needs")]
+#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a test fails by panicking, and tells its seed")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use vault_core::types::{Object, Result, Value};
+use vault_core::{Config, NewSeal, UnsealKey, Vault};
+
+pub const KEY: [u8; 32] = [7; 32];
+
+/// Tells a child where its store lies.
+pub const PLACE: &str = "LIBVAULT_TEST_PLACE";
+/// Tells a child the root token.
+pub const TOKEN: &str = "LIBVAULT_TEST_TOKEN";
+
+/// A vault at a place, with a small audit tail so that segments exist.
+pub fn config(place: &Path) -> Config {
+    Config::at(place).with_audit_tail_bytes(32 * 1024).with_cache_bytes(8 * 1024 * 1024)
+}
+
+/// Makes a vault that the raw key opens; it and its root token.
+pub fn create(place: &Path) -> (Vault, String) {
+    let (vault, init) = Vault::create(config(place), NewSeal::raw_key(&KEY).unwrap()).unwrap();
+    (vault, init.root_token.expose().to_owned())
+}
+
+/// Opens and unseals such a vault.
+pub fn open(place: &Path) -> Result<Vault> {
+    Vault::open(config(place))?.unseal(&UnsealKey::raw_key(&KEY)?)
+}
+
+pub fn member(text: &str) -> Object {
+    Object::new().with("value", text)
+}
+
+/// The text that [`member`] was made of.
+pub fn text_of(data: &Object) -> &str {
+    data.get("value").and_then(Value::as_str).unwrap_or_default()
+}
+
+/// A child that runs one ignored test of this binary as its main.
+pub fn child(test: &str) -> Command {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(child_args(test));
+    command
+}
+
+pub fn child_args(test: &str) -> [&str; 4] {
+    ["--exact", test, "--ignored", "--nocapture"]
+}
+
+/// Numbers that only look random: SplitMix64 (Steele, Lea, Flood 2014).
+pub struct Random(u64);
+
+impl Random {
+    /// From `LIBVAULT_SEED`, else from the clock; the seed is told so that a failure can be replayed.
+    pub fn seeded() -> Self {
+        let now = || std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().subsec_nanos();
+        let seed = number_from("LIBVAULT_SEED").unwrap_or_else(|| u64::from(now()));
+        eprintln!("LIBVAULT_SEED={seed}");
+        Random(seed)
+    }
+
+    /// A number below `end`.
+    pub fn below(&mut self, end: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut bits = self.0;
+        bits = (bits ^ (bits >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        (bits ^ (bits >> 31)) % end
+    }
+}
+
+/// The number that an environment variable holds.
+pub fn number_from(name: &str) -> Option<u64> {
+    std::env::var(name).ok().map(|text| text.parse().unwrap())
+}
+
+pub fn copy_dir(from: &Path, to: &Path) {
+    fs::create_dir(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        if entry.file_type().unwrap().is_dir() {
+            copy_dir(&entry.path(), &to.join(entry.file_name()));
+        } else {
+            fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+        }
+    }
+}
+
+/// All files and directories below `dir`, itself included, in order. What vanishes meanwhile is left out.
+pub fn all_below(dir: &Path) -> Vec<PathBuf> {
+    let mut found = vec![dir.to_owned()];
+    let mut entries: Vec<_> = fs::read_dir(dir).map(|entries| entries.filter_map(std::result::Result::ok).collect()).unwrap_or_default();
+    entries.sort_by_key(fs::DirEntry::file_name);
+    for entry in entries {
+        if entry.path().is_dir() {
+            found.extend(all_below(&entry.path()));
+        } else {
+            found.push(entry.path());
+        }
+    }
+    found
+}
+
+pub fn files_below(dir: &Path) -> Vec<PathBuf> {
+    all_below(dir).into_iter().filter(|path| path.is_file()).collect()
+}
