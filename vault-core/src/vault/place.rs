@@ -49,8 +49,11 @@ fn create_at(path: &Path, config: &Config) -> Result<Arc<dyn Storage>> {
     match SledStorage::create(&options) {
         Ok(storage) => Ok(Arc::new(storage)),
         Err(StorageError::Exists) => {
-            let storage = SledStorage::open(&options)?;
-            if storage.commit_number() == 0 { Ok(Arc::new(storage)) } else { Err(StorageError::Exists.into()) }
+            // One that is held by somebody, or damaged, is not empty either.
+            match SledStorage::open(&options) {
+                Ok(storage) if storage.commit_number() == 0 => Ok(Arc::new(storage)),
+                _ => Err(StorageError::Exists.into()),
+            }
         }
         Err(error) => Err(error.into()),
     }
