@@ -2,7 +2,13 @@
 //!
 //! The tests start this very binary again as a writer. `LIBVAULT_KILL_ROUNDS` says how often it is killed, `LIBVAULT_SEED` replays a run.
 #![cfg(feature = "sled")]
-#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a test fails by panicking, and tells what it has seen")]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a test fails by panicking, and tells what it has seen"
+)]
 
 mod support;
 
@@ -214,7 +220,7 @@ fn a_vault_that_is_killed_at_any_instant_keeps_every_acknowledged_write() {
         ledger.check();
     }
     let written: u64 = ledger.next.iter().sum();
-    assert!(written >= rounds / 10, "only {written} writes in {rounds} rounds");
+    assert!(written >= rounds, "only {written} writes in {rounds} rounds");
     eprintln!("{rounds} kills, {opened} of them after the opening, {written} writes, {:?}", start.elapsed());
 }
 

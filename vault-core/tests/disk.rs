@@ -1,6 +1,11 @@
 //! A store on disk that is reopened, held by another, cut, altered, swapped or foreign: intact, or a typed error; never a panic, never an empty store.
 #![cfg(feature = "sled")]
-#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test fails by panicking, and looks at files")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "a test fails by panicking, and looks at files"
+)]
 
 mod support;
 
@@ -297,6 +302,7 @@ fn records_that_were_swapped_removed_added_or_put_back_are_found() {
     let store = store();
     type Records = [(Key, Vec<u8>)];
     type Change = Vec<(Key, Option<Vec<u8>>)>;
+    type Named<'c> = (&'static str, &'c dyn Fn(&Records) -> Change);
     let ordinary = |records: &Records| -> Vec<usize> {
         (0..records.len()).filter(|i| records[*i].0.as_bytes().len() == 16 && records[*i].1.len() < 4000).collect()
     };
@@ -318,8 +324,7 @@ fn records_that_were_swapped_removed_added_or_put_back_are_found() {
             old_records.iter().find(|(key, old)| key.as_bytes().len() == 16 && records.iter().any(|(now, new)| now == key && new != old));
         older.map(|(key, old)| (*key, Some(old.clone()))).into_iter().collect()
     };
-    let changes: [(&str, &dyn Fn(&Records) -> Change); 4] =
-        [("swapped", &swapped), ("removed", &removed), ("added", &added), ("back", &put_back)];
+    let changes: [Named<'_>; 4] = [("swapped", &swapped), ("removed", &removed), ("added", &added), ("back", &put_back)];
     for (name, change) in changes {
         let place = store.copy(name);
         tamper(&place, change);

@@ -318,6 +318,7 @@ fn a_sealed_vault_answers_its_status_only_and_works_again_when_unsealed() {
     world.root.kv("secret").get("x").unwrap();
     let failed = world.last_event_of("sys/unseal");
     assert_eq!(failed.get("operation").unwrap().as_str(), Some("unseal"));
+    assert_eq!(world.last_event_of("sys/seal").get("operation").unwrap().as_str(), Some("seal"), "the host's own doing is recorded too");
     let counts: Vec<_> = world
         .root
         .audit()

@@ -39,7 +39,7 @@ pub(crate) struct Receipt {
 }
 
 impl Receipt {
-    /// The number of the commit that holds the record; `None` while it waits in the queue.
+    /// The number of the commit by which the record is durable; `None` while it waits in the queue.
     pub(crate) fn commit(&self) -> Option<u64> {
         self.commit
     }

@@ -50,7 +50,7 @@ impl Reply {
         }
     }
 
-    /// The number of the commit that holds the reply's record; `None` when the record waits in the queue, or there is none.
+    /// The number of the commit by which the reply's record is durable; `None` when it waits in the queue, or there is none.
     #[must_use]
     pub fn commit(&self) -> Option<u64> {
         if let Reply::Recorded(recorded) = self { recorded.receipt.commit() } else { None }

@@ -195,7 +195,7 @@ impl Runtime {
         }
         if seals {
             drop(core);
-            if let Err(error) = self.seal() {
+            if let Err(error) = self.seal_recorded() {
                 return Reply::Unrecorded(Unrecorded::AuditFailed(error));
             }
         }
@@ -216,7 +216,13 @@ impl Runtime {
     pub(crate) fn seal(&self) -> Result<()> {
         self.check_usable()?;
         let _changing = self.changing.lock();
-        self.end_core()
+        self.end_core(Some("seal"))
+    }
+
+    /// As above, for a request that has its record already.
+    fn seal_recorded(&self) -> Result<()> {
+        let _changing = self.changing.lock();
+        self.end_core(None)
     }
 
     pub(crate) fn close(&self) -> Result<()> {
@@ -227,7 +233,7 @@ impl Runtime {
         if self.closed.swap(true, Ordering::AcqRel) {
             return Ok(());
         }
-        let ended = self.end_core();
+        let ended = self.end_core(Some("close"));
         let closed = self.parts.storage.close();
         ended.and(closed.map_err(Error::from))
     }
@@ -242,11 +248,17 @@ impl Runtime {
         }
     }
 
-    fn end_core(&self) -> Result<()> {
-        match self.core.swap(None) {
-            Some(core) => Ok(core.committer.end()?),
-            None => Ok(()),
-        }
+    /// Lets go of the keys, and records what the host did to bring that about.
+    fn end_core(&self, operation: Option<&str>) -> Result<()> {
+        let Some(core) = self.core.swap(None) else { return Ok(()) };
+        let now = self.parts.clock.now();
+        let admitted = operation.map_or(Ok(()), |operation| {
+            let event = Event { operation: operation.to_owned(), path: format!("sys/{operation}"), ..own_event(core.barrier.rng(), now)? };
+            core.committer.admit(&event, now, false)?;
+            Ok(())
+        });
+        core.committer.end()?;
+        admitted
     }
 
     fn unsealed(&self) -> Result<Arc<Core>> {

@@ -8,6 +8,10 @@
 //! - A reader never waits on a writer's I/O.
 //! - After a crash at any instant the store reopens with every acknowledged batch, and with the batch in flight whole or not at all.
 
+#[cfg(any(test, feature = "testing"))]
+pub mod conformance;
+#[cfg(any(test, feature = "testing"))]
+pub mod faulty;
 #[cfg(feature = "sled")]
 mod files;
 pub mod memory;

@@ -2,6 +2,7 @@
 
 use crate::host::{Clock, Rng};
 use crate::os::{SystemClock, SystemRng};
+use crate::storage::Storage;
 use crate::types::limits::AUDIT_TAIL_BYTES_MAX;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -20,10 +21,18 @@ pub enum AuditMode {
     Strict,
 }
 
+/// Where a vault's records lie.
+#[derive(Clone)]
+pub(crate) enum Place {
+    Memory,
+    Directory(PathBuf),
+    Storage(Arc<dyn Storage>),
+}
+
 /// The place of a vault and the world that it is given.
 #[derive(Clone)]
 pub struct Config {
-    pub(crate) place: Option<PathBuf>,
+    pub(crate) place: Place,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) rng: Arc<dyn Rng>,
     pub(crate) audit_mode: AuditMode,
@@ -35,14 +44,20 @@ impl Config {
     /// A vault in a directory, which is made when the vault is created.
     #[must_use]
     pub fn at(path: impl AsRef<Path>) -> Self {
-        Config { place: Some(path.as_ref().to_owned()), ..Config::in_memory() }
+        Config { place: Place::Directory(path.as_ref().to_owned()), ..Config::in_memory() }
+    }
+
+    /// A vault on a store of the host's own: one that passes [`crate::storage`]'s contract. An empty one for a vault that is created.
+    #[must_use]
+    pub fn on(storage: Arc<dyn Storage>) -> Self {
+        Config { place: Place::Storage(storage), ..Config::in_memory() }
     }
 
     /// A vault in memory: gone when it is closed.
     #[must_use]
     pub fn in_memory() -> Self {
         Config {
-            place: None,
+            place: Place::Memory,
             clock: Arc::new(SystemClock),
             rng: Arc::new(SystemRng::new()),
             audit_mode: AuditMode::default(),
@@ -90,8 +105,13 @@ impl Config {
 
 impl fmt::Debug for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let place = match &self.place {
+            Place::Memory => "memory",
+            Place::Directory(_) => "a directory",
+            Place::Storage(_) => "a storage of the host's",
+        };
         f.debug_struct("Config")
-            .field("place", &self.place)
+            .field("place", &place)
             .field("audit_mode", &self.audit_mode)
             .field("cache_bytes", &self.cache_bytes)
             .finish_non_exhaustive()

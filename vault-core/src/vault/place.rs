@@ -1,13 +1,12 @@
 //! From a configuration to a store: in memory, or on disk where the backend is built in.
 
+use super::config::Place;
 use super::{AuditMode, Config};
 use crate::pipeline::Parts;
-use crate::storage::Storage;
-#[cfg(feature = "sled")]
-use crate::storage::StorageError;
 use crate::storage::memory::MemoryStorage;
 #[cfg(feature = "sled")]
 use crate::storage::sled::{SledOptions, SledStorage};
+use crate::storage::{Storage, StorageError};
 use crate::types::{Code, Error, Result};
 use std::path::Path;
 use std::sync::Arc;
@@ -15,18 +14,24 @@ use std::sync::Arc;
 /// An empty store for a new vault. One that a crash during its creation left behind is taken up again.
 pub(super) fn create(config: Config) -> Result<Parts> {
     let storage = match &config.place {
-        None => Arc::new(MemoryStorage::new()) as Arc<dyn Storage>,
-        Some(path) => create_at(path, &config)?,
+        Place::Memory => Arc::new(MemoryStorage::new()) as Arc<dyn Storage>,
+        Place::Directory(path) => create_at(path, &config)?,
+        Place::Storage(storage) if storage.commit_number() == 0 => Arc::clone(storage),
+        Place::Storage(_) => return Err(StorageError::Exists.into()),
     };
     Ok(parts(config, storage))
 }
 
 /// The store of a vault that is there.
 pub(super) fn open(config: Config) -> Result<Parts> {
-    let path = config.place.as_deref().ok_or_else(|| {
-        Error::new(Code::NotAStore, "a vault in memory cannot be opened again: create it, or give the place of one on disk")
-    })?;
-    let storage = open_at(path, &config)?;
+    let storage = match &config.place {
+        Place::Memory => {
+            let why = "a vault in memory cannot be opened again: create it, or give the place of one on disk";
+            return Err(Error::new(Code::NotAStore, why));
+        }
+        Place::Directory(path) => open_at(path, &config)?,
+        Place::Storage(storage) => Arc::clone(storage),
+    };
     if storage.commit_number() == 0 {
         return Err(Error::new(Code::NotAStore, "not a libvault store: its creation was cut off, so create it again"));
     }

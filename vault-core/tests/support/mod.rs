@@ -1,6 +1,12 @@
 //! What the tests of a vault on disk share: a key, random numbers that can be replayed, children of this very binary, copies of a store.
 #![allow(dead_code, unreachable_pub, reason = "each test binary takes what it needs")]
-#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a test fails by panicking, and tells its seed")]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a test fails by panicking, and tells its seed"
+)]
 
 use std::fs;
 use std::path::{Path, PathBuf};
