@@ -42,3 +42,8 @@ pub use vault::{
     Audit, AuditMode, AuditReport, Config, Init, Kv, KvMetadata, KvSecret, KvVersion, Policies, SealedVault, Session, TokenInfo,
     TokenOptions, Tokens, Vault,
 };
+
+/// The README's Rust runs as a test.
+#[cfg(all(doctest, feature = "sled"))]
+#[doc = include_str!("../../README.md")]
+struct Readme;

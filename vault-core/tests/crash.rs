@@ -266,3 +266,45 @@ fn a_commit_whose_sync_fails_is_not_acknowledged_and_the_vault_answers_unavailab
         ledger.check();
     }
 }
+
+#[test]
+#[ignore = "the process that the next test kills while it creates a vault"]
+fn creator() {
+    let Some(place) = std::env::var_os(PLACE) else { return };
+    say("");
+    say("open");
+    create(Path::new(&place)).0.close().unwrap();
+    say("created");
+}
+
+#[test]
+fn a_creation_that_is_killed_leaves_a_whole_vault_or_room_for_another() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut random = Random::seeded();
+    let (mut whole, mut again) = (0, 0);
+    for round in 0..40 {
+        let place = dir.path().join(format!("vault{round}"));
+        let mut creator = child("creator");
+        let mut creator = creator.env(PLACE, &place).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let (started, listener) = listen(&mut creator);
+        started.recv_timeout(Duration::from_secs(60)).unwrap();
+        thread::sleep(Duration::from_micros(random.below(25_000)));
+        creator.kill().unwrap();
+        creator.wait().unwrap();
+        let created = listener.join().unwrap().iter().any(|line| line == "created");
+        match open(&place) {
+            Ok(vault) => {
+                vault.verify().unwrap();
+                whole += 1;
+            }
+            Err(error) => {
+                assert!(!created, "round {round}: what was created opens: {error}");
+                assert_eq!(error.code(), Code::NotAStore, "round {round}: {error}");
+                create(&place).0.verify().unwrap();
+                again += 1;
+            }
+        }
+    }
+    eprintln!("{whole} whole, {again} made again");
+    assert!(whole + again == 40);
+}

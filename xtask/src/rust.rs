@@ -42,7 +42,7 @@ pub(crate) fn deny() -> Outcome {
     let tools = target()?.join("tools");
     let tool = tools.join("bin/cargo-deny");
     if !tool.exists() {
-        run(cargo().args(["install", "--locked", "--root"]).arg(&tools).args(["cargo-deny", "--version", "0.19.0"]))?;
+        run(cargo().args(["install", "--locked", "--root"]).arg(&tools).args(["cargo-deny", "--version", "0.20.2"]))?;
     }
     run(crate::run::command(tool).args(["check", "licenses", "bans", "sources"]))
 }

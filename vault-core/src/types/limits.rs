@@ -32,10 +32,6 @@ pub const TTL_SECONDS_DEFAULT: u64 = 768 * 3600;
 pub const TTL_SECONDS_MAX: u64 = 768 * 3600;
 /// Most versions that a KV secret keeps where neither the mount nor the key says otherwise.
 pub const KV_VERSIONS_DEFAULT: u32 = 10;
-/// Most versions that a KV secret may be told to keep.
-pub const KV_VERSIONS_MAX: u32 = 1000;
-/// Most custom metadata entries of a KV secret.
-pub const KV_CUSTOM_METADATA_MAX: usize = 64;
 /// Most names in one listing.
 pub const LIST_NAMES_MAX: usize = 100_000;
 /// Most mounts of a namespace.

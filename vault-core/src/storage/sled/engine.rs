@@ -1,7 +1,8 @@
 //! Records in sled's one tree: keys by their first byte, values in chunks, and a commit that is durable when it returns.
 //!
 //! `0x00 "number"`: the commit number. `0x01 key`: a record, either `0x00 value` or `0x01 commit (8) chunks (4)`.
-//! `0x02 length-of-key key chunk (4)`: `commit (8) bytes`, at most 16 KiB of them; larger values would go to files that sled never syncs.
+//! `0x02 length-of-key key chunk (4)`: `commit (8) bytes`, at most 4 KiB of them. A leaf of sled's holds some 16 records;
+//! one of more than 128 KiB would go to a file of its own, which sled never syncs.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "a backend on disk touches files")]
 
 use super::super::files::io;
