@@ -107,6 +107,25 @@ fn check_and_set_writes_on_the_version_it_names_only() {
 }
 
 #[test]
+fn what_could_not_be_read_back_is_refused_and_the_version_before_it_stays() {
+    let world = world();
+    let kv = world.root.kv("secret");
+    kv.put("x", member("one")).unwrap();
+    let deep = (0..64).fold(Object::new(), |inner, _| Object::new().with("a", inner));
+    let many = Object::new().with("a", vec![0_u64; 19_999]);
+    // Within the limit as text, past it as JSON.
+    let large = Object::new().with("a", "\n".repeat(600_000));
+    for data in [deep, many, large] {
+        assert_eq!(kv.put("x", data).unwrap_err().code(), Code::InvalidData);
+        assert_eq!(kv.get("x").unwrap().version.version, 1);
+    }
+    for data in [Object::new().with("a", vec![0_u64; 19_998]), Object::new().with("a", "\n".repeat(524_000))] {
+        kv.put("y", data).unwrap();
+        kv.get("y").unwrap();
+    }
+}
+
+#[test]
 fn a_least_privilege_token_does_what_its_policy_says_and_nothing_else() {
     let world = world();
     let app = world.session_with(APP, 3600);

@@ -1,12 +1,12 @@
 //! Between Python's objects and core's JSON values, without JSON text in between.
 
-use pyo3::exceptions::PyUnicodeEncodeError;
+use crate::arguments::Text;
+use crate::errors::{guarded, raise};
+use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
-use vault_core::types::limits::{JSON_DEPTH_MAX, JSON_VALUES_MAX};
+use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyMapping, PyString, PyTuple};
+use vault_core::types::limits::{JSON_BYTES_MAX, JSON_DEPTH_MAX, JSON_VALUES_MAX};
 use vault_core::types::{Code, Error, Object, Value};
-
-use crate::errors::raise;
 
 /// A Python object for a value.
 pub(crate) fn to_python<'py>(py: Python<'py>, value: &Value) -> PyResult<Bound<'py, PyAny>> {
@@ -39,59 +39,96 @@ pub(crate) fn object_to_python<'py>(py: Python<'py>, object: &Object) -> PyResul
     Ok(dict)
 }
 
-/// The value of a dict of JSON-like objects.
-pub(crate) fn dict_to_object(dict: &Bound<'_, PyDict>) -> PyResult<Object> {
-    let mut left = JSON_VALUES_MAX;
-    object_from(dict, 1, &mut left)
-}
-
-/// The value of optional data.
-pub(crate) fn data_to_value(data: Option<&Bound<'_, PyDict>>) -> PyResult<Option<Value>> {
-    data.map(|dict| dict_to_object(dict).map(Value::from)).transpose()
-}
-
-/// Text that must be UTF-8: lone surrogates are refused.
-pub(crate) fn text_of<'a>(text: &'a Bound<'_, PyString>) -> PyResult<&'a str> {
-    let py = text.py();
-    text.to_str().map_err(|error| {
-        if error.is_instance_of::<PyUnicodeEncodeError>(py) {
-            refuse(py, Code::InvalidUtf8, "the text holds lone surrogates, which UTF-8 does not have")
-        } else {
-            error
-        }
+/// The object of a dict, or another mapping, of JSON-like objects.
+pub(crate) fn mapping_to_object(mapping: &Bound<'_, PyAny>) -> PyResult<Object> {
+    guarded(mapping.py(), || {
+        // The outermost object counts too.
+        let mut budget = Budget { values: JSON_VALUES_MAX - 1, bytes: JSON_BYTES_MAX };
+        let items = items_of(mapping)?.ok_or_else(|| PyTypeError::new_err("the data must be a dict or another mapping"))?;
+        object_from(&items, 1, &mut budget)
     })
 }
 
-/// An exception for data that cannot be taken.
+/// The value of optional data.
+pub(crate) fn data_to_value(data: Option<&Bound<'_, PyAny>>) -> PyResult<Option<Value>> {
+    data.map(|mapping| mapping_to_object(mapping).map(Value::from)).transpose()
+}
+
+/// An exception for what cannot be taken.
 pub(crate) fn refuse(py: Python<'_>, code: Code, why: &str) -> PyErr {
     raise(py, &Error::new(code, why))
 }
 
-fn object_from(dict: &Bound<'_, PyDict>, depth: usize, left: &mut usize) -> PyResult<Object> {
-    let py = dict.py();
+/// What one conversion may still use. The bytes are counted as they are copied: twenty thousand names for one large text are
+/// little in Python and would be much here.
+struct Budget {
+    values: usize,
+    bytes: usize,
+}
+
+impl Budget {
+    /// Enters a container at a depth, 1 being the outermost. A cycle ends here too.
+    fn enter(&mut self, py: Python<'_>, depth: usize, count: usize) -> PyResult<()> {
+        if depth > JSON_DEPTH_MAX {
+            return Err(refuse(py, Code::InvalidData, "the data is nested deeper than 64 levels"));
+        }
+        let left = self.values.checked_sub(count);
+        self.values = left.ok_or_else(|| refuse(py, Code::InvalidData, "the data holds more than 20000 values"))?;
+        Ok(())
+    }
+
+    fn take_text<'a>(&mut self, text: &'a Bound<'_, PyAny>) -> PyResult<&'a str> {
+        let Text(bytes) = text.extract()?;
+        let left = self.bytes.checked_sub(bytes.len());
+        self.bytes = left.ok_or_else(|| refuse(text.py(), Code::InvalidData, "the data holds more than 1 MiB of text"))?;
+        Ok(bytes)
+    }
+}
+
+/// The members of a mapping as they are now: a list of our own, since what a conversion runs in Python might change the mapping.
+fn items_of<'py>(value: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyList>>> {
+    if let Ok(dict) = value.cast::<PyDict>() {
+        return Ok(Some(dict.items()));
+    }
+    value.cast::<PyMapping>().ok().map(|mapping| mapping.items()).transpose()
+}
+
+fn object_from(items: &Bound<'_, PyList>, depth: usize, budget: &mut Budget) -> PyResult<Object> {
+    let py = items.py();
+    budget.enter(py, depth, items.len())?;
     let mut object = Object::new();
-    for (name, value) in dict.iter() {
-        let name = name.cast::<PyString>().map_err(|_| refuse(py, Code::InvalidData, "the names of an object must be text"))?;
-        object.insert(text_of(name)?, value_from(&value, depth, left)?);
+    for item in items.iter() {
+        let (name, value): (Bound<'_, PyAny>, Bound<'_, PyAny>) = item.extract()?;
+        if !name.is_instance_of::<PyString>() {
+            return Err(refuse(py, Code::InvalidData, "the names of an object must be text"));
+        }
+        let name = budget.take_text(&name)?;
+        object.insert(name, value_from(&value, depth, budget)?);
     }
     Ok(object)
 }
 
-fn value_from(value: &Bound<'_, PyAny>, depth: usize, left: &mut usize) -> PyResult<Value> {
+fn array_from<'py>(
+    items: impl ExactSizeIterator<Item = Bound<'py, PyAny>>,
+    py: Python<'py>,
+    depth: usize,
+    budget: &mut Budget,
+) -> PyResult<Value> {
+    budget.enter(py, depth, items.len())?;
+    items.map(|item| value_from(&item, depth, budget)).collect::<PyResult<Vec<_>>>().map(Value::Array)
+}
+
+/// The value of an object; whoever holds it has counted it.
+fn value_from(value: &Bound<'_, PyAny>, depth: usize, budget: &mut Budget) -> PyResult<Value> {
     let py = value.py();
-    // A cycle ends here too.
-    if depth > JSON_DEPTH_MAX {
-        return Err(refuse(py, Code::InvalidData, "the data is nested deeper than 64 levels"));
-    }
-    *left = left.checked_sub(1).ok_or_else(|| refuse(py, Code::InvalidData, "the data holds more than 20000 values"))?;
     if value.is_none() {
         return Ok(Value::Null);
     }
     if let Ok(truth) = value.cast::<PyBool>() {
         return Ok(truth.is_true().into());
     }
-    if let Ok(text) = value.cast::<PyString>() {
-        return Ok(Value::string(text_of(text)?));
+    if value.is_instance_of::<PyString>() {
+        return Ok(Value::string(budget.take_text(value)?));
     }
     if value.is_instance_of::<PyInt>() {
         let whole = value.extract::<i64>().map(Value::from).or_else(|_| value.extract::<u64>().map(Value::from));
@@ -101,17 +138,17 @@ fn value_from(value: &Bound<'_, PyAny>, depth: usize, left: &mut usize) -> PyRes
         let number = serde_json::Number::from_f64(number.value());
         return number.map(Value::Number).ok_or_else(|| refuse(py, Code::InvalidData, "a number must be finite"));
     }
-    if let Ok(dict) = value.cast::<PyDict>() {
-        return object_from(dict, depth + 1, left).map(Value::from);
+    // Lists and tuples are read as they lie, never through an `__iter__` of their own.
+    if let Ok(list) = value.cast::<PyList>() {
+        return array_from(list.iter(), py, depth + 1, budget);
     }
-    if value.is_instance_of::<PyList>() || value.is_instance_of::<PyTuple>() {
-        let items = value.try_iter()?.map(|item| value_from(&item?, depth + 1, left));
-        return items.collect::<PyResult<Vec<_>>>().map(Value::Array);
+    if let Ok(tuple) = value.cast::<PyTuple>() {
+        return array_from(tuple.iter(), py, depth + 1, budget);
+    }
+    if let Some(items) = items_of(value)? {
+        return object_from(&items, depth + 1, budget).map(Value::from);
     }
     let kind = value.get_type().name()?.to_string();
-    Err(refuse(
-        py,
-        Code::InvalidData,
-        &format!("an object of type {kind} has no place in JSON: use dict, list, str, int, float, bool or None"),
-    ))
+    let why = format!("an object of type {kind} has no place in JSON: use dict, list, str, int, float, bool or None");
+    Err(refuse(py, Code::InvalidData, &why))
 }

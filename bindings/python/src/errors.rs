@@ -18,7 +18,15 @@ pub(crate) fn raise(py: Python<'_>, error: &Error) -> PyErr {
 /// Does the vault's work without the interpreter's lock; an error or a panic becomes an exception.
 pub(crate) fn detached<R: Send>(py: Python<'_>, work: impl FnOnce() -> Result<R, Error> + Send) -> PyResult<R> {
     let outcome = py.detach(|| catch_unwind(AssertUnwindSafe(work)));
-    // The panic's text is left out: it is for the developers of the vault, and might hold anything.
-    let outcome = outcome.unwrap_or_else(|_| Err(Error::new(Code::Internal, "a bug in libvault was caught: please report it")));
-    outcome.map_err(|error| raise(py, &error))
+    outcome.unwrap_or_else(|_| Err(caught())).map_err(|error| raise(py, &error))
+}
+
+/// Does work with Python's objects; a panic becomes an exception, and not the one of the bindings, which `except Exception` lets pass.
+pub(crate) fn guarded<R>(py: Python<'_>, work: impl FnOnce() -> PyResult<R>) -> PyResult<R> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err(raise(py, &caught())))
+}
+
+/// The panic's text is left out: it is for the developers of the vault, and might hold anything.
+fn caught() -> Error {
+    Error::new(Code::Internal, "a bug in libvault was caught: please report it")
 }

@@ -1,10 +1,9 @@
 //! What seals and opens a vault: `Passphrase` and `RawKey`.
 
-use crate::convert::text_of;
+use crate::arguments::{Parameter, Text};
 use crate::errors::raise;
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
-use pyo3::types::PyString;
 use vault_core::types::{SecretBytes, SecretString};
 use vault_core::{Argon2Params, NewSeal, SealError, UnsealKey};
 
@@ -23,21 +22,21 @@ pub(crate) struct RawKey(SecretBytes);
 #[pymethods]
 impl Passphrase {
     #[new]
-    #[pyo3(signature = (passphrase, *, memory_kib=None, iterations=None, lanes=None))]
+    #[pyo3(signature = (text, *, memory_kib=None, iterations=None, lanes=None))]
     fn new(
         py: Python<'_>,
-        passphrase: &Bound<'_, PyString>,
-        memory_kib: Option<u32>,
-        iterations: Option<u32>,
-        lanes: Option<u32>,
+        text: Text<'_>,
+        memory_kib: Option<Parameter>,
+        iterations: Option<Parameter>,
+        lanes: Option<Parameter>,
     ) -> PyResult<Self> {
         let usual = Argon2Params::default();
         let params = Argon2Params {
-            memory_kib: memory_kib.unwrap_or(usual.memory_kib),
-            iterations: iterations.unwrap_or(usual.iterations),
-            lanes: lanes.unwrap_or(usual.lanes),
+            memory_kib: memory_kib.map_or(usual.memory_kib, |parameter| parameter.0),
+            iterations: iterations.map_or(usual.iterations, |parameter| parameter.0),
+            lanes: lanes.map_or(usual.lanes, |parameter| parameter.0),
         };
-        let text = text_of(passphrase)?;
+        let Text(text) = text;
         // Refused here and not first at creation, where it would look like the store's fault.
         NewSeal::passphrase_with(text, params).map_err(|error| refused(py, error))?;
         Ok(Passphrase { passphrase: SecretString::copy_from(text), params })

@@ -1,18 +1,21 @@
 //! `Kv`, `KvSecret` and `KvVersion`: versioned secrets.
 
-use crate::convert::{dict_to_object, object_to_python, refuse, text_of, to_python};
-use crate::errors::detached;
+use crate::arguments::{Text, Whole, Wholes};
+use crate::convert::{mapping_to_object, object_to_python, refuse, to_python};
+use crate::errors::{detached, guarded};
+use crate::session::Shared;
 use parking_lot::Mutex;
 use pyo3::exceptions::{PyKeyError, PyTypeError};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString};
-use vault_core::types::{Code, Object};
-use vault_core::{KvMetadata, KvVersion as CoreVersion, Session};
+use pyo3::types::PyDict;
+use std::sync::Arc;
+use vault_core::types::{Code, Object, Result as CoreResult};
+use vault_core::{Kv as CoreKv, KvMetadata, KvVersion as CoreVersion};
 
 /// The secrets below one KV version 2 mount.
 #[pyclass(frozen, module = "libvault")]
 pub(crate) struct Kv {
-    session: Session,
+    session: Shared,
     mount: String,
 }
 
@@ -32,13 +35,19 @@ pub(crate) struct KvVersion {
 /// A secret that was read: a mapping of its members until it is closed, which wipes the vault's copy.
 #[pyclass(frozen, module = "libvault")]
 pub(crate) struct KvSecret {
-    data: Mutex<Option<Object>>,
+    data: Mutex<Option<Arc<Object>>>,
     version: CoreVersion,
 }
 
 impl Kv {
-    pub(crate) fn new(session: Session, mount: &str) -> Self {
+    pub(crate) fn new(session: Shared, mount: &str) -> Self {
         Kv { session, mount: mount.to_owned() }
+    }
+
+    /// Does work on core's face without the interpreter's lock.
+    fn with<R: Send>(&self, py: Python<'_>, work: impl FnOnce(CoreKv<'_>) -> CoreResult<R> + Send) -> PyResult<R> {
+        let session = self.session.get(py)?;
+        detached(py, || work(session.kv(&self.mount)))
     }
 }
 
@@ -46,60 +55,52 @@ impl Kv {
 impl Kv {
     /// A secret: its newest version, or the one with that number.
     #[pyo3(signature = (path, version=None))]
-    fn get(&self, py: Python<'_>, path: &Bound<'_, PyString>, version: Option<u64>) -> PyResult<KvSecret> {
-        let path = text_of(path)?;
-        let kv = self.session.kv(&self.mount);
-        let secret = detached(py, || version.map_or_else(|| kv.get(path), |version| kv.get_version(path, version)))?;
-        Ok(KvSecret { data: Mutex::new(Some(secret.data)), version: secret.version })
+    fn get(&self, py: Python<'_>, path: Text<'_>, version: Option<Whole>) -> PyResult<KvSecret> {
+        let Text(path) = path;
+        let secret = self.with(py, |kv| version.map_or_else(|| kv.get(path), |version| kv.get_version(path, version.0)))?;
+        Ok(KvSecret { data: Mutex::new(Some(Arc::new(secret.data))), version: secret.version })
     }
 
-    /// Writes a new version; with `cas` only if that is the number of the current one (0: none yet).
+    /// Writes a new version of a mapping; with `cas` only if that is the number of the current one (0: none yet).
     #[pyo3(signature = (path, data, cas=None))]
-    fn put(&self, py: Python<'_>, path: &Bound<'_, PyString>, data: &Bound<'_, PyDict>, cas: Option<u64>) -> PyResult<KvVersion> {
-        let (path, data) = (text_of(path)?, dict_to_object(data)?);
-        let kv = self.session.kv(&self.mount);
-        detached(py, || match cas {
-            Some(cas) => kv.put_cas(path, data, cas),
+    fn put(&self, py: Python<'_>, path: Text<'_>, data: &Bound<'_, PyAny>, cas: Option<Whole>) -> PyResult<KvVersion> {
+        let (Text(path), data) = (path, mapping_to_object(data)?);
+        self.with(py, |kv| match cas {
+            Some(cas) => kv.put_cas(path, data, cas.0),
             None => kv.put(path, data),
         })
         .map(KvVersion::from)
     }
 
     /// The names directly below a folder, in order; folders end in a slash.
-    #[pyo3(signature = (prefix=None))]
-    fn list(&self, py: Python<'_>, prefix: Option<&Bound<'_, PyString>>) -> PyResult<Vec<String>> {
-        let prefix = prefix.map(text_of).transpose()?.unwrap_or_default();
-        detached(py, || self.session.kv(&self.mount).list(prefix))
+    #[pyo3(signature = (prefix=Text("")), text_signature = "(self, prefix='')")]
+    fn list(&self, py: Python<'_>, prefix: Text<'_>) -> PyResult<Vec<String>> {
+        self.with(py, |kv| kv.list(prefix.0))
     }
 
     /// Deletes the newest version; it can be undeleted.
-    fn delete(&self, py: Python<'_>, path: &Bound<'_, PyString>) -> PyResult<()> {
-        let path = text_of(path)?;
-        detached(py, || self.session.kv(&self.mount).delete(path))
+    fn delete(&self, py: Python<'_>, path: Text<'_>) -> PyResult<()> {
+        self.with(py, |kv| kv.delete(path.0))
     }
 
     /// Deletes these versions; they can be undeleted.
-    fn delete_versions(&self, py: Python<'_>, path: &Bound<'_, PyString>, versions: Vec<u64>) -> PyResult<()> {
-        let path = text_of(path)?;
-        detached(py, || self.session.kv(&self.mount).delete_versions(path, &versions))
+    fn delete_versions(&self, py: Python<'_>, path: Text<'_>, versions: Wholes) -> PyResult<()> {
+        self.with(py, |kv| kv.delete_versions(path.0, &versions.0))
     }
 
     /// Brings deleted versions back.
-    fn undelete_versions(&self, py: Python<'_>, path: &Bound<'_, PyString>, versions: Vec<u64>) -> PyResult<()> {
-        let path = text_of(path)?;
-        detached(py, || self.session.kv(&self.mount).undelete_versions(path, &versions))
+    fn undelete_versions(&self, py: Python<'_>, path: Text<'_>, versions: Wholes) -> PyResult<()> {
+        self.with(py, |kv| kv.undelete_versions(path.0, &versions.0))
     }
 
     /// Removes the content of these versions for good.
-    fn destroy_versions(&self, py: Python<'_>, path: &Bound<'_, PyString>, versions: Vec<u64>) -> PyResult<()> {
-        let path = text_of(path)?;
-        detached(py, || self.session.kv(&self.mount).destroy_versions(path, &versions))
+    fn destroy_versions(&self, py: Python<'_>, path: Text<'_>, versions: Wholes) -> PyResult<()> {
+        self.with(py, |kv| kv.destroy_versions(path.0, &versions.0))
     }
 
     /// What is known of a secret without its content: current and oldest version, and the versions in order.
-    fn metadata<'py>(&self, py: Python<'py>, path: &Bound<'py, PyString>) -> PyResult<Bound<'py, PyDict>> {
-        let path = text_of(path)?;
-        let KvMetadata { current_version, oldest_version, versions, .. } = detached(py, || self.session.kv(&self.mount).metadata(path))?;
+    fn metadata<'py>(&self, py: Python<'py>, path: Text<'_>) -> PyResult<Bound<'py, PyDict>> {
+        let KvMetadata { current_version, oldest_version, versions, .. } = self.with(py, |kv| kv.metadata(path.0))?;
         let dict = PyDict::new(py);
         dict.set_item("current_version", current_version)?;
         dict.set_item("oldest_version", oldest_version)?;
@@ -109,9 +110,12 @@ impl Kv {
     }
 
     /// Removes a secret with all its versions and metadata for good.
-    fn delete_metadata(&self, py: Python<'_>, path: &Bound<'_, PyString>) -> PyResult<()> {
-        let path = text_of(path)?;
-        detached(py, || self.session.kv(&self.mount).delete_metadata(path))
+    fn delete_metadata(&self, py: Python<'_>, path: Text<'_>) -> PyResult<()> {
+        self.with(py, |kv| kv.delete_metadata(path.0))
+    }
+
+    fn __repr__(&self) -> &'static str {
+        "Kv([redacted])"
     }
 }
 
@@ -130,14 +134,22 @@ impl From<CoreVersion> for KvVersion {
 impl KvVersion {
     fn __repr__(&self) -> String {
         let KvVersion { version, created_time, deletion_time, destroyed } = self;
-        format!("KvVersion(version={version}, created_time={created_time:?}, deletion_time={deletion_time:?}, destroyed={destroyed})")
+        format!(
+            "KvVersion(version={version}, created_time='{created_time}', deletion_time='{deletion_time}', destroyed={})",
+            if *destroyed { "True" } else { "False" }
+        )
     }
 }
 
 impl KvSecret {
-    fn with<R>(&self, py: Python<'_>, with: impl FnOnce(&Object) -> PyResult<R>) -> PyResult<R> {
-        let data = self.data.lock();
-        with(data.as_ref().ok_or_else(|| refuse(py, Code::Closed, "the secret was closed and wiped: read it again"))?)
+    /// The members, held on their own: what runs below may call Python, which may close this very secret.
+    fn members(&self, py: Python<'_>) -> PyResult<Arc<Object>> {
+        self.data.lock().clone().ok_or_else(|| refuse(py, Code::Closed, "the secret was closed and wiped: read it again"))
+    }
+
+    fn member<'py>(&self, py: Python<'py>, name: &str) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let members = self.members(py)?;
+        guarded(py, || members.get(name).map(|value| to_python(py, value)).transpose())
     }
 }
 
@@ -157,12 +169,31 @@ impl KvSecret {
 
     /// The names of the members, in order.
     fn keys(&self, py: Python<'_>) -> PyResult<Vec<String>> {
-        self.with(py, |data| Ok(data.iter().map(|(name, _)| name.to_owned()).collect()))
+        Ok(self.members(py)?.iter().map(|(name, _)| name.to_owned()).collect())
+    }
+
+    /// The contents of the members, in the order of their names.
+    fn values<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyAny>>> {
+        let members = self.members(py)?;
+        guarded(py, || members.iter().map(|(_, value)| to_python(py, value)).collect())
+    }
+
+    /// Names with contents, in the order of the names.
+    fn items<'py>(&self, py: Python<'py>) -> PyResult<Vec<(String, Bound<'py, PyAny>)>> {
+        let members = self.members(py)?;
+        guarded(py, || members.iter().map(|(name, value)| Ok((name.to_owned(), to_python(py, value)?))).collect())
+    }
+
+    /// A member's content, or the default where there is none of that name.
+    #[pyo3(signature = (name, default=None))]
+    fn get<'py>(&self, py: Python<'py>, name: Text<'_>, default: Option<Bound<'py, PyAny>>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        Ok(self.member(py, name.0)?.or(default))
     }
 
     /// A copy of all members as a dict, which cannot be wiped.
     fn expose<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        self.with(py, |data| object_to_python(py, data))
+        let members = self.members(py)?;
+        guarded(py, || object_to_python(py, &members))
     }
 
     /// Wipes the vault's copy; the members are gone from then on.
@@ -170,19 +201,17 @@ impl KvSecret {
         drop(self.data.lock().take());
     }
 
-    fn __getitem__<'py>(&self, py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyAny>> {
-        self.with(py, |data| {
-            let value = data.get(name).ok_or_else(|| PyKeyError::new_err("the secret has no member of that name"))?;
-            to_python(py, value)
-        })
+    fn __getitem__<'py>(&self, py: Python<'py>, name: Text<'_>) -> PyResult<Bound<'py, PyAny>> {
+        self.member(py, name.0)?.ok_or_else(|| PyKeyError::new_err("the secret has no member of that name"))
     }
 
-    fn __contains__(&self, py: Python<'_>, name: &str) -> PyResult<bool> {
-        self.with(py, |data| Ok(data.get(name).is_some()))
+    fn __contains__(&self, py: Python<'_>, name: &Bound<'_, PyAny>) -> PyResult<bool> {
+        let members = self.members(py)?;
+        Ok(name.extract::<Text<'_>>().is_ok_and(|Text(name)| members.get(name).is_some()))
     }
 
     fn __len__(&self, py: Python<'_>) -> PyResult<usize> {
-        self.with(py, |data| Ok(data.len()))
+        Ok(self.members(py)?.len())
     }
 
     fn __iter__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {

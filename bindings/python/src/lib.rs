@@ -1,10 +1,12 @@
 //! The native part of the Python package `libvault`: the vault's face over `vault_core`, the interpreter's lock released around its work.
 
+mod arguments;
 mod clock;
 mod convert;
 mod errors;
 mod keys;
 mod kv;
+mod maintenance;
 mod policy;
 mod secret;
 mod session;

@@ -1,5 +1,6 @@
 //! `policy.evaluate`: what policies allow, without a vault.
 
+use crate::arguments::Text;
 use crate::convert::refuse;
 use crate::errors::detached;
 use pyo3::prelude::*;
@@ -44,17 +45,23 @@ impl Decision {
 
 /// Decides a request by these policies alone.
 #[pyfunction]
-pub(crate) fn evaluate(py: Python<'_>, texts: Vec<String>, operation: &str, path: &str, dialect: &str) -> PyResult<Decision> {
-    let dialect = match dialect {
+pub(crate) fn evaluate(
+    py: Python<'_>,
+    texts: Vec<Bound<'_, PyAny>>,
+    operation: Text<'_>,
+    path: Text<'_>,
+    dialect: Text<'_>,
+) -> PyResult<Decision> {
+    let dialect = match dialect.0 {
         "vault" => Dialect::Vault,
         "openbao" => Dialect::OpenBao,
         _ => return Err(refuse(py, Code::InvalidRequest, "unknown dialect: use \"vault\" or \"openbao\"")),
     };
+    let texts = texts.iter().map(|text| text.extract().map(|Text(text)| text)).collect::<PyResult<Vec<_>>>()?;
     let decision = detached(py, || {
-        let operation = Capability::from_name(operation)
+        let operation = Capability::from_name(operation.0)
             .ok_or_else(|| Error::new(Code::InvalidRequest, "unknown operation: use create, read, update, patch, delete or list"))?;
-        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-        core_evaluate(&texts, &Facts { operation, path }, dialect)
+        core_evaluate(&texts, &Facts { operation, path: path.0 }, dialect)
     })?;
     Ok(Decision {
         text: decision.to_string(),

@@ -1,6 +1,6 @@
 //! `SecretStr`: text that is not shown, not pickled, and compared in constant time.
 
-use crate::convert::text_of;
+use crate::arguments::Text;
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
@@ -13,8 +13,8 @@ pub(crate) struct SecretStr(pub(crate) SecretString);
 #[pymethods]
 impl SecretStr {
     #[new]
-    fn new(text: &Bound<'_, PyString>) -> PyResult<Self> {
-        Ok(SecretStr(SecretString::copy_from(text_of(text)?)))
+    fn new(text: Text<'_>) -> Self {
+        SecretStr(SecretString::copy_from(text.0))
     }
 
     /// The text itself.
@@ -22,14 +22,9 @@ impl SecretStr {
         self.0.expose()
     }
 
-    fn __eq__(&self, other: &Bound<'_, PyAny>) -> PyResult<bool> {
-        if let Ok(other) = other.cast::<SecretStr>() {
-            return Ok(self.0 == other.get().0);
-        }
-        match other.cast::<PyString>() {
-            Ok(text) => Ok(self.0 == SecretString::copy_from(text_of(text)?)),
-            Err(_) => Ok(false),
-        }
+    /// Compares in constant time with another or with a `str`; what is neither, or no UTF-8, is not equal.
+    fn __eq__(&self, other: &Bound<'_, PyAny>) -> bool {
+        token_of(other).is_ok_and(|other| self.0 == other)
     }
 
     fn __repr__(&self) -> &'static str {
@@ -46,8 +41,8 @@ pub(crate) fn token_of(token: &Bound<'_, PyAny>) -> PyResult<SecretString> {
     if let Ok(secret) = token.cast::<SecretStr>() {
         return Ok(SecretString::copy_from(secret.get().0.expose()));
     }
-    match token.cast::<PyString>() {
-        Ok(text) => Ok(SecretString::copy_from(text_of(text)?)),
-        Err(_) => Err(PyTypeError::new_err("a token must be str or SecretStr")),
+    if !token.is_instance_of::<PyString>() {
+        return Err(PyTypeError::new_err("a token must be str or SecretStr"));
     }
+    token.extract().map(|Text(text)| SecretString::copy_from(text))
 }

@@ -1,68 +1,113 @@
 //! `Session`: one token's requests.
 
-use crate::convert::{data_to_value, text_of, to_python};
-use crate::errors::detached;
+use crate::arguments::Text;
+use crate::convert::{data_to_value, refuse, to_python};
+use crate::errors::{detached, guarded};
 use crate::kv::Kv;
+use parking_lot::Mutex;
+use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString};
-use vault_core::types::{Context, Error, Path, Request, Response};
+use std::sync::Arc;
+use vault_core::types::{Code, Context, Operation, Path, Request, Response, Result as CoreResult, Value};
 use vault_core::{Session as CoreSession, wire};
 
 /// The requests of one token. The token is looked at with each request, not when the session is made.
 #[pyclass(frozen, module = "libvault")]
-pub(crate) struct Session(pub(crate) CoreSession);
+pub(crate) struct Session(Shared);
+
+/// A session that closing takes away, from all that was made of it too.
+#[derive(Clone)]
+pub(crate) struct Shared(Arc<Mutex<Option<CoreSession>>>);
+
+/// A request as Python's arguments say it; core looks at it without the interpreter's lock.
+pub(crate) struct Asked<'a> {
+    operation: &'a str,
+    path: &'a str,
+    data: Option<Value>,
+    context: Context,
+}
+
+impl Session {
+    pub(crate) fn new(session: CoreSession) -> Self {
+        Session(Shared(Arc::new(Mutex::new(Some(session)))))
+    }
+}
+
+impl Shared {
+    /// A handle of one's own: what is under way ends well even where the session is closed meanwhile.
+    pub(crate) fn get(&self, py: Python<'_>) -> PyResult<CoreSession> {
+        self.0.lock().clone().ok_or_else(|| refuse(py, Code::Closed, "the session is closed: open another"))
+    }
+}
+
+impl<'a> Asked<'a> {
+    pub(crate) fn new(
+        operation: Text<'a>,
+        path: Text<'a>,
+        data: Option<&Bound<'_, PyAny>>,
+        correlation_id: Option<Text<'_>>,
+        remote_address: Option<Text<'_>>,
+    ) -> PyResult<Self> {
+        let owned = |text: Option<Text<'_>>| text.map(|Text(text)| text.to_owned());
+        let context = Context { correlation_id: owned(correlation_id), remote_address: owned(remote_address) };
+        Ok(Asked { operation: operation.0, path: path.0, data: data_to_value(data)?, context })
+    }
+
+    pub(crate) fn into_request(self) -> CoreResult<Request> {
+        let operation: Operation = wire::operation_from_name(self.operation)?;
+        Ok(Request { operation, path: Path::parse(self.path)?, data: self.data, token: None, context: self.context })
+    }
+}
 
 #[pymethods]
 impl Session {
-    /// Carries out a request; the answer as a dict, or None where there is nothing to answer.
+    /// Carries out a request: read, list, write, patch or delete. The answer is a dict, or None where there is nothing to answer.
     #[pyo3(signature = (operation, path, data=None, *, correlation_id=None, remote_address=None))]
     fn request<'py>(
         &self,
         py: Python<'py>,
-        operation: &str,
-        path: &Bound<'py, PyString>,
-        data: Option<&Bound<'py, PyDict>>,
-        correlation_id: Option<String>,
-        remote_address: Option<String>,
+        operation: Text<'_>,
+        path: Text<'_>,
+        data: Option<&Bound<'py, PyAny>>,
+        correlation_id: Option<Text<'_>>,
+        remote_address: Option<Text<'_>>,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let context = Context { correlation_id, remote_address };
-        let request = request_of(py, operation, path, data, context)?;
-        let response = detached(py, || self.0.handle(request).into_result())?;
+        let asked = Asked::new(operation, path, data, correlation_id, remote_address)?;
+        let session = self.0.get(py)?;
+        let response = detached(py, || session.handle(asked.into_request()?).into_result())?;
         answer(py, response)
     }
 
     /// The KV version 2 secrets engine that is mounted at `mount`.
-    fn kv(&self, mount: &Bound<'_, PyString>) -> PyResult<Kv> {
-        Ok(Kv::new(self.0.clone(), text_of(mount)?))
+    fn kv(&self, mount: Text<'_>) -> Kv {
+        Kv::new(self.0.clone(), mount.0)
+    }
+
+    /// Lets go of the token. Closing twice is fine; the token itself stays valid until it is revoked.
+    fn close(&self, py: Python<'_>) {
+        let session = self.0.0.lock().take();
+        // It may be the vault's last handle, whose end writes what waits.
+        py.detach(|| drop(session));
     }
 
     fn __enter__(slf: Py<Self>) -> Py<Self> {
         slf
     }
 
-    /// Nothing is held that would have to be given back: a session may be used on.
-    fn __exit__(&self, _kind: &Bound<'_, PyAny>, _error: &Bound<'_, PyAny>, _trace: &Bound<'_, PyAny>) {}
+    fn __exit__(&self, py: Python<'_>, _kind: &Bound<'_, PyAny>, _error: &Bound<'_, PyAny>, _trace: &Bound<'_, PyAny>) {
+        self.close(py);
+    }
 
     fn __repr__(&self) -> &'static str {
         "Session([redacted])"
     }
-}
 
-/// A request of Python's arguments.
-pub(crate) fn request_of(
-    py: Python<'_>,
-    operation: &str,
-    path: &Bound<'_, PyString>,
-    data: Option<&Bound<'_, PyDict>>,
-    context: Context,
-) -> PyResult<Request> {
-    let raise = |error: Error| crate::errors::raise(py, &error);
-    let operation = wire::operation_from_name(operation).map_err(raise)?;
-    let path = Path::parse(text_of(path)?).map_err(raise)?;
-    Ok(Request { operation, path, data: data_to_value(data)?, token: None, context })
+    fn __reduce__(&self) -> PyResult<()> {
+        Err(PyTypeError::new_err("a session cannot be pickled"))
+    }
 }
 
 /// An answer in the shape of the field's HTTP APIs.
 pub(crate) fn answer<'py>(py: Python<'py>, response: Response) -> PyResult<Option<Bound<'py, PyAny>>> {
-    wire::response_to_value(response).map(|value| to_python(py, &value)).transpose()
+    guarded(py, || wire::response_to_value(response).map(|value| to_python(py, &value)).transpose())
 }

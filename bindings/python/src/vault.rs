@@ -1,21 +1,27 @@
 //! `create`, `open`, `Vault` and `Init`.
 
+use crate::arguments::{Place, Text};
 use crate::clock::ManualClock;
 use crate::convert::refuse;
-use crate::errors::detached;
+use crate::errors::{detached, raise};
 use crate::keys::{new_seal, unseal_key};
+use crate::maintenance::Maintenance;
 use crate::secret::{SecretStr, token_of};
-use crate::session::{Session, answer, request_of};
+use crate::session::{Asked, Session, answer};
 use parking_lot::Mutex;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString};
-use std::path::PathBuf;
-use vault_core::types::{Code, Context, Error};
+use pyo3::types::PyDict;
+use vault_core::types::{Code, Context, Error, Operation, Path, Request};
 use vault_core::{AuditMode, Config, SealStatus, SealedVault, Vault as CoreVault};
 
 /// An open vault, sealed or not. Use it in a `with` block, which closes it.
 #[pyclass(frozen, weakref, module = "libvault")]
-pub(crate) struct Vault(Mutex<State>);
+pub(crate) struct Vault {
+    /// Locked by those only who hold the interpreter's lock, so that no child process finds it locked for ever.
+    state: Mutex<State>,
+    /// Locked like the state; the thread is stopped outside of the lock.
+    maintenance: Mutex<Option<Maintenance>>,
+}
 
 /// What is given once, at creation.
 #[pyclass(frozen, module = "libvault")]
@@ -33,30 +39,30 @@ enum State {
 
 /// Makes a new vault and leaves it unsealed.
 #[pyfunction]
-#[pyo3(signature = (path, *, key, clock=None, audit="batched"))]
+#[pyo3(signature = (path, *, key, clock=None, audit=Text("batched")), text_signature = "(path, *, key, clock=None, audit='batched')")]
 pub(crate) fn create(
     py: Python<'_>,
-    path: Option<PathBuf>,
+    path: Option<Place>,
     key: &Bound<'_, PyAny>,
     clock: Option<&ManualClock>,
-    audit: &str,
+    audit: Text<'_>,
 ) -> PyResult<(Vault, Init)> {
     let config = config(py, path, clock, audit)?;
     let seal = new_seal(key)?;
     let (vault, init) = detached(py, || CoreVault::create(config, seal))?;
     let init = Init { root_token: Py::new(py, SecretStr(init.root_token))? };
-    Ok((Vault(Mutex::new(State::Open(vault))), init))
+    Ok((Vault::new(State::Open(vault)), init))
 }
 
 /// Opens a vault; sealed where no key is given.
 #[pyfunction]
-#[pyo3(signature = (path, *, key=None, clock=None, audit="batched"))]
+#[pyo3(signature = (path, *, key=None, clock=None, audit=Text("batched")), text_signature = "(path, *, key=None, clock=None, audit='batched')")]
 pub(crate) fn open(
     py: Python<'_>,
-    path: PathBuf,
+    path: Place,
     key: Option<&Bound<'_, PyAny>>,
     clock: Option<&ManualClock>,
-    audit: &str,
+    audit: Text<'_>,
 ) -> PyResult<Vault> {
     let config = config(py, Some(path), clock, audit)?;
     let key = key.map(unseal_key).transpose()?;
@@ -67,25 +73,33 @@ pub(crate) fn open(
             None => Ok(State::Sealed(sealed)),
         }
     })?;
-    Ok(Vault(Mutex::new(state)))
+    Ok(Vault::new(state))
 }
 
-fn config(py: Python<'_>, path: Option<PathBuf>, clock: Option<&ManualClock>, audit: &str) -> PyResult<Config> {
-    let mode = match audit {
+fn config(py: Python<'_>, path: Option<Place>, clock: Option<&ManualClock>, audit: Text<'_>) -> PyResult<Config> {
+    let mode = match audit.0 {
         "batched" => AuditMode::Batched,
         "strict" => AuditMode::Strict,
         _ => return Err(refuse(py, Code::InvalidRequest, "unknown audit mode: use \"batched\" or \"strict\"")),
     };
-    let config = path.map_or_else(Config::in_memory, Config::at).with_audit_mode(mode);
+    let config = path.map_or_else(Config::in_memory, |place| Config::at(place.0)).with_audit_mode(mode);
     Ok(match clock {
         Some(clock) => config.with_clock(clock.0.clone()),
         None => config,
     })
 }
 
+fn seal_status_request() -> Result<Request, Error> {
+    Ok(Request { operation: Operation::Read, path: Path::parse("sys/seal-status")?, data: None, token: None, context: Context::default() })
+}
+
 impl Vault {
+    fn new(state: State) -> Self {
+        Vault { state: Mutex::new(state), maintenance: Mutex::new(None) }
+    }
+
     fn state(&self) -> State {
-        self.0.lock().clone()
+        self.state.lock().clone()
     }
 
     fn status(&self) -> SealStatus {
@@ -95,11 +109,11 @@ impl Vault {
         }
     }
 
-    fn unsealed(&self) -> Result<CoreVault, Error> {
+    fn unsealed(&self, py: Python<'_>) -> PyResult<CoreVault> {
         match self.state() {
             State::Open(vault) => Ok(vault),
-            State::Sealed(sealed) if sealed.seal_status().closed => Err(Error::new(Code::Closed, "the vault is closed: open it again")),
-            State::Sealed(_) => Err(Error::new(Code::Sealed, "the vault is sealed: unseal it")),
+            State::Sealed(sealed) if sealed.seal_status().closed => Err(refuse(py, Code::Closed, "the vault is closed: open it again")),
+            State::Sealed(_) => Err(refuse(py, Code::Sealed, "the vault is sealed: unseal it")),
         }
     }
 }
@@ -115,11 +129,15 @@ impl Vault {
                 State::Sealed(sealed) => sealed,
                 // Sealed by a request meanwhile: sealing again only gives the handle that unseals.
                 State::Open(vault) if vault.seal_status().sealed => vault.seal()?,
-                State::Open(_) => return Err(Error::new(Code::AlreadyUnsealed, "the vault is unsealed already")),
+                State::Open(vault) => {
+                    // Answered by any vault that can be used at all; one of a parent process cannot, and says so.
+                    vault.handle(seal_status_request()?).into_result()?;
+                    return Err(Error::new(Code::AlreadyUnsealed, "the vault is unsealed already"));
+                }
             };
             sealed.unseal(&key)
         })?;
-        *self.0.lock() = State::Open(vault);
+        *self.state.lock() = State::Open(vault);
         Ok(())
     }
 
@@ -130,7 +148,7 @@ impl Vault {
             State::Open(vault) => vault,
         };
         let sealed = detached(py, || vault.seal())?;
-        *self.0.lock() = State::Sealed(sealed);
+        *self.state.lock() = State::Sealed(sealed);
         Ok(())
     }
 
@@ -140,10 +158,12 @@ impl Vault {
         self.status().sealed
     }
 
-    /// The status of the seal: sealed, closed, the kinds of the key slots, version and format.
+    /// The status of the seal: initialized, sealed, closed, the kinds of the key slots, version and format.
     fn seal_status<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let status = self.status();
         let dict = PyDict::new(py);
+        // A store is made whole or not at all: one that opens is initialised.
+        dict.set_item("initialized", true)?;
         dict.set_item("sealed", status.sealed)?;
         dict.set_item("closed", status.closed)?;
         dict.set_item("seal_types", status.seal_types)?;
@@ -155,7 +175,7 @@ impl Vault {
     /// A session under a token, which is looked at with each request.
     fn session(&self, py: Python<'_>, token: &Bound<'_, PyAny>) -> PyResult<Session> {
         let token = token_of(token)?;
-        detached(py, || Ok(Session(self.unsealed()?.session(token))))
+        Ok(Session::new(self.unsealed(py)?.session(token)))
     }
 
     /// Carries out a request under a token (None: without one); the answer as a dict, or None where there is nothing to answer.
@@ -164,26 +184,30 @@ impl Vault {
     fn request<'py>(
         &self,
         py: Python<'py>,
-        operation: &str,
-        path: &Bound<'py, PyString>,
-        data: Option<&Bound<'py, PyDict>>,
+        operation: Text<'_>,
+        path: Text<'_>,
+        data: Option<&Bound<'py, PyAny>>,
         token: Option<&Bound<'py, PyAny>>,
-        correlation_id: Option<String>,
-        remote_address: Option<String>,
+        correlation_id: Option<Text<'_>>,
+        remote_address: Option<Text<'_>>,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let mut request = request_of(py, operation, path, data, Context { correlation_id, remote_address })?;
-        request.token = token.map(token_of).transpose()?;
+        let asked = Asked::new(operation, path, data, correlation_id, remote_address)?;
+        let token = token.map(token_of).transpose()?;
         let state = self.state();
-        let response = detached(py, || match state {
-            State::Open(vault) => vault.handle(request).into_result(),
-            State::Sealed(sealed) => sealed.handle(request).into_result(),
+        let response = detached(py, || {
+            let request = Request { token, ..asked.into_request()? };
+            match state {
+                State::Open(vault) => vault.handle(request).into_result(),
+                State::Sealed(sealed) => sealed.handle(request).into_result(),
+            }
         })?;
         answer(py, response)
     }
 
     /// Reads every record of the store and the whole audit log anew; how many there are.
     fn verify<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let found = detached(py, || self.unsealed()?.verify())?;
+        let vault = self.unsealed(py)?;
+        let found = detached(py, || vault.verify())?;
         let dict = PyDict::new(py);
         dict.set_item("records", found.records)?;
         dict.set_item("audit_records", found.audit.records)?;
@@ -193,12 +217,32 @@ impl Vault {
 
     /// Does what is due by the vault's clock; when it wants to be called next, in seconds since the Unix epoch.
     fn tick(&self, py: Python<'_>) -> PyResult<Option<f64>> {
-        let next = detached(py, || self.unsealed()?.tick())?;
+        let vault = self.unsealed(py)?;
+        let next = detached(py, || vault.tick())?;
         Ok(next.map(|next| next.as_millis() as f64 / 1000.0))
     }
 
-    /// Writes what waits, wipes the keys and frees the store. Closing twice is fine.
+    /// Starts a thread that does what `tick` does, until `stop_maintenance` or `close`. Starting it twice is fine.
+    fn start_maintenance(&self, py: Python<'_>) -> PyResult<()> {
+        let vault = self.unsealed(py)?;
+        // Asked first, since a vault that is closed, or of a parent process, has nothing to maintain.
+        detached(py, || vault.tick().map(drop))?;
+        let started = {
+            let mut running = self.maintenance.lock();
+            if running.is_some() { Ok(()) } else { Maintenance::start(vault).map(|started| *running = Some(started)) }
+        };
+        started.map_err(|error| raise(py, &error))
+    }
+
+    /// Stops that thread and waits for its end. Stopping what does not run is fine.
+    fn stop_maintenance(&self, py: Python<'_>) {
+        let running = self.maintenance.lock().take();
+        py.detach(|| drop(running));
+    }
+
+    /// Stops maintenance, writes what waits, wipes the keys and frees the store. Closing twice is fine.
     fn close(&self, py: Python<'_>) -> PyResult<()> {
+        self.stop_maintenance(py);
         let state = self.state();
         detached(py, || match state {
             State::Open(vault) => vault.close(),

@@ -364,6 +364,15 @@ mod tests {
     }
 
     #[test]
+    fn a_float_comes_back_to_the_bit() {
+        for float in [0.1, 1.384_390_517_595_769_7e-248, 5e-324, f64::MIN_POSITIVE, f64::MAX, -0.0] {
+            let value = Value::Number(serde_json::Number::from_f64(float).expect("finite"));
+            let Value::Number(again) = Value::from_json(&value.to_json()).expect("valid") else { panic!("a number stays one") };
+            assert_eq!(again.as_f64().map(f64::to_bits), Some(float.to_bits()));
+        }
+    }
+
+    #[test]
     fn writing_never_grows_the_buffer() {
         let value = Value::from(Object::new().with("k\u{1}", "\u{0}\u{1f}\"\\ü").with("n", i64::MIN).with("l", vec!["", "a"]));
         let capacity = json_size(&value);

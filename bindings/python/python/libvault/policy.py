@@ -38,4 +38,6 @@ def evaluate(
     if data is not None or wrap_ttl is not None:
         why = "data and wrap_ttl are not supported in this version: no rule looks at them"
         raise InvalidRequest([why], 100, "InvalidRequest")
+    if isinstance(texts, str):
+        raise TypeError("texts must be policies, one str each: put the one policy into a list")
     return _evaluate(list(texts), operation, path, dialect)
