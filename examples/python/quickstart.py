@@ -15,6 +15,7 @@ path "secret/data/billing/*" {
 
 
 def step(title: str) -> None:
+    """Print the heading of the story's next part."""
     print(f"\n== {title}")
 
 
@@ -29,6 +30,7 @@ def flip_newest_byte(store: pathlib.Path) -> int:
 
 
 def main(folder: pathlib.Path) -> None:
+    """Tell the story with a vault in this folder."""
     place = folder / "vault"
 
     step("Create a vault on disk")

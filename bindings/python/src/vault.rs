@@ -11,8 +11,8 @@ use crate::session::{Asked, Session, answer};
 use parking_lot::Mutex;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
-use vault_core::types::{Code, Context, Error, Operation, Path, Request};
-use vault_core::{AuditMode, Config, SealStatus, SealedVault, Vault as CoreVault};
+use vault_core::types::{Code, Context, Error, Operation, Path, Request, Response};
+use vault_core::{AuditMode, Config, SealStatus, SealedVault, UnsealKey, Vault as CoreVault};
 
 /// An open vault, sealed or not. Use it in a `with` block, which closes it.
 #[pyclass(frozen, weakref, module = "libvault")]
@@ -33,8 +33,10 @@ pub(crate) struct Init {
 
 #[derive(Clone)]
 enum State {
+    /// Opened, and never unsealed.
     Sealed(SealedVault),
-    Open(CoreVault),
+    /// Unsealed once. Core knows whether it still is; this never steps back, so that racing calls cannot make it say other than core.
+    Open { vault: CoreVault, way_back: Option<SealedVault> },
 }
 
 /// Makes a new vault and leaves it unsealed.
@@ -51,7 +53,7 @@ pub(crate) fn create(
     let seal = new_seal(key)?;
     let (vault, init) = detached(py, || CoreVault::create(config, seal))?;
     let init = Init { root_token: Py::new(py, SecretStr(init.root_token))? };
-    Ok((Vault::new(State::Open(vault)), init))
+    Ok((Vault::new(State::Open { vault, way_back: None }), init))
 }
 
 /// Opens a vault; sealed where no key is given.
@@ -69,7 +71,7 @@ pub(crate) fn open(
     let state = detached(py, || {
         let sealed = CoreVault::open(config)?;
         match key {
-            Some(key) => sealed.unseal(&key).map(State::Open),
+            Some(key) => Ok(State::Open { vault: sealed.unseal(&key)?, way_back: Some(sealed) }),
             None => Ok(State::Sealed(sealed)),
         }
     })?;
@@ -89,10 +91,6 @@ fn config(py: Python<'_>, path: Option<Place>, clock: Option<&ManualClock>, audi
     })
 }
 
-fn seal_status_request() -> Result<Request, Error> {
-    Ok(Request { operation: Operation::Read, path: Path::parse("sys/seal-status")?, data: None, token: None, context: Context::default() })
-}
-
 impl Vault {
     fn new(state: State) -> Self {
         Vault { state: Mutex::new(state), maintenance: Mutex::new(None) }
@@ -102,18 +100,69 @@ impl Vault {
         self.state.lock().clone()
     }
 
+    fn set_state(&self, state: State) {
+        let mut known = self.state.lock();
+        if matches!(state, State::Open { .. }) {
+            *known = state;
+        }
+    }
+
     fn status(&self) -> SealStatus {
         match self.state() {
             State::Sealed(sealed) => sealed.seal_status(),
-            State::Open(vault) => vault.seal_status(),
+            State::Open { vault, .. } => vault.seal_status(),
         }
     }
 
     fn unsealed(&self, py: Python<'_>) -> PyResult<CoreVault> {
         match self.state() {
-            State::Open(vault) => Ok(vault),
-            State::Sealed(sealed) if sealed.seal_status().closed => Err(refuse(py, Code::Closed, "the vault is closed: open it again")),
-            State::Sealed(_) => Err(refuse(py, Code::Sealed, "the vault is sealed: unseal it")),
+            State::Open { vault, .. } if !vault.seal_status().sealed => Ok(vault),
+            state => {
+                detached(py, || state.check_usable())?;
+                Err(refuse(py, Code::Sealed, "the vault is sealed: unseal it"))
+            }
+        }
+    }
+}
+
+impl State {
+    fn handle(&self, request: Request) -> Result<Response, Error> {
+        match self {
+            State::Sealed(sealed) => sealed.handle(request).into_result(),
+            State::Open { vault, .. } => vault.handle(request).into_result(),
+        }
+    }
+
+    /// An error where the vault is closed or of a parent process. Asked by the one request that any other vault answers.
+    fn check_usable(&self) -> Result<(), Error> {
+        let path = Path::parse("sys/seal-status")?;
+        self.handle(Request { operation: Operation::Read, path, data: None, token: None, context: Context::default() }).map(drop)
+    }
+
+    /// Unseals, or seals and so gets the handle that unseals where there is none yet; what is known then.
+    fn unseal(self, key: &UnsealKey) -> Result<State, Error> {
+        self.check_usable()?;
+        let sealed = match self {
+            State::Sealed(sealed) | State::Open { way_back: Some(sealed), .. } => sealed,
+            // Sealed by a request meanwhile: sealing again only gives the handle.
+            State::Open { vault, way_back: None } if vault.seal_status().sealed => vault.seal()?,
+            State::Open { .. } => return Err(Error::new(Code::AlreadyUnsealed, "the vault is unsealed already")),
+        };
+        Ok(State::Open { vault: sealed.unseal(key)?, way_back: Some(sealed) })
+    }
+
+    fn seal(self) -> Result<State, Error> {
+        self.check_usable()?;
+        Ok(match self {
+            State::Open { vault, .. } => State::Open { way_back: Some(vault.seal()?), vault },
+            sealed => sealed,
+        })
+    }
+
+    fn close(self) -> Result<(), Error> {
+        match self {
+            State::Sealed(sealed) => sealed.close(),
+            State::Open { vault, .. } => vault.close(),
         }
     }
 }
@@ -124,31 +173,16 @@ impl Vault {
     fn unseal(&self, py: Python<'_>, key: &Bound<'_, PyAny>) -> PyResult<()> {
         let key = unseal_key(key)?;
         let state = self.state();
-        let vault = detached(py, || {
-            let sealed = match state {
-                State::Sealed(sealed) => sealed,
-                // Sealed by a request meanwhile: sealing again only gives the handle that unseals.
-                State::Open(vault) if vault.seal_status().sealed => vault.seal()?,
-                State::Open(vault) => {
-                    // Answered by any vault that can be used at all; one of a parent process cannot, and says so.
-                    vault.handle(seal_status_request()?).into_result()?;
-                    return Err(Error::new(Code::AlreadyUnsealed, "the vault is unsealed already"));
-                }
-            };
-            sealed.unseal(&key)
-        })?;
-        *self.state.lock() = State::Open(vault);
+        let unsealed = detached(py, || state.unseal(&key))?;
+        self.set_state(unsealed);
         Ok(())
     }
 
-    /// Writes what waits, and wipes the keys.
+    /// Writes what waits, and wipes the keys. Sealing twice is fine.
     fn seal(&self, py: Python<'_>) -> PyResult<()> {
-        let vault = match self.state() {
-            State::Sealed(_) => return Ok(()),
-            State::Open(vault) => vault,
-        };
-        let sealed = detached(py, || vault.seal())?;
-        *self.state.lock() = State::Sealed(sealed);
+        let state = self.state();
+        let sealed = detached(py, || state.seal())?;
+        self.set_state(sealed);
         Ok(())
     }
 
@@ -196,10 +230,7 @@ impl Vault {
         let state = self.state();
         let response = detached(py, || {
             let request = Request { token, ..asked.into_request()? };
-            match state {
-                State::Open(vault) => vault.handle(request).into_result(),
-                State::Sealed(sealed) => sealed.handle(request).into_result(),
-            }
+            state.handle(request)
         })?;
         answer(py, response)
     }
@@ -244,10 +275,7 @@ impl Vault {
     fn close(&self, py: Python<'_>) -> PyResult<()> {
         self.stop_maintenance(py);
         let state = self.state();
-        detached(py, || match state {
-            State::Open(vault) => vault.close(),
-            State::Sealed(sealed) => sealed.close(),
-        })
+        detached(py, || state.close())
     }
 
     fn __enter__(slf: Py<Self>) -> Py<Self> {

@@ -98,11 +98,45 @@ def test_a_vault_closed_under_threads_answers_closed_and_nothing_else(world: Wor
     assert codes == [110] * 4
 
 
-def test_a_child_process_cannot_use_its_parents_vault(world: World) -> None:
+def test_racing_seals_and_unseals_leave_a_vault_that_says_what_it_is(world: World) -> None:
+    told: set[str] = set()
+
+    def work(call: Callable[[], None]) -> None:
+        for _ in range(30):
+            try:
+                call()
+            except Exception as error:
+                told.add(str(getattr(error, "code_name", error)))
+
+    calls: list[Callable[[], None]] = [lambda: world.vault.unseal(KEY), world.vault.seal] * 3
+    threads = [threading.Thread(target=work, args=(call,)) for call in calls]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert told <= {"AlreadyUnsealed"}
+    world.vault.seal()
+    assert world.vault.sealed
+    with pytest.raises(libvault.Sealed):
+        world.root.request("read", "sys/mounts")
+    world.vault.unseal(KEY)
+    assert not world.vault.sealed
+    world.vault.session(world.token).request("read", "sys/mounts")
+    world.vault.verify()
+
+
+def test_a_child_process_cannot_use_its_parents_vault(world: World, tmp_path: pathlib.Path) -> None:
+    place = tmp_path / "vault"
+    libvault.create(place, key=KEY)[0].close()
     kv = world.root.kv("secret")
     kv.put("x", {"k": "v"})
     world.vault.start_maintenance()
+    sealed = libvault.open(place)
     calls: list[Callable[[], object]] = [
+        sealed.seal,
+        sealed.close,
+        lambda: sealed.unseal(KEY),
+        lambda: sealed.session(world.token),
         lambda: kv.get("x"),
         lambda: kv.put("x", {"k": "child"}),
         lambda: world.root.request("read", "sys/mounts"),
@@ -122,6 +156,12 @@ def test_a_child_process_cannot_use_its_parents_vault(world: World) -> None:
 
     assert exit_code_of_child(child) == 0
     assert kv.get("x")["k"] == "v"
+    sealed.unseal(KEY)
+    sealed.close()
+    for call in (sealed.seal, sealed.verify, lambda: sealed.unseal(KEY), lambda: sealed.session(world.token)):
+        with pytest.raises(libvault.InvalidRequest) as closed:
+            call()
+        assert closed.value.code == 110
 
 
 def test_a_child_that_drops_all_handles_harms_neither_itself_nor_its_parent(tmp_path: pathlib.Path) -> None:

@@ -18,7 +18,7 @@ JSON = st.recursive(LEAF, lambda inner: st.lists(inner, max_size=5) | st.diction
 ODD = st.binary(max_size=4) | st.sets(st.integers(), max_size=2) | st.complex_numbers() | st.integers() | st.floats() | st.text(max_size=4)
 ANYTHING = st.recursive(LEAF | ODD, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXT | st.integers(), inner, max_size=4))
 
-many = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+many = settings(max_examples=150, deadline=None, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @many
