@@ -63,9 +63,9 @@ fn says_what_it_holds(name: &str, text: &str) -> bool {
 fn has(line: &str, wanted: &str) -> bool {
     let is_word = |c: char| c.is_alphanumeric() || c == '_';
     line.match_indices(wanted).any(|(at, _)| {
-        let open = !line[..at].ends_with(is_word) && !(wanted.starts_with('/') && line[..at].ends_with(['.', '}', '>', '/']));
+        let continues = line[..at].ends_with(is_word) || (wanted.starts_with('/') && line[..at].ends_with(['.', '}', '>', '/']));
         let closed = !wanted.ends_with(is_word) || !line[at + wanted.len()..].starts_with(is_word);
-        open && closed
+        !continues && closed
     })
 }
 
