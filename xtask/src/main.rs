@@ -8,11 +8,12 @@ mod python;
 mod run;
 mod rust;
 mod setup;
+mod suite;
 mod tidy;
 
-use run::Outcome;
 use std::process::ExitCode;
 use std::time::Instant;
+use suite::Step;
 
 const HELP: &str = "\
 cargo xtask test             every test: what .ci/run calls
@@ -25,11 +26,11 @@ cargo xtask deny             licences, bans and sources of the dependencies (bui
 cargo xtask bench            the criterion benches
 cargo xtask crash [ROUNDS]   the kill -9 loop, as long as one likes (LIBVAULT_SEED to replay)";
 
-type Step = (&'static str, fn() -> Outcome);
+/// What every step of `test` stands on.
+const SET_UP: Step = ("set-up", setup::everything);
 
 /// Every step of `test`, in order: the quick ones first.
-const STEPS: [Step; 10] = [
-    ("set-up", setup::everything),
+const STEPS: [Step; 9] = [
     ("format", rust::format),
     ("tidy", tidy::tidy),
     ("header", header::check),
@@ -70,25 +71,11 @@ fn main() -> ExitCode {
     }
 }
 
-/// Runs every step; a step that fails does not keep the others from telling what they find, but for the set-up.
+/// Runs every step and ends with one line of figures.
 fn test() -> ExitCode {
     let start = Instant::now();
-    let mut failures = Vec::new();
-    for (number, (name, step)) in STEPS.iter().enumerate() {
-        println!("\n=== {name}");
-        let began = Instant::now();
-        let outcome = step();
-        println!("=== {name}: {} after {:.1} s", if outcome.is_ok() { "passed" } else { "FAILED" }, began.elapsed().as_secs_f64());
-        if let Err(why) = outcome {
-            println!("{why}");
-            failures.push(format!("{name}: {why}"));
-            if number == 0 {
-                break;
-            }
-        }
-    }
-    println!("\n{} steps in {:.0} s", STEPS.len(), start.elapsed().as_secs_f64());
-    failures.iter().for_each(|failure| println!("FAILED {failure}"));
-    println!("{} passed, {} failed", STEPS.len() - failures.len(), failures.len());
-    if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    let tally = suite::run(SET_UP, &STEPS);
+    println!("\n{} steps in {:.0} s", STEPS.len() + 1, start.elapsed().as_secs_f64());
+    println!("{}", tally.summary());
+    if tally.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

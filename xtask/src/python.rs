@@ -50,7 +50,9 @@ fn tools() -> Outcome<PathBuf> {
     let pins = root().join("bindings/python/requirements-test.txt");
     let wanted = fs::read_to_string(&pins).map_err(at(&pins))?;
     let stamp = venv.join("requirements-test.txt");
-    if fs::read_to_string(&stamp).is_ok_and(|found| found == wanted) {
+    // An environment whose interpreter has gone from the machine is of no use either.
+    let runs = || run_quietly(bin(&venv, "python").arg("--version")).is_ok();
+    if fs::read_to_string(&stamp).is_ok_and(|found| found == wanted) && runs() {
         return Ok(venv);
     }
     if venv.exists() {

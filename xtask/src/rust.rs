@@ -1,6 +1,7 @@
 //! The steps that cargo does: format, clippy, tests, the quickstart, the benches.
 
 use crate::run::{Outcome, cargo, run, target};
+use crate::setup;
 
 /// `cargo fmt --check`.
 pub(crate) fn format() -> Outcome {
@@ -8,8 +9,12 @@ pub(crate) fn format() -> Outcome {
 }
 
 /// Clippy over everything, warnings being errors.
+///
+/// PyO3's build script asks an interpreter for its version: it is given ours, since `python3` by itself may be too old.
 pub(crate) fn clippy() -> Outcome {
-    run(cargo().args(["clippy", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"]))
+    let mut clippy = cargo();
+    clippy.args(["clippy", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"]);
+    run(clippy.env("PYO3_PYTHON", setup::python()?))
 }
 
 /// The core builds without its backend on disk, and without a warning.

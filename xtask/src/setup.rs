@@ -3,17 +3,24 @@
 use crate::run::{Outcome, command, output, run_quietly};
 use std::process::Command;
 
-/// A command that must be there, and the Debian package that has it.
-const NEEDED: [(&str, &str); 6] =
-    [("cc", "gcc"), ("g++", "g++"), ("valgrind", "valgrind"), ("strace", "strace"), ("nm", "binutils"), ("git", "git")];
+/// A command that must work, with the words that show that it does, and the Debian packages that have it.
+type Need = (&'static str, &'static [&'static str], &'static [&'static str]);
 
-/// Installs what is missing when we are root, else names it and stops.
+const NEEDED: [Need; 6] = [
+    // The compiler alone is not enough: it must find the headers of the C library too.
+    ("cc", &["-fsyntax-only", "-include", "stdlib.h", "-x", "c", "/dev/null"], &["gcc", "libc6-dev"]),
+    ("g++", &["-fsyntax-only", "-include", "cstdlib", "-x", "c++", "/dev/null"], &["g++"]),
+    ("valgrind", &["--version"], &["valgrind"]),
+    ("strace", &["--version"], &["strace"]),
+    ("nm", &["--version"], &["binutils"]),
+    ("git", &["--version"], &["git"]),
+];
+
+const PYTHON: [&str; 2] = ["python3", "python3-venv"];
+
+/// Installs what is missing when we are root, else names it and stops; and looks again at what was installed.
 pub(crate) fn everything() -> Outcome {
-    let mut missing: Vec<&str> = NEEDED.iter().filter(|(program, _)| !is_there(program)).map(|(_, package)| *package).collect();
-    if python().is_err() {
-        missing.push("python3");
-        missing.push("python3-venv");
-    }
+    let missing = missing(&NEEDED, python().is_ok());
     if missing.is_empty() {
         return Ok(());
     }
@@ -25,16 +32,41 @@ pub(crate) fn everything() -> Outcome {
     let apt = |words: &[&str]| run_quietly(command("apt-get").args(words).env("DEBIAN_FRONTEND", "noninteractive"));
     apt(&["update", "-q"])?;
     apt(&[&["install", "-q", "-y", "--no-install-recommends"], missing.as_slice()].concat())?;
-    python().map(drop)
+    match self::missing(&NEEDED, python().is_ok()).as_slice() {
+        [] => Ok(()),
+        still => Err(format!("installed, and yet it does not work: {}", still.join(" "))),
+    }
 }
 
 /// A Python of at least 3.11 that can make virtual environments.
 pub(crate) fn python() -> Outcome<&'static str> {
     let check = "import sys, venv, ensurepip; assert sys.version_info >= (3, 11)";
-    let works = |name: &&&str| Command::new(**name).args(["-c", check]).output().is_ok_and(|output| output.status.success());
-    ["python3.11", "python3"].iter().find(works).copied().ok_or_else(|| "Python 3.11 or later with its venv module is missing".to_owned())
+    let found = ["python3.11", "python3"].into_iter().find(|name| works(name, &["-c", check]));
+    found.ok_or_else(|| "Python 3.11 or later with its venv module is missing".to_owned())
 }
 
-fn is_there(program: &str) -> bool {
-    Command::new(program).arg("--version").output().is_ok()
+/// The packages that are missing.
+fn missing(needed: &[Need], has_python: bool) -> Vec<&'static str> {
+    let absent = needed.iter().filter(|(program, words, _)| !works(program, words));
+    let mut packages: Vec<&str> = absent.flat_map(|(_, _, packages)| packages.iter().copied()).collect();
+    if !has_python {
+        packages.extend(PYTHON);
+    }
+    packages
+}
+
+fn works(program: &str, words: &[&str]) -> bool {
+    Command::new(program).args(words).output().is_ok_and(|output| output.status.success())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_that_is_absent_or_does_not_work_is_missing() {
+        let needed: [Need; 3] = [("true", &[], &["a"]), ("false", &[], &["b", "c"]), ("no-such-command-of-ours", &[], &["d"])];
+        assert_eq!(missing(&needed, true), ["b", "c", "d"]);
+        assert_eq!(missing(&needed[..1], false), PYTHON);
+    }
 }
