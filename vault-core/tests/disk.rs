@@ -158,6 +158,9 @@ fn missing_foreign_and_empty_places_are_told_apart() {
     assert_eq!(code(create("file")).class(), Class::Unavailable);
     assert_eq!(code(create("missing/below")).class(), Class::Unavailable);
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 3, "nothing is left of what was refused");
+    for outcome in [create("nul\0").map(drop), Vault::open(config(&at("nul\0"))).map(drop)] {
+        assert_eq!(code(outcome), Code::InvalidRequest);
+    }
     create("empty").unwrap().0.close().unwrap();
     create("new").unwrap().0.close().unwrap();
 }

@@ -15,7 +15,7 @@ use std::sync::Arc;
 pub(super) fn create(config: Config) -> Result<Parts> {
     let storage = match &config.place {
         Place::Memory => Arc::new(MemoryStorage::new()) as Arc<dyn Storage>,
-        Place::Directory(path) => create_at(path, &config)?,
+        Place::Directory(path) => create_at(checked(path)?, &config)?,
         Place::Storage(storage) if storage.commit_number() == 0 => Arc::clone(storage),
         Place::Storage(_) => return Err(StorageError::Exists.into()),
     };
@@ -29,13 +29,21 @@ pub(super) fn open(config: Config) -> Result<Parts> {
             let why = "a vault in memory cannot be opened again: create it, or give the place of one on disk";
             return Err(Error::new(Code::NotAStore, why));
         }
-        Place::Directory(path) => open_at(path, &config)?,
+        Place::Directory(path) => open_at(checked(path)?, &config)?,
         Place::Storage(storage) => Arc::clone(storage),
     };
     if storage.commit_number() == 0 {
         return Err(Error::new(Code::NotAStore, "not a libvault store: its creation was cut off, so create it again"));
     }
     Ok(parts(config, storage))
+}
+
+/// A path that the system can be asked for.
+fn checked(path: &Path) -> Result<&Path> {
+    if path.as_os_str().as_encoded_bytes().contains(&0) {
+        return Err(Error::new(Code::InvalidRequest, "the path of the store holds a NUL character"));
+    }
+    Ok(path)
 }
 
 fn parts(config: Config, storage: Arc<dyn Storage>) -> Parts {
