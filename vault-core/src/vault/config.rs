@@ -47,7 +47,7 @@ impl Config {
         Config { place: Place::Directory(path.as_ref().to_owned()), ..Config::in_memory() }
     }
 
-    /// A vault on a store of the host's own: one that passes [`crate::storage`]'s contract. An empty one for a vault that is created.
+    /// A vault on a store of the host's own, which must keep the contract of [`crate::storage`]; an empty one for a vault that is created. It is closed with the vault.
     #[must_use]
     pub fn on(storage: Arc<dyn Storage>) -> Self {
         Config { place: Place::Storage(storage), ..Config::in_memory() }
