@@ -37,10 +37,10 @@ mod vault;
 pub use audit::AuditSummary;
 pub use crypto::Argon2Params;
 pub use pipeline::{Recorded, Reply, SealStatus, Unrecorded, Verification};
-pub use seal::{NewSeal, SealError, UnsealKey};
+pub use seal::{NewSeal, SealError, SlotInfo, UnsealKey};
 pub use vault::{
     Audit, AuditMode, AuditReport, Config, Init, Kv, KvMetadata, KvSecret, KvVersion, Policies, SealedVault, Session, TokenInfo,
-    TokenOptions, Tokens, Vault,
+    TokenOptions, Tokens, Unsealing, Vault,
 };
 
 /// The README's Rust runs as a test.

@@ -200,7 +200,7 @@ impl Vault {
         dict.set_item("initialized", true)?;
         dict.set_item("sealed", status.sealed)?;
         dict.set_item("closed", status.closed)?;
-        dict.set_item("seal_types", status.seal_types)?;
+        dict.set_item("seal_types", status.slots.iter().map(|slot| slot.kind).collect::<Vec<_>>())?;
         dict.set_item("version", status.version)?;
         dict.set_item("format", status.format)?;
         Ok(dict)

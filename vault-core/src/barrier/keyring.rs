@@ -3,25 +3,26 @@
 //! `commitment (32) | nonce (12) | ciphertext | tag (16)`
 
 use super::BarrierError;
-use crate::crypto::{AeadKey, Key256, Keyring, Label, Nonce, commitment, derive};
+use crate::crypto::{AeadKey, DataKeys, Key256, Keyring, Label, Nonce, commitment, derive};
 use crate::host::Rng;
 use crate::types::id::Id;
 use subtle::ConstantTimeEq;
 
-/// The record of a keyring.
+/// The record of a keyring with these data keys.
 pub(crate) fn wrap_keyring(
     rng: &dyn Rng,
     root_key: &Key256,
     store: &Id,
     namespace: &Id,
     keyring: &Keyring,
+    data_keys: &DataKeys,
 ) -> Result<Vec<u8>, BarrierError> {
     let context = context(store, namespace);
     let nonce = Nonce::random(rng)?;
     let mut record = commitment(root_key, Label::KeyringCommitment, &context).to_vec();
     record.extend_from_slice(nonce.as_bytes());
     let wrapping = AeadKey::new(&derive(root_key, Label::KeyringKey, &context));
-    wrapping.seal(nonce, &context, &keyring.to_bytes(), &mut record);
+    wrapping.seal(nonce, &context, &[&keyring.to_bytes(data_keys)], &mut record);
     Ok(record)
 }
 

@@ -27,6 +27,11 @@ pub(crate) mod fixed {
     pub(crate) const HEADER: &[u8] = b"header";
     /// The keyring of the root namespace.
     pub(crate) const KEYRING: &[u8] = b"keyring";
+
+    /// Whether what lies at this key is none of the barrier's records.
+    pub(crate) fn is_bare(key: &[u8]) -> bool {
+        key == HEADER || key == KEYRING
+    }
 }
 
 /// Why the barrier failed.

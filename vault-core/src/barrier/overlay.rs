@@ -65,6 +65,24 @@ impl<'a> Overlay<'a> {
         Ok(())
     }
 
+    /// What stands outside the barrier: the header and wrapped keyrings.
+    pub(crate) fn get_bare(&mut self, key: &Key) -> Result<Option<Vec<u8>>, BarrierError> {
+        let bytes = self.source.get(key)?;
+        if self.tracking {
+            self.writes.expectations.entry(*key).or_insert(Expected::of(bytes.as_deref()));
+        }
+        Ok(bytes)
+    }
+
+    /// Puts the same content under the primary data key, if it is still what was read.
+    pub(crate) fn reseal(&mut self, key: Key, record: &[u8]) -> Result<usize, BarrierError> {
+        let resealed = self.barrier.reseal(&key, record)?;
+        let len = resealed.len();
+        self.writes.expectations.insert(key, Expected::of(Some(record)));
+        self.writes.changes.insert(key, Some(resealed));
+        Ok(len)
+    }
+
     /// Writes what stands outside the barrier: the header and wrapped keyrings.
     pub(crate) fn put_bare(&mut self, key: Key, bytes: Vec<u8>) {
         self.writes.changes.insert(key, Some(bytes));

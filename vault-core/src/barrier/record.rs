@@ -1,6 +1,7 @@
-//! The record format: AES-256-GCM-SIV, bound by its associated data to store, namespace, kind and storage key.
+//! The record format: AES-256-GCM-SIV, bound by its associated data to store, namespace and storage key, and by its plaintext to its kind.
 //!
-//! `format (1) | suite (1) | data-key id (4, little-endian) | nonce (12) | ciphertext | tag (16)`
+//! `format (1) | suite (1) | data-key id (4, little-endian) | nonce (12) | ciphertext | tag (16)`, where the plaintext ends in its kind
+//! (2, little-endian): nobody sees from outside what a record is, and a scan under a new data key can still read it.
 
 use super::BarrierError;
 use crate::crypto::{Keyring, Nonce};
@@ -9,7 +10,6 @@ use crate::storage::{KEY_BYTES_MAX, Key};
 use crate::types::id::Id;
 use crate::types::limits::{KEY_MESSAGES_MAX, RECORD_BYTES_MAX};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use zeroize::Zeroizing;
 
 const FORMAT: u8 = 0;
@@ -17,8 +17,9 @@ const SUITE_AES_256_GCM_SIV: u8 = 1;
 const NONCE_AT: usize = 6;
 const BODY_AT: usize = NONCE_AT + 12;
 const TAG_BYTES: usize = 16;
+const KIND_BYTES: usize = 2;
 
-/// What a record is. The number stands in the associated data and in names, never in the clear.
+/// What a record is. The number stands under the encryption and in names, never in the clear.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u16)]
 pub(crate) enum Kind {
@@ -34,8 +35,9 @@ pub(crate) enum Kind {
     KvHead = 10,
     KvVersion = 11,
     AuditTail = 12,
-    AuditSegment = 13,
     AuditSegmentEntry = 14,
+    Reencryption = 30,
+    RotationPolicy = 31,
 }
 
 /// Encrypts and decrypts the records of one namespace.
@@ -44,13 +46,11 @@ pub(crate) struct Barrier {
     namespace: Id,
     keyring: Keyring,
     rng: Arc<dyn Rng>,
-    /// Messages under the primary data key, those of earlier openings included.
-    messages: AtomicU64,
 }
 
 impl Barrier {
     pub(crate) fn new(store: Id, namespace: Id, keyring: Keyring, rng: Arc<dyn Rng>) -> Self {
-        Barrier { store, namespace, keyring, rng, messages: AtomicU64::new(0) }
+        Barrier { store, namespace, keyring, rng }
     }
 
     pub(crate) fn keyring(&self) -> &Keyring {
@@ -65,59 +65,82 @@ impl Barrier {
         &*self.rng
     }
 
-    /// Messages under the primary data key so far.
-    pub(crate) fn messages(&self) -> u64 {
-        self.messages.load(Ordering::Relaxed)
-    }
-
-    /// Goes on counting from what the root record says.
-    pub(crate) fn resume_messages(&self, count: u64) {
-        self.messages.fetch_add(count, Ordering::Relaxed);
+    /// The store that the records belong to.
+    pub(crate) fn store(&self) -> &Id {
+        &self.store
     }
 
     /// The record of a plaintext.
     pub(crate) fn seal(&self, kind: Kind, key: &Key, plaintext: &[u8]) -> Result<Vec<u8>, BarrierError> {
-        if plaintext.len() > RECORD_BYTES_MAX && kind != Kind::AuditSegment {
+        if plaintext.len() > RECORD_BYTES_MAX {
             return Err(BarrierError::TooLarge);
         }
-        if self.messages.fetch_add(1, Ordering::Relaxed) >= KEY_MESSAGES_MAX {
-            return Err(BarrierError::KeyExhausted);
-        }
-        let (key_id, data_key) = self.keyring.primary();
-        let nonce = Nonce::random(&*self.rng)?;
-        let mut record = Vec::with_capacity(BODY_AT + plaintext.len() + TAG_BYTES);
-        record.push(FORMAT);
-        record.push(SUITE_AES_256_GCM_SIV);
-        record.extend_from_slice(&key_id.to_le_bytes());
-        record.extend_from_slice(nonce.as_bytes());
-        data_key.seal(nonce, self.associated_data(kind, key, key_id).as_bytes(), plaintext, &mut record);
-        Ok(record)
+        self.seal_raw(key, plaintext, &(kind as u16).to_le_bytes())
+    }
+
+    /// The same content under the primary data key, whatever kind it is of.
+    pub(crate) fn reseal(&self, key: &Key, record: &[u8]) -> Result<Vec<u8>, BarrierError> {
+        let plaintext = self.open_raw(key, record)?;
+        let (body, kind) = plaintext.split_last_chunk::<KIND_BYTES>().ok_or(BarrierError::Corrupt)?;
+        self.seal_raw(key, body, kind)
     }
 
     /// The plaintext of a record.
     pub(crate) fn open(&self, kind: Kind, key: &Key, record: &[u8]) -> Result<Zeroizing<Vec<u8>>, BarrierError> {
-        if record.len() < BODY_AT + TAG_BYTES || record[0] != FORMAT || record[1] != SUITE_AES_256_GCM_SIV {
-            return Err(BarrierError::Corrupt);
+        let mut plaintext = self.open_raw(key, record)?;
+        match plaintext.split_last_chunk::<KIND_BYTES>() {
+            Some((body, found)) if *found == (kind as u16).to_le_bytes() => {
+                let len = body.len();
+                plaintext.truncate(len);
+                Ok(plaintext)
+            }
+            _ => Err(BarrierError::Corrupt),
         }
-        let key_id = u32::from_le_bytes([record[2], record[3], record[4], record[5]]);
-        let data_key = self.keyring.data_key(key_id).ok_or(BarrierError::Corrupt)?;
-        let mut nonce = [0; 12];
-        nonce.copy_from_slice(&record[NONCE_AT..BODY_AT]);
-        let aad = self.associated_data(kind, key, key_id);
-        data_key.open(&nonce, aad.as_bytes(), &record[BODY_AT..]).map_err(|_| BarrierError::Corrupt)
     }
 
-    /// Every field that gives a record its meaning. All fields but the last have a fixed length, so that no two tuples share an encoding.
-    fn associated_data(&self, kind: Kind, key: &Key, key_id: u32) -> AssociatedData {
+    /// The number of a record's kind.
+    pub(crate) fn kind_of(&self, key: &Key, record: &[u8]) -> Result<u16, BarrierError> {
+        let plaintext = self.open_raw(key, record)?;
+        plaintext.last_chunk::<KIND_BYTES>().map(|kind| u16::from_le_bytes(*kind)).ok_or(BarrierError::Corrupt)
+    }
+
+    /// Whether a record is under the data key that encrypts now.
+    pub(crate) fn is_current(&self, record: &[u8]) -> bool {
+        key_id(record) == Some(self.keyring.data_keys().primary().id())
+    }
+
+    fn seal_raw(&self, key: &Key, body: &[u8], kind: &[u8; KIND_BYTES]) -> Result<Vec<u8>, BarrierError> {
+        let data_keys = self.keyring.data_keys();
+        let primary = data_keys.primary();
+        if primary.count(1) >= KEY_MESSAGES_MAX {
+            return Err(BarrierError::KeyExhausted);
+        }
+        let nonce = Nonce::random(&*self.rng)?;
+        let mut record = Vec::with_capacity(BODY_AT + body.len() + KIND_BYTES + TAG_BYTES);
+        record.push(FORMAT);
+        record.push(SUITE_AES_256_GCM_SIV);
+        record.extend_from_slice(&primary.id().to_le_bytes());
+        record.extend_from_slice(nonce.as_bytes());
+        primary.aead().seal(nonce, self.associated_data(key, primary.id()).as_bytes(), &[body, kind], &mut record);
+        Ok(record)
+    }
+
+    fn open_raw(&self, key: &Key, record: &[u8]) -> Result<Zeroizing<Vec<u8>>, BarrierError> {
+        let key_id = key_id(record).ok_or(BarrierError::Corrupt)?;
+        let data_keys = self.keyring.data_keys();
+        let data_key = data_keys.get(key_id).ok_or(BarrierError::Corrupt)?;
+        let mut nonce = [0; 12];
+        nonce.copy_from_slice(&record[NONCE_AT..BODY_AT]);
+        let aad = self.associated_data(key, key_id);
+        data_key.aead().open(&nonce, aad.as_bytes(), &record[BODY_AT..]).map_err(|_| BarrierError::Corrupt)
+    }
+
+    /// Every field that gives a record its meaning but its kind, which its plaintext ends in. All fields but the last have a fixed length, so that no two tuples share an encoding.
+    fn associated_data(&self, key: &Key, key_id: u32) -> AssociatedData {
         let mut aad = AssociatedData { len: 0, bytes: [0; AAD_BYTES_MAX] };
-        for part in [
-            &[FORMAT, SUITE_AES_256_GCM_SIV][..],
-            self.store.as_bytes(),
-            self.namespace.as_bytes(),
-            &(kind as u16).to_le_bytes(),
-            &key_id.to_le_bytes(),
-            key.as_bytes(),
-        ] {
+        for part in
+            [&[FORMAT, SUITE_AES_256_GCM_SIV][..], self.store.as_bytes(), self.namespace.as_bytes(), &key_id.to_le_bytes(), key.as_bytes()]
+        {
             aad.bytes[aad.len..aad.len + part.len()].copy_from_slice(part);
             aad.len += part.len();
         }
@@ -125,7 +148,15 @@ impl Barrier {
     }
 }
 
-const AAD_BYTES_MAX: usize = 2 + 16 + 16 + 2 + 4 + KEY_BYTES_MAX;
+/// The id of the data key that a record is under, when it has the form of one.
+fn key_id(record: &[u8]) -> Option<u32> {
+    if record.len() < BODY_AT + KIND_BYTES + TAG_BYTES || record[0] != FORMAT || record[1] != SUITE_AES_256_GCM_SIV {
+        return None;
+    }
+    Some(u32::from_le_bytes([record[2], record[3], record[4], record[5]]))
+}
+
+const AAD_BYTES_MAX: usize = 2 + 16 + 16 + 4 + KEY_BYTES_MAX;
 
 struct AssociatedData {
     len: usize,
@@ -150,8 +181,8 @@ mod tests {
     #[test]
     fn a_record_opens_only_as_what_it_is_where_it_lies() {
         let rng = SystemRng::new();
-        let keyring = Keyring::generate(&rng).expect("randomness");
-        let again = || Keyring::from_bytes(&keyring.to_bytes()).expect("own bytes");
+        let keyring = Keyring::generate(&rng, 0).expect("randomness");
+        let again = || Keyring::from_bytes(&keyring.to_bytes(&keyring.data_keys())).expect("own bytes");
         let here = barrier(1, 0, again());
         let key = Key::new(&[b"k"]);
         let record = here.seal(Kind::KvHead, &key, b"plain").expect("sealed");
@@ -160,13 +191,31 @@ mod tests {
         assert!(here.open(Kind::KvHead, &Key::new(&[b"l"]), &record).is_err(), "another place");
         assert!(barrier(2, 0, again()).open(Kind::KvHead, &key, &record).is_err(), "another store");
         assert!(barrier(1, 1, again()).open(Kind::KvHead, &key, &record).is_err(), "another namespace");
-        let other = Keyring::generate(&rng).expect("randomness");
+        let other = Keyring::generate(&rng, 0).expect("randomness");
         assert!(barrier(1, 0, other).open(Kind::KvHead, &key, &record).is_err(), "another key");
     }
 
     #[test]
+    fn after_a_roll_old_records_open_until_their_key_is_retired() {
+        let rng = SystemRng::new();
+        let here = barrier(1, 0, Keyring::generate(&rng, 0).expect("randomness"));
+        let key = Key::new(&[b"k"]);
+        let old = here.seal(Kind::KvHead, &key, b"plain").expect("sealed");
+        let rolled = here.keyring().data_keys().rolled(&rng, 1).expect("randomness").expect("room");
+        here.keyring().publish(rolled);
+        assert!(!here.is_current(&old));
+        assert_eq!(here.kind_of(&key, &old).expect("opened"), Kind::KvHead as u16);
+        let new = here.reseal(&key, &old).expect("resealed");
+        assert!(here.is_current(&new));
+        let alone = here.keyring().data_keys().without_retired();
+        here.keyring().publish(alone);
+        assert_eq!(&**here.open(Kind::KvHead, &key, &new).expect("opened"), b"plain");
+        assert!(here.open(Kind::KvHead, &key, &old).is_err(), "its key is retired");
+    }
+
+    #[test]
     fn every_flipped_bit_and_every_cut_is_found() {
-        let here = barrier(1, 0, Keyring::generate(&SystemRng::new()).expect("randomness"));
+        let here = barrier(1, 0, Keyring::generate(&SystemRng::new(), 0).expect("randomness"));
         let key = Key::new(&[b"k"]);
         let record = here.seal(Kind::KvHead, &key, b"some plaintext").expect("sealed");
         for bit in 0..record.len() * 8 {

@@ -29,12 +29,15 @@ pub(crate) struct RootRecord {
     /// Bytes of the audit tail, before encryption.
     #[n(5)]
     pub(crate) audit_tail_bytes: u64,
-    /// Messages under the primary data key.
+    /// Messages under the data key of `messages_key`.
     #[n(6)]
     pub(crate) messages: u64,
     /// How often the store was adopted after a restore.
     #[n(7)]
     pub(crate) epoch: u64,
+    /// The id of the data key that was primary when the messages were counted.
+    #[n(12)]
+    pub(crate) messages_key: u32,
 }
 
 impl RootRecord {

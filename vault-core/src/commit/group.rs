@@ -3,7 +3,7 @@
 use super::folders::change_folders;
 use super::{CommitError, Committer, Proposal, Publish, ended, is_in_doubt};
 use crate::audit::{Chain, Event, SegmentEntry, chunk_from_events};
-use crate::barrier::{Barrier, BarrierError, Kind, RootRecord, Writes};
+use crate::barrier::{Barrier, BarrierError, Kind, RootRecord, Writes, fixed};
 use crate::crypto::sha256;
 use crate::storage::{Batch, Expected, Key, Storage};
 use std::collections::BTreeMap;
@@ -179,7 +179,10 @@ impl Committer {
         }
         root.commit += 1;
         root.digest = digest.to_bytes();
-        root.messages = self.barrier.messages();
+        let data_keys = self.barrier.keyring().data_keys();
+        root.messages_key = data_keys.primary().id();
+        root.messages = data_keys.primary().messages();
+        drop(data_keys);
         changes.insert(RootRecord::key(), Some(root.seal(&self.barrier)?));
         let batch = Batch { number: root.commit, expectations: Vec::new(), changes };
         self.storage.commit(&batch).map_err(|error| if is_in_doubt(&error) { CommitError::Poisoned } else { error.into() })?;
@@ -191,9 +194,13 @@ impl Committer {
     }
 }
 
-/// Lets a proposal join the group, unless something it has read was changed.
+/// Lets a proposal join the group, unless something it has read was changed, or the data key that it was encrypted under was rolled since:
+/// once a roll is published nothing more is written under the old key, so that one pass over the store can retire it.
 fn join(merged: &mut Merged<'_>, writes: Writes) -> Result<(), CommitError> {
-    if !merged.holds(&writes)? {
+    let is_current = |(key, change): (&Key, &Option<Vec<u8>>)| {
+        fixed::is_bare(key.as_bytes()) || change.as_ref().is_none_or(|record| merged.barrier.is_current(record))
+    };
+    if !merged.holds(&writes)? || !writes.changes.iter().all(is_current) {
         return Err(CommitError::Conflict);
     }
     let folders = change_folders(merged, &writes.folders)?;

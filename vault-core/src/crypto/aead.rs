@@ -39,12 +39,12 @@ impl AeadKey {
         AeadKey(LockedBox::new(Schedule(Aes256GcmSiv::new(key.expose().into()))))
     }
 
-    /// Appends ciphertext and tag to `out`.
-    pub(crate) fn seal(&self, nonce: Nonce, aad: &[u8], plaintext: &[u8], out: &mut Vec<u8>) {
+    /// Appends ciphertext and tag to `out`; the plaintext is its parts one after another.
+    pub(crate) fn seal(&self, nonce: Nonce, aad: &[u8], plaintext: &[&[u8]], out: &mut Vec<u8>) {
         // Reserved first: were the buffer to grow in between, plaintext would stay behind in the old one.
-        out.reserve(plaintext.len() + TAG_BYTES);
+        out.reserve(plaintext.iter().map(|part| part.len()).sum::<usize>() + TAG_BYTES);
         let start = out.len();
-        out.extend_from_slice(plaintext);
+        plaintext.iter().for_each(|part| out.extend_from_slice(part));
         let tag = self.0.0.encrypt_inout_detached(&nonce.0.into(), aad, (&mut out[start..]).into());
         out.extend_from_slice(&tag.expect("records are far below the 2^36 bytes that RFC 8452 allows"));
     }
@@ -112,7 +112,7 @@ mod tests {
             let bytes = |text| hex::decode(text).expect("hex");
             let nonce: [u8; 12] = bytes(nonce).try_into().expect("12 bytes");
             let mut out = Vec::new();
-            key(key_text).seal(Nonce(nonce), &bytes(aad), &bytes(plaintext), &mut out);
+            key(key_text).seal(Nonce(nonce), &bytes(aad), &[&bytes(plaintext)], &mut out);
             assert_eq!(hex::encode(&out), result);
             assert_eq!(*key(key_text).open(&nonce, &bytes(aad), &out).expect("opens"), bytes(plaintext));
         }
@@ -123,7 +123,7 @@ mod tests {
         let mut out = Vec::with_capacity(6 + 100 + TAG_BYTES);
         out.extend_from_slice(b"header");
         let before = out.as_ptr();
-        key(VECTORS[0].0).seal(Nonce([0; 12]), b"", &[7; 100], &mut out);
+        key(VECTORS[0].0).seal(Nonce([0; 12]), b"", &[&[7; 100]], &mut out);
         assert_eq!(before, out.as_ptr());
     }
 

@@ -2,16 +2,19 @@
 
 use super::{AeadKey, CryptoError, Key256, MacKey};
 use crate::host::{Rng, RngError};
+use arc_swap::ArcSwap;
 use minicbor::{Decode, Encode};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use zeroize::Zeroizing;
 
 /// Most data keys of one keyring.
 const DATA_KEYS_MAX: usize = 64;
 /// Upper bound of the encoding of one data key and of the rest, in bytes.
-const DATA_KEY_BYTES: usize = 48;
+const DATA_KEY_BYTES: usize = 64;
 const REST_BYTES: usize = 5 * 36 + 16;
 
-/// A data key's place in its life.
+/// A data key's place in its life. One that encrypts nothing any more is no longer in the keyring.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(index_only)]
 enum State {
@@ -23,12 +26,20 @@ enum State {
     Enabled,
 }
 
-struct DataKey {
+/// One data key.
+pub(crate) struct DataKey {
     id: u32,
-    state: State,
+    /// When it was made, in milliseconds since the Unix epoch.
+    made_millis: u64,
     raw: Key256,
     aead: AeadKey,
+    /// Messages that it has encrypted, those of earlier openings included.
+    messages: AtomicU64,
 }
+
+/// The data keys: the first is the primary one, which encrypts.
+#[derive(Clone)]
+pub(crate) struct DataKeys(Vec<Arc<DataKey>>);
 
 struct Named {
     raw: Key256,
@@ -37,7 +48,8 @@ struct Named {
 
 /// The keys of a namespace.
 pub(crate) struct Keyring {
-    data_keys: Vec<DataKey>,
+    /// Swapped when the keyring is rolled; all else stays for the life of the store.
+    data_keys: ArcSwap<DataKeys>,
     names: Named,
     token_hash: Named,
     digest: Named,
@@ -69,14 +81,16 @@ struct DataKeyRecord<'b> {
     state: State,
     #[cbor(b(2), with = "minicbor::bytes")]
     raw: &'b [u8],
+    #[n(3)]
+    made_millis: u64,
 }
 
 impl Keyring {
     /// A new keyring with one data key.
-    pub(crate) fn generate(rng: &dyn Rng) -> Result<Self, RngError> {
+    pub(crate) fn generate(rng: &dyn Rng, now_millis: u64) -> Result<Self, RngError> {
         let named = || Key256::random(rng).map(Named::new);
         Ok(Keyring {
-            data_keys: vec![DataKey::new(1, State::Primary, Key256::random(rng)?)],
+            data_keys: ArcSwap::from_pointee(DataKeys(vec![Arc::new(DataKey::new(1, now_millis, Key256::random(rng)?))])),
             names: named()?,
             token_hash: named()?,
             digest: named()?,
@@ -85,18 +99,23 @@ impl Keyring {
         })
     }
 
-    /// The keyring as it is wrapped: a buffer that wipes itself and was never moved.
-    pub(crate) fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
-        let data_keys = self.data_keys.iter().map(|key| DataKeyRecord { id: key.id, state: key.state, raw: key.raw.expose() }).collect();
+    /// The keyring as it is wrapped, with these data keys: a buffer that wipes itself and was never moved.
+    pub(crate) fn to_bytes(&self, data_keys: &DataKeys) -> Zeroizing<Vec<u8>> {
+        let rows = data_keys.0.iter().enumerate().map(|(index, key)| DataKeyRecord {
+            id: key.id,
+            state: if index == 0 { State::Primary } else { State::Enabled },
+            raw: key.raw.expose(),
+            made_millis: key.made_millis,
+        });
         let record = KeyringRecord {
-            data_keys,
+            data_keys: rows.collect(),
             names: self.names.raw.expose(),
             token_hash: self.token_hash.raw.expose(),
             digest: self.digest.raw.expose(),
             head: self.head.raw.expose(),
             audit: self.audit.raw.expose(),
         };
-        let capacity = REST_BYTES + DATA_KEY_BYTES * self.data_keys.len();
+        let capacity = REST_BYTES + DATA_KEY_BYTES * data_keys.0.len();
         let mut bytes = Zeroizing::new(Vec::with_capacity(capacity));
         minicbor::encode(record, &mut *bytes).expect("encoding to memory cannot fail");
         debug_assert!(bytes.len() <= capacity);
@@ -109,15 +128,17 @@ impl Keyring {
         let key = |raw: &[u8]| raw.try_into().map(Key256::from_bytes).map_err(|_| CryptoError::Keyring);
         let named = |raw: &[u8]| key(raw).map(Named::new);
         let mut data_keys = Vec::new();
-        for data_key in &record.data_keys {
-            data_keys.push(DataKey::new(data_key.id, data_key.state, key(data_key.raw)?));
+        for (index, row) in record.data_keys.iter().enumerate() {
+            if (row.state == State::Primary) != (index == 0) {
+                return Err(CryptoError::Keyring);
+            }
+            data_keys.push(Arc::new(DataKey::new(row.id, row.made_millis, key(row.raw)?)));
         }
-        let primaries = data_keys.iter().filter(|data_key| data_key.state == State::Primary).count();
-        if primaries != 1 || data_keys.len() > DATA_KEYS_MAX {
+        if data_keys.is_empty() || data_keys.len() > DATA_KEYS_MAX {
             return Err(CryptoError::Keyring);
         }
         Ok(Keyring {
-            data_keys,
+            data_keys: ArcSwap::from_pointee(DataKeys(data_keys)),
             names: named(record.names)?,
             token_hash: named(record.token_hash)?,
             digest: named(record.digest)?,
@@ -126,16 +147,14 @@ impl Keyring {
         })
     }
 
-    /// The data key that encrypts, with its id.
-    pub(crate) fn primary(&self) -> (u32, &AeadKey) {
-        let primary = self.data_keys.iter().find(|key| key.state == State::Primary);
-        let primary = primary.expect("a keyring is made and read with exactly one primary key");
-        (primary.id, &primary.aead)
+    /// The data keys in force.
+    pub(crate) fn data_keys(&self) -> arc_swap::Guard<Arc<DataKeys>> {
+        self.data_keys.load()
     }
 
-    /// The data key of that id.
-    pub(crate) fn data_key(&self, id: u32) -> Option<&AeadKey> {
-        self.data_keys.iter().find(|key| key.id == id).map(|key| &key.aead)
+    /// Puts other data keys in force, once the keyring that holds them is durable.
+    pub(crate) fn publish(&self, data_keys: DataKeys) {
+        self.data_keys.store(Arc::new(data_keys));
     }
 
     /// Makes storage keys of names.
@@ -159,9 +178,65 @@ impl Keyring {
     }
 }
 
+impl DataKeys {
+    /// The data key that encrypts.
+    pub(crate) fn primary(&self) -> &DataKey {
+        self.0.first().expect("data keys are made and read with a primary one")
+    }
+
+    /// The data key of that id.
+    pub(crate) fn get(&self, id: u32) -> Option<&DataKey> {
+        self.0.iter().find(|key| key.id == id).map(|key| &**key)
+    }
+
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// These keys and a new primary one. `None` when there are too many to re-encrypt first.
+    pub(crate) fn rolled(&self, rng: &dyn Rng, now_millis: u64) -> Result<Option<Self>, RngError> {
+        if self.0.len() >= DATA_KEYS_MAX {
+            return Ok(None);
+        }
+        let id = self.0.iter().map(|key| key.id).max().unwrap_or_default() + 1;
+        let mut keys = vec![Arc::new(DataKey::new(id, now_millis, Key256::random(rng)?))];
+        keys.extend(self.0.iter().cloned());
+        Ok(Some(DataKeys(keys)))
+    }
+
+    /// The primary key alone: the others are retired.
+    pub(crate) fn without_retired(&self) -> Self {
+        DataKeys(self.0.iter().take(1).cloned().collect())
+    }
+}
+
 impl DataKey {
-    fn new(id: u32, state: State, raw: Key256) -> Self {
-        DataKey { id, state, aead: AeadKey::new(&raw), raw }
+    fn new(id: u32, made_millis: u64, raw: Key256) -> Self {
+        DataKey { id, made_millis, aead: AeadKey::new(&raw), raw, messages: AtomicU64::new(0) }
+    }
+
+    /// Its number: higher than that of all before it.
+    pub(crate) fn id(&self) -> u32 {
+        self.id
+    }
+
+    pub(crate) fn made_millis(&self) -> u64 {
+        self.made_millis
+    }
+
+    pub(crate) fn aead(&self) -> &AeadKey {
+        &self.aead
+    }
+
+    /// Messages that it has encrypted so far.
+    pub(crate) fn messages(&self) -> u64 {
+        self.messages.load(Ordering::Relaxed)
+    }
+
+    /// Counts further messages; how many there were before.
+    pub(crate) fn count(&self, messages: u64) -> u64 {
+        self.messages.fetch_add(messages, Ordering::Relaxed)
     }
 }
 
@@ -178,15 +253,34 @@ mod tests {
 
     #[test]
     fn a_keyring_round_trips_and_anything_else_is_refused() {
-        let keyring = Keyring::generate(&SystemRng::new()).expect("randomness");
-        let bytes = keyring.to_bytes();
+        let keyring = Keyring::generate(&SystemRng::new(), 7).expect("randomness");
+        let bytes = keyring.to_bytes(&keyring.data_keys());
         let again = Keyring::from_bytes(&bytes).expect("own bytes");
-        assert_eq!(*again.to_bytes(), *bytes);
+        assert_eq!(*again.to_bytes(&again.data_keys()), *bytes);
         assert_eq!(again.names().tag(&[b"x"]), keyring.names().tag(&[b"x"]));
         assert_ne!(keyring.names().tag(&[b"x"]), keyring.digest().tag(&[b"x"]));
         for len in 0..bytes.len() {
             assert!(Keyring::from_bytes(&bytes[..len]).is_err(), "length {len}");
         }
         assert!(Keyring::from_bytes(b"something else").is_err());
+    }
+
+    #[test]
+    fn a_roll_adds_a_primary_key_and_retiring_leaves_it_alone() {
+        let rng = SystemRng::new();
+        let keyring = Keyring::generate(&rng, 7).expect("randomness");
+        let rolled = keyring.data_keys().rolled(&rng, 8).expect("randomness").expect("room");
+        assert_eq!((rolled.len(), rolled.primary().id(), rolled.primary().made_millis()), (2, 2, 8));
+        assert!(rolled.get(1).is_some());
+        let bytes = keyring.to_bytes(&rolled);
+        assert_eq!(Keyring::from_bytes(&bytes).expect("own bytes").data_keys().primary().id(), 2);
+        let retired = rolled.without_retired();
+        assert!(retired.get(1).is_none() && retired.get(2).is_some());
+        let mut full = rolled;
+        while let Some(more) = full.rolled(&rng, 9).expect("randomness") {
+            full = more;
+        }
+        assert_eq!(full.len(), DATA_KEYS_MAX);
+        assert!(Keyring::from_bytes(&keyring.to_bytes(&full)).is_ok());
     }
 }

@@ -12,7 +12,7 @@ pub(crate) use hash::sha256;
 pub use kdf::Argon2Params;
 pub(crate) use kdf::{Label, argon2id, commitment, derive};
 pub(crate) use key::Key256;
-pub(crate) use keyring::Keyring;
+pub(crate) use keyring::{DataKeys, Keyring};
 pub(crate) use mac::MacKey;
 
 /// Why cryptography failed. A decryption that fails says no more than that.

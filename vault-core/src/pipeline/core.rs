@@ -1,15 +1,20 @@
 //! What an unsealed vault holds: keys, committer, and the published snapshots of mounts, policies and tokens.
 
+use super::ceremony::Ceremonies;
+use super::keys::RotationPolicy;
 use super::mounts::MountTable;
 use super::policies::PolicyStore;
 use super::tokens::TokenCache;
 use crate::barrier::{Barrier, Overlay};
 use crate::commit::Committer;
-use crate::host::Clock;
+use crate::crypto::Key256;
+use crate::host::{Clock, KeyWrapper};
+use crate::seal::Header;
 use crate::storage::{Read, Storage};
 use crate::types::id::Id;
 use crate::types::{Code, Error, Result};
 use arc_swap::ArcSwap;
+use parking_lot::Mutex;
 use std::sync::Arc;
 
 /// An unsealed vault. Its keys are wiped when the last request in flight has let go of it.
@@ -21,32 +26,58 @@ pub(super) struct Core {
     pub(super) barrier: Arc<Barrier>,
     pub(super) committer: Committer,
     pub(super) clock: Arc<dyn Clock>,
+    pub(super) keys: Arc<ArcSwap<KeyState>>,
+    /// The header that a sealed vault goes on with.
+    pub(super) header: Arc<ArcSwap<Header>>,
+    /// The key services that the host has given, found by their names.
+    pub(super) wrappers: Vec<Arc<dyn KeyWrapper>>,
+    pub(super) ceremonies: Mutex<Ceremonies>,
+    /// When the keyring is rolled.
+    pub(super) rotation: Arc<ArcSwap<RotationPolicy>>,
     pub(super) mounts: Arc<ArcSwap<MountTable>>,
     pub(super) policies: Arc<PolicyStore>,
     pub(super) tokens: Arc<TokenCache>,
 }
 
+/// The key above all others, and the header whose slots it is wrapped in: the two change together.
+pub(super) struct KeyState {
+    pub(super) root_key: Arc<Key256>,
+    pub(super) header: Header,
+}
+
+/// What an opening is made of.
+pub(super) struct Foundation {
+    pub(super) opening: usize,
+    pub(super) storage: Arc<dyn Storage>,
+    pub(super) barrier: Arc<Barrier>,
+    pub(super) committer: Committer,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) keys: KeyState,
+    pub(super) header: Arc<ArcSwap<Header>>,
+    pub(super) wrappers: Vec<Arc<dyn KeyWrapper>>,
+}
+
 impl Core {
     /// Reads what is published from the store.
-    pub(super) fn load(
-        store: Id,
-        opening: usize,
-        storage: Arc<dyn Storage>,
-        barrier: Arc<Barrier>,
-        committer: Committer,
-        clock: Arc<dyn Clock>,
-    ) -> Result<Self> {
+    pub(super) fn load(foundation: Foundation) -> Result<Self> {
+        let Foundation { opening, storage, barrier, committer, clock, keys, header, wrappers } = foundation;
         let mut overlay = Overlay::reading(&barrier, source(&*storage));
         let mounts = MountTable::load(&mut overlay)?;
         let policies = PolicyStore::load(&mut overlay)?;
+        let rotation = RotationPolicy::load(&mut overlay)?;
         drop(overlay);
         Ok(Core {
-            store,
+            store: *barrier.store(),
             opening,
             storage,
             barrier,
             committer,
             clock,
+            keys: Arc::new(ArcSwap::from_pointee(keys)),
+            header,
+            wrappers,
+            ceremonies: Mutex::default(),
+            rotation: Arc::new(ArcSwap::from_pointee(rotation)),
             mounts: Arc::new(ArcSwap::from_pointee(mounts)),
             policies: Arc::new(policies),
             tokens: Arc::default(),

@@ -1,10 +1,14 @@
 //! The way of a request, on one screen: route, authenticate, authorise, execute, record, reply.
 
+mod ceremony;
 mod core;
+mod keys;
 mod mounts;
+mod operator;
 mod policies;
 mod reply;
 mod runtime;
+mod seals;
 mod stage;
 mod system;
 mod tick;
@@ -42,10 +46,13 @@ fn journey(core: &Core, caller: Option<&Caller>, request: &Request, now: Timesta
     let authenticated = Routed::new(core, request, now).authenticate(caller, event)?;
     let mut tries = 0;
     loop {
-        let executed = authenticated.authorize(event)?.execute()?;
         tries += 1;
+        // What the request has read was changed by others before it could commit: it is carried out anew on what is there now.
+        let executed = match authenticated.authorize(event)?.execute() {
+            Err(error) if error.code() == Code::Conflict && tries <= COMMIT_RETRIES_MAX => continue,
+            executed => executed?,
+        };
         match executed.record(event, strict) {
-            // What the request has read was changed by others before it could commit: it is carried out anew on what is there now.
             Err(CommitError::Conflict) if tries <= COMMIT_RETRIES_MAX => {}
             recorded => return Ok(recorded?),
         }

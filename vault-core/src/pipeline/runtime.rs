@@ -1,25 +1,26 @@
 //! The vault's states: created, opened sealed, unsealed, sealed again, closed; and what each answers.
 
-use super::core::Core;
+use super::ceremony::{Shares, Step};
+use super::core::{Core, Foundation, KeyState};
 use super::mounts::MountTable;
-use super::policies::{self, DEFAULT, DEFAULT_TEXT, ROOT};
+use super::operator::{self, OperatorPath};
+use super::policies::{self, DEFAULT, DEFAULT_TEXT};
 use super::reply::{Reply, Unrecorded};
 use super::stage::Caller;
-use super::system::SystemPath;
 use super::verify::{Verification, verify};
-use super::{handle, tick};
+use super::{handle, keys, seals, tick, tokens};
 use crate::audit::{Chain, Event};
-use crate::auth::{TokenEntry, token};
+use crate::auth::token;
 use crate::barrier::{Barrier, BarrierError, Digest, Overlay, RootRecord, fixed, unwrap_keyring, wrap_keyring};
 use crate::commit::{Committer, Proposal};
 use crate::crypto::{Key256, Keyring};
-use crate::host::{Clock, Rng, RngError};
+use crate::host::{Clock, KeyWrapper, Rng, RngError};
 use crate::os::ForkGuard;
-use crate::seal::{Header, NewSeal, UnsealKey};
+use crate::seal::{Header, NewSeal, SealError, SlotInfo, UnsealKey};
 use crate::storage::{Key, Storage};
 use crate::types::id::Id;
-use crate::types::{Code, Error, Object, Operation, Request, Response, Result, SecretString, Timestamp};
-use arc_swap::ArcSwapOption;
+use crate::types::{Code, Error, Object, Request, Response, Result, SecretString, Timestamp, Value};
+use arc_swap::{ArcSwap, ArcSwapOption};
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -34,13 +35,16 @@ pub(crate) struct Parts {
     pub(crate) rng: Arc<dyn Rng>,
     pub(crate) strict: bool,
     pub(crate) audit_tail_bytes_max: u64,
+    pub(crate) wrappers: Vec<Arc<dyn KeyWrapper>>,
 }
 
 /// An open vault, in whichever state.
 pub(crate) struct Runtime {
     parts: Parts,
-    header: Header,
+    header: Arc<ArcSwap<Header>>,
     core: ArcSwapOption<Core>,
+    /// The shares that were given towards unsealing.
+    given: Mutex<Shares>,
     /// Held while the state changes.
     changing: Mutex<()>,
     closed: AtomicBool,
@@ -58,8 +62,14 @@ pub struct SealStatus {
     pub sealed: bool,
     /// Whether the vault was closed.
     pub closed: bool,
-    /// The kinds of the key slots, any one of which opens: `passphrase`, `raw-key`.
-    pub seal_types: Vec<&'static str>,
+    /// The key slots, any one of which opens.
+    pub slots: Vec<SlotInfo>,
+    /// Key shares that were given so far towards unsealing.
+    pub progress: usize,
+    /// Key shares that are needed of the slot that they are of, else of the first slot that is opened by shares; 1 where none is.
+    pub threshold: usize,
+    /// How many shares of that slot there are.
+    pub shares: usize,
     /// The version of the library.
     pub version: &'static str,
     /// The version of the format on disk.
@@ -67,15 +77,15 @@ pub struct SealStatus {
 }
 
 impl Runtime {
-    /// Makes a vault in an empty store, and leaves it unsealed; the root token.
-    pub(crate) fn create(parts: Parts, seals: &[NewSeal]) -> Result<(Self, SecretString)> {
+    /// Makes a vault in an empty store, and leaves it unsealed; what is given once.
+    pub(crate) fn create(parts: Parts, seals: &[NewSeal]) -> Result<(Self, Born)> {
         let now = parts.clock.now();
         let rng = &*parts.rng;
         let store = Id::from_random(rng.array().map_err(no_entropy)?);
         let root_key = Key256::random(rng).map_err(no_entropy)?;
-        let header = Header::create(rng, &store, now, &root_key, seals)?;
-        let keyring = Keyring::generate(rng).map_err(no_entropy)?;
-        let wrapped = wrap_keyring(rng, &root_key, &store, &Id::ROOT, &keyring)?;
+        let new = Header::create(rng, &store, now, &root_key, seals)?;
+        let keyring = Keyring::generate(rng, now.as_millis()).map_err(no_entropy)?;
+        let wrapped = wrap_keyring(rng, &root_key, &store, &Id::ROOT, &keyring, &keyring.data_keys())?;
         let barrier = Arc::new(Barrier::new(store, Id::ROOT, keyring, Arc::clone(&parts.rng)));
         let start = Chain::start(&store);
         let root = RootRecord {
@@ -87,19 +97,20 @@ impl Runtime {
             audit_tail_bytes: 0,
             messages: 0,
             epoch: 0,
+            messages_key: 0,
         };
         let committer = committer(&parts, &barrier, store, root);
-        let token = token::generate(rng).map_err(no_entropy)?;
         let mut overlay = Overlay::writing(&barrier, &*parts.storage);
-        overlay.put_bare(Key::new(&[fixed::HEADER]), header.to_bytes());
+        overlay.put_bare(Key::new(&[fixed::HEADER]), new.header.to_bytes());
         overlay.put_bare(Key::new(&[fixed::KEYRING]), wrapped);
-        lay_out(&mut overlay, &token, now)?;
+        lay_out(&mut overlay, now)?;
+        let root_token = tokens::make_root(&mut overlay, now)?;
         let event = Event { operation: "create".to_owned(), path: "sys/init".to_owned(), ..own_event(rng, now)? };
         committer.commit(Proposal { writes: overlay.into_writes(), events: vec![event], publish: None })?;
-        let core = Core::load(store, 1, Arc::clone(&parts.storage), barrier, committer, Arc::clone(&parts.clock))?;
-        let runtime = Runtime::new(parts, header);
+        let runtime = Runtime::new(parts, new.header.clone());
+        let core = runtime.core_of(1, barrier, committer, KeyState { root_key: Arc::new(root_key), header: new.header })?;
         runtime.core.store(Some(Arc::new(core)));
-        Ok((runtime, token))
+        Ok((runtime, Born { root_token, shares: new.shares }))
     }
 
     /// Opens a vault, sealed.
@@ -112,8 +123,9 @@ impl Runtime {
     fn new(parts: Parts, header: Header) -> Self {
         Runtime {
             parts,
-            header,
+            header: Arc::new(ArcSwap::from_pointee(header)),
             core: ArcSwapOption::empty(),
+            given: Mutex::default(),
             changing: Mutex::new(()),
             closed: AtomicBool::new(false),
             fork: ForkGuard::new(),
@@ -122,38 +134,109 @@ impl Runtime {
         }
     }
 
+    fn core_of(&self, opening: usize, barrier: Arc<Barrier>, committer: Committer, keys: KeyState) -> Result<Core> {
+        Core::load(Foundation {
+            opening,
+            storage: Arc::clone(&self.parts.storage),
+            barrier,
+            committer,
+            clock: Arc::clone(&self.parts.clock),
+            keys,
+            header: Arc::clone(&self.header),
+            wrappers: self.parts.wrappers.clone(),
+        })
+    }
+
     /// Unseals the vault.
     pub(crate) fn unseal(&self, key: &UnsealKey) -> Result<()> {
         self.check_usable()?;
-        let _changing = self.changing.lock();
-        if self.core.load().is_some() {
-            return Err(Error::new(Code::AlreadyUnsealed, "the vault is unsealed already"));
-        }
-        let opened = self.header.unseal(key);
-        if matches!(opened, Err(crate::seal::SealError::WrongKey)) {
+        self.check_sealed()?;
+        // Before any lock: a key service may take its time, and call back.
+        let opened = self.header.load().unseal(key);
+        if matches!(opened, Err(SealError::WrongKey)) {
             self.failed_unseals.fetch_add(1, Ordering::Relaxed);
         }
-        let core = self.load(&opened?)?;
+        let (root_key, slot) = opened?;
+        let _changing = self.changing.lock();
+        self.check_usable()?;
+        self.check_sealed()?;
+        let core = self.load(root_key)?;
+        self.given.lock().reset();
         let now = self.parts.clock.now();
-        let mut event = Event { operation: "unseal".to_owned(), path: "sys/unseal".to_owned(), ..own_event(&*self.parts.rng, now)? };
+        let path = format!("sys/unseal/{slot}");
+        let mut event = Event { operation: "unseal".to_owned(), path, ..own_event(&*self.parts.rng, now)? };
         let failures = self.failed_unseals.swap(0, Ordering::Relaxed);
         let mut events = Vec::new();
         if failures > 0 {
-            events.push(Event { outcome: Code::WrongKey.number(), count: failures, ..event.clone() });
+            events.push(Event { outcome: Code::WrongKey.number(), count: failures, path: "sys/unseal".to_owned(), ..event.clone() });
             event.request_id = core.random_id()?.to_string();
         }
         events.push(event);
-        core.committer.commit(Proposal { writes: Default::default(), events, publish: None })?;
+        let mut overlay = core.writing();
+        let retired = seals::retire_superseded(&core, &mut overlay, slot)?;
+        let (writes, publish) = retired.map_or_else(Default::default, |done| (overlay.into_writes(), done.publish));
+        core.committer.commit(Proposal { writes, events, publish })?;
         self.core.store(Some(Arc::new(core)));
         Ok(())
     }
 
+    /// Takes one key share towards unsealing; whether the vault is unsealed by it.
+    pub(crate) fn unseal_share(&self, share: &str) -> Result<bool> {
+        self.check_usable()?;
+        self.check_sealed()?;
+        let step = self.given.lock().give_share(&self.header.load(), share)?;
+        self.unseal_by(step)
+    }
+
+    /// Forgets the shares that were given.
+    pub(crate) fn reset_unseal(&self) {
+        self.given.lock().reset();
+    }
+
+    /// Unseals with a key service that the host has given; the first that has a slot.
+    pub(crate) fn unseal_by_service(&self) -> Result<()> {
+        let mut outcome = Err(Error::new(Code::WrongKey, "no key slot belongs to a key wrapper that the host has given"));
+        for wrapper in &self.parts.wrappers {
+            outcome = self.unseal(&UnsealKey::wrapper(Arc::clone(wrapper)));
+            if outcome.is_ok() {
+                break;
+            }
+        }
+        outcome
+    }
+
+    /// `WRITE sys/unseal`.
+    fn unseal_request(&self, data: Option<&Value>) -> Result<()> {
+        if data.and_then(|data| data.get("reset")).and_then(Value::as_bool) == Some(true) {
+            self.reset_unseal();
+            return Ok(());
+        }
+        if self.core.load().is_some() {
+            return Ok(());
+        }
+        let step = self.given.lock().give(&self.header.load(), &self.parts.wrappers, data)?;
+        self.unseal_by(step).map(drop)
+    }
+
+    fn unseal_by(&self, step: Step) -> Result<bool> {
+        match step {
+            Step::More(_) => Ok(false),
+            Step::Complete(key) => self.unseal(&key).map(|()| true),
+        }
+    }
+
+    fn check_sealed(&self) -> Result<()> {
+        let unsealed = self.core.load().is_some();
+        if unsealed { Err(Error::new(Code::AlreadyUnsealed, "the vault is unsealed already")) } else { Ok(()) }
+    }
+
     /// Reads what an unsealed vault holds, and checks that the store is the one that its root record describes.
-    fn load(&self, root_key: &Key256) -> Result<Core> {
+    fn load(&self, root_key: Key256) -> Result<Core> {
         let storage = &self.parts.storage;
-        let store = self.header.store();
+        let header = self.header.load_full();
+        let store = header.store();
         let wrapped = storage.get(&Key::new(&[fixed::KEYRING]))?.ok_or(BarrierError::Corrupt)?;
-        let keyring = unwrap_keyring(root_key, &store, &Id::ROOT, &wrapped)?;
+        let keyring = unwrap_keyring(&root_key, &store, &Id::ROOT, &wrapped)?;
         let barrier = Arc::new(Barrier::new(store, Id::ROOT, keyring, Arc::clone(&self.parts.rng)));
         let root = RootRecord::load(&barrier, &**storage)?;
         let lost = |expected: u64| {
@@ -169,10 +252,13 @@ impl Runtime {
                 return Err(lost(number));
             }
         }
-        barrier.resume_messages(root.messages + MESSAGES_UNCOUNTED);
+        let data_keys = barrier.keyring().data_keys();
+        let counted = if data_keys.primary().id() == root.messages_key { root.messages } else { 0 };
+        data_keys.primary().count(counted + MESSAGES_UNCOUNTED);
+        drop(data_keys);
         let committer = committer(&self.parts, &barrier, store, root);
         let opening = self.openings.fetch_add(1, Ordering::Relaxed) + 1;
-        Core::load(store, opening, Arc::clone(storage), barrier, committer, Arc::clone(&self.parts.clock))
+        self.core_of(opening, barrier, committer, KeyState { root_key: Arc::new(root_key), header: Header::clone(&header) })
     }
 
     /// Carries out a request.
@@ -180,15 +266,31 @@ impl Runtime {
         if let Err(error) = self.check_usable() {
             return Reply::Unrecorded(Unrecorded::Unready(error));
         }
-        if request.operation == Operation::Read && SystemPath::parse(request.path.as_str()) == Some(SystemPath::SealStatus) {
-            return Reply::Unrecorded(Unrecorded::SealStatus(Box::new(self.seal_status_response())));
+        let operator = OperatorPath::parse(&request, caller.is_some());
+        match operator {
+            Some(OperatorPath::SealStatus) => return Reply::Unrecorded(Unrecorded::SealStatus(Box::new(self.seal_status_response()))),
+            Some(OperatorPath::Init) => return Reply::Unrecorded(Unrecorded::SealStatus(Box::new(initialized()))),
+            Some(OperatorPath::Unseal) => {
+                return Reply::Unrecorded(match self.unseal_request(request.data.as_ref()) {
+                    Ok(()) => Unrecorded::SealStatus(Box::new(self.seal_status_response())),
+                    Err(error) => Unrecorded::Unready(error),
+                });
+            }
+            _ => {}
         }
         let core = match self.unsealed() {
             Ok(core) => core,
             Err(error) => return Reply::Unrecorded(Unrecorded::Unready(error)),
         };
         let now = self.parts.clock.now();
-        let (reply, seals) = handle(&core, caller, &request, now, self.parts.strict);
+        let (reply, seals) = match operator {
+            Some(path) => (operator::handle(&core, path, &request, now), false),
+            None => handle(&core, caller, &request, now, self.parts.strict),
+        };
+        if keys::must_roll(&core) {
+            // Where no tick comes the keyring is rolled here. A failure is not this request's: the next one tries again, long before the limit.
+            let _rolled = keys::roll_if_due(&core, now);
+        }
         if let (Reply::Unrecorded(_), Err(error)) = (&reply, self.check_usable()) {
             // The vault was closed while the request was under way: that, and not what it met inside, is what to tell.
             return Reply::Unrecorded(Unrecorded::Unready(error));
@@ -239,13 +341,34 @@ impl Runtime {
     }
 
     pub(crate) fn seal_status(&self) -> SealStatus {
+        let slots = self.header.load().slots();
+        let given = self.given.lock().progress();
+        let shared = |slot: &&SlotInfo| given.map_or(slot.threshold.is_some(), |(id, _)| slot.id == id);
+        let of = slots.iter().find(shared);
         SealStatus {
             sealed: self.core.load().is_none(),
             closed: self.closed.load(Ordering::Acquire),
-            seal_types: self.header.slot_kinds(),
+            progress: given.map_or(0, |(_, have)| have),
+            threshold: of.and_then(|slot| slot.threshold).map_or(1, usize::from),
+            shares: of.and_then(|slot| slot.shares).map_or(1, usize::from),
+            slots,
             version: env!("CARGO_PKG_VERSION"),
             format: crate::seal::FORMAT,
         }
+    }
+
+    /// Makes a root token for whoever can open the vault.
+    pub(crate) fn generate_root(&self, key: &UnsealKey) -> Result<SecretString> {
+        self.check_usable()?;
+        let core = self.unsealed()?;
+        let (root_key, _) = core.keys.load().header.unseal(key)?;
+        drop(root_key);
+        let now = self.parts.clock.now();
+        let mut overlay = core.writing();
+        let token = tokens::make_root(&mut overlay, now)?;
+        let event = Event { operation: "write".to_owned(), path: "sys/generate-root".to_owned(), ..own_event(core.barrier.rng(), now)? };
+        core.committer.commit(Proposal { writes: overlay.into_writes(), events: vec![event], publish: None })?;
+        Ok(token)
     }
 
     /// Lets go of the keys, and records what the host did to bring that about.
@@ -280,12 +403,12 @@ impl Runtime {
     fn seal_status_response(&self) -> Response {
         let status = self.seal_status();
         let body = Object::new()
-            .with("type", status.seal_types.first().copied().unwrap_or_default())
+            .with("type", status.slots.first().map(|slot| slot.kind).unwrap_or_default())
             .with("initialized", true)
             .with("sealed", status.sealed)
-            .with("t", 1_u64)
-            .with("n", 1_u64)
-            .with("progress", 0_u64)
+            .with("t", status.threshold as u64)
+            .with("n", status.shares as u64)
+            .with("progress", status.progress as u64)
             .with("version", status.version)
             .with("storage_type", "libvault");
         Response { data: Some(body.into()), ..Response::default() }
@@ -299,32 +422,31 @@ impl Drop for Runtime {
     }
 }
 
-/// What stands in every new vault: the mount `secret/`, the policy `default`, the root token.
-fn lay_out(overlay: &mut Overlay<'_>, root_token: &SecretString, now: Timestamp) -> Result<()> {
+/// What a creation gives once.
+pub(crate) struct Born {
+    pub(crate) root_token: SecretString,
+    pub(crate) shares: Vec<SecretString>,
+}
+
+/// What stands in every new vault but its root token: the mount `secret/`, the policy `default`.
+fn lay_out(overlay: &mut Overlay<'_>, now: Timestamp) -> Result<()> {
     let barrier = overlay.barrier();
     let mut mounts = MountTable::default();
     let uuid = Id::from_random(barrier.rng().array().map_err(no_entropy)?);
     mounts.add("secret/", "kv-v2", "versioned secrets", uuid)?;
     mounts.save(overlay)?;
     policies::put(overlay, DEFAULT, DEFAULT_TEXT)?;
-    tick::save_bucket(overlay, token::bucket_at(now))?;
-    let entry = TokenEntry {
-        accessor: token::generate_accessor(barrier.rng()).map_err(no_entropy)?,
-        policies: vec![ROOT.to_owned()],
-        display_name: "root".to_owned(),
-        metadata: Default::default(),
-        path: "auth/token/root".to_owned(),
-        created_millis: now.as_millis(),
-        ttl_seconds: 0,
-        expires_millis: 0,
-        parent: None,
-    };
-    Ok(token::store(overlay, &token::key_of(barrier, root_token.expose()), &entry)?)
+    Ok(tick::save_bucket(overlay, token::bucket_at(now))?)
 }
 
 fn committer(parts: &Parts, barrier: &Arc<Barrier>, store: Id, root: RootRecord) -> Committer {
     let (storage, clock) = (Arc::clone(&parts.storage), Arc::clone(&parts.clock));
     Committer::new(storage, Arc::clone(barrier), clock, store, root, parts.audit_tail_bytes_max)
+}
+
+/// `READ sys/init`: a vault that is open has been made.
+fn initialized() -> Response {
+    Response { data: Some(Object::new().with("initialized", true).into()), ..Response::default() }
 }
 
 /// The event of something that the host did without a token.
@@ -333,7 +455,7 @@ fn own_event(rng: &dyn Rng, now: Timestamp) -> Result<Event> {
     Ok(Event { time_millis: now.as_millis(), request_id, count: 1, ..Event::default() })
 }
 
-fn no_entropy(error: RngError) -> Error {
+pub(super) fn no_entropy(error: RngError) -> Error {
     Error::new(Code::NoEntropy, error.to_string())
 }
 

@@ -1,7 +1,7 @@
 //! What the vault's own paths answer: `sys/` and `auth/token/`.
 
 use super::core::Core;
-use super::{mounts, policies, tokens};
+use super::{ceremony, keys, mounts, policies, seals, tokens};
 use crate::audit::{Event, verify, walk};
 use crate::auth::LiveToken;
 use crate::barrier::Overlay;
@@ -40,6 +40,13 @@ impl Done {
 pub(super) enum SystemPath<'p> {
     SealStatus,
     Seal,
+    Seals,
+    SealSlot(&'p str),
+    KeyStatus,
+    Rotate,
+    RotateConfig,
+    RekeyInit,
+    RootAttempt,
     Mounts,
     Mount(&'p str),
     Policies,
@@ -62,6 +69,12 @@ impl<'p> SystemPath<'p> {
         Some(match path {
             "sys/seal-status" => SystemPath::SealStatus,
             "sys/seal" => SystemPath::Seal,
+            "sys/seals" => SystemPath::Seals,
+            "sys/key-status" => SystemPath::KeyStatus,
+            "sys/rotate" => SystemPath::Rotate,
+            "sys/rotate/config" => SystemPath::RotateConfig,
+            "sys/rekey/init" => SystemPath::RekeyInit,
+            "sys/generate-root/attempt" => SystemPath::RootAttempt,
             "sys/mounts" => SystemPath::Mounts,
             "sys/policies/acl" => SystemPath::Policies,
             "sys/capabilities-self" => SystemPath::CapabilitiesSelf,
@@ -76,6 +89,8 @@ impl<'p> SystemPath<'p> {
                     SystemPath::Policy(name)
                 } else if let Some(at) = path.strip_prefix("sys/mounts/") {
                     SystemPath::Mount(at)
+                } else if let Some(number) = path.strip_prefix("sys/seals/") {
+                    SystemPath::SealSlot(number)
                 } else if path == "sys" || path == "auth" || path.starts_with("sys/") || path.starts_with("auth/") {
                     SystemPath::Unknown
                 } else {
@@ -87,7 +102,19 @@ impl<'p> SystemPath<'p> {
 
     /// Whether the path needs `sudo` beside the operation's capability.
     pub(super) fn is_root_protected(self) -> bool {
-        matches!(self, SystemPath::Seal | SystemPath::AuditVerify | SystemPath::AuditEvents | SystemPath::StorageVerify)
+        matches!(
+            self,
+            SystemPath::Seal
+                | SystemPath::Seals
+                | SystemPath::SealSlot(_)
+                | SystemPath::Rotate
+                | SystemPath::RotateConfig
+                | SystemPath::RekeyInit
+                | SystemPath::RootAttempt
+                | SystemPath::AuditVerify
+                | SystemPath::AuditEvents
+                | SystemPath::StorageVerify
+        )
     }
 }
 
@@ -108,6 +135,17 @@ pub(super) fn execute(ask: &Ask<'_>, overlay: &mut Overlay<'_>, operation: Opera
     let core = ask.core;
     match (operation, path) {
         (Operation::Write, SystemPath::Seal) => Ok(Done { seals: true, ..Done::default() }),
+        (Operation::Read | Operation::List, SystemPath::Seals) => Ok(seals::list(core)),
+        (Operation::Write, SystemPath::Seals) => seals::add(core, overlay, ask.data, ask.now),
+        (Operation::Delete, SystemPath::SealSlot(number)) => seals::remove(core, overlay, number),
+        (Operation::Read, SystemPath::KeyStatus) => keys::status(core, overlay),
+        (Operation::Write, SystemPath::Rotate) => keys::roll(core, overlay, ask.now),
+        (Operation::Read, SystemPath::RotateConfig) => Ok(keys::read_policy(core)),
+        (Operation::Write, SystemPath::RotateConfig) => keys::write_policy(core, overlay, ask.data),
+        (Operation::Read, SystemPath::RekeyInit) => Ok(ceremony::rekey_status(core)),
+        (Operation::Write, SystemPath::RekeyInit) => ceremony::rekey_begin(core, ask.data),
+        (Operation::Delete, SystemPath::RekeyInit) => Ok(ceremony::rekey_cancel(core)),
+        (Operation::Delete, SystemPath::RootAttempt) => ceremony::root_cancel(core, None),
         (Operation::Read, SystemPath::Mounts) => Ok(Done { data: Some(core.mounts.load().to_value()), ..Done::default() }),
         (Operation::Write, SystemPath::Mount(at)) => {
             let table = mounts::mount(core, overlay, at, ask.data)?;

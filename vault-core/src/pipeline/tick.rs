@@ -1,6 +1,7 @@
 //! What is due by the vault's clock: waiting audit records, and tokens whose time has ended.
 
 use super::core::Core;
+use super::keys;
 use crate::audit::Event;
 use crate::auth::{TokenKey, token};
 use crate::barrier::{BarrierError, Kind, Overlay};
@@ -12,9 +13,17 @@ use std::sync::Arc;
 /// Tokens that one commit removes, their descendants not counted.
 const REMOVALS_MAX: usize = 256;
 
+/// Steps of the re-encryption that one call does.
+const REENCRYPTION_STEPS: usize = 4;
+
 /// Does what is due; when it wants to be called next.
 pub(super) fn tick(core: &Core) -> Result<Option<Timestamp>> {
     let now = core.clock.now();
+    keys::roll_if_due(core, now)?;
+    let mut reencrypting = true;
+    for _ in 0..REENCRYPTION_STEPS {
+        reencrypting = reencrypting && keys::reencrypt(core, now)?;
+    }
     let mut tries = 0;
     let next_expiry = loop {
         match remove_expired(core, now) {
@@ -28,7 +37,8 @@ pub(super) fn tick(core: &Core) -> Result<Option<Timestamp>> {
     if core.committer.deadline().is_some_and(|deadline| deadline <= now) {
         core.committer.flush()?;
     }
-    Ok([core.committer.deadline(), Some(next_expiry)].into_iter().flatten().min())
+    let more = reencrypting.then_some(now);
+    Ok([core.committer.deadline(), Some(next_expiry), keys::next_roll(core), more].into_iter().flatten().min())
 }
 
 enum Round {

@@ -8,7 +8,7 @@ use crate::barrier::Overlay;
 use crate::host::RngError;
 use crate::policy::PolicyName;
 use crate::types::limits::{NAME_BYTES_MAX, TOKEN_CACHE_MAX, TOKEN_POLICIES_MAX, TTL_SECONDS_DEFAULT, TTL_SECONDS_MAX};
-use crate::types::{Auth, Code, Error, Object, Result, Timestamp, Ttl, Value};
+use crate::types::{Auth, Code, Error, Object, Result, SecretString, Timestamp, Ttl, Value};
 use parking_lot::RwLock;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -128,6 +128,26 @@ pub(super) fn create(
     Ok(Done { auth: Some(auth), ..Done::default() })
 }
 
+/// Lays a root token into the store: it may do everything and does not expire.
+pub(super) fn make_root(overlay: &mut Overlay<'_>, now: Timestamp) -> Result<SecretString> {
+    let barrier = overlay.barrier();
+    let no_entropy = |error: RngError| Error::new(Code::NoEntropy, error.to_string());
+    let secret = token::generate(barrier.rng()).map_err(no_entropy)?;
+    let entry = TokenEntry {
+        accessor: token::generate_accessor(barrier.rng()).map_err(no_entropy)?,
+        policies: vec![ROOT.to_owned()],
+        display_name: "root".to_owned(),
+        metadata: BTreeMap::new(),
+        path: "auth/token/root".to_owned(),
+        created_millis: now.as_millis(),
+        ttl_seconds: 0,
+        expires_millis: 0,
+        parent: None,
+    };
+    token::store(overlay, &token::key_of(barrier, secret.expose()), &entry)?;
+    Ok(secret)
+}
+
 /// `READ auth/token/lookup-self`.
 pub(super) fn lookup_self(caller: &LiveToken, id: &str, now: Timestamp) -> Done {
     let entry = &caller.entry;
@@ -216,12 +236,7 @@ fn requested_policies(caller: &LiveToken, data: Option<&Value>) -> Result<Vec<St
 fn granted_ttl(caller: &LiveToken, policies: &[String], data: Option<&Value>, now: Timestamp) -> Result<Ttl> {
     let asked = match data.and_then(|data| data.get("ttl")) {
         None | Some(Value::Null) => Ttl::ZERO,
-        Some(Value::String(text)) => Ttl::parse(text)?,
-        Some(number) => {
-            let secs =
-                number.as_u64().ok_or_else(|| Error::new(Code::InvalidData, "the ttl must be whole seconds, or text such as \"1h\""))?;
-            Ttl::from_secs(secs)
-        }
+        Some(value) => Ttl::from_value(value)?,
     };
     let parent_left = (caller.entry.expires_millis != 0).then(|| caller.entry.remaining(now));
     if asked == Ttl::ZERO && parent_left.is_none() && policies.iter().any(|name| name == ROOT) {

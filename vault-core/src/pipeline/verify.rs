@@ -2,7 +2,7 @@
 
 use super::core::Core;
 use crate::audit::{self, AuditSummary};
-use crate::barrier::{Digest, RootRecord};
+use crate::barrier::{Digest, RootRecord, fixed};
 use crate::crypto::sha256;
 use crate::types::{Code, Error, Result};
 
@@ -25,11 +25,15 @@ pub(super) fn verify(core: &Core) -> Result<Verification> {
     let (root, snapshot) = core.committer.snapshot()?;
     let mut digest = Digest::default();
     let mut records = 0;
+    let mut unreadable = 0_u64;
     let mut after = None;
     loop {
         let page = snapshot.scan(&[], after.as_ref(), PAGE)?;
         for (key, record) in &page {
             records += 1;
+            if !fixed::is_bare(key.as_bytes()) && core.barrier.kind_of(key, record).is_err() {
+                unreadable += 1;
+            }
             if *key != RootRecord::key() {
                 digest.add(core.barrier.keyring().digest(), key, &sha256(&[record]));
             }
@@ -41,8 +45,14 @@ pub(super) fn verify(core: &Core) -> Result<Verification> {
     }
     // The log first: where it is broken it can say what is wrong, the digest only that something is.
     let audit = audit::verify(&core.barrier, &core.store, &root, &*snapshot, &*core.storage)?;
+    if unreadable > 0 {
+        return Err(Error::new(
+            Code::Corrupt,
+            format!("the store does not verify: {unreadable} of {records} records were altered or put in another's place"),
+        ));
+    }
     if digest != root.digest() {
-        return Err(Error::new(Code::Corrupt, "the store does not verify: a record was altered, removed, added or put back"));
+        return Err(Error::new(Code::Corrupt, "the store does not verify: a record was removed, added or put back"));
     }
     Ok(Verification { records, audit })
 }

@@ -4,11 +4,13 @@
 //! root key and checked at unseal, so that no field is trusted that is not authenticated.
 
 use super::SealError;
-use super::slot::{NewSeal, Slot, UnsealKey};
+use super::keys::{NewSeal, UnsealKey};
+use super::slot::Slot;
 use crate::crypto::{Key256, Label, MacKey, derive};
 use crate::host::Rng;
-use crate::types::Timestamp;
 use crate::types::id::Id;
+use crate::types::limits::SLOTS_MAX;
+use crate::types::{SecretString, Timestamp};
 use minicbor::{Decode, Encode};
 
 const MAGIC: &[u8; 4] = b"LVLT";
@@ -32,18 +34,94 @@ struct Body {
     created_millis: u64,
     #[n(2)]
     slots: Vec<Slot>,
+    /// The number that the next slot gets: numbers are never used twice.
+    #[n(3)]
+    next_slot: u32,
+}
+
+/// What may be known of a slot without opening it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SlotInfo {
+    /// The slot's number: never used twice.
+    pub id: u32,
+    /// `passphrase`, `raw-key`, `shamir` or `wrapper`.
+    pub kind: &'static str,
+    /// When it was made.
+    pub created: Timestamp,
+    /// How many shares there are, where it is opened by such.
+    pub shares: Option<u8>,
+    /// How many of them open it.
+    pub threshold: Option<u8>,
+    /// The name of the key service that opens it, where it is one.
+    pub wrapper: Option<String>,
+    /// The slot in whose favour this one goes, once that one was used.
+    pub superseded_by: Option<u32>,
+}
+
+/// A header that is to be written, and the shares that it gives out.
+pub(crate) struct NewHeader {
+    pub(crate) header: Header,
+    /// Those of all slots that were made with it, in order.
+    pub(crate) shares: Vec<SecretString>,
+    /// The number of the last slot that was made.
+    pub(crate) slot: u32,
 }
 
 impl Header {
     /// The header of a new store, with a slot for each seal.
-    pub(crate) fn create(rng: &dyn Rng, store: &Id, now: Timestamp, root_key: &Key256, seals: &[NewSeal]) -> Result<Self, SealError> {
-        let mut slots = Vec::new();
-        for (id, seal) in (1..).zip(seals) {
-            slots.push(Slot::create(rng, store, id, root_key, seal)?);
+    pub(crate) fn create(rng: &dyn Rng, store: &Id, now: Timestamp, root_key: &Key256, seals: &[NewSeal]) -> Result<NewHeader, SealError> {
+        let body = Body { store: *store.as_bytes(), created_millis: now.as_millis(), slots: Vec::new(), next_slot: 1 };
+        body.with(rng, now, root_key, seals)
+    }
+
+    /// This header with one slot more.
+    pub(crate) fn with_slot(&self, rng: &dyn Rng, now: Timestamp, root_key: &Key256, seal: &NewSeal) -> Result<NewHeader, SealError> {
+        self.body.clone().with(rng, now, root_key, std::slice::from_ref(seal))
+    }
+
+    /// This header without a slot.
+    pub(crate) fn without_slot(&self, root_key: &Key256, id: u32) -> Result<Header, SealError> {
+        let mut body = self.body.clone();
+        body.slots.retain(|slot| slot.id != id);
+        if body.slots.len() == self.body.slots.len() {
+            return Err(SealError::NoSuchSlot);
         }
-        let body = Body { store: *store.as_bytes(), created_millis: now.as_millis(), slots };
-        let mac = mac_key(root_key, store).tag(&[&body.signed_bytes()]);
-        Ok(Header { body, mac })
+        if body.slots.is_empty() { Err(SealError::LastSlot) } else { Ok(body.signed(root_key)) }
+    }
+
+    /// This header with a slot marked as superseded by another: it opens until the other one was used.
+    pub(crate) fn superseded(&self, root_key: &Key256, id: u32, by: u32) -> Header {
+        let mut body = self.body.clone();
+        body.slots.iter_mut().filter(|slot| slot.id == id).for_each(|slot| slot.superseded_by = Some(by));
+        body.signed(root_key)
+    }
+
+    /// This header without the slots that a slot supersedes, if there are any.
+    pub(crate) fn without_superseded(&self, root_key: &Key256, by: u32) -> Option<Header> {
+        let mut body = self.body.clone();
+        body.slots.retain(|slot| slot.superseded_by != Some(by));
+        (body.slots.len() < self.body.slots.len()).then(|| body.signed(root_key))
+    }
+
+    /// The header under a new root key: new slots, and those that `keep` opens. Every other slot must be in `drop`.
+    pub(crate) fn rekeyed(
+        &self,
+        rng: &dyn Rng,
+        now: Timestamp,
+        root_key: &Key256,
+        seals: &[NewSeal],
+        keep: &[UnsealKey],
+        drop: &[u32],
+    ) -> Result<NewHeader, SealError> {
+        let store = self.store();
+        let mut body = Body { slots: Vec::new(), ..self.body.clone() };
+        for slot in self.body.slots.iter().filter(|slot| !drop.contains(&slot.id)) {
+            let opened = keep.iter().find_map(|key| slot.open(&store, key).ok());
+            let opened = opened.ok_or(SealError::SlotLeftBehind(slot.id, slot.kind_name()))?;
+            body.slots.push(slot.rewrapped(rng, &store, root_key, &opened.slot_key)?);
+        }
+        body.with(rng, now, root_key, seals)
     }
 
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
@@ -68,36 +146,96 @@ impl Header {
         Ok(Header { body, mac: *mac })
     }
 
-    /// The root key, if this key opens a slot and the header is the one that the root key has signed.
-    pub(crate) fn unseal(&self, key: &UnsealKey) -> Result<Key256, SealError> {
+    /// The root key and the slot's number, if this key opens a slot and the header is the one that the root key has signed.
+    pub(crate) fn unseal(&self, key: &UnsealKey) -> Result<(Key256, u32), SealError> {
         let store = self.store();
         let mut outcome = Err(SealError::WrongKey);
         for slot in &self.body.slots {
-            outcome = slot.open(&store, key);
-            if !matches!(outcome, Err(SealError::WrongKey)) {
-                break;
+            match slot.open(&store, key) {
+                Ok(opened) => {
+                    outcome = Ok((opened.root_key, slot.id));
+                    break;
+                }
+                // The most telling reason stays: that a share is of no set says less than that it was altered.
+                Err(error) if outcome.as_ref().is_err_and(|known| telling(&error) > telling(known)) => outcome = Err(error),
+                Err(_) => {}
             }
         }
-        let root_key = outcome?;
-        if mac_key(&root_key, &store).verify(&[&self.body.signed_bytes()], &self.mac) { Ok(root_key) } else { Err(SealError::Corrupt) }
+        let (root_key, id) = outcome?;
+        let sound = mac_key(&root_key, &store).verify(&[&self.body.signed_bytes()], &self.mac);
+        if sound { Ok((root_key, id)) } else { Err(SealError::Corrupt) }
     }
 
     pub(crate) fn store(&self) -> Id {
         Id::from_bytes(self.body.store)
     }
 
-    /// The kinds of the slots, in their order.
-    pub(crate) fn slot_kinds(&self) -> Vec<&'static str> {
-        self.body.slots.iter().map(Slot::kind_name).collect()
+    /// The slots, in their order.
+    pub(crate) fn slots(&self) -> Vec<SlotInfo> {
+        let info = |slot: &Slot| SlotInfo {
+            id: slot.id,
+            kind: slot.kind_name(),
+            created: Timestamp::from_millis(slot.created_millis),
+            shares: slot.shares().map(|set| set.count),
+            threshold: slot.shares().map(|set| set.threshold),
+            wrapper: slot.wrapper().map(str::to_owned),
+            superseded_by: slot.superseded_by,
+        };
+        self.body.slots.iter().map(info).collect()
+    }
+
+    /// The slot that a share belongs to, and which of its shares it is.
+    pub(crate) fn slot_of_share(&self, text: &str) -> Result<(SlotInfo, u8), SealError> {
+        let share = super::share::Share::parse(text)?;
+        for (slot, info) in self.body.slots.iter().zip(self.slots()) {
+            if let Some(set) = slot.shares().filter(|set| set.is_of(&share)) {
+                set.check(&self.store(), &share)?;
+                return Ok((info, share.x()));
+            }
+        }
+        Err(SealError::ForeignShare)
     }
 }
 
 impl Body {
+    /// This body with a slot for each seal, signed.
+    fn with(mut self, rng: &dyn Rng, now: Timestamp, root_key: &Key256, seals: &[NewSeal]) -> Result<NewHeader, SealError> {
+        let store = Id::from_bytes(self.store);
+        let mut shares = Vec::new();
+        for seal in seals {
+            let (slot, dealt) = Slot::create(rng, &store, self.next_slot, now, root_key, seal)?;
+            self.next_slot += 1;
+            self.slots.push(slot);
+            shares.extend(dealt);
+        }
+        if self.slots.len() > SLOTS_MAX {
+            return Err(SealError::TooManySlots);
+        }
+        if self.slots.is_empty() {
+            return Err(SealError::LastSlot);
+        }
+        let slot = self.next_slot - 1;
+        Ok(NewHeader { header: self.signed(root_key), shares, slot })
+    }
+
+    fn signed(self, root_key: &Key256) -> Header {
+        let mac = mac_key(root_key, &Id::from_bytes(self.store)).tag(&[&self.signed_bytes()]);
+        Header { body: self, mac }
+    }
     /// What the MAC is over: all that stands before it.
     fn signed_bytes(&self) -> Vec<u8> {
         let mut bytes = [&MAGIC[..], &FORMAT.to_le_bytes()].concat();
         minicbor::encode(self, &mut bytes).expect("encoding to memory cannot fail");
         bytes
+    }
+}
+
+/// How much a reason says of why a key opens nothing.
+fn telling(error: &SealError) -> u8 {
+    match error {
+        SealError::WrongKey => 0,
+        SealError::ForeignShare => 1,
+        _ => 2,
     }
 }
 
@@ -118,8 +256,12 @@ mod tests {
         Key256::from_bytes(&[9; 32])
     }
 
-    fn header(seals: &[NewSeal]) -> Header {
+    fn new_header(seals: &[NewSeal]) -> NewHeader {
         Header::create(&SystemRng::new(), &STORE, Timestamp::from_secs(1), &root_key(), seals).expect("sound seals")
+    }
+
+    fn header(seals: &[NewSeal]) -> Header {
+        new_header(seals).header
     }
 
     fn raw(byte: u8) -> UnsealKey {
@@ -132,12 +274,12 @@ mod tests {
         let header = header(&[NewSeal::raw_key(&[1; 32]).expect("32 bytes"), passphrase]);
         let header = Header::parse(&header.to_bytes()).expect("own bytes");
         for key in [raw(1), UnsealKey::passphrase("open sesame").expect("short")] {
-            assert_eq!(header.unseal(&key).expect("opens").expose(), root_key().expose());
+            assert_eq!(header.unseal(&key).expect("opens").0.expose(), root_key().expose());
         }
         for key in [raw(2), UnsealKey::passphrase("open sesame ").expect("short")] {
             assert!(matches!(header.unseal(&key), Err(SealError::WrongKey)));
         }
-        assert_eq!(header.slot_kinds(), ["raw-key", "passphrase"]);
+        assert_eq!(header.slots().iter().map(|slot| slot.kind).collect::<Vec<_>>(), ["raw-key", "passphrase"]);
     }
 
     #[test]
@@ -152,6 +294,44 @@ mod tests {
         }
         for len in 0..bytes.len() {
             assert!(!opens(&bytes[..len]), "length {len}");
+        }
+    }
+
+    #[test]
+    fn slots_come_and_go_and_their_numbers_are_never_used_twice() {
+        let rng = SystemRng::new();
+        let now = Timestamp::from_secs(2);
+        let first = header(&[NewSeal::raw_key(&[1; 32]).expect("32 bytes")]);
+        let added = first.with_slot(&rng, now, &root_key(), &NewSeal::shares(3, 2).expect("numbers")).expect("added");
+        assert_eq!((added.slot, added.shares.len()), (2, 3));
+        let two = Header::parse(&added.header.to_bytes()).expect("own bytes");
+        let texts: Vec<&str> = added.shares.iter().map(|share| share.expose()).collect();
+        let shares = |texts: &[&str]| UnsealKey::shares(texts.iter().copied()).expect("shares");
+        assert_eq!(two.unseal(&shares(&texts[1..])).expect("opens").1, 2);
+        assert!(matches!(two.unseal(&shares(&texts[..1])), Err(SealError::NotEnoughShares { have: 1, need: 2 })));
+        assert!(matches!(first.unseal(&shares(&texts)), Err(SealError::WrongKey)), "this header has no shares at all");
+        assert_eq!(two.slot_of_share(texts[2]).expect("ours").1, 3);
+        let left = two.without_slot(&root_key(), 2).expect("removed");
+        assert!(left.unseal(&shares(&texts)).is_err() && left.unseal(&raw(1)).is_ok());
+        assert!(matches!(left.without_slot(&root_key(), 1), Err(SealError::LastSlot)));
+        assert!(matches!(left.without_slot(&root_key(), 2), Err(SealError::NoSuchSlot)));
+        let again = left.with_slot(&rng, now, &root_key(), &NewSeal::shares(2, 2).expect("numbers")).expect("added");
+        assert_eq!(again.slot, 3);
+        assert!(matches!(again.header.unseal(&shares(&texts)), Err(SealError::ForeignShare)));
+    }
+
+    #[test]
+    fn a_rekey_keeps_the_slots_whose_keys_are_given_and_names_the_others() {
+        let rng = SystemRng::new();
+        let seals = [NewSeal::raw_key(&[1; 32]).expect("32 bytes"), NewSeal::raw_key(&[2; 32]).expect("32 bytes")];
+        let old = header(&seals);
+        let new_root = Key256::from_bytes(&[8; 32]);
+        let new_seal = [NewSeal::raw_key(&[3; 32]).expect("32 bytes")];
+        let rekey = |keep: &[UnsealKey], drop: &[u32]| old.rekeyed(&rng, Timestamp::from_secs(2), &new_root, &new_seal, keep, drop);
+        assert!(matches!(rekey(&[raw(1)], &[]), Err(SealError::SlotLeftBehind(2, "raw-key"))));
+        let new = rekey(&[raw(1)], &[2]).expect("rekeyed").header;
+        for (key, opens) in [(1, true), (2, false), (3, true)] {
+            assert_eq!(new.unseal(&raw(key)).map(|(root, _)| *root.expose()).ok(), opens.then_some([8; 32]), "{key}");
         }
     }
 

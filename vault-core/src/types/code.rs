@@ -119,6 +119,14 @@ codes! {
     InvalidUtf8 = 114, InvalidRequest;
     /// The vault is unsealed already.
     AlreadyUnsealed = 115, InvalidRequest;
+    /// The text is no key share, or one of another set, or was altered.
+    BadShare = 116, InvalidRequest;
+    /// More key shares are needed.
+    NotEnoughShares = 117, InvalidRequest;
+    /// The vault was restored and not yet adopted: it can be read, and adopted.
+    Frozen = 118, InvalidRequest;
+    /// The backup is cut, altered, or none of ours.
+    BadBackup = 119, InvalidRequest;
 
     /// The token is missing, bad or not allowed.
     PermissionDenied = 200, PermissionDenied;
@@ -145,6 +153,10 @@ codes! {
     NoSpace = 702, Unavailable;
     /// The operating system gave no randomness.
     NoEntropy = 703, Unavailable;
+    /// The key service (KMS, HSM) failed or refused.
+    KeyService = 704, Unavailable;
+    /// The write is durable, but the anchor could not be advanced.
+    AnchorFailed = 705, Unavailable;
 
     /// What is on disk does not verify.
     Corrupt = 800, Corrupt;

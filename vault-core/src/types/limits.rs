@@ -24,6 +24,10 @@ pub const TOKEN_POLICIES_MAX: usize = 256;
 pub const TOKEN_BYTES_MAX: usize = 512;
 /// Longest passphrase, in bytes.
 pub const PASSPHRASE_BYTES_MAX: usize = 4096;
+/// Most key slots of a vault.
+pub const SLOTS_MAX: usize = 64;
+/// Largest wrapping that a key service may give, in bytes.
+pub const WRAPPED_KEY_BYTES_MAX: usize = 64 * 1024;
 /// Longest request id, host-given or ours, in bytes.
 pub const REQUEST_ID_BYTES_MAX: usize = 128;
 /// System default and maximum of a TTL: 768 hours, as users know it.

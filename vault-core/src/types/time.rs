@@ -1,6 +1,6 @@
 //! Time as the vault knows it: instants of the vault's clock, and whole-second durations.
 
-use super::{Code, Error, Result};
+use super::{Code, Error, Result, Value};
 use std::fmt;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -111,6 +111,15 @@ impl Ttl {
             return Err(bad());
         }
         Ok(Ttl(total))
+    }
+
+    /// A duration in a request's data: whole seconds as a number, or text as [`Ttl::parse`] takes it.
+    pub(crate) fn from_value(value: &Value) -> Result<Self> {
+        let bad = || Error::new(Code::InvalidData, "a duration must be whole seconds, or text such as \"1h\"");
+        match value {
+            Value::String(text) => Ttl::parse(text),
+            number => number.as_u64().map(Ttl::from_secs).ok_or_else(bad),
+        }
     }
 }
 

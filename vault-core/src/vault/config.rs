@@ -1,6 +1,6 @@
 //! How a vault is created or opened: the place, and the world that it is given.
 
-use crate::host::{Clock, Rng};
+use crate::host::{Clock, KeyWrapper, Rng};
 use crate::os::{SystemClock, SystemRng};
 use crate::storage::Storage;
 use crate::types::limits::AUDIT_TAIL_BYTES_MAX;
@@ -38,6 +38,7 @@ pub struct Config {
     pub(crate) audit_mode: AuditMode,
     pub(crate) cache_bytes: u64,
     pub(crate) audit_tail_bytes: u64,
+    pub(crate) wrappers: Vec<Arc<dyn KeyWrapper>>,
 }
 
 impl Config {
@@ -63,7 +64,15 @@ impl Config {
             audit_mode: AuditMode::default(),
             cache_bytes: CACHE_BYTES_DEFAULT,
             audit_tail_bytes: AUDIT_TAIL_BYTES_MAX,
+            wrappers: Vec::new(),
         }
+    }
+
+    /// Gives the vault a key service: slots that it wrapped are opened by it. Several may be given.
+    #[must_use]
+    pub fn with_key_wrapper(mut self, wrapper: Arc<dyn KeyWrapper>) -> Self {
+        self.wrappers.push(wrapper);
+        self
     }
 
     /// Reads time from this clock instead of the system's.

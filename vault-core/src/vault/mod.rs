@@ -42,6 +42,17 @@ pub struct SealedVault {
 pub struct Init {
     /// The root token: it may do everything and does not expire. Make lesser tokens with it, then revoke it.
     pub root_token: SecretString,
+    /// The key shares, where a seal is opened by such: give each to another person. They are shown nowhere again.
+    pub shares: Vec<SecretString>,
+}
+
+/// What a key share has led to.
+#[derive(Debug)]
+pub enum Unsealing {
+    /// More shares are needed.
+    More(SealStatus),
+    /// It was the last that was needed.
+    Unsealed(Vault),
 }
 
 impl Vault {
@@ -51,8 +62,16 @@ impl Vault {
     /// `InvalidRequest` when there is something at the place already or the seal is unusable; `Unavailable` when the device fails.
     /// Nothing is left at the place then.
     pub fn create(config: Config, seal: NewSeal) -> Result<(Vault, Init)> {
-        let (runtime, root_token) = Runtime::create(place::create(config)?, &[seal])?;
-        Ok((Vault { runtime: Arc::new(runtime) }, Init { root_token }))
+        Self::create_with_seals(config, &[seal])
+    }
+
+    /// Makes a new vault with several key slots, any one of which opens it, and leaves it unsealed.
+    ///
+    /// # Errors
+    /// As [`Vault::create`]; `Unavailable` with the code `KeyService` when a key service fails.
+    pub fn create_with_seals(config: Config, seals: &[NewSeal]) -> Result<(Vault, Init)> {
+        let (runtime, born) = Runtime::create(place::create(config)?, seals)?;
+        Ok((Vault { runtime: Arc::new(runtime) }, Init { root_token: born.root_token, shares: born.shares }))
     }
 
     /// Makes a vault in memory, for tests and for secrets that need no disk.
@@ -72,6 +91,16 @@ impl Vault {
     /// `Corrupt` when it is damaged or has lost commits.
     pub fn open(config: Config) -> Result<SealedVault> {
         Runtime::open(place::open(config)?).map(|runtime| SealedVault { runtime: Arc::new(runtime) })
+    }
+
+    /// Opens a vault and unseals it with the first key service that was given by [`Config::with_key_wrapper`] and has a slot.
+    ///
+    /// # Errors
+    /// As [`Vault::open`] and [`SealedVault::unseal`].
+    pub fn open_unsealed(config: Config) -> Result<Vault> {
+        let sealed = Self::open(config)?;
+        sealed.runtime.unseal_by_service()?;
+        Ok(Vault { runtime: sealed.runtime })
     }
 
     /// A session under a token. The token is looked at with each request, not now.
@@ -113,6 +142,14 @@ impl Vault {
         self.runtime.seal_status()
     }
 
+    /// Makes a root token for whoever can open the vault: when the last one was revoked or lost.
+    ///
+    /// # Errors
+    /// As [`SealedVault::unseal`] for a key that opens nothing; `Sealed`; `Unavailable`.
+    pub fn generate_root(&self, key: &UnsealKey) -> Result<SecretString> {
+        self.runtime.generate_root(key)
+    }
+
     /// Reads and decrypts every record of the store and the whole audit log, and compares both with the root record.
     /// Needs no token, since it says nothing of what is in them: an operator's check.
     ///
@@ -141,7 +178,24 @@ impl SealedVault {
         Ok(Vault { runtime: Arc::clone(&self.runtime) })
     }
 
-    /// Carries out a request, of which a sealed vault answers only the read of `sys/seal-status`.
+    /// Takes one key share; with the last one that is needed the vault is unsealed. Shares of several slots may be given side by side.
+    ///
+    /// # Errors
+    /// `InvalidRequest` with the code `BadShare` when the text is no share, was mistyped or altered, or belongs to another set.
+    pub fn unseal_share(&self, share: &str) -> Result<Unsealing> {
+        let unsealed = self.runtime.unseal_share(share)?;
+        Ok(match unsealed {
+            true => Unsealing::Unsealed(Vault { runtime: Arc::clone(&self.runtime) }),
+            false => Unsealing::More(self.runtime.seal_status()),
+        })
+    }
+
+    /// Forgets the key shares that were given so far.
+    pub fn reset_unseal(&self) {
+        self.runtime.reset_unseal();
+    }
+
+    /// Carries out a request, of which a sealed vault answers only `sys/seal-status`, `sys/init` and `sys/unseal`.
     pub fn handle(&self, request: Request) -> Reply {
         Vault { runtime: Arc::clone(&self.runtime) }.handle(request)
     }

@@ -53,6 +53,7 @@ fn parts(config: Config, storage: Arc<dyn Storage>) -> Parts {
         rng: config.rng,
         strict: config.audit_mode == AuditMode::Strict,
         audit_tail_bytes_max: config.audit_tail_bytes,
+        wrappers: config.wrappers,
     }
 }
 
