@@ -17,6 +17,7 @@
 //! [`Vault`] is where to start; [`types`] has requests, replies and errors; [`policy::evaluate`] answers what a policy allows without any
 //! vault. The way of a request through the crate is told in `ARCHITECTURE.md`.
 
+pub mod backup;
 pub mod host;
 pub mod os;
 pub mod policy;
@@ -36,10 +37,10 @@ mod vault;
 
 pub use audit::AuditSummary;
 pub use crypto::Argon2Params;
-pub use pipeline::{Recorded, Reply, SealStatus, Unrecorded, Verification};
+pub use pipeline::{BackupSeals, Recorded, Reply, SealStatus, Unrecorded, Verification};
 pub use seal::{NewSeal, SealError, SlotInfo, UnsealKey};
 pub use vault::{
-    Audit, AuditMode, AuditReport, Config, Init, Kv, KvMetadata, KvSecret, KvVersion, Policies, SealedVault, Session, TokenInfo,
+    Audit, AuditMode, AuditReport, Backup, Config, Init, Kv, KvMetadata, KvSecret, KvVersion, Policies, SealedVault, Session, TokenInfo,
     TokenOptions, Tokens, Unsealing, Vault,
 };
 

@@ -38,6 +38,15 @@ pub(crate) struct RootRecord {
     /// The id of the data key that was primary when the messages were counted.
     #[n(12)]
     pub(crate) messages_key: u32,
+    /// Which of several stores with one past this is: drawn anew at each adoption.
+    #[cbor(n(13), with = "minicbor::bytes")]
+    pub(crate) lineage: [u8; 16],
+    /// The store was restored and not yet adopted.
+    #[n(14)]
+    pub(crate) frozen: bool,
+    /// The lineage that it was adopted from.
+    #[cbor(n(15), with = "minicbor::bytes")]
+    pub(crate) parent: [u8; 16],
 }
 
 impl RootRecord {
@@ -53,7 +62,12 @@ impl RootRecord {
     /// Reads the root record of a store, which must have one.
     pub(crate) fn load(barrier: &Barrier, source: &dyn Read) -> Result<Self, BarrierError> {
         let record = source.get(&RootRecord::key())?.ok_or(BarrierError::Corrupt)?;
-        let plaintext = barrier.open(Kind::Root, &RootRecord::key(), &record)?;
+        Self::open(barrier, &record)
+    }
+
+    /// The root record of its bytes.
+    pub(crate) fn open(barrier: &Barrier, record: &[u8]) -> Result<Self, BarrierError> {
+        let plaintext = barrier.open(Kind::Root, &RootRecord::key(), record)?;
         minicbor::decode(&plaintext).map_err(|_| BarrierError::Corrupt)
     }
 

@@ -76,9 +76,11 @@ impl Committer {
         let mut events = self.audit.lock().take(now, end_counting);
         let queued = events.len();
         let number = leader.root.commit + 1;
+        let mut adopts = None;
         for proposal in proposals {
             let joined = join(&mut merged, proposal.writes);
             if joined.is_ok() {
+                adopts = adopts.or(proposal.adopts);
                 events.extend(proposal.events.iter().map(Event::to_bytes));
                 publishes.extend(proposal.publish);
             }
@@ -88,7 +90,7 @@ impl Committer {
             // Nothing is left to write: what these callers wait for is in the last commit, or in one before it.
             return outcomes.into_iter().map(|outcome| outcome.map(|_| leader.root.commit)).collect();
         }
-        match self.write(&mut leader, merged.changes, &events) {
+        match self.write(&mut leader, merged.changes, &events, adopts) {
             Ok(()) => {
                 publishes.into_iter().for_each(|publish| publish());
                 outcomes
@@ -107,8 +109,19 @@ impl Committer {
     }
 
     /// Commits merged changes and events as the next commit, and notes the head.
-    fn write(&self, leader: &mut Leader, changes: BTreeMap<Key, Option<Vec<u8>>>, events: &[Vec<u8>]) -> Result<(), CommitError> {
+    fn write(
+        &self,
+        leader: &mut Leader,
+        changes: BTreeMap<Key, Option<Vec<u8>>>,
+        events: &[Vec<u8>],
+        adopts: Option<[u8; 16]>,
+    ) -> Result<(), CommitError> {
         let mut root = leader.root.clone();
+        if let Some(lineage) = adopts {
+            root.parent = std::mem::replace(&mut root.lineage, lineage);
+            root.epoch += 1;
+            root.frozen = false;
+        }
         let mut changes = changes;
         if !events.is_empty() {
             let key = self.barrier.tail_key(root.audit_sequence + 1);
@@ -188,6 +201,7 @@ impl Committer {
         self.storage.commit(&batch).map_err(|error| if is_in_doubt(&error) { CommitError::Poisoned } else { error.into() })?;
         let head_mac = self.barrier.keyring().head().tag(&[self.store.as_bytes(), &root.commit.to_le_bytes()]);
         let number = root.commit;
+        self.anchor.note(&root);
         leader.root = root;
         // The commit stands; a head that cannot be noted means a device that fails, and the next opening could not tell a loss.
         self.storage.note_head(number, &head_mac).map_err(|_| CommitError::Poisoned)

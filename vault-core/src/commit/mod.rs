@@ -3,8 +3,11 @@
 //! Nothing of the vault runs a thread for it: one of the waiting callers leads. Lock order: `queue` is never held while `leader` is taken
 //! by the same call; `audit` is a leaf, taken and released in between.
 
+mod anchor;
 mod folders;
 mod group;
+
+pub(crate) use anchor::{AnchorPlan, Standing, standing};
 
 use crate::audit::{Admission, Event, Queue};
 use crate::barrier::{Barrier, BarrierError, RootRecord, Writes};
@@ -13,6 +16,7 @@ use crate::storage::{Read, Storage, StorageError};
 use crate::types::id::Id;
 use crate::types::limits::{COMMIT_GROUP_BYTES_MAX, COMMIT_GROUP_PROPOSALS_MAX};
 use crate::types::{Code, Error, Timestamp};
+use anchor::AnchorKeeper;
 use group::Leader;
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use std::collections::VecDeque;
@@ -23,6 +27,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 pub(crate) type Publish = Box<dyn FnOnce() + Send>;
 
 /// What a caller wants committed.
+#[derive(Default)]
 pub(crate) struct Proposal {
     /// The request's writes and what it has read.
     pub(crate) writes: Writes,
@@ -30,6 +35,8 @@ pub(crate) struct Proposal {
     pub(crate) events: Vec<Event>,
     /// What is to happen once it is durable.
     pub(crate) publish: Option<Publish>,
+    /// The store goes on as a new one: of this lineage, in the next epoch, and no longer frozen.
+    pub(crate) adopts: Option<[u8; 16]>,
 }
 
 /// Shows that a reply's record is durable, or admitted to the queue. Only the committer makes one.
@@ -94,6 +101,7 @@ pub(crate) struct Committer {
     wake: Condvar,
     audit: Mutex<Queue>,
     poisoned: AtomicBool,
+    anchor: AnchorKeeper,
 }
 
 #[derive(Default)]
@@ -120,8 +128,10 @@ impl Committer {
         store: Id,
         root: RootRecord,
         audit_tail_bytes_max: u64,
+        anchor: Option<AnchorPlan>,
     ) -> Self {
         Committer {
+            anchor: AnchorKeeper::new(anchor, &root),
             storage,
             barrier,
             clock,
@@ -137,6 +147,14 @@ impl Committer {
 
     /// Commits a proposal; it is durable and published when this returns.
     pub(crate) fn commit(&self, proposal: Proposal) -> Result<Receipt, CommitError> {
+        let receipt = self.commit_durably(proposal)?;
+        if let Some(number) = receipt.commit {
+            self.anchor.advance(&self.barrier, number, self.clock.now(), false)?;
+        }
+        Ok(receipt)
+    }
+
+    fn commit_durably(&self, proposal: Proposal) -> Result<Receipt, CommitError> {
         let ticket = Arc::new(Ticket::default());
         let mut waiting = self.waiting.lock();
         waiting.entries.push_back(Entry { proposal, ticket: Arc::clone(&ticket) });
@@ -172,7 +190,7 @@ impl Committer {
 
     /// Writes all events that wait.
     pub(crate) fn flush(&self) -> Result<(), CommitError> {
-        self.commit(Proposal { writes: Writes::default(), events: Vec::new(), publish: None }).map(drop)
+        self.commit(Proposal::default()).map(drop)
     }
 
     /// Writes all that waits, counts of refusals included, and takes nothing more: for a vault that seals or closes.
@@ -180,9 +198,15 @@ impl Committer {
         // In this order no event is admitted that the last write does not take.
         self.audit.lock().end();
         self.leader.lock().end_counting = true;
-        let flushed = self.flush();
+        let flushed = self.flush().and_then(|()| self.advance_anchor(true));
         self.leader.lock().ended = true;
         flushed
+    }
+
+    /// Advances the anchor to the last commit, if that is due or `force` says so.
+    pub(crate) fn advance_anchor(&self, force: bool) -> Result<(), CommitError> {
+        let number = self.leader.lock().root().commit;
+        self.anchor.advance(&self.barrier, number, self.clock.now(), force)
     }
 
     /// When waiting events want to be written at the latest.
@@ -204,7 +228,7 @@ impl Committer {
     fn after(&self, admission: Admission) -> Result<Receipt, CommitError> {
         match admission {
             Admission::Waits => Ok(Receipt { commit: None }),
-            Admission::WriteNow => self.commit(Proposal { writes: Writes::default(), events: Vec::new(), publish: None }),
+            Admission::WriteNow => self.commit(Proposal::default()),
         }
     }
 

@@ -2,10 +2,12 @@
 //!
 //! Floor 0. The default world is in `os`; tests and hosts give others.
 
+mod anchor;
 mod clock;
 mod key_wrapper;
 mod rng;
 
+pub use anchor::{Anchor, AnchorError};
 pub use clock::{Clock, ManualClock};
 pub use key_wrapper::{KeyWrapper, WrapError};
 pub use rng::{Rng, RngError};

@@ -9,3 +9,8 @@ mod rng;
 pub use clock::SystemClock;
 pub use memory::{ForkGuard, LockedBox, lock_failures};
 pub use rng::SystemRng;
+
+/// Which thread this is: by it a callback that comes back is told from another caller.
+pub(crate) fn this_thread() -> std::thread::ThreadId {
+    std::thread::current().id()
+}

@@ -16,6 +16,7 @@ use crate::types::{Code, Error, Result};
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 /// An unsealed vault. Its keys are wiped when the last request in flight has let go of it.
 pub(super) struct Core {
@@ -32,6 +33,8 @@ pub(super) struct Core {
     /// The key services that the host has given, found by their names.
     pub(super) wrappers: Vec<Arc<dyn KeyWrapper>>,
     pub(super) ceremonies: Mutex<Ceremonies>,
+    /// The store was restored and not yet adopted: it is read, and nothing else.
+    pub(super) frozen: Arc<AtomicBool>,
     /// When the keyring is rolled.
     pub(super) rotation: Arc<ArcSwap<RotationPolicy>>,
     pub(super) mounts: Arc<ArcSwap<MountTable>>,
@@ -55,12 +58,13 @@ pub(super) struct Foundation {
     pub(super) keys: KeyState,
     pub(super) header: Arc<ArcSwap<Header>>,
     pub(super) wrappers: Vec<Arc<dyn KeyWrapper>>,
+    pub(super) frozen: bool,
 }
 
 impl Core {
     /// Reads what is published from the store.
     pub(super) fn load(foundation: Foundation) -> Result<Self> {
-        let Foundation { opening, storage, barrier, committer, clock, keys, header, wrappers } = foundation;
+        let Foundation { opening, storage, barrier, committer, clock, keys, header, wrappers, frozen } = foundation;
         let mut overlay = Overlay::reading(&barrier, source(&*storage));
         let mounts = MountTable::load(&mut overlay)?;
         let policies = PolicyStore::load(&mut overlay)?;
@@ -77,6 +81,7 @@ impl Core {
             header,
             wrappers,
             ceremonies: Mutex::default(),
+            frozen: Arc::new(AtomicBool::new(frozen)),
             rotation: Arc::new(ArcSwap::from_pointee(rotation)),
             mounts: Arc::new(ArcSwap::from_pointee(mounts)),
             policies: Arc::new(policies),

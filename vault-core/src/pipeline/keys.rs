@@ -144,13 +144,13 @@ fn step(core: &Core, now: Timestamp) -> Result<bool, CommitError> {
     }
     if !ended {
         overlay.put(Kind::Reencryption, state_key, &minicbor::to_vec(&progress).expect("encoding to memory cannot fail"))?;
-        let proposal = Proposal { writes: overlay.into_writes(), events: Vec::new(), publish: None };
+        let proposal = Proposal { writes: overlay.into_writes(), ..Proposal::default() };
         return core.committer.commit(proposal).map(|_| true);
     }
     if bytes > 0 {
         // Re-encrypted first and retired with the next step: a record that changes now is then looked at once more.
         overlay.put(Kind::Reencryption, state_key, &minicbor::to_vec(&progress).expect("encoding to memory cannot fail"))?;
-        let proposal = Proposal { writes: overlay.into_writes(), events: Vec::new(), publish: None };
+        let proposal = Proposal { writes: overlay.into_writes(), ..Proposal::default() };
         return core.committer.commit(proposal).map(|_| true);
     }
     overlay.delete(state_key);
@@ -257,7 +257,7 @@ fn commit(core: &Core, overlay: Overlay<'_>, done: Done, path: &str, now: Timest
         count: 1,
         ..Event::default()
     };
-    let proposal = Proposal { writes: overlay.into_writes(), events: vec![event], publish: done.publish };
+    let proposal = Proposal { writes: overlay.into_writes(), events: vec![event], publish: done.publish, ..Proposal::default() };
     core.committer.commit(proposal).map(drop)
 }
 

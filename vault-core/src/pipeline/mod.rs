@@ -1,5 +1,6 @@
 //! The way of a request, on one screen: route, authenticate, authorise, execute, record, reply.
 
+mod backup;
 mod ceremony;
 mod core;
 mod keys;
@@ -15,10 +16,12 @@ mod tick;
 mod tokens;
 mod verify;
 
+pub use backup::BackupSeals;
 pub use reply::{Recorded, Reply, Unrecorded};
 pub use runtime::SealStatus;
 pub use verify::Verification;
 
+pub(crate) use backup::restore;
 pub(crate) use runtime::{Parts, Runtime};
 pub(crate) use stage::Caller;
 
@@ -93,6 +96,11 @@ fn check_context(request: &Request) -> Result<()> {
         return Err(Error::new(Code::InvalidData, "the data of a request must be an object"));
     }
     Ok(())
+}
+
+/// What a restored vault answers to a write.
+fn frozen() -> Error {
+    Error::new(Code::Frozen, "the vault was restored and is frozen: look at it, then adopt it (sys/storage/adopt)")
 }
 
 /// What the log keeps of a host's text, however long it is.

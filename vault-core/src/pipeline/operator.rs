@@ -8,6 +8,7 @@ use super::{arrive, refuse};
 use crate::barrier::Overlay;
 use crate::commit::Proposal;
 use crate::types::{Operation, Request, Response, Result, Timestamp};
+use std::sync::atomic::Ordering;
 
 /// One of these paths, with its operation.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -56,7 +57,7 @@ pub(super) fn handle(core: &Core, path: OperatorPath, request: &Request, now: Ti
         Err(error) => return refuse(core, error, event, now),
     };
     let response = Response { request_id: event.request_id.clone(), data: done.data, ..Response::default() };
-    let proposal = Proposal { writes: overlay.into_writes(), events: vec![event.clone()], publish: done.publish };
+    let proposal = Proposal { writes: overlay.into_writes(), events: vec![event.clone()], publish: done.publish, ..Proposal::default() };
     match core.committer.commit(proposal) {
         Ok(receipt) => Reply::recorded(Ok(response), receipt),
         Err(error) => refuse(core, error.into(), event, now),
@@ -65,6 +66,10 @@ pub(super) fn handle(core: &Core, path: OperatorPath, request: &Request, now: Ti
 
 fn execute(core: &Core, path: OperatorPath, overlay: &mut Overlay<'_>, request: &Request, now: Timestamp) -> Result<Done> {
     let data = request.data.as_ref();
+    let rekeys = matches!(path, OperatorPath::RekeyUpdate | OperatorPath::VerifyUpdate);
+    if rekeys && core.frozen.load(Ordering::Acquire) {
+        return Err(super::frozen());
+    }
     match path {
         OperatorPath::RootStatus => Ok(ceremony::root_status(core)),
         OperatorPath::RootBegin => ceremony::root_begin(core),

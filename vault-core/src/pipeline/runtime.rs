@@ -1,5 +1,6 @@
 //! The vault's states: created, opened sealed, unsealed, sealed again, closed; and what each answers.
 
+use super::backup::{BackupSeals, backup};
 use super::ceremony::{Shares, Step};
 use super::core::{Core, Foundation, KeyState};
 use super::mounts::MountTable;
@@ -11,8 +12,9 @@ use super::verify::{Verification, verify};
 use super::{handle, keys, seals, tick, tokens};
 use crate::audit::{Chain, Event};
 use crate::auth::token;
+use crate::backup::BackupInfo;
 use crate::barrier::{Barrier, BarrierError, Digest, Overlay, RootRecord, fixed, unwrap_keyring, wrap_keyring};
-use crate::commit::{Committer, Proposal};
+use crate::commit::{AnchorPlan, Committer, Proposal, Standing, standing};
 use crate::crypto::{Key256, Keyring};
 use crate::host::{Clock, KeyWrapper, Rng, RngError};
 use crate::os::ForkGuard;
@@ -36,6 +38,9 @@ pub(crate) struct Parts {
     pub(crate) strict: bool,
     pub(crate) audit_tail_bytes_max: u64,
     pub(crate) wrappers: Vec<Arc<dyn KeyWrapper>>,
+    pub(crate) anchor: Option<AnchorPlan>,
+    /// A store that is older than its anchor is taken as it is: for once, by whoever knows why.
+    pub(crate) accept_rollback: bool,
 }
 
 /// An open vault, in whichever state.
@@ -98,6 +103,9 @@ impl Runtime {
             messages: 0,
             epoch: 0,
             messages_key: 0,
+            lineage: rng.array().map_err(no_entropy)?,
+            frozen: false,
+            parent: [0; 16],
         };
         let committer = committer(&parts, &barrier, store, root);
         let mut overlay = Overlay::writing(&barrier, &*parts.storage);
@@ -106,9 +114,9 @@ impl Runtime {
         lay_out(&mut overlay, now)?;
         let root_token = tokens::make_root(&mut overlay, now)?;
         let event = Event { operation: "create".to_owned(), path: "sys/init".to_owned(), ..own_event(rng, now)? };
-        committer.commit(Proposal { writes: overlay.into_writes(), events: vec![event], publish: None })?;
+        committer.commit(Proposal { writes: overlay.into_writes(), events: vec![event], ..Proposal::default() })?;
         let runtime = Runtime::new(parts, new.header.clone());
-        let core = runtime.core_of(1, barrier, committer, KeyState { root_key: Arc::new(root_key), header: new.header })?;
+        let core = runtime.core_of(1, barrier, committer, KeyState { root_key: Arc::new(root_key), header: new.header }, false)?;
         runtime.core.store(Some(Arc::new(core)));
         Ok((runtime, Born { root_token, shares: new.shares }))
     }
@@ -116,7 +124,8 @@ impl Runtime {
     /// Opens a vault, sealed.
     pub(crate) fn open(parts: Parts) -> Result<Self> {
         let header = parts.storage.get(&Key::new(&[fixed::HEADER]))?;
-        let header = header.ok_or_else(|| Error::new(Code::Corrupt, "the store has lost its header"))?;
+        let why = "the store has no header: a restore was cut off here, so restore again into an empty place; or it was lost";
+        let header = header.ok_or_else(|| Error::new(Code::Corrupt, why))?;
         Ok(Runtime::new(parts, Header::parse(&header)?))
     }
 
@@ -134,7 +143,7 @@ impl Runtime {
         }
     }
 
-    fn core_of(&self, opening: usize, barrier: Arc<Barrier>, committer: Committer, keys: KeyState) -> Result<Core> {
+    fn core_of(&self, opening: usize, barrier: Arc<Barrier>, committer: Committer, keys: KeyState, frozen: bool) -> Result<Core> {
         Core::load(Foundation {
             opening,
             storage: Arc::clone(&self.parts.storage),
@@ -144,6 +153,7 @@ impl Runtime {
             keys,
             header: Arc::clone(&self.header),
             wrappers: self.parts.wrappers.clone(),
+            frozen,
         })
     }
 
@@ -157,10 +167,12 @@ impl Runtime {
             self.failed_unseals.fetch_add(1, Ordering::Relaxed);
         }
         let (root_key, slot) = opened?;
+        let anchored = self.parts.anchor.as_ref().map(|plan| plan.anchor.load()).transpose();
+        let anchored = anchored.map_err(|error| Error::new(Code::AnchorFailed, format!("the anchor cannot be read: {error}")))?.flatten();
         let _changing = self.changing.lock();
         self.check_usable()?;
         self.check_sealed()?;
-        let core = self.load(root_key)?;
+        let (core, rollback) = self.load(root_key, anchored.as_deref())?;
         self.given.lock().reset();
         let now = self.parts.clock.now();
         let path = format!("sys/unseal/{slot}");
@@ -171,11 +183,16 @@ impl Runtime {
             events.push(Event { outcome: Code::WrongKey.number(), count: failures, path: "sys/unseal".to_owned(), ..event.clone() });
             event.request_id = core.random_id()?.to_string();
         }
+        let adopts = rollback.then(|| core.random_id().map(|id| *id.as_bytes())).transpose()?;
+        if rollback {
+            events.push(Event { operation: "accept-rollback".to_owned(), ..event.clone() });
+            event.request_id = core.random_id()?.to_string();
+        }
         events.push(event);
         let mut overlay = core.writing();
         let retired = seals::retire_superseded(&core, &mut overlay, slot)?;
         let (writes, publish) = retired.map_or_else(Default::default, |done| (overlay.into_writes(), done.publish));
-        core.committer.commit(Proposal { writes, events, publish })?;
+        core.committer.commit(Proposal { writes, events, publish, adopts })?;
         self.core.store(Some(Arc::new(core)));
         Ok(())
     }
@@ -230,8 +247,9 @@ impl Runtime {
         if unsealed { Err(Error::new(Code::AlreadyUnsealed, "the vault is unsealed already")) } else { Ok(()) }
     }
 
-    /// Reads what an unsealed vault holds, and checks that the store is the one that its root record describes.
-    fn load(&self, root_key: Key256) -> Result<Core> {
+    /// Reads what an unsealed vault holds, and checks that the store is the one that its root record describes; and whether it was rolled
+    /// back and is taken all the same.
+    fn load(&self, root_key: Key256, anchored: Option<&[u8]>) -> Result<(Core, bool)> {
         let storage = &self.parts.storage;
         let header = self.header.load_full();
         let store = header.store();
@@ -252,13 +270,22 @@ impl Runtime {
                 return Err(lost(number));
             }
         }
+        // A frozen store is a copy of an older one: it gets an anchor when it is adopted.
+        let standing = if root.frozen { Standing::Sound } else { standing(&barrier, &store, &root, anchored)? };
+        if let (Standing::RolledBack { anchored }, false) = (standing, self.parts.accept_rollback) {
+            let why =
+                format!("the store is older than its anchor: commit {anchored} was anchored, {} is there, or it is a fork", root.commit);
+            return Err(Error::new(Code::Rollback, why));
+        }
+        let frozen = root.frozen;
         let data_keys = barrier.keyring().data_keys();
         let counted = if data_keys.primary().id() == root.messages_key { root.messages } else { 0 };
         data_keys.primary().count(counted + MESSAGES_UNCOUNTED);
         drop(data_keys);
         let committer = committer(&self.parts, &barrier, store, root);
         let opening = self.openings.fetch_add(1, Ordering::Relaxed) + 1;
-        self.core_of(opening, barrier, committer, KeyState { root_key: Arc::new(root_key), header: Header::clone(&header) })
+        let keys = KeyState { root_key: Arc::new(root_key), header: Header::clone(&header) };
+        Ok((self.core_of(opening, barrier, committer, keys, frozen)?, standing != Standing::Sound))
     }
 
     /// Carries out a request.
@@ -287,7 +314,7 @@ impl Runtime {
             Some(path) => (operator::handle(&core, path, &request, now), false),
             None => handle(&core, caller, &request, now, self.parts.strict),
         };
-        if keys::must_roll(&core) {
+        if keys::must_roll(&core) && !core.frozen.load(Ordering::Acquire) {
             // Where no tick comes the keyring is rolled here. A failure is not this request's: the next one tries again, long before the limit.
             let _rolled = keys::roll_if_due(&core, now);
         }
@@ -312,6 +339,17 @@ impl Runtime {
     pub(crate) fn verify(&self) -> Result<Verification> {
         self.check_usable()?;
         verify(&*self.unsealed()?)
+    }
+
+    /// Writes a backup. Whether the caller may was asked before.
+    pub(crate) fn backup(&self, sink: &mut dyn std::io::Write, seals: &BackupSeals) -> Result<(BackupInfo, Vec<SecretString>)> {
+        self.check_usable()?;
+        backup(&*self.unsealed()?, sink, seals)
+    }
+
+    /// Whether the vault was restored and not yet adopted.
+    pub(crate) fn is_frozen(&self) -> bool {
+        self.core.load().as_ref().is_some_and(|core| core.frozen.load(Ordering::Acquire))
     }
 
     /// Writes what waits and lets go of the keys. The vault is sealed even where that fails.
@@ -367,7 +405,7 @@ impl Runtime {
         let mut overlay = core.writing();
         let token = tokens::make_root(&mut overlay, now)?;
         let event = Event { operation: "write".to_owned(), path: "sys/generate-root".to_owned(), ..own_event(core.barrier.rng(), now)? };
-        core.committer.commit(Proposal { writes: overlay.into_writes(), events: vec![event], publish: None })?;
+        core.committer.commit(Proposal { writes: overlay.into_writes(), events: vec![event], ..Proposal::default() })?;
         Ok(token)
     }
 
@@ -441,7 +479,7 @@ fn lay_out(overlay: &mut Overlay<'_>, now: Timestamp) -> Result<()> {
 
 fn committer(parts: &Parts, barrier: &Arc<Barrier>, store: Id, root: RootRecord) -> Committer {
     let (storage, clock) = (Arc::clone(&parts.storage), Arc::clone(&parts.clock));
-    Committer::new(storage, Arc::clone(barrier), clock, store, root, parts.audit_tail_bytes_max)
+    Committer::new(storage, Arc::clone(barrier), clock, store, root, parts.audit_tail_bytes_max, parts.anchor.clone())
 }
 
 /// `READ sys/init`: a vault that is open has been made.

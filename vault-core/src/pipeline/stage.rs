@@ -13,6 +13,7 @@ use crate::types::limits::TOKEN_BYTES_MAX;
 use crate::types::{Code, Error, Operation, Request, Response, Result, SecretString, Timestamp};
 use arc_swap::ArcSwapOption;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 /// Who sends requests: a token, and what was learned of it with earlier ones.
 pub(crate) struct Caller {
@@ -151,6 +152,10 @@ impl<'r> Authenticated<'r> {
         // A path that the engine does not know is still for policy to refuse first.
         let capability = capability_for(operation, exists.as_ref().copied().unwrap_or_default());
         self.decide(capability, event)?;
+        let stays_frozen = !matches!(self.routed.route, Route::System(path) if path.is_for_the_frozen());
+        if self.may_write() && stays_frozen && core.frozen.load(Ordering::Acquire) {
+            return Err(super::frozen());
+        }
         exists?;
         Ok(Authorized { stage: self, overlay })
     }
@@ -207,7 +212,12 @@ impl Executed<'_, '_> {
         event.version = self.done.version;
         event.accessor_created = self.done.auth.as_ref().map(|auth| auth.accessor.clone());
         let receipt = if self.stage.may_write() {
-            let proposal = Proposal { writes: self.overlay.into_writes(), events: vec![event.clone()], publish: self.done.publish };
+            let proposal = Proposal {
+                writes: self.overlay.into_writes(),
+                events: vec![event.clone()],
+                publish: self.done.publish,
+                adopts: self.done.adopts,
+            };
             core.committer.commit(proposal)?
         } else {
             core.committer.admit(event, self.stage.routed.now, strict)?

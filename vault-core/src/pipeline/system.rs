@@ -9,6 +9,7 @@ use crate::commit::Publish;
 use crate::policy::{Capability, CompiledPolicies};
 use crate::types::{Auth, Code, Error, Object, Operation, Path, Result, Timestamp, Value};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 /// Most events that one request answers.
 const EVENTS_MAX: u64 = 1_000;
@@ -20,6 +21,8 @@ pub(super) struct Done {
     pub(super) auth: Option<Auth>,
     pub(super) version: Option<u64>,
     pub(super) publish: Option<Publish>,
+    /// The store goes on as a new one of this lineage.
+    pub(super) adopts: Option<[u8; 16]>,
     /// The vault is to be sealed once the request is recorded.
     pub(super) seals: bool,
 }
@@ -55,6 +58,8 @@ pub(super) enum SystemPath<'p> {
     AuditVerify,
     AuditEvents,
     StorageVerify,
+    Backup,
+    Adopt,
     TokenCreate,
     TokenLookupSelf,
     TokenRevokeSelf,
@@ -81,6 +86,8 @@ impl<'p> SystemPath<'p> {
             "sys/audit-log/verify" => SystemPath::AuditVerify,
             "sys/audit-log/events" => SystemPath::AuditEvents,
             "sys/storage/verify" => SystemPath::StorageVerify,
+            "sys/storage/backup" => SystemPath::Backup,
+            "sys/storage/adopt" => SystemPath::Adopt,
             "auth/token/create" => SystemPath::TokenCreate,
             "auth/token/lookup-self" => SystemPath::TokenLookupSelf,
             "auth/token/revoke-self" => SystemPath::TokenRevokeSelf,
@@ -100,6 +107,11 @@ impl<'p> SystemPath<'p> {
         })
     }
 
+    /// Whether the path may be written while the vault is frozen.
+    pub(super) fn is_for_the_frozen(self) -> bool {
+        matches!(self, SystemPath::Adopt | SystemPath::Backup | SystemPath::Seal | SystemPath::CapabilitiesSelf)
+    }
+
     /// Whether the path needs `sudo` beside the operation's capability.
     pub(super) fn is_root_protected(self) -> bool {
         matches!(
@@ -114,6 +126,8 @@ impl<'p> SystemPath<'p> {
                 | SystemPath::AuditVerify
                 | SystemPath::AuditEvents
                 | SystemPath::StorageVerify
+                | SystemPath::Backup
+                | SystemPath::Adopt
         )
     }
 }
@@ -160,6 +174,9 @@ pub(super) fn execute(ask: &Ask<'_>, overlay: &mut Overlay<'_>, operation: Opera
         (Operation::Read, SystemPath::AuditVerify) => audit_verify(core),
         (Operation::Read, SystemPath::AuditEvents) => audit_events(core, ask.data),
         (Operation::Read, SystemPath::StorageVerify) => storage_verify(core),
+        // The backup itself goes to a stream of the host's; what is asked here is whether it may, and that is recorded.
+        (Operation::Write, SystemPath::Backup) => Ok(Done::default()),
+        (Operation::Write, SystemPath::Adopt) => adopt(core),
         (Operation::Write, SystemPath::TokenCreate) => tokens::create(core, overlay, ask.caller, ask.full_path, ask.data, ask.now),
         (Operation::Read, SystemPath::TokenLookupSelf) => Ok(tokens::lookup_self(ask.caller, ask.token, ask.now)),
         (Operation::Write, SystemPath::TokenRevokeSelf) => tokens::revoke_self(core, overlay, ask.caller),
@@ -215,6 +232,16 @@ fn audit_events(core: &Core, data: Option<&Value>) -> Result<Done> {
 fn storage_verify(core: &Core) -> Result<Done> {
     let found = super::verify::verify(core)?;
     Ok(Done::answer(Object::new().with("records", found.records).with("audit_records", found.audit.records)))
+}
+
+/// Lets a restored store go on as a new one: of a lineage of its own, so that it is never taken for the one that it was copied from.
+fn adopt(core: &Core) -> Result<Done> {
+    if !core.frozen.load(Ordering::Acquire) {
+        return Err(Error::new(Code::InvalidRequest, "the vault is not frozen: there is nothing to adopt"));
+    }
+    let lineage = *core.random_id()?.as_bytes();
+    let frozen = Arc::clone(&core.frozen);
+    Ok(Done { adopts: Some(lineage), ..Done::default() }.publishing(move || frozen.store(false, Ordering::Release)))
 }
 
 /// The capability that an operation needs; for a write the existence of its target decides.

@@ -9,6 +9,7 @@ use crate::commit::{CommitError, Proposal};
 use crate::types::limits::COMMIT_RETRIES_MAX;
 use crate::types::{Result, Timestamp};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 /// Tokens that one commit removes, their descendants not counted.
 const REMOVALS_MAX: usize = 256;
@@ -19,6 +20,12 @@ const REENCRYPTION_STEPS: usize = 4;
 /// Does what is due; when it wants to be called next.
 pub(super) fn tick(core: &Core) -> Result<Option<Timestamp>> {
     let now = core.clock.now();
+    if core.frozen.load(Ordering::Acquire) {
+        // Nothing is removed and nothing goes out; what was read is recorded all the same.
+        core.committer.flush()?;
+        return Ok(core.committer.deadline());
+    }
+    core.committer.advance_anchor(false)?;
     keys::roll_if_due(core, now)?;
     let mut reencrypting = true;
     for _ in 0..REENCRYPTION_STEPS {
@@ -111,7 +118,8 @@ fn commit(
     });
     let tokens = Arc::clone(&core.tokens);
     let publish = move || tokens.revoke(&removed);
-    let proposal = Proposal { writes: overlay.into_writes(), events: events.collect(), publish: Some(Box::new(publish)) };
+    let proposal =
+        Proposal { writes: overlay.into_writes(), events: events.collect(), publish: Some(Box::new(publish)), ..Proposal::default() };
     core.committer.commit(proposal).map(drop)
 }
 

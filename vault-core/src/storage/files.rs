@@ -17,6 +17,11 @@ pub(super) fn make_dir(path: &Path) -> io::Result<()> {
     DirBuilder::new().mode(0o700).create(path)
 }
 
+/// Removes a store that was made and never used, as far as that can be done: whoever made it has another error to tell.
+pub(crate) fn remove(dir: &Path) {
+    let _removed = fs::remove_dir_all(dir);
+}
+
 /// Writes a file of a directory so that it is there whole or as it was, whatever happens.
 pub(super) fn write_durably(dir: &Path, name: &str, content: &[u8]) -> io::Result<()> {
     let aside = dir.join(format!("{name}.new"));

@@ -8,6 +8,8 @@
 //! - A reader never waits on a writer's I/O.
 //! - After a crash at any instant the store reopens with every acknowledged batch, and with the batch in flight whole or not at all.
 
+#[cfg(feature = "sled")]
+mod anchor_file;
 #[cfg(any(test, feature = "testing"))]
 pub mod conformance;
 #[cfg(any(test, feature = "testing"))]
@@ -21,6 +23,11 @@ mod preimage;
 mod segments;
 #[cfg(feature = "sled")]
 pub mod sled;
+
+#[cfg(feature = "sled")]
+pub use anchor_file::FileAnchor;
+#[cfg(feature = "sled")]
+pub(crate) use files::remove;
 
 use crate::crypto::sha256;
 use crate::types::{Code, Error};

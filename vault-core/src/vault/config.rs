@@ -1,8 +1,10 @@
 //! How a vault is created or opened: the place, and the world that it is given.
 
-use crate::host::{Clock, KeyWrapper, Rng};
+use crate::commit::AnchorPlan;
+use crate::host::{Anchor, Clock, KeyWrapper, Rng};
 use crate::os::{SystemClock, SystemRng};
 use crate::storage::Storage;
+use crate::types::Ttl;
 use crate::types::limits::AUDIT_TAIL_BYTES_MAX;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -39,6 +41,8 @@ pub struct Config {
     pub(crate) cache_bytes: u64,
     pub(crate) audit_tail_bytes: u64,
     pub(crate) wrappers: Vec<Arc<dyn KeyWrapper>>,
+    pub(crate) anchor: Option<AnchorPlan>,
+    pub(crate) accept_rollback: bool,
 }
 
 impl Config {
@@ -65,6 +69,8 @@ impl Config {
             cache_bytes: CACHE_BYTES_DEFAULT,
             audit_tail_bytes: AUDIT_TAIL_BYTES_MAX,
             wrappers: Vec::new(),
+            anchor: None,
+            accept_rollback: false,
         }
     }
 
@@ -72,6 +78,23 @@ impl Config {
     #[must_use]
     pub fn with_key_wrapper(mut self, wrapper: Arc<dyn KeyWrapper>) -> Self {
         self.wrappers.push(wrapper);
+        self
+    }
+
+    /// Keeps an anchor outside the store, by which a store that was rolled back is told and refused (`Rollback`). It is advanced with each
+    /// commit before its reply leaves, or, where `interval` is more than zero, when that time has passed, at `tick` and at close; what was
+    /// written since can then be rolled back unnoticed.
+    #[must_use]
+    pub fn with_anchor(mut self, anchor: Arc<dyn Anchor>, interval: Ttl) -> Self {
+        self.anchor = Some(AnchorPlan { anchor, interval });
+        self
+    }
+
+    /// Breaks the glass: a store that is older than its anchor is taken as it is, recorded in its log, and anchored anew. For one opening,
+    /// by whoever knows why the store is older.
+    #[must_use]
+    pub fn with_rollback_accepted(mut self) -> Self {
+        self.accept_rollback = true;
         self
     }
 

@@ -1,6 +1,7 @@
 //! The vault as a host holds it: create, open, unseal, seal, close; and sessions with their typed faces.
 
 mod audit;
+mod backup;
 mod config;
 mod kv;
 mod place;
@@ -9,16 +10,19 @@ mod session;
 mod tokens;
 
 pub use audit::{Audit, AuditReport};
+pub use backup::Backup;
 pub use config::{AuditMode, Config};
 pub use kv::{Kv, KvMetadata, KvSecret, KvVersion};
 pub use policies::Policies;
 pub use session::Session;
 pub use tokens::{TokenInfo, TokenOptions, Tokens};
 
+use crate::backup::BackupInfo;
 use crate::pipeline::{Caller, Reply, Runtime, SealStatus, Verification};
 use crate::seal::{NewSeal, UnsealKey};
 use crate::types::{Code, Error, Request, Result, SecretString, Timestamp};
 use std::fmt;
+use std::io::Read;
 use std::sync::Arc;
 use zeroize::Zeroizing;
 
@@ -91,6 +95,40 @@ impl Vault {
     /// `Corrupt` when it is damaged or has lost commits.
     pub fn open(config: Config) -> Result<SealedVault> {
         Runtime::open(place::open(config)?).map(|runtime| SealedVault { runtime: Arc::new(runtime) })
+    }
+
+    /// Writes a backup into an empty place, opens the vault and leaves it unsealed and **frozen**: it can be read with the tokens that it
+    /// holds (or one by [`Vault::generate_root`]), nothing is written or expires, nothing goes out, until somebody writes to
+    /// `sys/storage/adopt` (`sudo`). It then goes on as a vault of its own, told from the one that the backup was made of.
+    ///
+    /// The place may be of another backend than the one that the backup was made on.
+    ///
+    /// # Errors
+    /// `InvalidRequest` with the code `BadBackup` when the backup is cut, altered or none of libvault's, `WrongKey` when the key opens none of
+    /// its slots, `StoreExists` when there is something at the place. Nothing is left at the place then.
+    pub fn restore(config: Config, source: &mut dyn Read, key: &UnsealKey) -> Result<(Vault, BackupInfo)> {
+        let place = config.clone();
+        let parts = place::create(config)?;
+        let restored = crate::pipeline::restore(&parts, source, key);
+        let info = match restored {
+            Ok(info) => info,
+            Err(error) => {
+                // The first error is the one to tell.
+                let _closed = parts.storage.close();
+                drop(parts);
+                place::discard(&place);
+                return Err(error);
+            }
+        };
+        let runtime = Arc::new(Runtime::open(parts)?);
+        runtime.unseal(key)?;
+        Ok((Vault { runtime }, info))
+    }
+
+    /// Whether the vault was restored and not yet adopted.
+    #[must_use]
+    pub fn is_frozen(&self) -> bool {
+        self.runtime.is_frozen()
     }
 
     /// Opens a vault and unseals it with the first key service that was given by [`Config::with_key_wrapper`] and has a slot.

@@ -38,6 +38,16 @@ pub(super) fn open(config: Config) -> Result<Parts> {
     Ok(parts(config, storage))
 }
 
+/// Removes what [`create`] has made, best effort.
+pub(super) fn discard(config: &Config) {
+    #[cfg(feature = "sled")]
+    if let Place::Directory(path) = &config.place {
+        crate::storage::remove(path);
+    }
+    #[cfg(not(feature = "sled"))]
+    let _ = config;
+}
+
 /// A path that the system can be asked for.
 fn checked(path: &Path) -> Result<&Path> {
     if path.as_os_str().as_encoded_bytes().contains(&0) {
@@ -54,6 +64,8 @@ fn parts(config: Config, storage: Arc<dyn Storage>) -> Parts {
         strict: config.audit_mode == AuditMode::Strict,
         audit_tail_bytes_max: config.audit_tail_bytes,
         wrappers: config.wrappers,
+        anchor: config.anchor,
+        accept_rollback: config.accept_rollback,
     }
 }
 

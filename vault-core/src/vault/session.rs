@@ -1,6 +1,6 @@
 //! A session: one token's requests, and the typed faces over them.
 
-use super::{Audit, Kv, Policies, Tokens, Vault};
+use super::{Audit, Backup, Kv, Policies, Tokens, Vault};
 use crate::pipeline::{Caller, Reply};
 use crate::types::{Context, Operation, Path, Request, Response, Result, SecretString, Value};
 use std::fmt;
@@ -40,6 +40,16 @@ impl Session {
     pub fn request_with(&self, operation: Operation, path: &str, data: Option<Value>, context: Context) -> Result<Response> {
         let path = Path::parse(path)?;
         self.handle(Request { operation, path, data, token: None, context }).into_result()
+    }
+
+    /// Backups of the vault.
+    #[must_use]
+    pub fn backup(&self) -> Backup<'_> {
+        Backup::new(self)
+    }
+
+    pub(super) fn vault(&self) -> &Vault {
+        &self.vault
     }
 
     /// The KV version 2 secrets engine that is mounted at `mount`, such as `secret`.
