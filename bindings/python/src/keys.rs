@@ -1,9 +1,13 @@
-//! What seals and opens a vault: `Passphrase` and `RawKey`.
+//! What seals and opens a vault: `Passphrase`, `RawKey`, `Shamir`, `Shares`, and key services.
 
 use crate::arguments::{Parameter, Text};
+use crate::callbacks::{KeyWrapper, PyWrapper};
 use crate::errors::raise;
+use crate::secret::token_of;
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
+use pyo3::types::{PyList, PyTuple};
+use std::sync::Arc;
 use vault_core::types::{SecretBytes, SecretString};
 use vault_core::{Argon2Params, NewSeal, SealError, UnsealKey};
 
@@ -18,6 +22,51 @@ pub(crate) struct Passphrase {
 /// A key of 32 uniformly random bytes, such as from `os.urandom(32)`.
 #[pyclass(frozen, module = "libvault")]
 pub(crate) struct RawKey(SecretBytes);
+
+/// A slot that any `threshold` of `shares` key shares open; `Init.shares` has them, once.
+#[pyclass(frozen, module = "libvault")]
+pub(crate) struct Shamir {
+    shares: u8,
+    threshold: u8,
+}
+
+/// Key shares that open a vault: as many as are needed, or more, in any order; each a `str` or a `SecretStr`.
+#[pyclass(frozen, module = "libvault")]
+pub(crate) struct Shares(Vec<SecretString>);
+
+#[pymethods]
+impl Shamir {
+    #[new]
+    #[pyo3(signature = (shares, threshold))]
+    fn new(py: Python<'_>, shares: Parameter, threshold: Parameter) -> PyResult<Self> {
+        let number = |parameter: Parameter| u8::try_from(parameter.0).map_err(|_| refused(py, SealError::BadShareNumbers));
+        let (shares, threshold) = (number(shares)?, number(threshold)?);
+        NewSeal::shares(shares, threshold).map_err(|error| refused(py, error))?;
+        Ok(Shamir { shares, threshold })
+    }
+
+    fn __repr__(&self) -> String {
+        format!("Shamir(shares={}, threshold={})", self.shares, self.threshold)
+    }
+}
+
+#[pymethods]
+impl Shares {
+    #[new]
+    fn new(py: Python<'_>, shares: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let shares = shares.try_iter()?.map(|share| token_of(&share?)).collect::<PyResult<Vec<_>>>()?;
+        UnsealKey::shares(shares.iter().map(SecretString::expose)).map_err(|error| refused(py, error))?;
+        Ok(Shares(shares))
+    }
+
+    fn __repr__(&self) -> String {
+        format!("Shares({} of them, redacted)", self.0.len())
+    }
+
+    fn __reduce__(&self) -> PyResult<()> {
+        Err(PyTypeError::new_err("a key cannot be pickled"))
+    }
+}
 
 #[pymethods]
 impl Passphrase {
@@ -68,12 +117,37 @@ impl RawKey {
     }
 }
 
+/// The slots that a key, or several in a list or tuple, make.
+pub(crate) fn new_seals(key: &Bound<'_, PyAny>) -> PyResult<Vec<NewSeal>> {
+    if key.is_instance_of::<PyList>() || key.is_instance_of::<PyTuple>() {
+        key.try_iter()?.map(|key| new_seal(&key?)).collect()
+    } else {
+        Ok(vec![new_seal(key)?])
+    }
+}
+
+/// The key services among what was given as keys.
+pub(crate) fn wrappers_of(key: &Bound<'_, PyAny>) -> PyResult<Vec<Arc<PyWrapper>>> {
+    if key.is_instance_of::<PyList>() || key.is_instance_of::<PyTuple>() {
+        let nested = key.try_iter()?.map(|key| wrappers_of(&key?)).collect::<PyResult<Vec<_>>>()?;
+        Ok(nested.into_iter().flatten().collect())
+    } else if key.is_instance_of::<KeyWrapper>() {
+        Ok(vec![Arc::new(PyWrapper::of(key)?)])
+    } else {
+        Ok(Vec::new())
+    }
+}
+
 /// The slot that a key makes.
 pub(crate) fn new_seal(key: &Bound<'_, PyAny>) -> PyResult<NewSeal> {
     let seal = if let Ok(passphrase) = key.cast::<Passphrase>() {
         NewSeal::passphrase_with(passphrase.get().passphrase.expose(), passphrase.get().params)
     } else if let Ok(raw) = key.cast::<RawKey>() {
         NewSeal::raw_key(raw.get().0.expose())
+    } else if let Ok(shamir) = key.cast::<Shamir>() {
+        NewSeal::shares(shamir.get().shares, shamir.get().threshold)
+    } else if key.is_instance_of::<KeyWrapper>() {
+        Ok(NewSeal::wrapper(Arc::new(PyWrapper::of(key)?)))
     } else {
         return Err(no_key());
     };
@@ -86,6 +160,10 @@ pub(crate) fn unseal_key(key: &Bound<'_, PyAny>) -> PyResult<UnsealKey> {
         UnsealKey::passphrase(passphrase.get().passphrase.expose())
     } else if let Ok(raw) = key.cast::<RawKey>() {
         UnsealKey::raw_key(raw.get().0.expose())
+    } else if let Ok(shares) = key.cast::<Shares>() {
+        UnsealKey::shares(shares.get().0.iter().map(SecretString::expose))
+    } else if key.is_instance_of::<KeyWrapper>() {
+        Ok(UnsealKey::wrapper(Arc::new(PyWrapper::of(key)?)))
     } else {
         return Err(no_key());
     };
@@ -97,5 +175,5 @@ fn refused(py: Python<'_>, error: SealError) -> PyErr {
 }
 
 fn no_key() -> PyErr {
-    PyTypeError::new_err("a key must be a libvault.Passphrase or a libvault.RawKey")
+    PyTypeError::new_err("a key must be a libvault.Passphrase, RawKey or KeyWrapper; Shamir to create, Shares to open")
 }

@@ -1,6 +1,8 @@
 //! The native part of the Python package `libvault`: the vault's face over `vault_core`, the interpreter's lock released around its work.
 
 mod arguments;
+mod backup;
+mod callbacks;
 mod clock;
 mod convert;
 mod errors;
@@ -18,9 +20,13 @@ use pyo3::prelude::*;
 #[pymodule]
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    module.add_class::<callbacks::Anchor>()?;
+    module.add_class::<callbacks::KeyWrapper>()?;
     module.add_class::<clock::ManualClock>()?;
     module.add_class::<keys::Passphrase>()?;
     module.add_class::<keys::RawKey>()?;
+    module.add_class::<keys::Shamir>()?;
+    module.add_class::<keys::Shares>()?;
     module.add_class::<kv::Kv>()?;
     module.add_class::<kv::KvSecret>()?;
     module.add_class::<kv::KvVersion>()?;
@@ -31,5 +37,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<vault::Vault>()?;
     module.add_function(wrap_pyfunction!(vault::create, module)?)?;
     module.add_function(wrap_pyfunction!(vault::open, module)?)?;
+    module.add_function(wrap_pyfunction!(vault::restore, module)?)?;
+    module.add_function(wrap_pyfunction!(backup::verify_backup, module)?)?;
     module.add_function(wrap_pyfunction!(policy::evaluate, module)?)
 }

@@ -1,15 +1,20 @@
 //! `Session`: one token's requests.
 
 use crate::arguments::Text;
+use crate::backup::info_dict;
+use crate::callbacks::PyStream;
 use crate::convert::{data_to_value, refuse, to_python};
 use crate::errors::{detached, guarded};
+use crate::keys::new_seals;
 use crate::kv::Kv;
+use crate::secret::SecretStr;
 use parking_lot::Mutex;
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
+use pyo3::types::PyDict;
 use std::sync::Arc;
 use vault_core::types::{Code, Context, Operation, Path, Request, Response, Result as CoreResult, Value};
-use vault_core::{Session as CoreSession, wire};
+use vault_core::{BackupSeals, Session as CoreSession, wire};
 
 /// The requests of one token. The token is looked at with each request, not when the session is made.
 #[pyclass(frozen, module = "libvault")]
@@ -81,6 +86,20 @@ impl Session {
     /// The KV version 2 secrets engine that is mounted at `mount`.
     fn kv(&self, mount: Text<'_>) -> Kv {
         Kv::new(self.0.clone(), mount.0)
+    }
+
+    /// Writes a backup of the vault as it is at one moment to a binary file, under the vault's own key slots or, where `key` is given (one or
+    /// several), under slots of its own. Needs `update` and `sudo` on `sys/storage/backup`. What the backup says of itself, with the shares
+    /// of a `Shamir` under `shares`.
+    #[pyo3(signature = (file, *, key=None))]
+    fn backup<'py>(&self, py: Python<'py>, file: Py<PyAny>, key: Option<&Bound<'py, PyAny>>) -> PyResult<Bound<'py, PyDict>> {
+        let seals = key.map(new_seals).transpose()?.map_or(BackupSeals::Own, BackupSeals::New);
+        let session = self.0.get(py)?;
+        let (info, shares) = detached(py, || session.backup().to_writer(&mut PyStream(file), &seals))?;
+        let dict = info_dict(py, &info)?;
+        let shares = shares.into_iter().map(|share| Py::new(py, SecretStr(share))).collect::<PyResult<Vec<_>>>()?;
+        dict.set_item("shares", shares)?;
+        Ok(dict)
     }
 
     /// Lets go of the token. Closing twice is fine; the token itself stays valid until it is revoked.

@@ -1,18 +1,22 @@
-//! `create`, `open`, `Vault` and `Init`.
+//! `create`, `open`, `restore`, `Vault` and `Init`.
 
 use crate::arguments::{Place, Text};
+use crate::callbacks::{PyAnchor, PyStream};
 use crate::clock::ManualClock;
 use crate::convert::refuse;
 use crate::errors::{detached, raise};
-use crate::keys::{new_seal, unseal_key};
+use crate::keys::{new_seals, unseal_key, wrappers_of};
 use crate::maintenance::Maintenance;
 use crate::secret::{SecretStr, token_of};
 use crate::session::{Asked, Session, answer};
 use parking_lot::Mutex;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
-use vault_core::types::{Code, Context, Error, Operation, Path, Request, Response};
-use vault_core::{AuditMode, Config, SealStatus, SealedVault, UnsealKey, Vault as CoreVault};
+use std::sync::Arc;
+use vault_core::host::Anchor;
+use vault_core::storage::FileAnchor;
+use vault_core::types::{Code, Context, Error, Operation, Path, Request, Response, Ttl};
+use vault_core::{AuditMode, Config, SealStatus, SealedVault, UnsealKey, Unsealing, Vault as CoreVault};
 
 /// An open vault, sealed or not. Use it in a `with` block, which closes it.
 #[pyclass(frozen, weakref, module = "libvault")]
@@ -29,6 +33,9 @@ pub(crate) struct Init {
     /// The root token: it may do everything and does not expire.
     #[pyo3(get)]
     root_token: Py<SecretStr>,
+    /// The key shares, where a slot is opened by such: shown this once.
+    #[pyo3(get)]
+    shares: Vec<Py<SecretStr>>,
 }
 
 #[derive(Clone)]
@@ -41,32 +48,54 @@ enum State {
 
 /// Makes a new vault and leaves it unsealed.
 #[pyfunction]
-#[pyo3(signature = (path, *, key, clock=None, audit=Text("batched")), text_signature = "(path, *, key, clock=None, audit='batched')")]
+#[pyo3(
+    signature = (path, *, key, clock=None, audit=Text("batched"), key_wrappers=None, anchor=None, anchor_interval=0),
+    text_signature = "(path, *, key, clock=None, audit='batched', key_wrappers=None, anchor=None, anchor_interval=0)"
+)]
+#[allow(clippy::too_many_arguments, reason = "each is a keyword of its own in Python")]
 pub(crate) fn create(
     py: Python<'_>,
     path: Option<Place>,
     key: &Bound<'_, PyAny>,
     clock: Option<&ManualClock>,
     audit: Text<'_>,
+    key_wrappers: Option<&Bound<'_, PyAny>>,
+    anchor: Option<&Bound<'_, PyAny>>,
+    anchor_interval: u32,
 ) -> PyResult<(Vault, Init)> {
     let config = config(py, path, clock, audit)?;
-    let seal = new_seal(key)?;
-    let (vault, init) = detached(py, || CoreVault::create(config, seal))?;
-    let init = Init { root_token: Py::new(py, SecretStr(init.root_token))? };
+    let config = surroundings(config, Some(key), key_wrappers, anchor, anchor_interval)?;
+    let seals = new_seals(key)?;
+    let (vault, init) = detached(py, || CoreVault::create_with_seals(config, &seals))?;
+    let secret = |text| Py::new(py, SecretStr(text));
+    let shares = init.shares.into_iter().map(secret).collect::<PyResult<_>>()?;
+    let init = Init { root_token: secret(init.root_token)?, shares };
     Ok((Vault::new(State::Open { vault, way_back: None }), init))
 }
 
 /// Opens a vault; sealed where no key is given.
 #[pyfunction]
-#[pyo3(signature = (path, *, key=None, clock=None, audit=Text("batched")), text_signature = "(path, *, key=None, clock=None, audit='batched')")]
+#[pyo3(
+    signature = (path, *, key=None, clock=None, audit=Text("batched"), key_wrappers=None, anchor=None, anchor_interval=0, accept_rollback=false),
+    text_signature = "(path, *, key=None, clock=None, audit='batched', key_wrappers=None, anchor=None, anchor_interval=0, accept_rollback=False)"
+)]
+#[allow(clippy::too_many_arguments, reason = "each is a keyword of its own in Python")]
 pub(crate) fn open(
     py: Python<'_>,
     path: Place,
     key: Option<&Bound<'_, PyAny>>,
     clock: Option<&ManualClock>,
     audit: Text<'_>,
+    key_wrappers: Option<&Bound<'_, PyAny>>,
+    anchor: Option<&Bound<'_, PyAny>>,
+    anchor_interval: u32,
+    accept_rollback: bool,
 ) -> PyResult<Vault> {
     let config = config(py, Some(path), clock, audit)?;
+    let mut config = surroundings(config, key, key_wrappers, anchor, anchor_interval)?;
+    if accept_rollback {
+        config = config.with_rollback_accepted();
+    }
     let key = key.map(unseal_key).transpose()?;
     let state = detached(py, || {
         let sealed = CoreVault::open(config)?;
@@ -76,6 +105,53 @@ pub(crate) fn open(
         }
     })?;
     Ok(Vault::new(state))
+}
+
+/// Writes a backup into an empty place and opens it, frozen until it is adopted.
+#[pyfunction]
+#[pyo3(
+    signature = (path, file, *, key, clock=None, audit=Text("batched"), key_wrappers=None, anchor=None, anchor_interval=0),
+    text_signature = "(path, file, *, key, clock=None, audit='batched', key_wrappers=None, anchor=None, anchor_interval=0)"
+)]
+#[allow(clippy::too_many_arguments, reason = "each is a keyword of its own in Python")]
+pub(crate) fn restore(
+    py: Python<'_>,
+    path: Option<Place>,
+    file: Py<PyAny>,
+    key: &Bound<'_, PyAny>,
+    clock: Option<&ManualClock>,
+    audit: Text<'_>,
+    key_wrappers: Option<&Bound<'_, PyAny>>,
+    anchor: Option<&Bound<'_, PyAny>>,
+    anchor_interval: u32,
+) -> PyResult<Vault> {
+    let config = config(py, path, clock, audit)?;
+    let config = surroundings(config, Some(key), key_wrappers, anchor, anchor_interval)?;
+    let key = unseal_key(key)?;
+    let (vault, _) = detached(py, || CoreVault::restore(config, &mut PyStream(file), &key))?;
+    Ok(Vault::new(State::Open { vault, way_back: None }))
+}
+
+/// Key services and the anchor, as the keywords give them.
+fn surroundings(
+    mut config: Config,
+    key: Option<&Bound<'_, PyAny>>,
+    key_wrappers: Option<&Bound<'_, PyAny>>,
+    anchor: Option<&Bound<'_, PyAny>>,
+    anchor_interval: u32,
+) -> PyResult<Config> {
+    for given in [key, key_wrappers].into_iter().flatten() {
+        for wrapper in wrappers_of(given)? {
+            config = config.with_key_wrapper(wrapper);
+        }
+    }
+    let Some(anchor) = anchor else { return Ok(config) };
+    let interval = Ttl::from_secs(anchor_interval.into());
+    let keeper: Arc<dyn Anchor> = match anchor.extract::<Place>() {
+        Ok(place) => Arc::new(FileAnchor::at(place.0)),
+        Err(_) => Arc::new(PyAnchor::of(anchor)?),
+    };
+    Ok(config.with_anchor(keeper, interval))
 }
 
 fn config(py: Python<'_>, path: Option<Place>, clock: Option<&ManualClock>, audit: Text<'_>) -> PyResult<Config> {
@@ -141,14 +217,28 @@ impl State {
 
     /// Unseals, or seals and so gets the handle that unseals where there is none yet; what is known then.
     fn unseal(self, key: &UnsealKey) -> Result<State, Error> {
+        let sealed = self.sealed()?;
+        Ok(State::Open { vault: sealed.unseal(key)?, way_back: Some(sealed) })
+    }
+
+    /// Takes one key share; what is known then.
+    fn unseal_share(self, share: &str) -> Result<State, Error> {
+        let sealed = self.sealed()?;
+        Ok(match sealed.unseal_share(share)? {
+            Unsealing::Unsealed(vault) => State::Open { vault, way_back: Some(sealed) },
+            Unsealing::More(_) => State::Sealed(sealed),
+        })
+    }
+
+    /// The handle that unseals.
+    fn sealed(self) -> Result<SealedVault, Error> {
         self.check_usable()?;
-        let sealed = match self {
+        Ok(match self {
             State::Sealed(sealed) | State::Open { way_back: Some(sealed), .. } => sealed,
             // Sealed by a request meanwhile: sealing again only gives the handle.
             State::Open { vault, way_back: None } if vault.seal_status().sealed => vault.seal()?,
             State::Open { .. } => return Err(Error::new(Code::AlreadyUnsealed, "the vault is unsealed already")),
-        };
-        Ok(State::Open { vault: sealed.unseal(key)?, way_back: Some(sealed) })
+        })
     }
 
     fn seal(self) -> Result<State, Error> {
@@ -178,6 +268,35 @@ impl Vault {
         Ok(())
     }
 
+    /// Takes one key share; whether the vault is unsealed by it. `seal_status()` shows the progress.
+    fn unseal_share(&self, py: Python<'_>, share: &Bound<'_, PyAny>) -> PyResult<bool> {
+        let share = token_of(share)?;
+        let state = self.state();
+        let known = detached(py, || state.unseal_share(share.expose()))?;
+        let unsealed = matches!(known, State::Open { .. });
+        self.set_state(known);
+        Ok(unsealed)
+    }
+
+    /// Forgets the key shares that were given so far.
+    fn reset_unseal(&self, py: Python<'_>) -> PyResult<()> {
+        let state = self.state();
+        detached(py, || state.sealed().map(|sealed| sealed.reset_unseal()))
+    }
+
+    /// Makes a root token for whoever can open the vault: when the last one was revoked or lost.
+    fn generate_root(&self, py: Python<'_>, key: &Bound<'_, PyAny>) -> PyResult<SecretStr> {
+        let key = unseal_key(key)?;
+        let vault = self.unsealed(py)?;
+        detached(py, || vault.generate_root(&key)).map(SecretStr)
+    }
+
+    /// Whether the vault was restored and not yet adopted.
+    #[getter]
+    fn frozen(&self) -> bool {
+        matches!(self.state(), State::Open { vault, .. } if vault.is_frozen())
+    }
+
     /// Writes what waits, and wipes the keys. Sealing twice is fine.
     fn seal(&self, py: Python<'_>) -> PyResult<()> {
         let state = self.state();
@@ -192,7 +311,7 @@ impl Vault {
         self.status().sealed
     }
 
-    /// The status of the seal: initialized, sealed, closed, the kinds of the key slots, version and format.
+    /// The status of the seal: initialized, sealed, closed, the key slots and their kinds, version and format; of key shares `t`, `n` and `progress`.
     fn seal_status<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let status = self.status();
         let dict = PyDict::new(py);
@@ -201,6 +320,18 @@ impl Vault {
         dict.set_item("sealed", status.sealed)?;
         dict.set_item("closed", status.closed)?;
         dict.set_item("seal_types", status.slots.iter().map(|slot| slot.kind).collect::<Vec<_>>())?;
+        let slots = status.slots.iter().map(|slot| {
+            let row = PyDict::new(py);
+            row.set_item("id", slot.id)?;
+            row.set_item("type", slot.kind)?;
+            row.set_item("wrapper", slot.wrapper.as_deref())?;
+            row.set_item("superseded_by", slot.superseded_by)?;
+            Ok(row)
+        });
+        dict.set_item("slots", slots.collect::<PyResult<Vec<_>>>()?)?;
+        dict.set_item("t", status.threshold)?;
+        dict.set_item("n", status.shares)?;
+        dict.set_item("progress", status.progress)?;
         dict.set_item("version", status.version)?;
         dict.set_item("format", status.format)?;
         Ok(dict)

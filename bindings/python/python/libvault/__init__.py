@@ -14,10 +14,14 @@
 import atexit as _atexit
 import os as _os
 import weakref as _weakref
+from collections.abc import Sequence as _Sequence
+from typing import BinaryIO as _BinaryIO
 
 from . import errors, policy
 from ._native import (
+    Anchor,
     Init,
+    KeyWrapper,
     Kv,
     KvSecret,
     KvVersion,
@@ -26,11 +30,15 @@ from ._native import (
     RawKey,
     SecretStr,
     Session,
+    Shamir,
+    Shares,
     Vault,
     __version__,
+    verify_backup,
 )
 from ._native import create as _create
 from ._native import open as _open
+from ._native import restore as _restore
 from .errors import (
     Conflict,
     Corrupt,
@@ -46,11 +54,13 @@ from .errors import (
 )
 
 __all__ = [
+    "Anchor",
     "Conflict",
     "Corrupt",
     "Init",
     "Internal",
     "InvalidRequest",
+    "KeyWrapper",
     "Kv",
     "KvSecret",
     "KvVersion",
@@ -64,6 +74,8 @@ __all__ = [
     "Sealed",
     "SecretStr",
     "Session",
+    "Shamir",
+    "Shares",
     "Unavailable",
     "Vault",
     "VaultError",
@@ -72,7 +84,12 @@ __all__ = [
     "errors",
     "open",
     "policy",
+    "restore",
+    "verify_backup",
 ]
+
+NewKey = Passphrase | RawKey | Shamir | KeyWrapper
+OpeningKey = Passphrase | RawKey | Shares | KeyWrapper
 
 _vaults: "_weakref.WeakSet[Vault]" = _weakref.WeakSet()
 
@@ -80,18 +97,31 @@ _vaults: "_weakref.WeakSet[Vault]" = _weakref.WeakSet()
 def create(
     path: str | _os.PathLike[str] | None,
     *,
-    key: Passphrase | RawKey,
+    key: NewKey | _Sequence[NewKey],
     clock: ManualClock | None = None,
     audit: str = "batched",
+    key_wrappers: _Sequence[KeyWrapper] | None = None,
+    anchor: str | _os.PathLike[str] | Anchor | None = None,
+    anchor_interval: int = 0,
 ) -> tuple[Vault, Init]:
     """Make a new vault in a directory, or in memory where ``path`` is None, and leave it unsealed.
 
-    ``audit`` says when the reply to a read may leave: "batched" once its record is admitted to a bounded queue, "strict"
-    once it is durable. The root token in the second result is shown this once.
+    ``key`` makes a key slot, or several in a list, any one of which opens the vault. ``audit`` says when the reply to a read may
+    leave: "batched" once its record is admitted to a bounded queue, "strict" once it is durable. ``key_wrappers`` are the key
+    services by which slots may be added later. ``anchor`` (a file, or an Anchor) keeps the newest commit outside the store, with
+    each commit or every ``anchor_interval`` seconds. Root token and key shares in the second result are shown this once.
 
-    Raises InvalidRequest when there is something at the place already, Unavailable when the device fails.
+    Raises InvalidRequest when there is something at the place already, Unavailable when the device or a key service fails.
     """
-    vault, init = _create(path, key=key, clock=clock, audit=audit)
+    vault, init = _create(
+        path,
+        key=key,
+        clock=clock,
+        audit=audit,
+        key_wrappers=key_wrappers,
+        anchor=anchor,
+        anchor_interval=anchor_interval,
+    )
     _vaults.add(vault)
     return vault, init
 
@@ -99,16 +129,59 @@ def create(
 def open(
     path: str | _os.PathLike[str],
     *,
-    key: Passphrase | RawKey | None = None,
+    key: OpeningKey | None = None,
     clock: ManualClock | None = None,
     audit: str = "batched",
+    key_wrappers: _Sequence[KeyWrapper] | None = None,
+    anchor: str | _os.PathLike[str] | Anchor | None = None,
+    anchor_interval: int = 0,
+    accept_rollback: bool = False,
 ) -> Vault:
     """Open a vault; sealed where no key is given.
 
     Raises InvalidRequest when there is none, it is open elsewhere (the message names the process) or the key is wrong,
-    Corrupt when what is on disk does not verify.
+    Corrupt when what is on disk does not verify, Rollback when it is older than its anchor, unless ``accept_rollback``.
     """
-    vault = _open(path, key=key, clock=clock, audit=audit)
+    vault = _open(
+        path,
+        key=key,
+        clock=clock,
+        audit=audit,
+        key_wrappers=key_wrappers,
+        anchor=anchor,
+        anchor_interval=anchor_interval,
+        accept_rollback=accept_rollback,
+    )
+    _vaults.add(vault)
+    return vault
+
+
+def restore(
+    path: str | _os.PathLike[str] | None,
+    file: _BinaryIO,
+    *,
+    key: OpeningKey,
+    clock: ManualClock | None = None,
+    audit: str = "batched",
+    key_wrappers: _Sequence[KeyWrapper] | None = None,
+    anchor: str | _os.PathLike[str] | Anchor | None = None,
+    anchor_interval: int = 0,
+) -> Vault:
+    """Write a backup into an empty place, or memory where ``path`` is None, and open it: frozen, until somebody writes to ``sys/storage/adopt``.
+
+    Raises InvalidRequest when the backup is cut, altered or none of libvault's, the key opens none of its slots, or there is
+    something at the place; nothing is left there then.
+    """
+    vault = _restore(
+        path,
+        file,
+        key=key,
+        clock=clock,
+        audit=audit,
+        key_wrappers=key_wrappers,
+        anchor=anchor,
+        anchor_interval=anchor_interval,
+    )
     _vaults.add(vault)
     return vault
 

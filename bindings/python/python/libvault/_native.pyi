@@ -3,16 +3,20 @@
 import builtins
 import datetime
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
-from typing import Any, NoReturn, final
+from typing import Any, BinaryIO, NoReturn, final
 
 __version__: str
 __all__ = [
     "__version__",
+    "Anchor",
+    "KeyWrapper",
     "ManualClock",
     "Passphrase",
     "RawKey",
+    "Shamir",
+    "Shares",
     "Kv",
     "KvSecret",
     "KvVersion",
@@ -23,8 +27,21 @@ __all__ = [
     "Vault",
     "create",
     "open",
+    "restore",
+    "verify_backup",
     "evaluate",
 ]
+
+class Anchor:
+    def __new__(cls, *_args: Any, **_kwargs: Any) -> Anchor: ...
+    def load(self) -> bytes | None: ...
+    def store(self, _state: bytes) -> None: ...
+
+class KeyWrapper:
+    name: str
+    def __new__(cls, *_args: Any, **_kwargs: Any) -> KeyWrapper: ...
+    def wrap(self, _key: bytes, _context: bytes) -> bytes: ...
+    def unwrap(self, _wrapped: bytes, _context: bytes) -> bytes: ...
 
 @final
 class ManualClock:
@@ -42,6 +59,15 @@ class Passphrase:
 @final
 class RawKey:
     def __new__(cls, key: bytes) -> RawKey: ...
+    def __reduce__(self) -> NoReturn: ...
+
+@final
+class Shamir:
+    def __new__(cls, shares: int, threshold: int) -> Shamir: ...
+
+@final
+class Shares:
+    def __new__(cls, shares: Sequence[str | SecretStr]) -> Shares: ...
     def __reduce__(self) -> NoReturn: ...
 
 @final
@@ -108,6 +134,9 @@ class Session:
         remote_address: str | None = None,
     ) -> dict[str, Any] | None: ...
     def kv(self, mount: str) -> Kv: ...
+    def backup(
+        self, file: BinaryIO, *, key: Passphrase | RawKey | Shamir | KeyWrapper | Sequence[Passphrase | RawKey | Shamir | KeyWrapper] | None = None
+    ) -> dict[str, Any]: ...
     def close(self) -> None: ...
     def __enter__(self) -> Session: ...
     def __exit__(
@@ -119,12 +148,19 @@ class Session:
 class Init:
     @property
     def root_token(self) -> SecretStr: ...
+    @property
+    def shares(self) -> list[SecretStr]: ...
 
 @final
 class Vault:
     @property
     def sealed(self) -> bool: ...
-    def unseal(self, key: Passphrase | RawKey) -> None: ...
+    @property
+    def frozen(self) -> bool: ...
+    def unseal(self, key: Passphrase | RawKey | Shares | KeyWrapper) -> None: ...
+    def unseal_share(self, share: str | SecretStr) -> bool: ...
+    def reset_unseal(self) -> None: ...
+    def generate_root(self, key: Passphrase | RawKey | Shares | KeyWrapper) -> SecretStr: ...
     def seal(self) -> None: ...
     def seal_status(self) -> dict[str, Any]: ...
     def session(self, token: str | SecretStr) -> Session: ...
@@ -171,15 +207,34 @@ class Decision:
 def create(
     path: str | os.PathLike[str] | None,
     *,
-    key: Passphrase | RawKey,
+    key: Passphrase | RawKey | Shamir | KeyWrapper | Sequence[Passphrase | RawKey | Shamir | KeyWrapper],
     clock: ManualClock | None = None,
     audit: str = "batched",
+    key_wrappers: Sequence[KeyWrapper] | None = None,
+    anchor: str | os.PathLike[str] | Anchor | None = None,
+    anchor_interval: int = 0,
 ) -> tuple[Vault, Init]: ...
 def open(
     path: str | os.PathLike[str],
     *,
-    key: Passphrase | RawKey | None = None,
+    key: Passphrase | RawKey | Shares | KeyWrapper | None = None,
     clock: ManualClock | None = None,
     audit: str = "batched",
+    key_wrappers: Sequence[KeyWrapper] | None = None,
+    anchor: str | os.PathLike[str] | Anchor | None = None,
+    anchor_interval: int = 0,
+    accept_rollback: bool = False,
 ) -> Vault: ...
+def restore(
+    path: str | os.PathLike[str] | None,
+    file: BinaryIO,
+    *,
+    key: Passphrase | RawKey | Shares | KeyWrapper,
+    clock: ManualClock | None = None,
+    audit: str = "batched",
+    key_wrappers: Sequence[KeyWrapper] | None = None,
+    anchor: str | os.PathLike[str] | Anchor | None = None,
+    anchor_interval: int = 0,
+) -> Vault: ...
+def verify_backup(file: BinaryIO) -> dict[str, Any]: ...
 def evaluate(texts: list[str], operation: str, path: str, dialect: str) -> Decision: ...
