@@ -73,6 +73,62 @@ typedef int32_t vault_key_kind_t;
 typedef int32_t vault_audit_mode_t;
 
 /**
+ * An outside key service (KMS, HSM) that opens a key slot. The callbacks answer `VAULT_OK`, or any other number, which is told.
+ *
+ * They are called from whichever thread makes the call that needs them, also from several at once, under no lock of the vault. They may
+ * call the vault back. They must not unwind or longjmp out.
+ */
+typedef struct {
+    /**
+     * The name by which a slot finds its service again: NUL-terminated, from 1 to 128 printable ASCII characters. Copied.
+     */
+    const char *name;
+    /**
+     * Given to the callbacks as it is.
+     */
+    void *user;
+    /**
+     * Encrypts `key` (32 bytes). Writes at most `out_capacity` bytes (65536) to `out` and their number to `out_len`. `context` tells the
+     * slot, and is to be authenticated where the service can do so. All pointers are borrowed for the call.
+     */
+    vault_status_t (*wrap)(void *user,
+                           const uint8_t *key,
+                           const uint8_t *context,
+                           size_t context_len,
+                           uint8_t *out,
+                           size_t out_capacity,
+                           size_t *out_len);
+    /**
+     * Writes the 32 bytes to `out_key` that `wrap` encrypted under the same context. All pointers are borrowed for the call.
+     */
+    vault_status_t (*unwrap)(void *user,
+                             const uint8_t *wrapped,
+                             size_t wrapped_len,
+                             const uint8_t *context,
+                             size_t context_len,
+                             uint8_t *out_key);
+} vault_key_wrapper_t;
+
+/**
+ * Keeps the newest commit of a vault where whoever can roll the store back cannot reach. One call at a time, under no lock of the vault,
+ * from whichever thread commits or unseals. The callbacks must not call the vault. They answer `VAULT_OK`, or any other number, which is told.
+ */
+typedef struct {
+    /**
+     * Given to the callbacks as it is.
+     */
+    void *user;
+    /**
+     * Writes what was stored last to `out`, at most `out_capacity` bytes (128), and their number to `out_len`; 0 when nothing ever was.
+     */
+    vault_status_t (*load)(void *user, uint8_t *out, size_t out_capacity, size_t *out_len);
+    /**
+     * Stores `state` durably in the place of what was there. Borrowed for the call.
+     */
+    vault_status_t (*store)(void *user, const uint8_t *state, size_t state_len);
+} vault_anchor_t;
+
+/**
  * How a vault is created or opened. Start with `vault_options_init`, which sets the size and zeroes the rest: zero is the default
  * of every member. All pointers are borrowed for the call that is given the options.
  */
@@ -118,15 +174,47 @@ typedef struct {
      */
     uint32_t argon2_lanes;
     /**
-     * Must be 0.
+     * 1 to take a store that is older than its anchor as it is, for this one opening; else 0.
      */
-    uint32_t reserved;
+    uint32_t accept_rollback;
+    /**
+     * For `vault_create` with shares: how many there are, from 1 to 255.
+     */
+    uint32_t share_count;
+    /**
+     * For `vault_create` with shares: how many of them open; at least 2 unless there is but one.
+     */
+    uint32_t share_threshold;
+    /**
+     * An outside key service: for `VAULT_KEY_WRAPPER`, and for slots that are added or rekeyed later; may be NULL. The struct is
+     * copied; its `user` must live until the vault is closed.
+     */
+    const vault_key_wrapper_t *key_wrapper;
+    /**
+     * Keeps the newest commit outside the store; may be NULL. The struct is copied; its `user` must live until the vault is closed.
+     */
+    const vault_anchor_t *anchor;
+    /**
+     * How often the anchor is advanced, in seconds; 0 for each commit.
+     */
+    uint64_t anchor_interval_s;
 } vault_options_t;
 
 /**
  * What a request asks for: one of the `VAULT_OP_` numbers.
  */
 typedef int32_t vault_operation_t;
+
+/**
+ * Takes bytes of a backup: all of them, and answers `VAULT_OK`, or any other number, which ends the backup. Borrowed for the call.
+ */
+typedef vault_status_t (*vault_write_fn)(void *user, const uint8_t *bytes, size_t len);
+
+/**
+ * Gives bytes of a backup: at most `capacity` to `out` and their number to `out_len`; 0 at the end. Any answer but `VAULT_OK` ends the
+ * reading. Borrowed for the call.
+ */
+typedef vault_status_t (*vault_read_fn)(void *user, uint8_t *out, size_t capacity, size_t *out_len);
 
 /**
  * The call succeeded.
@@ -214,6 +302,26 @@ typedef int32_t vault_operation_t;
 #define VAULT_ERR_ALREADY_UNSEALED 115
 
 /**
+ * The text is no key share, or one of another set, or was altered.
+ */
+#define VAULT_ERR_BAD_SHARE 116
+
+/**
+ * More key shares are needed.
+ */
+#define VAULT_ERR_NOT_ENOUGH_SHARES 117
+
+/**
+ * The vault was restored and not yet adopted: it can be read, and adopted.
+ */
+#define VAULT_ERR_FROZEN 118
+
+/**
+ * The backup is cut, altered, or none of libvault's.
+ */
+#define VAULT_ERR_BAD_BACKUP 119
+
+/**
  * The token is missing, bad or not allowed.
  */
 #define VAULT_ERR_PERMISSION_DENIED 200
@@ -262,6 +370,16 @@ typedef int32_t vault_operation_t;
  * The operating system gave no randomness.
  */
 #define VAULT_ERR_NO_ENTROPY 703
+
+/**
+ * The key service (KMS, HSM) failed or refused.
+ */
+#define VAULT_ERR_KEY_SERVICE 704
+
+/**
+ * The write is durable, but the anchor could not be advanced.
+ */
+#define VAULT_ERR_ANCHOR_FAILED 705
 
 /**
  * What is on disk does not verify.
@@ -352,6 +470,17 @@ typedef int32_t vault_operation_t;
  * 32 random bytes.
  */
 #define VAULT_KEY_RAW 2
+
+/**
+ * Key shares. To open: as many as are needed, or more, one to a line, at most 65536 bytes. To create: no key, but the members
+ * `share_count` and `share_threshold`.
+ */
+#define VAULT_KEY_SHARES 3
+
+/**
+ * An outside key service, the member `key_wrapper`; no key.
+ */
+#define VAULT_KEY_WRAPPER 4
 
 /**
  * When the record is admitted to a bounded queue, which is written within 50 ms of use. A crash loses the records of that window.
@@ -472,6 +601,20 @@ vault_status_t vault_create(const vault_options_t *options,
                             vault_secret_t **out_root_token);
 
 /**
+ * Makes a new vault that key shares open (`VAULT_KEY_SHARES`, `share_count`, `share_threshold`) and leaves it open and unsealed.
+ *
+ * - `options`: borrowed for the call.
+ * - `out_vault`: receives the vault. Owner: the caller; close it with `vault_close`. NULL on failure.
+ * - `out_init`: receives what is told only here, as JSON: `root_token`, and `shares`, an array of texts (`vault_secret_field` with
+ *   `/shares/0`). Owner: the caller; free it with `vault_secret_free`. NULL on failure.
+ * - On failure nothing is left at the path.
+ * - Threads: any.
+ */
+vault_status_t vault_create_with_shares(const vault_options_t *options,
+                                        vault_t **out_vault,
+                                        vault_secret_t **out_init);
+
+/**
  * Opens a vault: unsealed when a key is in the options, else sealed.
  *
  * - `options`: borrowed for the call.
@@ -495,6 +638,36 @@ vault_status_t vault_unseal(vault_t *vault,
                             vault_key_kind_t key_kind,
                             const void *key,
                             size_t key_len);
+
+/**
+ * Takes one key share; with the last one that is needed the vault is unsealed. What was given so far is in memory only.
+ *
+ * - `vault`: borrowed.
+ * - `share`: NUL-terminated UTF-8; borrowed for the call.
+ * - `out_sealed`: receives whether the vault is still sealed; false on failure.
+ * - `out_progress`: receives how many shares were given so far, 0 once the vault is unsealed; may be NULL. 0 on failure.
+ * - Fails with `VAULT_ERR_BAD_SHARE` when the text is no share, was mistyped or altered, or belongs to another set: the text says which.
+ * - Threads: any; one unsealing at a time, others wait.
+ */
+vault_status_t vault_unseal_share(vault_t *vault,
+                                  const char *share,
+                                  bool *out_sealed,
+                                  size_t *out_progress);
+
+/**
+ * Makes a root token for whoever can open the vault: when the last one was revoked or lost.
+ *
+ * - `vault`: borrowed.
+ * - `key_kind`, `key`, `key_len`: a key of one of the slots; borrowed for the call. Shares are given one to a line.
+ * - `out_root_token`: receives the root token, as for `vault_create`. Owner: the caller; free it with `vault_secret_free`. NULL on failure.
+ * - Fails with `VAULT_ERR_WRONG_KEY` when the key opens no slot.
+ * - Threads: any.
+ */
+vault_status_t vault_generate_root(vault_t *vault,
+                                   vault_key_kind_t key_kind,
+                                   const void *key,
+                                   size_t key_len,
+                                   vault_secret_t **out_root_token);
 
 /**
  * Writes what waits, wipes the keys from memory and leaves the vault sealed. Sealing a sealed vault is fine.
@@ -653,6 +826,52 @@ vault_status_t vault_kv_list(vault_session_t *session,
                              const char *mount,
                              const char *folder,
                              vault_secret_t **out_names);
+
+/**
+ * Writes a backup of the vault as it is at one moment, while it is in use. Needs `update` and `sudo` on `sys/storage/backup`.
+ *
+ * - `session`: borrowed.
+ * - `write`, `user`: receive the bytes in order, on this thread.
+ * - `seal`: NULL for the vault's own key slots; else options of which only the members about the key matter, as for
+ *   `vault_create`: the one slot that opens the backup. Borrowed for the call.
+ * - `out_info`: receives what the backup says of itself as JSON: vault, made, commit, version, records, segments, bytes, digest, shares
+ *   (where the slot is opened by such). Owner: the caller; free it with `vault_secret_free`. NULL on failure.
+ * - On failure what was written is no backup, and `vault_backup_verify` says so.
+ * - Threads: any, also while others use the vault.
+ */
+vault_status_t vault_backup(vault_session_t *session,
+                            vault_write_fn write,
+                            void *user,
+                            const vault_options_t *seal,
+                            vault_secret_t **out_info);
+
+/**
+ * Reads a backup to its end and checks that it is whole: not cut, not altered since it was written. It needs no key.
+ *
+ * - `read`, `user`: give the bytes in order, on this thread.
+ * - `out_info`: receives what the backup says of itself, as for `vault_backup`. Owner: the caller; free it with `vault_secret_free`. May
+ *   be NULL. NULL on failure.
+ * - Fails with `VAULT_ERR_BAD_BACKUP`.
+ * - Threads: any.
+ */
+vault_status_t vault_backup_verify(vault_read_fn read,
+                                   void *user,
+                                   vault_secret_t **out_info);
+
+/**
+ * Writes a backup into an empty place and opens the vault, frozen: it is read, and every write answers `VAULT_ERR_FROZEN` until somebody
+ * writes to `sys/storage/adopt`.
+ *
+ * - `options`: borrowed for the call; the key of one of the backup's slots must be in them.
+ * - `read`, `user`: give the bytes in order, on this thread.
+ * - `out_vault`: receives the vault. Owner: the caller; close it with `vault_close`. NULL on failure; nothing is left at the place then.
+ * - Fails with `VAULT_ERR_BAD_BACKUP`, `VAULT_ERR_WRONG_KEY`, `VAULT_ERR_STORE_EXISTS`.
+ * - Threads: any.
+ */
+vault_status_t vault_restore(const vault_options_t *options,
+                             vault_read_fn read,
+                             void *user,
+                             vault_t **out_vault);
 
 /**
  * The whole content as text: JSON, or the bare text where the content is one piece of text, such as a token.

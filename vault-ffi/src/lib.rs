@@ -43,6 +43,8 @@ pub mod status;
 
 pub mod error;
 
+pub mod callbacks;
+
 pub mod options;
 
 pub mod vault;
@@ -52,5 +54,7 @@ pub mod session;
 pub mod request;
 
 pub mod kv;
+
+pub mod backup;
 
 pub mod secret;

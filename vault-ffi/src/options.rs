@@ -1,11 +1,13 @@
 //! How a vault is created or opened, as C says it: a struct that starts with its own size, so that it can grow.
 
+use crate::callbacks::{HostAnchor, HostWrapper, vault_anchor_t, vault_key_wrapper_t};
 use crate::error::bad_argument;
 use crate::input;
 use std::ffi::{c_char, c_void};
 use std::mem::size_of;
-use vault_core::types::Result;
+use std::sync::Arc;
 use vault_core::types::limits::PASSPHRASE_BYTES_MAX;
+use vault_core::types::{Error, Result, Ttl};
 use vault_core::{Argon2Params, AuditMode, Config, NewSeal, UnsealKey};
 
 /// What kind of key opens a vault: one of the `VAULT_KEY_` numbers.
@@ -18,6 +20,11 @@ pub const VAULT_KEY_NONE: vault_key_kind_t = 0;
 pub const VAULT_KEY_PASSPHRASE: vault_key_kind_t = 1;
 /// 32 random bytes.
 pub const VAULT_KEY_RAW: vault_key_kind_t = 2;
+/// Key shares. To open: as many as are needed, or more, one to a line, at most 65536 bytes. To create: no key, but the members
+/// `share_count` and `share_threshold`.
+pub const VAULT_KEY_SHARES: vault_key_kind_t = 3;
+/// An outside key service, the member `key_wrapper`; no key.
+pub const VAULT_KEY_WRAPPER: vault_key_kind_t = 4;
 
 /// When a read's reply may leave with respect to its audit record: one of the `VAULT_AUDIT_` numbers. Writes always wait for theirs.
 #[allow(non_camel_case_types, reason = "the name in C")]
@@ -54,8 +61,19 @@ pub struct vault_options_t {
     pub argon2_iterations: u32,
     /// For `vault_create` with a passphrase, Argon2id's lanes; 0 for 4.
     pub argon2_lanes: u32,
-    /// Must be 0.
-    pub reserved: u32,
+    /// 1 to take a store that is older than its anchor as it is, for this one opening; else 0.
+    pub accept_rollback: u32,
+    /// For `vault_create` with shares: how many there are, from 1 to 255.
+    pub share_count: u32,
+    /// For `vault_create` with shares: how many of them open; at least 2 unless there is but one.
+    pub share_threshold: u32,
+    /// An outside key service: for `VAULT_KEY_WRAPPER`, and for slots that are added or rekeyed later; may be NULL. The struct is
+    /// copied; its `user` must live until the vault is closed.
+    pub key_wrapper: *const vault_key_wrapper_t,
+    /// Keeps the newest commit outside the store; may be NULL. The struct is copied; its `user` must live until the vault is closed.
+    pub anchor: *const vault_anchor_t,
+    /// How often the anchor is advanced, in seconds; 0 for each commit.
+    pub anchor_interval_s: u64,
 }
 
 /// Longest path of a vault's directory, in bytes.
@@ -63,12 +81,18 @@ const STORE_PATH_BYTES_MAX: usize = 4096;
 /// No later version's options are larger than this, so a size that was never set is refused before it is believed.
 const OPTIONS_BYTES_MAX: usize = 4096;
 const RAW_KEY_BYTES_MAX: usize = 64;
+const SHARES_BYTES_MAX: usize = 65_536;
+
+fn no_wrapper() -> Error {
+    bad_argument("options.key_kind is VAULT_KEY_WRAPPER and options.key_wrapper is NULL")
+}
 
 /// A key as C gives it, checked and borrowed.
 pub(crate) enum Key<'a> {
     None,
     Passphrase(&'a str),
     Raw(&'a [u8]),
+    Shares(&'a str),
 }
 
 impl vault_options_t {
@@ -92,8 +116,8 @@ impl vault_options_t {
         }
         // SAFETY: the size is at least this version's, and every bit pattern is a value of each member.
         let options = unsafe { options.read() };
-        if options.reserved != 0 {
-            return Err(bad_argument("options.reserved is not 0: use vault_options_init"));
+        if options.accept_rollback > 1 {
+            return Err(bad_argument("options.accept_rollback is neither 0 nor 1: use vault_options_init"));
         }
         Ok(options)
     }
@@ -118,7 +142,41 @@ impl vault_options_t {
             VAULT_AUDIT_STRICT => AuditMode::Strict,
             _ => return Err(bad_argument("options.audit_mode is none of the VAULT_AUDIT_ numbers")),
         });
+        // SAFETY: as the caller promises.
+        if let Some(wrapper) = unsafe { self.wrapper() }? {
+            config = config.with_key_wrapper(wrapper);
+        }
+        // SAFETY: as the caller promises.
+        if let Some(anchor) = unsafe { HostAnchor::read(self.anchor) }? {
+            config = config.with_anchor(Arc::new(anchor), Ttl::from_secs(self.anchor_interval_s));
+        }
+        if self.accept_rollback == 1 {
+            config = config.with_rollback_accepted();
+        }
         Ok(if self.cache_bytes == 0 { config } else { config.with_cache_bytes(self.cache_bytes) })
+    }
+
+    /// The key service in the options.
+    ///
+    /// # Safety
+    /// `key_wrapper` is NULL or as its description says.
+    unsafe fn wrapper(&self) -> Result<Option<Arc<HostWrapper>>> {
+        // SAFETY: as the caller promises.
+        Ok(unsafe { HostWrapper::read(self.key_wrapper) }?.map(Arc::new))
+    }
+
+    /// What opens the vault, if there is something.
+    ///
+    /// # Safety
+    /// As for [`Self::key`].
+    pub(crate) unsafe fn unseal_key(&self) -> Result<Option<UnsealKey>> {
+        if self.key_kind == VAULT_KEY_WRAPPER {
+            // SAFETY: as the caller promises.
+            let wrapper = unsafe { self.wrapper() }?.ok_or_else(no_wrapper)?;
+            return Ok(Some(UnsealKey::wrapper(wrapper)));
+        }
+        // SAFETY: as the caller promises.
+        unsafe { self.key() }?.unseal_key()
     }
 
     /// The key in the options.
@@ -135,9 +193,19 @@ impl vault_options_t {
     /// # Safety
     /// As for [`Self::key`].
     pub(crate) unsafe fn new_seal(&self) -> Result<NewSeal> {
+        match self.key_kind {
+            VAULT_KEY_SHARES => {
+                let number =
+                    |given| u8::try_from(given).map_err(|_| bad_argument("options.share_count and share_threshold are from 1 to 255"));
+                return Ok(NewSeal::shares(number(self.share_count)?, number(self.share_threshold)?)?);
+            }
+            // SAFETY: as the caller promises.
+            VAULT_KEY_WRAPPER => return Ok(NewSeal::wrapper(unsafe { self.wrapper() }?.ok_or_else(no_wrapper)?)),
+            _ => {}
+        }
         // SAFETY: as the caller promises.
         match unsafe { self.key() }? {
-            Key::None => Err(bad_argument("a new vault needs a key: set options.key_kind, key and key_len")),
+            Key::Shares(_) | Key::None => Err(bad_argument("a new vault needs a key: set options.key_kind, key and key_len")),
             Key::Raw(key) => Ok(NewSeal::raw_key(key)?),
             Key::Passphrase(passphrase) => Ok(NewSeal::passphrase_with(passphrase, self.argon2())?),
         }
@@ -165,6 +233,8 @@ impl<'a> Key<'a> {
             VAULT_KEY_NONE => Err(bad_argument("a key is given and its kind is VAULT_KEY_NONE")),
             VAULT_KEY_PASSPHRASE => Ok(Key::Passphrase(input::utf8(bytes(PASSPHRASE_BYTES_MAX)?, "the passphrase")?)),
             VAULT_KEY_RAW => Ok(Key::Raw(bytes(RAW_KEY_BYTES_MAX)?)),
+            VAULT_KEY_SHARES => Ok(Key::Shares(input::utf8(bytes(SHARES_BYTES_MAX)?, "the key shares")?)),
+            VAULT_KEY_WRAPPER => Err(bad_argument("a key service is given by the options, when the vault is opened")),
             _ => Err(bad_argument("the kind of key is none of the VAULT_KEY_ numbers")),
         }
     }
@@ -175,6 +245,7 @@ impl<'a> Key<'a> {
             Key::None => Ok(None),
             Key::Passphrase(passphrase) => Ok(Some(UnsealKey::passphrase(passphrase)?)),
             Key::Raw(key) => Ok(Some(UnsealKey::raw_key(key)?)),
+            Key::Shares(lines) => Ok(Some(UnsealKey::shares(lines.lines().filter(|line| !line.trim().is_empty()))?)),
         }
     }
 }

@@ -46,6 +46,14 @@ pub const VAULT_ERR_BAD_ARGUMENT: vault_status_t = 113;
 pub const VAULT_ERR_INVALID_UTF8: vault_status_t = 114;
 /// The vault is unsealed already.
 pub const VAULT_ERR_ALREADY_UNSEALED: vault_status_t = 115;
+/// The text is no key share, or one of another set, or was altered.
+pub const VAULT_ERR_BAD_SHARE: vault_status_t = 116;
+/// More key shares are needed.
+pub const VAULT_ERR_NOT_ENOUGH_SHARES: vault_status_t = 117;
+/// The vault was restored and not yet adopted: it can be read, and adopted.
+pub const VAULT_ERR_FROZEN: vault_status_t = 118;
+/// The backup is cut, altered, or none of libvault's.
+pub const VAULT_ERR_BAD_BACKUP: vault_status_t = 119;
 /// The token is missing, bad or not allowed.
 pub const VAULT_ERR_PERMISSION_DENIED: vault_status_t = 200;
 /// Nothing is there.
@@ -66,6 +74,10 @@ pub const VAULT_ERR_POISONED: vault_status_t = 701;
 pub const VAULT_ERR_NO_SPACE: vault_status_t = 702;
 /// The operating system gave no randomness.
 pub const VAULT_ERR_NO_ENTROPY: vault_status_t = 703;
+/// The key service (KMS, HSM) failed or refused.
+pub const VAULT_ERR_KEY_SERVICE: vault_status_t = 704;
+/// The write is durable, but the anchor could not be advanced.
+pub const VAULT_ERR_ANCHOR_FAILED: vault_status_t = 705;
 /// What is on disk does not verify.
 pub const VAULT_ERR_CORRUPT: vault_status_t = 800;
 /// The store has lost commits that it acknowledged.

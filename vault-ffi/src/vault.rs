@@ -3,13 +3,15 @@
 use crate::error::bad_argument;
 use crate::guard::guard;
 use crate::handle::{Entry, Table, Tables, get, reserve, take};
+use crate::input;
 use crate::options::{Key, vault_key_kind_t, vault_options_t};
 use crate::secret::{SecretEntry, vault_secret_t};
 use crate::status::vault_status_t;
 use parking_lot::{Mutex, RwLock};
-use std::ffi::c_void;
-use vault_core::types::{Code, Error, Result, Value};
-use vault_core::{SealStatus, SealedVault, UnsealKey, Vault};
+use std::ffi::{c_char, c_void};
+use vault_core::types::limits::PASSPHRASE_BYTES_MAX;
+use vault_core::types::{Code, Error, Object, Result, Value};
+use vault_core::{NewSeal, SealStatus, SealedVault, UnsealKey, Unsealing, Vault};
 
 /// An open vault, sealed or unsealed. A handle, not an address.
 #[allow(non_camel_case_types, reason = "the name in C")]
@@ -60,10 +62,41 @@ pub unsafe extern "C" fn vault_create(
             let options = vault_options_t::read(options)?;
             (options.config()?, options.new_seal()?)
         };
+        if matches!(seal, NewSeal::Shares { .. }) {
+            return Err(bad_argument("key shares are given out once: use vault_create_with_shares"));
+        }
         let (vault_slot, token_slot) = (reserve::<VaultEntry>()?, reserve::<SecretEntry>()?);
         let (vault, init) = Vault::create(config, seal)?;
         let token = Value::from(init.root_token.expose());
         Ok((vault_slot.fill(VaultEntry::new(State::Open(vault))), token_slot.fill(SecretEntry::new(Some(token)))))
+    })
+}
+
+/// Makes a new vault that key shares open (`VAULT_KEY_SHARES`, `share_count`, `share_threshold`) and leaves it open and unsealed.
+///
+/// - `options`: borrowed for the call.
+/// - `out_vault`: receives the vault. Owner: the caller; close it with `vault_close`. NULL on failure.
+/// - `out_init`: receives what is told only here, as JSON: `root_token`, and `shares`, an array of texts (`vault_secret_field` with
+///   `/shares/0`). Owner: the caller; free it with `vault_secret_free`. NULL on failure.
+/// - On failure nothing is left at the path.
+/// - Threads: any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vault_create_with_shares(
+    options: *const vault_options_t,
+    out_vault: *mut *mut vault_t,
+    out_init: *mut *mut vault_secret_t,
+) -> vault_status_t {
+    guard!(required out_vault, required out_init => {
+        // SAFETY: the caller gives NULL or options of the size that they tell, with members as described.
+        let (config, seal) = unsafe {
+            let options = vault_options_t::read(options)?;
+            (options.config()?, options.new_seal()?)
+        };
+        let (vault_slot, init_slot) = (reserve::<VaultEntry>()?, reserve::<SecretEntry>()?);
+        let (vault, init) = Vault::create(config, seal)?;
+        let shares = init.shares.iter().map(|share| Value::string(share.expose())).collect();
+        let told = Object::new().with("root_token", init.root_token.expose()).with("shares", Value::Array(shares));
+        Ok((vault_slot.fill(VaultEntry::new(State::Open(vault))), init_slot.fill(SecretEntry::new(Some(told.into())))))
     })
 }
 
@@ -80,7 +113,7 @@ pub unsafe extern "C" fn vault_open(options: *const vault_options_t, out_vault: 
         // SAFETY: the caller gives NULL or options of the size that they tell, with members as described.
         let (config, key) = unsafe {
             let options = vault_options_t::read(options)?;
-            (options.config()?, options.key()?.unseal_key()?)
+            (options.config()?, options.unseal_key()?)
         };
         let slot = reserve::<VaultEntry>()?;
         let sealed = Vault::open(config)?;
@@ -111,6 +144,55 @@ pub unsafe extern "C" fn vault_unseal(
         // SAFETY: the caller gives NULL or `key_len` bytes.
         let key = unsafe { Key::read(key_kind, key, key_len) }?.unseal_key()?;
         vault.unseal(&key.ok_or_else(|| bad_argument("unsealing needs a key"))?)
+    })
+}
+
+/// Takes one key share; with the last one that is needed the vault is unsealed. What was given so far is in memory only.
+///
+/// - `vault`: borrowed.
+/// - `share`: NUL-terminated UTF-8; borrowed for the call.
+/// - `out_sealed`: receives whether the vault is still sealed; false on failure.
+/// - `out_progress`: receives how many shares were given so far, 0 once the vault is unsealed; may be NULL. 0 on failure.
+/// - Fails with `VAULT_ERR_BAD_SHARE` when the text is no share, was mistyped or altered, or belongs to another set: the text says which.
+/// - Threads: any; one unsealing at a time, others wait.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vault_unseal_share(
+    vault: *mut vault_t,
+    share: *const c_char,
+    out_sealed: *mut bool,
+    out_progress: *mut usize,
+) -> vault_status_t {
+    guard!(required out_sealed, optional out_progress => {
+        let vault = get::<VaultEntry>(vault)?;
+        // SAFETY: the caller gives NULL or NUL-terminated text.
+        let share = unsafe { input::text(share, "share", PASSPHRASE_BYTES_MAX) }?;
+        vault.unseal_share(share)
+    })
+}
+
+/// Makes a root token for whoever can open the vault: when the last one was revoked or lost.
+///
+/// - `vault`: borrowed.
+/// - `key_kind`, `key`, `key_len`: a key of one of the slots; borrowed for the call. Shares are given one to a line.
+/// - `out_root_token`: receives the root token, as for `vault_create`. Owner: the caller; free it with `vault_secret_free`. NULL on failure.
+/// - Fails with `VAULT_ERR_WRONG_KEY` when the key opens no slot.
+/// - Threads: any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vault_generate_root(
+    vault: *mut vault_t,
+    key_kind: vault_key_kind_t,
+    key: *const c_void,
+    key_len: usize,
+    out_root_token: *mut *mut vault_secret_t,
+) -> vault_status_t {
+    guard!(required out_root_token => {
+        let vault = get::<VaultEntry>(vault)?;
+        // SAFETY: the caller gives NULL or `key_len` bytes.
+        let key = unsafe { Key::read(key_kind, key, key_len) }?.unseal_key()?;
+        let key = key.ok_or_else(|| bad_argument("a root token needs a key of the vault"))?;
+        let slot = reserve::<SecretEntry>()?;
+        let token = vault.unsealed()?.generate_root(&key)?;
+        Ok(slot.fill(SecretEntry::new(Some(Value::from(token.expose())))))
     })
 }
 
@@ -208,15 +290,36 @@ impl VaultEntry {
 
     fn unseal(&self, key: &UnsealKey) -> Result<()> {
         let _one_at_a_time = self.changing.lock();
-        let sealed = match self.state() {
-            State::Sealed(sealed) => sealed,
-            State::Open(_) if !self.status()?.sealed => return Err(Error::new(Code::AlreadyUnsealed, "the vault is unsealed already")),
-            // A request to sys/seal sealed it; sealing once more is the way to its sealed face.
-            State::Open(vault) => vault.seal()?,
-        };
-        let vault = sealed.unseal(key)?;
+        let vault = self.sealed()?.unseal(key)?;
         *self.state.write() = State::Open(vault);
         Ok(())
+    }
+
+    /// Whether the vault is still sealed after a share, and how many were given.
+    fn unseal_share(&self, share: &str) -> Result<(bool, usize)> {
+        let _one_at_a_time = self.changing.lock();
+        Ok(match self.sealed()?.unseal_share(share)? {
+            Unsealing::More(status) => (true, status.progress),
+            Unsealing::Unsealed(vault) => {
+                *self.state.write() = State::Open(vault);
+                (false, 0)
+            }
+        })
+    }
+
+    /// The face by which the vault is unsealed.
+    fn sealed(&self) -> Result<SealedVault> {
+        match self.state() {
+            State::Sealed(sealed) => Ok(sealed),
+            State::Open(_) if !self.status()?.sealed => Err(Error::new(Code::AlreadyUnsealed, "the vault is unsealed already")),
+            // A request to sys/seal sealed it; sealing once more is the way to its sealed face.
+            State::Open(vault) => vault.seal(),
+        }
+    }
+
+    /// An entry for a vault that is unsealed.
+    pub(crate) fn unsealed_by(vault: Vault) -> Self {
+        VaultEntry::new(State::Open(vault))
     }
 
     fn close(&self) -> Result<()> {

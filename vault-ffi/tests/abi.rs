@@ -37,8 +37,8 @@ fn screaming(name: &str) -> String {
 /// The functions that the header declares.
 fn declared() -> BTreeSet<String> {
     let header = header();
-    let declarations =
-        header.lines().filter(|line| line.starts_with(char::is_alphabetic) && line.contains('(') && !line.contains("inline"));
+    let is_type = |line: &str| line.contains("inline") || line.starts_with("typedef");
+    let declarations = header.lines().filter(|line| line.starts_with(char::is_alphabetic) && line.contains('(') && !is_type(line));
     let name = |line: &str| line.split('(').next().and_then(|head| head.rsplit([' ', '*']).next()).map(str::to_owned);
     declarations.filter_map(name).collect()
 }

@@ -9,7 +9,6 @@ use crate::types::{Code, Error, Timestamp, Ttl};
 use minicbor::{Decode, Encode};
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use std::sync::Arc;
-use std::thread::ThreadId;
 
 /// An anchor and how often it is advanced.
 #[derive(Clone)]
@@ -57,7 +56,7 @@ struct State {
     latest: RootRecord,
     stored: u64,
     stored_at: Option<Timestamp>,
-    busy: Option<ThreadId>,
+    busy: Option<usize>,
 }
 
 impl AnchorKeeper {

@@ -41,7 +41,7 @@ const WALLS: [(&[&str], &[&str]); 4] = [
         &["os/", "storage/sled", "storage/files.rs", "storage/segments", "storage/anchor_file.rs"],
     ),
     // The suite that every backend passes reads from several threads at once; it is compiled for tests only.
-    (&["std::thread"], &["os/", "storage/sled", "storage/conformance.rs", "commit/anchor.rs"]),
+    (&["std::thread"], &["os/", "storage/sled", "storage/conformance.rs"]),
     (&["libc", "ring::rand"], &["os/", "storage/sled", "storage/files.rs"]),
     (&["sled"], &["storage/sled"]),
 ];
