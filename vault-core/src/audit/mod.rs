@@ -6,12 +6,14 @@ mod chain;
 mod event;
 mod queue;
 mod segment;
+mod tree;
 mod verify;
 
 pub(crate) use chain::{Chain, chunk_from_events, events_of_chunk};
 pub(crate) use event::{Decided, Event};
 pub(crate) use queue::{Admission, Queue};
 pub(crate) use segment::SegmentEntry;
+pub(crate) use tree::Tree;
 pub(crate) use verify::{verify, walk};
 
 pub use verify::AuditSummary;

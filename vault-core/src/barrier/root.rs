@@ -35,6 +35,12 @@ pub(crate) struct RootRecord {
     /// How often the store was adopted after a restore.
     #[n(7)]
     pub(crate) epoch: u64,
+    /// The roots of the full subtrees of the audit tree, largest first.
+    #[cbor(n(8), with = "minicbor::bytes")]
+    pub(crate) audit_frontier: Vec<u8>,
+    /// The root of the audit tree.
+    #[cbor(n(9), with = "minicbor::bytes")]
+    pub(crate) audit_root: [u8; 32],
 }
 
 impl RootRecord {

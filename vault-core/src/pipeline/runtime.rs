@@ -8,7 +8,7 @@ use super::stage::Caller;
 use super::system::SystemPath;
 use super::verify::{Verification, verify};
 use super::{handle, tick};
-use crate::audit::{Chain, Event};
+use crate::audit::{Chain, Event, Tree};
 use crate::auth::{TokenEntry, token};
 use crate::barrier::{Barrier, BarrierError, Digest, Overlay, RootRecord, fixed, unwrap_keyring, wrap_keyring};
 use crate::commit::{Committer, Proposal};
@@ -87,6 +87,8 @@ impl Runtime {
             audit_tail_bytes: 0,
             messages: 0,
             epoch: 0,
+            audit_frontier: Tree::empty().to_bytes(),
+            audit_root: Tree::empty().root(),
         };
         let committer = committer(&parts, &barrier, store, root);
         let token = token::generate(rng).map_err(no_entropy)?;

@@ -144,7 +144,8 @@ fn audit_verify(core: &Core) -> Result<Done> {
     core.committer.flush()?;
     let (root, snapshot) = core.committer.snapshot()?;
     let found = verify(&core.barrier, &core.store, &root, &*snapshot, &*core.storage)?;
-    Ok(Done::answer(Object::new().with("records", found.records).with("segments", found.segments).with("head", hex::encode(found.head))))
+    let body = Object::new().with("records", found.records).with("segments", found.segments);
+    Ok(Done::answer(body.with("head", hex::encode(found.head)).with("root", hex::encode(found.root))))
 }
 
 fn audit_events(core: &Core, data: Option<&Value>) -> Result<Done> {
