@@ -35,6 +35,12 @@ mod pipeline;
 mod seal;
 mod vault;
 
+/// Checks of the audit log that need only the vault's public key: checkpoints, and proofs that an event is in the log or that a log is the
+/// continuation of an older one.
+pub mod audit_proof {
+    pub use crate::audit::{Checkpoint, ConsistencyProof, InclusionProof, verify_checkpoint};
+}
+
 pub use audit::AuditSummary;
 pub use crypto::Argon2Params;
 pub use pipeline::{BackupSeals, Recorded, Reply, SealStatus, Unrecorded, Verification};

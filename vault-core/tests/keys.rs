@@ -201,6 +201,15 @@ fn writers_lose_nothing_while_keys_are_rolled_and_retired_under_them() {
                 })
             })
             .collect();
+        let readers = scope.spawn(|| {
+            // Readers and verifications meanwhile never meet a record whose key is gone.
+            let root = session(&vault, &token);
+            while !stop.load(Ordering::Relaxed) {
+                let _found = root.kv("secret").list("w");
+                vault.verify().unwrap();
+                root.audit().events(0, 10).unwrap();
+            }
+        });
         let root = session(&vault, &token);
         for _ in 0..40 {
             roll(&root);
@@ -209,6 +218,7 @@ fn writers_lose_nothing_while_keys_are_rolled_and_retired_under_them() {
             }
         }
         stop.store(true, Ordering::Relaxed);
+        readers.join().unwrap();
         writers.into_iter().map(|writer| writer.join().unwrap()).collect()
     });
     assert!(written.iter().all(|last| *last > 0));

@@ -178,6 +178,35 @@ fn a_key_service_unseals_at_open_and_its_failures_are_told() {
 }
 
 #[test]
+fn a_service_that_is_away_is_told_though_another_has_no_slot() {
+    let storage = Arc::new(MemoryStorage::new());
+    let (service, other) = (Service::new("kms"), Service::new("other"));
+    let seals = [NewSeal::shares(3, 2).unwrap(), NewSeal::wrapper(service.clone())];
+    let config = |storage| Config::on(storage).with_key_wrapper(service.clone()).with_key_wrapper(other.clone());
+    let (vault, init) = Vault::create_with_seals(config(storage.clone()), &seals).unwrap();
+    let root = vault.session(init.root_token);
+    service.fails.store(true, Ordering::Relaxed);
+    let opened = Vault::open_unsealed(config(Arc::new(storage.copy())));
+    assert_eq!(opened.unwrap_err().code(), Code::KeyService);
+    let error = rekey(&vault, &root, &texts(&init.shares), Object::new()).unwrap_err();
+    assert_eq!(error.code(), Code::KeyService, "and a rekey loses no slot for it");
+}
+
+#[test]
+fn shares_that_were_given_stay_until_what_they_are_for_is_done() {
+    let storage = Arc::new(FaultyStorage::default());
+    let (vault, init) = Vault::create(Config::on(storage.clone()), NewSeal::shares(3, 2).unwrap()).unwrap();
+    let sealed = vault.seal().unwrap();
+    let shares = texts(&init.shares);
+    sealed.unseal_share(&shares[0]).unwrap();
+    storage.fail_reads(true);
+    assert!(sealed.unseal_share(&shares[1]).is_err());
+    storage.fail_reads(false);
+    assert!(matches!(sealed.unseal_share(&shares[1]).unwrap(), Unsealing::Unsealed(_)), "nobody else has to come again");
+    assert_eq!(vault.seal_status().progress, 0, "and then they are forgotten");
+}
+
+#[test]
 fn a_service_that_gives_back_another_key_makes_no_slot() {
     struct Liar;
     impl KeyWrapper for Liar {

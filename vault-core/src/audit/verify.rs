@@ -1,6 +1,6 @@
 //! Reading the whole log anew, from the first event to the head in the root record.
 
-use super::{AuditError, Chain, SegmentEntry, events_of_chunk};
+use super::{AuditError, Chain, SegmentEntry, Tree, events_of_chunk};
 use crate::barrier::{Barrier, Kind, RootRecord};
 use crate::storage::{Key, Read, Storage};
 use crate::types::id::Id;
@@ -18,9 +18,11 @@ pub struct AuditSummary {
     pub segments: u64,
     /// The head of the chain: SHA-256.
     pub head: [u8; 32],
+    /// The root of the Merkle tree over the events (RFC 6962).
+    pub root: [u8; 32],
 }
 
-/// Reads every event and compares the chain with the root record.
+/// Reads every event and compares the chain and the tree with the root record.
 pub(crate) fn verify(
     barrier: &Barrier,
     store: &Id,
@@ -28,8 +30,21 @@ pub(crate) fn verify(
     records: &dyn Read,
     storage: &dyn Storage,
 ) -> Result<AuditSummary, AuditError> {
-    walk(barrier, store, root, records, storage, |_, _| true)?;
-    Ok(AuditSummary { records: root.audit_sequence, segments: root.audit_segments, head: root.audit_head })
+    let mut tree = Tree::empty();
+    walk(barrier, store, root, records, storage, |_, event| {
+        tree.push(event);
+        true
+    })?;
+    check_tree(&tree, root)?;
+    Ok(AuditSummary { records: root.audit_sequence, segments: root.audit_segments, head: root.audit_head, root: root.audit_root })
+}
+
+fn check_tree(tree: &Tree, root: &RootRecord) -> Result<(), AuditError> {
+    let recorded = Tree::from_bytes(root.audit_sequence, &root.audit_frontier);
+    if recorded.as_ref() == Some(tree) && root.audit_root == tree.root() {
+        return Ok(());
+    }
+    Err(AuditError::Broken("the events make another tree than the root record's".to_owned()))
 }
 
 /// Reads every event in order, checking the chain on the way, until `each` answers false.
@@ -92,4 +107,41 @@ pub(crate) fn walk(
         return Err(AuditError::Broken(format!("{found} records lead to another head than the root record's, which knows {expected}")));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tree_that_is_not_the_root_records_is_found() {
+        let mut tree = Tree::empty();
+        (0..3_u8).for_each(|i| tree.push(&[i]));
+        let root = RootRecord {
+            commit: 1,
+            digest: [0; 32],
+            audit_sequence: 3,
+            audit_head: [0; 32],
+            audit_segments: 0,
+            audit_tail_bytes: 0,
+            messages: 0,
+            epoch: 0,
+            audit_frontier: tree.to_bytes(),
+            audit_root: tree.root(),
+            messages_key: 0,
+            lineage: [0; 16],
+            frozen: false,
+            parent: [0; 16],
+        };
+        assert!(check_tree(&tree, &root).is_ok());
+        let mut frontier = root.audit_frontier.clone();
+        frontier[0] ^= 1;
+        for other in [
+            RootRecord { audit_frontier: frontier, ..root.clone() },
+            RootRecord { audit_root: [0; 32], ..root.clone() },
+            RootRecord { audit_sequence: 4, ..root.clone() },
+        ] {
+            assert!(matches!(check_tree(&tree, &other), Err(AuditError::Broken(_))));
+        }
+    }
 }

@@ -65,6 +65,11 @@ impl Barrier {
         &*self.rng
     }
 
+    /// The same randomness, for another barrier.
+    pub(crate) fn shared_rng(&self) -> Arc<dyn Rng> {
+        Arc::clone(&self.rng)
+    }
+
     /// The store that the records belong to.
     pub(crate) fn store(&self) -> &Id {
         &self.store
@@ -209,8 +214,11 @@ mod tests {
         assert!(here.is_current(&new));
         let alone = here.keyring().data_keys().without_retired();
         here.keyring().publish(alone);
-        assert_eq!(&**here.open(Kind::KvHead, &key, &new).expect("opened"), b"plain");
-        assert!(here.open(Kind::KvHead, &key, &old).is_err(), "its key is retired");
+        assert_eq!(&**here.open(Kind::KvHead, &key, &old).expect("a reader may hold it still"), b"plain");
+        let bytes = here.keyring().to_bytes(&here.keyring().data_keys());
+        let reopened = barrier(1, 0, Keyring::from_bytes(&bytes).expect("own bytes"));
+        assert_eq!(&**reopened.open(Kind::KvHead, &key, &new).expect("opened"), b"plain");
+        assert!(reopened.open(Kind::KvHead, &key, &old).is_err(), "its key is retired");
     }
 
     #[test]

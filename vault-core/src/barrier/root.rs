@@ -47,6 +47,12 @@ pub(crate) struct RootRecord {
     /// The lineage that it was adopted from.
     #[cbor(n(15), with = "minicbor::bytes")]
     pub(crate) parent: [u8; 16],
+    /// The roots of the full subtrees of the audit tree, largest first.
+    #[cbor(n(8), with = "minicbor::bytes")]
+    pub(crate) audit_frontier: Vec<u8>,
+    /// The root of the audit tree.
+    #[cbor(n(9), with = "minicbor::bytes")]
+    pub(crate) audit_root: [u8; 32],
 }
 
 impl RootRecord {

@@ -2,7 +2,7 @@
 
 use super::folders::change_folders;
 use super::{CommitError, Committer, Proposal, Publish, ended, is_in_doubt};
-use crate::audit::{Chain, Event, SegmentEntry, chunk_from_events};
+use crate::audit::{Chain, Event, SegmentEntry, Tree, chunk_from_events};
 use crate::barrier::{Barrier, BarrierError, Kind, RootRecord, Writes, fixed};
 use crate::crypto::sha256;
 use crate::storage::{Batch, Expected, Key, Storage};
@@ -128,7 +128,13 @@ impl Committer {
             let chunk = chunk_from_events(events);
             changes.insert(key, Some(self.barrier.seal(Kind::AuditTail, &key, &chunk)?));
             let mut chain = Chain { sequence: root.audit_sequence, head: root.audit_head };
-            events.iter().for_each(|event| chain.push(event));
+            let mut tree = Tree::from_bytes(root.audit_sequence, &root.audit_frontier).ok_or(BarrierError::Corrupt)?;
+            for event in events {
+                chain.push(event);
+                tree.push(event);
+            }
+            root.audit_frontier = tree.to_bytes();
+            root.audit_root = tree.root();
             root.audit_sequence = chain.sequence;
             root.audit_head = chain.head;
             root.audit_tail_bytes += chunk.len() as u64;

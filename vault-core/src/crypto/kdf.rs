@@ -18,6 +18,8 @@ pub(crate) enum Label {
     KeyringKey,
     /// Commits a wrapped keyring to its key.
     KeyringCommitment,
+    /// Signs the checkpoints of one lineage.
+    CheckpointKey,
 }
 
 impl Label {
@@ -28,6 +30,7 @@ impl Label {
             Label::HeaderMac => b"libvault v0 header mac",
             Label::KeyringKey => b"libvault v0 keyring key",
             Label::KeyringCommitment => b"libvault v0 keyring commitment",
+            Label::CheckpointKey => b"libvault v0 checkpoint key",
         }
     }
 }

@@ -10,9 +10,11 @@ use zeroize::Zeroizing;
 
 /// Most data keys of one keyring.
 const DATA_KEYS_MAX: usize = 64;
+/// Retired data keys that are held until the vault is sealed.
+const RETIRED_HELD_MAX: usize = 16;
 /// Upper bound of the encoding of one data key and of the rest, in bytes.
 const DATA_KEY_BYTES: usize = 64;
-const REST_BYTES: usize = 5 * 36 + 16;
+const REST_BYTES: usize = 6 * 36 + 16;
 
 /// A data key's place in its life. One that encrypts nothing any more is no longer in the keyring.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
@@ -37,9 +39,14 @@ pub(crate) struct DataKey {
     messages: AtomicU64,
 }
 
-/// The data keys: the first is the primary one, which encrypts.
+/// The data keys of a keyring.
 #[derive(Clone)]
-pub(crate) struct DataKeys(Vec<Arc<DataKey>>);
+pub(crate) struct DataKeys {
+    /// The first is the primary one, which encrypts.
+    live: Vec<Arc<DataKey>>,
+    /// Those that were retired last, until the vault is sealed: a reader may still hold a record, or a snapshot, from before.
+    retired: Vec<Arc<DataKey>>,
+}
 
 struct Named {
     raw: Key256,
@@ -55,6 +62,8 @@ pub(crate) struct Keyring {
     digest: Named,
     head: Named,
     audit: Named,
+    /// The keys that sign checkpoints are derived from it.
+    checkpoint: Key256,
 }
 
 #[derive(Encode, Decode)]
@@ -71,6 +80,8 @@ struct KeyringRecord<'b> {
     head: &'b [u8],
     #[cbor(b(5), with = "minicbor::bytes")]
     audit: &'b [u8],
+    #[cbor(b(6), with = "minicbor::bytes")]
+    checkpoint: &'b [u8],
 }
 
 #[derive(Encode, Decode)]
@@ -90,18 +101,19 @@ impl Keyring {
     pub(crate) fn generate(rng: &dyn Rng, now_millis: u64) -> Result<Self, RngError> {
         let named = || Key256::random(rng).map(Named::new);
         Ok(Keyring {
-            data_keys: ArcSwap::from_pointee(DataKeys(vec![Arc::new(DataKey::new(1, now_millis, Key256::random(rng)?))])),
+            data_keys: ArcSwap::from_pointee(DataKeys::of(vec![Arc::new(DataKey::new(1, now_millis, Key256::random(rng)?))])),
             names: named()?,
             token_hash: named()?,
             digest: named()?,
             head: named()?,
             audit: named()?,
+            checkpoint: Key256::random(rng)?,
         })
     }
 
     /// The keyring as it is wrapped, with these data keys: a buffer that wipes itself and was never moved.
     pub(crate) fn to_bytes(&self, data_keys: &DataKeys) -> Zeroizing<Vec<u8>> {
-        let rows = data_keys.0.iter().enumerate().map(|(index, key)| DataKeyRecord {
+        let rows = data_keys.live.iter().enumerate().map(|(index, key)| DataKeyRecord {
             id: key.id,
             state: if index == 0 { State::Primary } else { State::Enabled },
             raw: key.raw.expose(),
@@ -114,8 +126,9 @@ impl Keyring {
             digest: self.digest.raw.expose(),
             head: self.head.raw.expose(),
             audit: self.audit.raw.expose(),
+            checkpoint: self.checkpoint.expose(),
         };
-        let capacity = REST_BYTES + DATA_KEY_BYTES * data_keys.0.len();
+        let capacity = REST_BYTES + DATA_KEY_BYTES * data_keys.live.len();
         let mut bytes = Zeroizing::new(Vec::with_capacity(capacity));
         minicbor::encode(record, &mut *bytes).expect("encoding to memory cannot fail");
         debug_assert!(bytes.len() <= capacity);
@@ -138,12 +151,13 @@ impl Keyring {
             return Err(CryptoError::Keyring);
         }
         Ok(Keyring {
-            data_keys: ArcSwap::from_pointee(DataKeys(data_keys)),
+            data_keys: ArcSwap::from_pointee(DataKeys::of(data_keys)),
             names: named(record.names)?,
             token_hash: named(record.token_hash)?,
             digest: named(record.digest)?,
             head: named(record.head)?,
             audit: named(record.audit)?,
+            checkpoint: key(record.checkpoint)?,
         })
     }
 
@@ -172,6 +186,11 @@ impl Keyring {
         &self.digest.mac
     }
 
+    /// What the keys that sign checkpoints are derived from.
+    pub(crate) fn checkpoint(&self) -> &Key256 {
+        &self.checkpoint
+    }
+
     /// Authenticates the heads that are noted beside the store.
     pub(crate) fn head(&self) -> &MacKey {
         &self.head.mac
@@ -179,35 +198,40 @@ impl Keyring {
 }
 
 impl DataKeys {
+    fn of(live: Vec<Arc<DataKey>>) -> Self {
+        DataKeys { live, retired: Vec::new() }
+    }
+
     /// The data key that encrypts.
     pub(crate) fn primary(&self) -> &DataKey {
-        self.0.first().expect("data keys are made and read with a primary one")
+        self.live.first().expect("data keys are made and read with a primary one")
     }
 
-    /// The data key of that id.
+    /// The data key of that id, those included that were retired a moment ago.
     pub(crate) fn get(&self, id: u32) -> Option<&DataKey> {
-        self.0.iter().find(|key| key.id == id).map(|key| &**key)
+        self.live.iter().chain(&self.retired).find(|key| key.id == id).map(|key| &**key)
     }
 
-    /// How many there are.
+    /// How many there are under which something may be.
     pub(crate) fn len(&self) -> usize {
-        self.0.len()
+        self.live.len()
     }
 
     /// These keys and a new primary one. `None` when there are too many to re-encrypt first.
     pub(crate) fn rolled(&self, rng: &dyn Rng, now_millis: u64) -> Result<Option<Self>, RngError> {
-        if self.0.len() >= DATA_KEYS_MAX {
+        if self.live.len() >= DATA_KEYS_MAX {
             return Ok(None);
         }
-        let id = self.0.iter().map(|key| key.id).max().unwrap_or_default() + 1;
-        let mut keys = vec![Arc::new(DataKey::new(id, now_millis, Key256::random(rng)?))];
-        keys.extend(self.0.iter().cloned());
-        Ok(Some(DataKeys(keys)))
+        let id = self.primary().id + 1;
+        let mut live = vec![Arc::new(DataKey::new(id, now_millis, Key256::random(rng)?))];
+        live.extend(self.live.iter().cloned());
+        Ok(Some(DataKeys { live, retired: self.retired.clone() }))
     }
 
-    /// The primary key alone: the others are retired.
+    /// The primary key alone: nothing is under the others any more.
     pub(crate) fn without_retired(&self) -> Self {
-        DataKeys(self.0.iter().take(1).cloned().collect())
+        let older = self.live.iter().skip(1).chain(&self.retired);
+        DataKeys { live: self.live.iter().take(1).cloned().collect(), retired: older.take(RETIRED_HELD_MAX).cloned().collect() }
     }
 }
 
@@ -275,7 +299,9 @@ mod tests {
         let bytes = keyring.to_bytes(&rolled);
         assert_eq!(Keyring::from_bytes(&bytes).expect("own bytes").data_keys().primary().id(), 2);
         let retired = rolled.without_retired();
-        assert!(retired.get(1).is_none() && retired.get(2).is_some());
+        assert_eq!((retired.len(), retired.get(1).is_some()), (1, true), "a reader may still need it");
+        let stored = Keyring::from_bytes(&keyring.to_bytes(&retired)).expect("own bytes");
+        assert!(stored.data_keys().get(1).is_none() && stored.data_keys().get(2).is_some(), "and the store has it no more");
         let mut full = rolled;
         while let Some(more) = full.rolled(&rng, 9).expect("randomness") {
             full = more;

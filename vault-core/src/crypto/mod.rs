@@ -6,6 +6,7 @@ mod kdf;
 mod key;
 mod keyring;
 mod mac;
+mod sign;
 
 pub(crate) use aead::{AeadKey, Nonce};
 pub(crate) use hash::sha256;
@@ -14,6 +15,7 @@ pub(crate) use kdf::{Label, argon2id, commitment, derive};
 pub(crate) use key::Key256;
 pub(crate) use keyring::{DataKeys, Keyring};
 pub(crate) use mac::MacKey;
+pub(crate) use sign::{public_key, sign, verify as verify_signature};
 
 /// Why cryptography failed. A decryption that fails says no more than that.
 #[derive(Clone, Copy, Debug, thiserror::Error, PartialEq, Eq)]

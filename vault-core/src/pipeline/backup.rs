@@ -51,14 +51,16 @@ pub(super) fn backup(core: &Core, sink: &mut dyn Write, seals: &BackupSeals) -> 
                 (new.header.to_bytes(), wrapped, new.shares)
             }
         };
-        // The digest covers header and keyring too: that of the backup is over its own.
+        // The digest covers header and keyring too: that of the backup is over its own. It is sealed with the keyring of the snapshot, since
+        // a roll may have made another one meanwhile.
+        let at_snapshot = Barrier::new(core.store, Id::ROOT, keyring, core.barrier.shared_rng());
         let mut digest = root.digest();
         for (name, own) in [(fixed::HEADER, &header), (fixed::KEYRING, &wrapped)] {
-            let mac = core.barrier.keyring().digest();
+            let mac = at_snapshot.keyring().digest();
             digest.subtract(mac, &Key::new(&[name]), &sha256(&[&bare(name)?]));
             digest.add(mac, &Key::new(&[name]), &sha256(&[own]));
         }
-        let own_root = RootRecord { digest: digest.to_bytes(), ..root.clone() }.seal(&core.barrier)?;
+        let own_root = RootRecord { digest: digest.to_bytes(), ..root.clone() }.seal(&at_snapshot)?;
         let mut writer = Writer::begin(sink, &core.store, core.clock.now(), root.commit)?;
         writer.header(&header)?;
         writer.keyring(&wrapped)?;

@@ -8,12 +8,14 @@ use super::tokens;
 use crate::auth::token;
 use crate::barrier::Overlay;
 use crate::crypto::sha256;
+use crate::host::KeyWrapper;
 use crate::seal::{Header, NewSeal, UnsealKey};
 use crate::types::limits::TOKEN_BYTES_MAX;
 use crate::types::{Code, Error, Object, Result, SecretString, Timestamp, Value};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
@@ -31,12 +33,7 @@ pub(super) enum Step {
 
 impl Shares {
     /// Takes a key as a request gives it: a share by `key`, a `passphrase`, a `raw_key`, or the name of a `wrapper`.
-    pub(super) fn give(
-        &mut self,
-        header: &Header,
-        wrappers: &[std::sync::Arc<dyn crate::host::KeyWrapper>],
-        data: Option<&Value>,
-    ) -> Result<Step> {
+    pub(super) fn give(&mut self, header: &Header, wrappers: &[Arc<dyn KeyWrapper>], data: Option<&Value>) -> Result<Step> {
         let text = |name: &str| data.and_then(|data| data.get(name)).and_then(Value::as_str);
         if let Some(share) = text("key") {
             return self.give_share(header, share);
@@ -64,8 +61,8 @@ impl Shares {
         if have < usize::from(slot.threshold.unwrap_or(u8::MAX)) {
             return Ok(Step::More(have));
         }
-        let shares = std::mem::take(given).into_values().collect();
-        self.0.clear();
+        // They stay until what they are for is done: a device that fails then asks nobody to come again.
+        let shares = given.values().map(|share| SecretString::copy_from(share.expose())).collect();
         Ok(Step::Complete(UnsealKey::Shares(shares)))
     }
 
@@ -194,13 +191,13 @@ pub(super) fn rekey_update(core: &Core, overlay: &mut Overlay<'_>, data: Option<
     if rekey.verify {
         let nonce = core.random_id()?.to_string();
         body.insert("verification_nonce", nonce.as_str());
+        rekey.given.reset();
         rekey.pending = Some(Pending { nonce, rekeyed, shown: Vec::new() });
         return Ok(Done::answer(body));
     }
-    let written = seals::put_rekeyed(core, overlay, &rekeyed)?;
-    ceremonies.rekey = None;
     body.insert("superseded_slot", u64::from(slot));
-    Ok(Done { data: Some(body.into()), ..written })
+    let written = seals::put_rekeyed(core, overlay, &rekeyed)?;
+    Ok(ended(core, Done { data: Some(body.into()), ..written }, |ceremonies| ceremonies.rekey = None))
 }
 
 /// `READ sys/rekey/verify`.
@@ -231,8 +228,8 @@ pub(super) fn verify_update(core: &Core, overlay: &mut Overlay<'_>, data: Option
     }
     let nonce = pending.nonce.clone();
     let written = seals::put_rekeyed(core, overlay, &pending.rekeyed)?;
-    ceremonies.rekey = None;
-    Ok(Done { data: Some(Object::new().with("complete", true).with("nonce", nonce).into()), ..written })
+    let body = Object::new().with("complete", true).with("nonce", nonce);
+    Ok(ended(core, Done { data: Some(body.into()), ..written }, |ceremonies| ceremonies.rekey = None))
 }
 
 /// `READ sys/generate-root/attempt`.
@@ -284,15 +281,29 @@ pub(super) fn root_update(core: &Core, overlay: &mut Overlay<'_>, data: Option<&
     drop(ceremonies);
     header.unseal(&key)?;
     let secret = tokens::make_root(overlay, now)?;
-    let mut ceremonies = core.ceremonies.lock();
-    let root = ceremonies.root.take().ok_or_else(|| Error::new(Code::InvalidRequest, "the making of the root token was cancelled"))?;
+    let ceremonies = core.ceremonies.lock();
+    let cancelled = || Error::new(Code::InvalidRequest, "the making of the root token was cancelled");
+    let root = ceremonies.root.as_ref().ok_or_else(cancelled)?;
+    check_nonce(&root.nonce, data)?;
     let hidden: Zeroizing<Vec<u8>> = Zeroizing::new(secret.expose().bytes().zip(root.otp.bytes()).map(|(a, b)| a ^ b).collect());
     debug_assert!(secret.expose().len() == root.otp.len() && hidden.len() <= TOKEN_BYTES_MAX);
-    let body = root_object(Some(&root), required(&header))
+    let body = root_object(Some(root), required(&header))
         .with("complete", true)
         .with("started", false)
         .with("encoded_token", STANDARD_NO_PAD.encode(&*hidden));
-    Ok(Done::answer(body))
+    Ok(ended(core, Done::answer(body), |ceremonies| ceremonies.root = None))
+}
+
+/// Forgets a ceremony once what it led to is durable; until then it can be completed again.
+fn ended(core: &Core, done: Done, end: impl FnOnce(&mut Ceremonies) + Send + 'static) -> Done {
+    let ceremonies = Arc::clone(&core.ceremonies);
+    let Done { publish, .. } = done;
+    Done { publish: None, ..done }.publishing(move || {
+        if let Some(publish) = publish {
+            publish();
+        }
+        end(&mut ceremonies.lock());
+    })
 }
 
 impl Rekey {

@@ -32,7 +32,7 @@ pub(super) struct Core {
     pub(super) header: Arc<ArcSwap<Header>>,
     /// The key services that the host has given, found by their names.
     pub(super) wrappers: Vec<Arc<dyn KeyWrapper>>,
-    pub(super) ceremonies: Mutex<Ceremonies>,
+    pub(super) ceremonies: Arc<Mutex<Ceremonies>>,
     /// The store was restored and not yet adopted: it is read, and nothing else.
     pub(super) frozen: Arc<AtomicBool>,
     /// When the keyring is rolled.
@@ -80,7 +80,7 @@ impl Core {
             keys: Arc::new(ArcSwap::from_pointee(keys)),
             header,
             wrappers,
-            ceremonies: Mutex::default(),
+            ceremonies: Arc::default(),
             frozen: Arc::new(AtomicBool::new(frozen)),
             rotation: Arc::new(ArcSwap::from_pointee(rotation)),
             mounts: Arc::new(ArcSwap::from_pointee(mounts)),

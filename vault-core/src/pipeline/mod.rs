@@ -1,5 +1,6 @@
 //! The way of a request, on one screen: route, authenticate, authorise, execute, record, reply.
 
+mod audit_log;
 mod backup;
 mod ceremony;
 mod core;

@@ -10,7 +10,7 @@ use super::reply::{Reply, Unrecorded};
 use super::stage::Caller;
 use super::verify::{Verification, verify};
 use super::{handle, keys, seals, tick, tokens};
-use crate::audit::{Chain, Event};
+use crate::audit::{Chain, Event, Tree};
 use crate::auth::token;
 use crate::backup::BackupInfo;
 use crate::barrier::{Barrier, BarrierError, Digest, Overlay, RootRecord, fixed, unwrap_keyring, wrap_keyring};
@@ -106,6 +106,8 @@ impl Runtime {
             lineage: rng.array().map_err(no_entropy)?,
             frozen: false,
             parent: [0; 16],
+            audit_frontier: Tree::empty().to_bytes(),
+            audit_root: Tree::empty().root(),
         };
         let committer = committer(&parts, &barrier, store, root);
         let mut overlay = Overlay::writing(&barrier, &*parts.storage);
@@ -163,7 +165,7 @@ impl Runtime {
         self.check_sealed()?;
         // Before any lock: a key service may take its time, and call back.
         let opened = self.header.load().unseal(key);
-        if matches!(opened, Err(SealError::WrongKey)) {
+        if matches!(opened, Err(SealError::WrongKey)) && !matches!(key, UnsealKey::Wrapper(_)) {
             self.failed_unseals.fetch_add(1, Ordering::Relaxed);
         }
         let (root_key, slot) = opened?;
@@ -214,9 +216,11 @@ impl Runtime {
     pub(crate) fn unseal_by_service(&self) -> Result<()> {
         let mut outcome = Err(Error::new(Code::WrongKey, "no key slot belongs to a key wrapper that the host has given"));
         for wrapper in &self.parts.wrappers {
-            outcome = self.unseal(&UnsealKey::wrapper(Arc::clone(wrapper)));
-            if outcome.is_ok() {
-                break;
+            match self.unseal(&UnsealKey::wrapper(Arc::clone(wrapper))) {
+                Ok(()) => return Ok(()),
+                // That one of them has no slot says nothing of the one whose service is away.
+                Err(error) if error.code() == Code::WrongKey => {}
+                Err(error) => outcome = Err(error),
             }
         }
         outcome

@@ -1,8 +1,7 @@
 //! What the vault's own paths answer: `sys/` and `auth/token/`.
 
 use super::core::Core;
-use super::{ceremony, keys, mounts, policies, seals, tokens};
-use crate::audit::{Event, verify, walk};
+use super::{audit_log, ceremony, keys, mounts, policies, seals, tokens};
 use crate::auth::LiveToken;
 use crate::barrier::Overlay;
 use crate::commit::Publish;
@@ -10,9 +9,6 @@ use crate::policy::{Capability, CompiledPolicies};
 use crate::types::{Auth, Code, Error, Object, Operation, Path, Result, Timestamp, Value};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-
-/// Most events that one request answers.
-const EVENTS_MAX: u64 = 1_000;
 
 /// What a request did: what it answers, and what is to happen once it is durable.
 #[derive(Default)]
@@ -57,6 +53,10 @@ pub(super) enum SystemPath<'p> {
     CapabilitiesSelf,
     AuditVerify,
     AuditEvents,
+    AuditCheckpoint,
+    AuditPublicKey,
+    AuditInclusion,
+    AuditConsistency,
     StorageVerify,
     Backup,
     Adopt,
@@ -85,6 +85,10 @@ impl<'p> SystemPath<'p> {
             "sys/capabilities-self" => SystemPath::CapabilitiesSelf,
             "sys/audit-log/verify" => SystemPath::AuditVerify,
             "sys/audit-log/events" => SystemPath::AuditEvents,
+            "sys/audit-log/checkpoint" => SystemPath::AuditCheckpoint,
+            "sys/audit-log/public-key" => SystemPath::AuditPublicKey,
+            "sys/audit-log/proof/inclusion" => SystemPath::AuditInclusion,
+            "sys/audit-log/proof/consistency" => SystemPath::AuditConsistency,
             "sys/storage/verify" => SystemPath::StorageVerify,
             "sys/storage/backup" => SystemPath::Backup,
             "sys/storage/adopt" => SystemPath::Adopt,
@@ -125,6 +129,7 @@ impl<'p> SystemPath<'p> {
                 | SystemPath::RootAttempt
                 | SystemPath::AuditVerify
                 | SystemPath::AuditEvents
+                | SystemPath::AuditInclusion
                 | SystemPath::StorageVerify
                 | SystemPath::Backup
                 | SystemPath::Adopt
@@ -171,8 +176,12 @@ pub(super) fn execute(ask: &Ask<'_>, overlay: &mut Overlay<'_>, operation: Opera
         (Operation::Write, SystemPath::Policy(name)) => policies::write(&core.policies, overlay, name, ask.data),
         (Operation::Delete, SystemPath::Policy(name)) => policies::delete(&core.policies, overlay, name),
         (Operation::Write, SystemPath::CapabilitiesSelf) => capabilities_self(ask),
-        (Operation::Read, SystemPath::AuditVerify) => audit_verify(core),
-        (Operation::Read, SystemPath::AuditEvents) => audit_events(core, ask.data),
+        (Operation::Read, SystemPath::AuditVerify) => audit_log::verify(core),
+        (Operation::Read, SystemPath::AuditEvents) => audit_log::events(core, ask.data),
+        (Operation::Read, SystemPath::AuditCheckpoint) => audit_log::checkpoint(core),
+        (Operation::Read, SystemPath::AuditPublicKey) => audit_log::public_key(core),
+        (Operation::Read, SystemPath::AuditInclusion) => audit_log::inclusion_proof(core, ask.data),
+        (Operation::Read, SystemPath::AuditConsistency) => audit_log::consistency_proof(core, ask.data),
         (Operation::Read, SystemPath::StorageVerify) => storage_verify(core),
         // The backup itself goes to a stream of the host's; what is asked here is whether it may, and that is recorded.
         (Operation::Write, SystemPath::Backup) => Ok(Done::default()),
@@ -193,40 +202,6 @@ fn capabilities_self(ask: &Ask<'_>) -> Result<Done> {
         body.insert(path.as_str(), ask.rules.capabilities(path.as_str()));
     }
     Ok(Done::answer(body))
-}
-
-fn audit_verify(core: &Core) -> Result<Done> {
-    core.committer.flush()?;
-    let (root, snapshot) = core.committer.snapshot()?;
-    let found = verify(&core.barrier, &core.store, &root, &*snapshot, &*core.storage)?;
-    Ok(Done::answer(Object::new().with("records", found.records).with("segments", found.segments).with("head", hex::encode(found.head))))
-}
-
-fn audit_events(core: &Core, data: Option<&Value>) -> Result<Done> {
-    let number = |name: &str, default: u64| match data.and_then(|data| data.get(name)) {
-        None | Some(Value::Null) => Ok(default),
-        Some(value) => {
-            value.as_u64().ok_or_else(|| Error::new(Code::InvalidData, "\"after\" and \"limit\" must be whole numbers from 0 on"))
-        }
-    };
-    let (after, limit) = (number("after", 0)?, number("limit", 100)?.min(EVENTS_MAX));
-    core.committer.flush()?;
-    let (root, snapshot) = core.committer.snapshot()?;
-    let mut events = Vec::new();
-    let mut unreadable = false;
-    walk(&core.barrier, &core.store, &root, &*snapshot, &*core.storage, |sequence, bytes| {
-        if sequence > after && (events.len() as u64) < limit {
-            match Event::from_bytes(bytes) {
-                Some(event) => events.push(event.to_value(sequence)),
-                None => unreadable = true,
-            }
-        }
-        (events.len() as u64) < limit && !unreadable
-    })?;
-    if unreadable {
-        return Err(Error::new(Code::Corrupt, "the audit log holds a record that no vault wrote"));
-    }
-    Ok(Done::answer(Object::new().with("events", Value::Array(events))))
 }
 
 fn storage_verify(core: &Core) -> Result<Done> {

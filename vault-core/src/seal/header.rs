@@ -117,8 +117,19 @@ impl Header {
         let store = self.store();
         let mut body = Body { slots: Vec::new(), ..self.body.clone() };
         for slot in self.body.slots.iter().filter(|slot| !drop.contains(&slot.id)) {
-            let opened = keep.iter().find_map(|key| slot.open(&store, key).ok());
-            let opened = opened.ok_or(SealError::SlotLeftBehind(slot.id, slot.kind_name()))?;
+            let mut opened = Err(SealError::SlotLeftBehind(slot.id, slot.kind_name()));
+            for key in keep {
+                match slot.open(&store, key) {
+                    Ok(found) => {
+                        opened = Ok(found);
+                        break;
+                    }
+                    // A service that is away would have opened it.
+                    Err(SealError::KeyService(error)) => opened = Err(SealError::KeyService(error)),
+                    Err(_) => {}
+                }
+            }
+            let opened = opened?;
             body.slots.push(slot.rewrapped(rng, &store, root_key, &opened.slot_key)?);
         }
         body.with(rng, now, root_key, seals)

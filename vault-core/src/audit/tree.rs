@@ -1,0 +1,124 @@
+//! The Merkle tree over the events (RFC 6962, section 2.1), grown at its right edge: only the roots of its full subtrees are kept.
+//!
+//! `leaf = SHA-256(0x00 | event)`, `node = SHA-256(0x01 | left | right)`. One more event costs O(log n) hashes at most, and no reading.
+
+use crate::crypto::sha256;
+
+/// The tree at one point: how many events are in it, and the roots of its full subtrees.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Tree {
+    size: u64,
+    /// Largest first: one for each bit that is set in `size`.
+    frontier: Vec<[u8; 32]>,
+}
+
+impl Tree {
+    /// The tree without events.
+    pub(crate) fn empty() -> Self {
+        Tree { size: 0, frontier: Vec::new() }
+    }
+
+    /// The tree with one more event.
+    pub(crate) fn push(&mut self, event: &[u8]) {
+        let mut hash = leaf(event);
+        for _ in 0..self.size.trailing_ones() {
+            let left = self.frontier.pop().expect("there is one subtree for each bit of the size");
+            hash = node(&left, &hash);
+        }
+        self.frontier.push(hash);
+        self.size += 1;
+    }
+
+    /// The tree's root; of the empty tree, the hash of nothing.
+    pub(crate) fn root(&self) -> [u8; 32] {
+        let mut smallest_first = self.frontier.iter().rev();
+        let Some(first) = smallest_first.next() else {
+            return sha256(&[]);
+        };
+        smallest_first.fold(*first, |right, left| node(left, &right))
+    }
+
+    /// The roots of the full subtrees, one after another, as they stand in the root record.
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+        self.frontier.concat()
+    }
+
+    /// The tree of `size` events with these subtrees; `None` when there are not as many as that size has.
+    pub(crate) fn from_bytes(size: u64, bytes: &[u8]) -> Option<Self> {
+        let (hashes, rest) = bytes.as_chunks::<32>();
+        let whole = rest.is_empty() && hashes.len() == size.count_ones() as usize;
+        whole.then(|| Tree { size, frontier: hashes.to_vec() })
+    }
+}
+
+/// The hash of one event.
+pub(super) fn leaf(event: &[u8]) -> [u8; 32] {
+    sha256(&[&[0], event])
+}
+
+pub(super) fn node(left: &[u8; 32], right: &[u8; 32]) -> [u8; 32] {
+    sha256(&[&[1], left, right])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The leaves and the roots of the tree's first sizes, as the implementations of Certificate Transparency test them.
+    const LEAVES: [&str; 8] = ["", "00", "10", "2021", "3031", "40414243", "5051525354555657", "606162636465666768696a6b6c6d6e6f"];
+    const ROOTS: [&str; 9] = [
+        "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+        "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d",
+        "fac54203e7cc696cf0dfcb42c92a1d9dbaf70ad9e621f4bd8d98662f00e3c125",
+        "aeb6bcfe274b70a14fb067a5e5578264db0fa9b51af5e0ba159158f329e06e77",
+        "d37ee418976dd95753c1c73862b9398fa2a2cf9b4ff0fdfe8b30cd95209614b7",
+        "4e3bbb1f7b478dcfe71fb631631519a3bca12c9aefca1612bfce4c13a86264d4",
+        "76e67dadbcdf1e10e1b74ddc608abd2f98dfb16fbce75277b5232a127f2087ef",
+        "ddb89be403809e325750d3d263cd78929c2942b7942a34b77e122c9594a74c8c",
+        "5dc9da79a70659a9ad559cb701ded9a2ab9d823aad2f4960cfe370eff4604328",
+    ];
+
+    /// MTH straight from the RFC's definition.
+    fn naive_root(events: &[Vec<u8>]) -> [u8; 32] {
+        match events {
+            [] => sha256(&[]),
+            [event] => sha256(&[&[0], event]),
+            _ => {
+                let (left, right) = events.split_at(events.len().next_power_of_two() / 2);
+                sha256(&[&[1], &naive_root(left), &naive_root(right)])
+            }
+        }
+    }
+
+    #[test]
+    fn the_roots_are_those_of_certificate_transparency() {
+        let mut tree = Tree::empty();
+        assert_eq!(hex::encode(tree.root()), ROOTS[0]);
+        for (leaf, root) in LEAVES.iter().zip(&ROOTS[1..]) {
+            tree.push(&hex::decode(leaf).expect("hex"));
+            assert_eq!(hex::encode(tree.root()), *root);
+        }
+    }
+
+    #[test]
+    fn every_size_has_the_root_of_the_definition_and_survives_the_root_record() {
+        let events: Vec<Vec<u8>> = (0..300_u32).map(|i| i.to_le_bytes().to_vec()).collect();
+        let mut tree = Tree::empty();
+        for (size, event) in events.iter().enumerate() {
+            assert_eq!(tree.root(), naive_root(&events[..size]), "size {size}");
+            tree = Tree::from_bytes(size as u64, &tree.to_bytes()).expect("its own bytes");
+            tree.push(event);
+        }
+    }
+
+    #[test]
+    fn a_frontier_of_another_size_is_refused() {
+        let mut tree = Tree::empty();
+        (0..3).for_each(|_| tree.push(b"event"));
+        let bytes = tree.to_bytes();
+        assert!(Tree::from_bytes(3, &bytes).is_some());
+        assert!(Tree::from_bytes(4, &bytes).is_none());
+        assert!(Tree::from_bytes(3, &bytes[1..]).is_none());
+        assert!(Tree::from_bytes(0, &bytes).is_none());
+    }
+}
