@@ -874,6 +874,46 @@ vault_status_t vault_restore(const vault_options_t *options,
                              vault_t **out_vault);
 
 /**
+ * Checks a checkpoint of an audit log with the vault's public key.
+ *
+ * - `note`, `key`: as `sys/audit-log/checkpoint` and `sys/audit-log/public-key` answer them; NUL-terminated UTF-8, borrowed for the call.
+ * - `out_info`: receives origin, size and root (hexadecimal) as JSON. Owner: the caller; free it with `vault_secret_free`. May be NULL.
+ *   NULL on failure.
+ * - Fails with `VAULT_ERR_CORRUPT` when the key has not signed it.
+ * - Threads: any.
+ */
+vault_status_t vault_audit_verify_checkpoint(const char *note,
+                                             const char *key,
+                                             vault_secret_t **out_info);
+
+/**
+ * Checks that an event is in the log of a checkpoint.
+ *
+ * - `note`, `key`: as for `vault_audit_verify_checkpoint`.
+ * - `proof`, `proof_len`: JSON, the data that `sys/audit-log/proof/inclusion` answers for the checkpoint's size; borrowed for the call.
+ * - Fails with `VAULT_ERR_CORRUPT` when the event is not in that log, at that place, as these bytes.
+ * - Threads: any.
+ */
+vault_status_t vault_audit_verify_inclusion(const char *note,
+                                            const char *key,
+                                            const char *proof,
+                                            size_t proof_len);
+
+/**
+ * Checks that the log of a newer checkpoint begins with that of an older one.
+ *
+ * - `older`, `newer`, `key`: as for `vault_audit_verify_checkpoint`.
+ * - `proof`, `proof_len`: JSON, the data that `sys/audit-log/proof/consistency` answers for both sizes; borrowed for the call.
+ * - Fails with `VAULT_ERR_CORRUPT` when something was taken away or changed, or the log was forked.
+ * - Threads: any.
+ */
+vault_status_t vault_audit_verify_consistency(const char *older,
+                                              const char *newer,
+                                              const char *key,
+                                              const char *proof,
+                                              size_t proof_len);
+
+/**
  * The whole content as text: JSON, or the bare text where the content is one piece of text, such as a token.
  *
  * A NUL follows the text, so it can be used as a C string where it holds none itself.

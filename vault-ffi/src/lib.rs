@@ -57,4 +57,6 @@ pub mod kv;
 
 pub mod backup;
 
+pub mod audit;
+
 pub mod secret;

@@ -1,6 +1,7 @@
 //! The native part of the Python package `libvault`: the vault's face over `vault_core`, the interpreter's lock released around its work.
 
 mod arguments;
+mod audit;
 mod backup;
 mod callbacks;
 mod clock;
@@ -39,5 +40,8 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(vault::open, module)?)?;
     module.add_function(wrap_pyfunction!(vault::restore, module)?)?;
     module.add_function(wrap_pyfunction!(backup::verify_backup, module)?)?;
+    module.add_function(wrap_pyfunction!(audit::verify_checkpoint, module)?)?;
+    module.add_function(wrap_pyfunction!(audit::verify_inclusion, module)?)?;
+    module.add_function(wrap_pyfunction!(audit::verify_consistency, module)?)?;
     module.add_function(wrap_pyfunction!(policy::evaluate, module)?)
 }

@@ -228,11 +228,11 @@ mod tests {
         let (events, leaves) = events(70);
         for size in 1..=leaves.len() {
             let checkpoint = checkpoint(&leaves[..size]);
-            for at in 0..size {
+            for (at, event) in events[..size].iter().enumerate() {
                 let proof = InclusionProof {
                     sequence: at as u64 + 1,
                     size: size as u64,
-                    event: events[at].clone(),
+                    event: event.clone(),
                     hashes: inclusion(at, &leaves[..size]),
                 };
                 proof.verify(&checkpoint).expect("proved");

@@ -78,8 +78,11 @@ pub(super) fn consistency_proof(core: &Core, data: Option<&Value>) -> Result<Don
     Ok(Done::answer(proof.to_object()))
 }
 
+/// The leaves of a log, and the bytes of the event that was wanted.
+type Leaves = (Vec<[u8; 32]>, Option<Vec<u8>>);
+
 /// The leaves of the log of as many events as `size_name` says (all that are durable unless it does), and the bytes of one of the events.
-fn leaves(core: &Core, data: Option<&Value>, size_name: &str, wanted: u64) -> Result<(Vec<[u8; 32]>, Option<Vec<u8>>)> {
+fn leaves(core: &Core, data: Option<&Value>, size_name: &str, wanted: u64) -> Result<Leaves> {
     core.committer.flush()?;
     let (root, snapshot) = core.committer.snapshot()?;
     let size = number(data, size_name, root.audit_sequence)?;

@@ -17,7 +17,7 @@ import weakref as _weakref
 from collections.abc import Sequence as _Sequence
 from typing import BinaryIO as _BinaryIO
 
-from . import errors, policy
+from . import audit, errors, policy
 from ._native import (
     Anchor,
     Init,
@@ -80,6 +80,7 @@ __all__ = [
     "Vault",
     "VaultError",
     "__version__",
+    "audit",
     "create",
     "errors",
     "open",
