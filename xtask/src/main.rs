@@ -37,7 +37,7 @@ const STEPS: [Step; 9] = [
     ("clippy", rust::clippy),
     ("core without a backend on disk", rust::check_without_sled),
     ("Rust tests", rust::tests),
-    ("quickstart", rust::quickstart),
+    ("Rust examples", rust::examples),
     ("C programs", c::programs),
     ("Python wheel", python::wheel_tests),
 ];

@@ -27,9 +27,10 @@ pub(crate) fn tests() -> Outcome {
     run(cargo().args(["test", "--workspace", "--exclude", "libvault-python", "--all-features", "--no-fail-fast"]))
 }
 
-/// The main job.
-pub(crate) fn quickstart() -> Outcome {
-    run(cargo().args(["run", "--quiet", "--example", "quickstart"]))
+/// The main job, and the other examples.
+pub(crate) fn examples() -> Outcome {
+    let example = |name: &str| run(cargo().args(["run", "--quiet", "--example", name]));
+    ["quickstart", "key_shares", "backup"].into_iter().try_for_each(example)
 }
 
 /// The criterion benches.
