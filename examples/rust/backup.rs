@@ -1,7 +1,12 @@
 //! Backup, restore and audit proof: a backup of a vault in use, looked at while it is frozen, adopted; and what an auditor checks without it.
 //!
 //! `cargo run --example backup`
-#![allow(clippy::print_stdout, clippy::disallowed_methods, reason = "an example talks to its reader and handles files, as a host does")]
+#![allow(
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "an example talks to its reader and handles files, as a host does"
+)]
 
 use std::error::Error;
 use std::fs::File;
