@@ -20,8 +20,8 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 use support::{PLACE, Random, TOKEN, child, child_args, create, member, number_from, open, text_of};
-use vault_core::Session;
-use vault_core::types::{Code, SecretString};
+use vault_core::types::{Code, Operation, SecretString};
+use vault_core::{Session, Vault};
 
 const THREADS: u64 = 3;
 /// Secrets that each thread writes in turn.
@@ -31,6 +31,8 @@ const ROUNDS: u64 = 200;
 const WRITES_MAX: u64 = 10_000;
 /// Where each thread goes on counting.
 const FROM: &str = "LIBVAULT_TEST_FROM";
+/// Set where the keys are rolled while the writers write.
+const CHORES: &str = "LIBVAULT_TEST_CHORES";
 
 fn path_of(thread: u64, number: u64) -> String {
     format!("t{thread}/k{}", number % KEYS)
@@ -75,6 +77,10 @@ fn writer() {
             let session = vault.session(SecretString::copy_from(&token));
             scope.spawn(move || write_until_failure(&session, thread, from));
         }
+        if std::env::var_os(CHORES).is_some() {
+            let session = vault.session(SecretString::copy_from(&token));
+            scope.spawn(|| roll_until_failure(&vault, session));
+        }
     });
     let codes = [vault.verify().map(drop), vault.tick().map(drop), vault.seal().map(drop)].map(|outcome| code_of(outcome).to_string());
     say(&format!("after {}", codes.join(" ")));
@@ -91,6 +97,17 @@ fn write_until_failure(session: &Session, thread: u64, from: u64) {
             return say(&format!("after {again} {}", code_of(kv.get("again").map(drop))));
         }
         say(&format!("ack {thread} {number}"));
+    }
+}
+
+/// Rolls the data keys again and again, and lets the re-encryption run, while others write.
+fn roll_until_failure(vault: &Vault, session: Session) {
+    loop {
+        let rolled = session.request(Operation::Write, "sys/rotate", None);
+        // Too many keys wait for the re-encryption: that is what the ticks below do.
+        if rolled.is_err_and(|error| error.code() != Code::InvalidRequest) || (0..20).any(|_| vault.tick().is_err()) {
+            return;
+        }
     }
 }
 
@@ -201,7 +218,12 @@ fn a_vault_that_is_killed_at_any_instant_keeps_every_acknowledged_write() {
     let start = Instant::now();
     let mut opened = 0;
     for round in 0..rounds {
-        let mut writer = ledger.writer(child("writer"));
+        let mut command = child("writer");
+        // In every other life the keys are rolled meanwhile.
+        if round % 2 == 0 {
+            command.env(CHORES, "1");
+        }
+        let mut writer = ledger.writer(command);
         let (open, listener) = listen(&mut writer);
         // Every fourth one dies while it opens the store, or not long after.
         if round % 4 == 3 {
