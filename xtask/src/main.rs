@@ -24,7 +24,8 @@ cargo xtask wheel            build the wheel into the target directory's `wheels
 cargo xtask python           the wheel in a fresh virtual environment, with its tests
 cargo xtask deny             licences, bans and sources of the dependencies (builds cargo-deny first)
 cargo xtask bench            the criterion benches
-cargo xtask crash [ROUNDS]   the kill -9 loop, as long as one likes (LIBVAULT_SEED to replay)";
+cargo xtask crash [ROUNDS]   the kill -9 loop, as long as one likes (LIBVAULT_SEED to replay)
+cargo xtask sim --seed S --steps N  the simulation, from this seed on";
 
 /// What every step of `test` stands on.
 const SET_UP: Step = ("set-up", setup::everything);
@@ -56,6 +57,7 @@ fn main() -> ExitCode {
         ["deny"] => rust::deny(),
         ["bench"] => rust::bench(),
         ["crash"] => rust::crash("2000"),
+        ["sim", "--seed", seed, "--steps", steps] => rust::sim(seed, steps),
         ["crash", rounds] => rust::crash(rounds),
         _ => {
             println!("{HELP}");

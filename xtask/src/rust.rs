@@ -43,6 +43,13 @@ pub(crate) fn crash(rounds: &str) -> Outcome {
     run(cargo().args(["test", "-p", "vault-core", "--test", "crash", "--", "--nocapture"]).env("LIBVAULT_KILL_ROUNDS", rounds))
 }
 
+/// The simulation for this many steps, in stories of 100 with a seed each.
+pub(crate) fn sim(seed: &str, steps: &str) -> Outcome {
+    let mut sim = cargo();
+    sim.args(["test", "--release", "-p", "vault-core", "--features", "testing", "--test", "sim", "--", "--nocapture"]);
+    run(sim.env("LIBVAULT_SEED", seed).env("LIBVAULT_SIM_STEPS", steps))
+}
+
 /// Licences, bans and sources; needs a tool that is built first, so it is not part of `test`.
 pub(crate) fn deny() -> Outcome {
     let tools = target()?.join("tools");
