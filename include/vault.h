@@ -129,6 +129,11 @@ typedef struct {
 } vault_anchor_t;
 
 /**
+ * Which engine keeps a new store on disk: one of the `VAULT_BACKEND_` numbers. An old store is opened by the one that it was made with.
+ */
+typedef int32_t vault_backend_t;
+
+/**
  * How a vault is created or opened. Start with `vault_options_init`, which sets the size and zeroes the rest: zero is the default
  * of every member. All pointers are borrowed for the call that is given the options.
  */
@@ -198,6 +203,10 @@ typedef struct {
      * How often the anchor is advanced, in seconds; 0 for each commit.
      */
     uint64_t anchor_interval_s;
+    /**
+     * For a new store on disk, which engine keeps it.
+     */
+    vault_backend_t backend;
 } vault_options_t;
 
 /**
@@ -491,6 +500,21 @@ typedef vault_status_t (*vault_read_fn)(void *user, uint8_t *out, size_t capacit
  * When the record is durable.
  */
 #define VAULT_AUDIT_STRICT 1
+
+/**
+ * The default: sled.
+ */
+#define VAULT_BACKEND_DEFAULT 0
+
+/**
+ * sled.
+ */
+#define VAULT_BACKEND_SLED 1
+
+/**
+ * redb: for large stores, since it opens them without a copy and takes less room.
+ */
+#define VAULT_BACKEND_REDB 2
 
 /**
  * Read what is at the path.

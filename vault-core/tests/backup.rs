@@ -216,22 +216,29 @@ fn a_crash_at_any_commit_of_a_restore_leaves_nothing_that_opens_or_all_of_it() {
     }
 }
 
-#[cfg(feature = "sled")]
+#[cfg(any(feature = "sled", feature = "redb"))]
 #[test]
 fn a_backup_moves_a_vault_between_backends_and_a_refused_one_leaves_no_directory() {
+    use vault_core::storage::Backend;
     let dir = tempfile::tempdir().unwrap();
-    let place = dir.path().join("vault");
-    let (vault, token) = filled();
-    let bytes = taken(&session(&vault, &token), &BackupSeals::Own);
-    let wrong = Vault::restore(Config::at(&place), &mut &bytes[..bytes.len() - 1], &key()).unwrap_err();
-    assert_eq!(wrong.code(), Code::BadBackup);
-    assert!(!place.exists());
-    let (copy, _) = Vault::restore(Config::at(&place), &mut &bytes[..], &key()).unwrap();
-    adopt(&session(&copy, &token));
-    copy.close().unwrap();
-    let copy = Vault::open(Config::at(&place)).unwrap().unseal(&key()).unwrap();
-    assert_eq!(value(&session(&copy, &token), "a/7"), 7);
-    copy.verify().unwrap();
+    let (mut vault, token) = filled();
+    let backends = [(Backend::Sled, cfg!(feature = "sled")), (Backend::Redb, cfg!(feature = "redb"))].repeat(2);
+    for (number, (backend, _)) in backends.into_iter().filter(|(_, built)| *built).enumerate() {
+        let place = dir.path().join(format!("vault{number}"));
+        let bytes = taken(&session(&vault, &token), &BackupSeals::Own);
+        let config = || Config::at(&place).with_backend(backend);
+        let wrong = Vault::restore(config(), &mut &bytes[..bytes.len() - 1], &key()).unwrap_err();
+        assert_eq!(wrong.code(), Code::BadBackup);
+        assert!(!place.exists());
+        let (copy, _) = Vault::restore(config(), &mut &bytes[..], &key()).unwrap();
+        adopt(&session(&copy, &token));
+        copy.close().unwrap();
+        assert_eq!(Backend::found_at(&place), Some(backend));
+        // The backend need not be told again.
+        vault = Vault::open(Config::at(&place)).unwrap().unseal(&key()).unwrap();
+        assert_eq!(value(&session(&vault, &token), "a/7"), 7);
+        vault.verify().unwrap();
+    }
 }
 
 /// An anchor in memory.
@@ -357,7 +364,7 @@ fn a_restored_vault_gets_an_anchor_of_its_own_when_it_is_adopted() {
     assert!(place.commit_number() > 0);
 }
 
-#[cfg(feature = "sled")]
+#[cfg(any(feature = "sled", feature = "redb"))]
 #[test]
 fn an_anchor_in_a_file_is_private_and_survives() {
     use std::os::unix::fs::PermissionsExt;

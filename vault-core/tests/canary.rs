@@ -1,5 +1,5 @@
 //! No file of a store holds a name, a value, a policy or a token in any encoding, and nobody but its owner may open one.
-#![cfg(feature = "sled")]
+#![cfg(any(feature = "sled", feature = "redb"))]
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test fails by panicking, and looks at files")]
 
 mod support;

@@ -1,5 +1,5 @@
 //! A store on disk that is reopened, held by another, cut, altered, swapped or foreign: intact, or a typed error; never a panic, never an empty store.
-#![cfg(feature = "sled")]
+#![cfg(any(feature = "sled", feature = "redb"))]
 #![allow(
     clippy::unwrap_used,
     clippy::disallowed_methods,
@@ -9,12 +9,14 @@
 
 mod support;
 
+use redb::ReadableTable;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use support::{KEY, PLACE, Random, child_args, config, copy_dir, create, files_below, member, open, text_of};
-use vault_core::storage::sled::{SledOptions, SledStorage};
-use vault_core::storage::{Batch, Key, Read, Storage};
+use support::{
+    KEY, PLACE, Random, backend, child_args, config, copy_dir, create, files_below, generation, main_file, member, open, text_of,
+};
+use vault_core::storage::{Backend, Batch, Key, Storage};
 use vault_core::types::{Class, Code, Error, Result, SecretString};
 use vault_core::{NewSeal, UnsealKey, Vault};
 
@@ -74,11 +76,6 @@ impl Store {
         let _closed = vault.close();
         outcome
     }
-}
-
-fn generation(place: &Path) -> PathBuf {
-    let entries = fs::read_dir(place).unwrap().map(|entry| entry.unwrap().path());
-    entries.into_iter().find(|path| path.file_name().unwrap().to_string_lossy().starts_with("g-")).unwrap()
 }
 
 fn flip(file: &Path, bit: u64) {
@@ -169,10 +166,12 @@ fn missing_foreign_and_empty_places_are_told_apart() {
 fn what_a_crash_leaves_behind_is_cleared_away() {
     let store = store();
     let place = store.copy("left");
-    let current = generation(&place);
-    copy_dir(&current, &place.join("g-77"));
-    fs::write(current.join("snap.0000000000000001.generating"), "half").unwrap();
-    fs::write(place.join("CURRENT.new"), "half").unwrap();
+    if backend() == Backend::Sled {
+        let current = generation(&place);
+        copy_dir(&current, &place.join("g-77"));
+        fs::write(current.join("snap.0000000000000001.generating"), "half").unwrap();
+        fs::write(place.join("CURRENT.new"), "half").unwrap();
+    }
     fs::write(place.join("audit/00000099.seg"), "never committed").unwrap();
     let aside = place.parent().unwrap().join(".fresh.creating");
     fs::create_dir(&aside).unwrap();
@@ -185,25 +184,23 @@ fn what_a_crash_leaves_behind_is_cleared_away() {
 }
 
 #[test]
-fn truncated_files_are_found_and_the_generation_is_kept() {
+fn truncated_files_are_found_and_kept() {
     let store = store();
-    let log = generation(&store.place).join("db");
-    let len = fs::metadata(&log).unwrap().len();
+    let len = fs::metadata(main_file(&store.place)).unwrap().len();
     for (number, keep) in [0, 1, 100, len / 4, len / 2, len - 1, len - 4096].into_iter().enumerate() {
         let place = store.copy(&format!("cut{number}"));
-        let log = generation(&place).join("db");
-        fs::File::options().write(true).open(&log).unwrap().set_len(keep).unwrap();
-        let kept = generation(&place);
+        let file = main_file(&place);
+        fs::File::options().write(true).open(&file).unwrap().set_len(keep).unwrap();
         match store.examine(&place) {
             // The end of the log may hold nothing but room.
             Ok(()) => assert!(keep >= len - 4096, "a log of {keep} bytes opened"),
             Err(error) => {
                 assert_eq!(error.class(), Class::Corrupt, "{keep}: {error}");
-                assert!(kept.join("db").exists(), "{keep}: the generation is kept");
+                assert!(file.exists(), "{keep}: the file is kept");
             }
         }
     }
-    for name in ["CURRENT", "HEAD"] {
+    for name in if backend() == Backend::Sled { &["HEAD", "CURRENT"][..] } else { &["HEAD"] } {
         let len = fs::metadata(store.place.join(name)).unwrap().len();
         for keep in [0, 1, len / 2, len - 1] {
             let place = store.copy(&format!("cut{name}{keep}"));
@@ -211,14 +208,18 @@ fn truncated_files_are_found_and_the_generation_is_kept() {
             let outcome = store.examine(&place);
             // HEAD is a lower bound that a power cut may lose; CURRENT is not.
             assert!(
-                if name == "HEAD" { outcome.is_ok() } else { outcome.is_err_and(|error| error.class() == Class::Corrupt) },
+                if *name == "HEAD" { outcome.is_ok() } else { outcome.is_err_and(|error| error.class() == Class::Corrupt) },
                 "{name} {keep}"
             );
         }
     }
     let place = store.copy("gone");
-    fs::remove_dir_all(generation(&place)).unwrap();
-    assert_eq!(code(store.examine(&place)), Code::Corrupt);
+    let (gone, told) = match backend() {
+        Backend::Redb => (fs::remove_file(main_file(&place)), Code::NotAStore),
+        _ => (fs::remove_dir_all(generation(&place)), Code::Corrupt),
+    };
+    gone.unwrap();
+    assert_eq!(code(store.examine(&place)), told);
 }
 
 #[test]
@@ -229,12 +230,16 @@ fn a_store_that_lost_commits_is_refused_and_kept() {
     let root = vault.session(SecretString::copy_from(&store.token));
     root.kv("secret").put("f0/k0", member("newer")).unwrap();
     vault.close().unwrap();
-    // The older log under the newer HEAD and CURRENT: what a log cut at a flipped bit looks like.
-    let newer = generation(&store.place);
-    fs::remove_dir_all(&newer).unwrap();
-    copy_dir(&generation(&older), &newer);
+    // The older records under the newer HEAD (and CURRENT): what a log cut at a flipped bit looks like.
+    let newer = main_file(&store.place);
+    if backend() == Backend::Sled {
+        fs::remove_dir_all(generation(&store.place)).unwrap();
+        copy_dir(&generation(&older), newer.parent().unwrap());
+    } else {
+        fs::copy(main_file(&older), &newer).unwrap();
+    }
     assert_eq!(code(open(&store.place)), Code::LostCommits);
-    assert!(newer.join("db").exists());
+    assert!(newer.exists());
     store.examine(&older).unwrap();
 }
 
@@ -246,8 +251,8 @@ fn flipped_bits_are_found_or_harmless() {
     for round in 0..rounds {
         let place = store.copy("flip");
         let files: Vec<PathBuf> = files_below(&place).into_iter().filter(|file| fs::metadata(file).unwrap().len() > 0).collect();
-        // Mostly the log, since nearly all lies there.
-        let log = generation(&place).join("db");
+        // Mostly the main file, since nearly all lies there.
+        let log = main_file(&place);
         let file = if random.below(4) > 0 { log } else { files[usize::try_from(random.below(files.len() as u64)).unwrap()].clone() };
         let bit = random.below(fs::metadata(&file).unwrap().len() * 8);
         flip(&file, bit);
@@ -280,9 +285,25 @@ fn a_segment_that_was_deleted_altered_or_swapped_is_found() {
     examine("emptied", &|place| fs::write(place.join(relative[0]), "").unwrap());
 }
 
-/// Changes the records of a closed store behind the vault's back, by the store's own means.
+/// The records of a closed store, by the store's own means.
+fn storage(place: &Path) -> Box<dyn Storage> {
+    let (path, cache_bytes) = (place.to_owned(), 8 << 20);
+    match backend() {
+        #[cfg(feature = "sled")]
+        Backend::Sled => {
+            Box::new(vault_core::storage::sled::SledStorage::open(&vault_core::storage::sled::SledOptions { path, cache_bytes }).unwrap())
+        }
+        #[cfg(feature = "redb")]
+        Backend::Redb => {
+            Box::new(vault_core::storage::redb::RedbStorage::open(&vault_core::storage::redb::RedbOptions { path, cache_bytes }).unwrap())
+        }
+        other => panic!("{other:?} is not built in"),
+    }
+}
+
+/// Changes the records of a closed store behind the vault's back.
 fn tamper(place: &Path, change: impl FnOnce(&[(Key, Vec<u8>)]) -> Vec<(Key, Option<Vec<u8>>)>) {
-    let storage = SledStorage::open(&SledOptions { path: place.to_owned(), cache_bytes: 8 << 20 }).unwrap();
+    let storage = storage(place);
     let records = storage.scan(&[], None, usize::MAX).unwrap();
     let number = storage.commit_number() + 1;
     let changes = change(&records).into_iter().collect();
@@ -292,6 +313,17 @@ fn tamper(place: &Path, change: impl FnOnce(&[(Key, Vec<u8>)]) -> Vec<(Key, Opti
 
 /// Undoes what the tampering did to the store's own commit number, as a thorough attacker would.
 fn rewind_number(place: &Path) {
+    if backend() == Backend::Redb {
+        let numbers = redb::TableDefinition::<&str, u64>::new("numbers");
+        let db = redb::Database::open(main_file(place)).unwrap();
+        let begun = db.begin_write().unwrap();
+        let mut table = begun.open_table(numbers).unwrap();
+        let number = table.get("commit").unwrap().unwrap().value();
+        table.insert("commit", number - 1).unwrap();
+        drop(table);
+        begun.commit().unwrap();
+        return;
+    }
     let db = sled::open(generation(place)).unwrap();
     let number = u64::from_le_bytes(db.get(b"\x00number").unwrap().unwrap().as_ref().try_into().unwrap());
     db.insert(b"\x00number", &(number - 1).to_le_bytes()).unwrap();
@@ -309,8 +341,7 @@ fn records_that_were_swapped_removed_added_or_put_back_are_found() {
     let ordinary = |records: &Records| -> Vec<usize> {
         (0..records.len()).filter(|i| records[*i].0.as_bytes().len() == 16 && records[*i].1.len() < 4000).collect()
     };
-    let old_records =
-        SledStorage::open(&SledOptions { path: store.copy("old"), cache_bytes: 8 << 20 }).unwrap().scan(&[], None, usize::MAX).unwrap();
+    let old_records = storage(&store.copy("old")).scan(&[], None, usize::MAX).unwrap();
     let vault = open(&store.place).unwrap();
     let root = vault.session(SecretString::copy_from(&store.token));
     root.kv("secret").put("f0/k0", member(&value(0))).unwrap();

@@ -37,6 +37,22 @@ fn sled_conforms_and_reopens() {
     conformance::reopening(&fresh, &|| Box::new(SledStorage::open(&options(made.get())).unwrap()));
 }
 
+#[cfg(feature = "redb")]
+#[test]
+fn redb_conforms_and_reopens() {
+    use std::cell::Cell;
+    use vault_core::storage::redb::{RedbOptions, RedbStorage};
+    let dir = tempfile::tempdir().unwrap();
+    let made = Cell::new(0);
+    let options = |number: u32| RedbOptions { path: dir.path().join(number.to_string()), cache_bytes: 8 << 20 };
+    let fresh = || {
+        made.set(made.get() + 1);
+        Box::new(RedbStorage::create(&options(made.get())).unwrap()) as Box<dyn Storage>
+    };
+    conformance::suite(&fresh);
+    conformance::reopening(&fresh, &|| Box::new(RedbStorage::open(&options(made.get())).unwrap()));
+}
+
 fn member(number: u64) -> Object {
     Object::new().with("value", number)
 }

@@ -6,6 +6,7 @@ use crate::input;
 use std::ffi::{c_char, c_void};
 use std::mem::size_of;
 use std::sync::Arc;
+use vault_core::storage::Backend;
 use vault_core::types::limits::PASSPHRASE_BYTES_MAX;
 use vault_core::types::{Error, Result, Ttl};
 use vault_core::{Argon2Params, AuditMode, Config, NewSeal, UnsealKey};
@@ -34,6 +35,17 @@ pub type vault_audit_mode_t = i32;
 pub const VAULT_AUDIT_BATCHED: vault_audit_mode_t = 0;
 /// When the record is durable.
 pub const VAULT_AUDIT_STRICT: vault_audit_mode_t = 1;
+
+/// Which engine keeps a new store on disk: one of the `VAULT_BACKEND_` numbers. An old store is opened by the one that it was made with.
+#[allow(non_camel_case_types, reason = "the name in C")]
+pub type vault_backend_t = i32;
+
+/// The default: sled.
+pub const VAULT_BACKEND_DEFAULT: vault_backend_t = 0;
+/// sled.
+pub const VAULT_BACKEND_SLED: vault_backend_t = 1;
+/// redb: for large stores, since it opens them without a copy and takes less room.
+pub const VAULT_BACKEND_REDB: vault_backend_t = 2;
 
 /// How a vault is created or opened. Start with `vault_options_init`, which sets the size and zeroes the rest: zero is the default
 /// of every member. All pointers are borrowed for the call that is given the options.
@@ -74,6 +86,8 @@ pub struct vault_options_t {
     pub anchor: *const vault_anchor_t,
     /// How often the anchor is advanced, in seconds; 0 for each commit.
     pub anchor_interval_s: u64,
+    /// For a new store on disk, which engine keeps it.
+    pub backend: vault_backend_t,
 }
 
 /// Longest path of a vault's directory, in bytes.
@@ -141,6 +155,12 @@ impl vault_options_t {
             VAULT_AUDIT_BATCHED => AuditMode::Batched,
             VAULT_AUDIT_STRICT => AuditMode::Strict,
             _ => return Err(bad_argument("options.audit_mode is none of the VAULT_AUDIT_ numbers")),
+        });
+        config = config.with_backend(match self.backend {
+            VAULT_BACKEND_DEFAULT => Backend::preferred(),
+            VAULT_BACKEND_SLED => Backend::Sled,
+            VAULT_BACKEND_REDB => Backend::Redb,
+            _ => return Err(bad_argument("options.backend is none of the VAULT_BACKEND_ numbers")),
         });
         // SAFETY: as the caller promises.
         if let Some(wrapper) = unsafe { self.wrapper() }? {

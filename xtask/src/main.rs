@@ -24,20 +24,21 @@ cargo xtask wheel            build the wheel into the target directory's `wheels
 cargo xtask python           the wheel in a fresh virtual environment, with its tests
 cargo xtask deny             licences, bans and sources of the dependencies (builds cargo-deny first)
 cargo xtask bench            the criterion benches
-cargo xtask crash [ROUNDS]   the kill -9 loop, as long as one likes (LIBVAULT_SEED to replay)
+cargo xtask crash ROUNDS [--backend B]  the kill -9 loop over sled or redb (LIBVAULT_SEED to replay)
 cargo xtask sim --seed S --steps N  the simulation, from this seed on";
 
 /// What every step of `test` stands on.
 const SET_UP: Step = ("set-up", setup::everything);
 
 /// Every step of `test`, in order: the quick ones first.
-const STEPS: [Step; 9] = [
+const STEPS: [Step; 10] = [
     ("format", rust::format),
     ("tidy", tidy::tidy),
     ("header", header::check),
     ("clippy", rust::clippy),
-    ("core without a backend on disk", rust::check_without_sled),
+    ("core with fewer features", rust::check_features),
     ("Rust tests", rust::tests),
+    ("Rust tests over redb", rust::tests_over_redb),
     ("Rust examples", rust::examples),
     ("C programs", c::programs),
     ("Python wheel", python::wheel_tests),
@@ -56,9 +57,9 @@ fn main() -> ExitCode {
         ["python"] => setup::everything().and_then(|()| python::wheel_tests()),
         ["deny"] => rust::deny(),
         ["bench"] => rust::bench(),
-        ["crash"] => rust::crash("2000"),
         ["sim", "--seed", seed, "--steps", steps] => rust::sim(seed, steps),
-        ["crash", rounds] => rust::crash(rounds),
+        ["crash", rounds] => rust::crash(rounds, "sled"),
+        ["crash", rounds, "--backend", backend] => rust::crash(rounds, backend),
         _ => {
             println!("{HELP}");
             return if words.is_empty() || words == ["--help"] { ExitCode::SUCCESS } else { ExitCode::FAILURE };

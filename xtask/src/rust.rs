@@ -17,14 +17,26 @@ pub(crate) fn clippy() -> Outcome {
     run(clippy.env("PYO3_PYTHON", setup::python()?))
 }
 
-/// The core builds without its backend on disk, and without a warning.
-pub(crate) fn check_without_sled() -> Outcome {
-    run(cargo().args(["clippy", "-p", "vault-core", "--no-default-features", "--", "-D", "warnings"]))
+/// The core builds without a backend on disk, and with the other one alone, without a warning.
+pub(crate) fn check_features() -> Outcome {
+    let check = |features: &str| {
+        run(cargo().args(["clippy", "-p", "vault-core", "--no-default-features", "--features", features, "--", "-D", "warnings"]))
+    };
+    check("").and_then(|()| check("redb"))
 }
 
 /// Every Rust test, those in the documentation too.
 pub(crate) fn tests() -> Outcome {
     run(cargo().args(["test", "--workspace", "--exclude", "libvault-python", "--all-features", "--no-fail-fast"]))
+}
+
+/// The tests that touch the disk, over the backend that is not the default.
+pub(crate) fn tests_over_redb() -> Outcome {
+    let mut tests = cargo();
+    // The features of all the workspace's tests, so that nothing is compiled anew.
+    tests.args(["test", "--workspace", "--exclude", "libvault-python", "--all-features", "--no-fail-fast"]);
+    tests.args(["--test", "disk", "--test", "crash", "--test", "canary"]);
+    run(tests.env("LIBVAULT_TEST_BACKEND", "redb"))
 }
 
 /// The main job, and the other examples.
@@ -38,9 +50,11 @@ pub(crate) fn bench() -> Outcome {
     run(cargo().args(["bench", "-p", "vault-core", "--bench", "read"]))
 }
 
-/// The kill -9 loop for this many rounds.
-pub(crate) fn crash(rounds: &str) -> Outcome {
-    run(cargo().args(["test", "-p", "vault-core", "--test", "crash", "--", "--nocapture"]).env("LIBVAULT_KILL_ROUNDS", rounds))
+/// The kill -9 loop for this many rounds over a backend.
+pub(crate) fn crash(rounds: &str, backend: &str) -> Outcome {
+    let mut crash = cargo();
+    crash.args(["test", "-p", "vault-core", "--all-features", "--test", "crash", "--", "--nocapture"]);
+    run(crash.env("LIBVAULT_KILL_ROUNDS", rounds).env("LIBVAULT_TEST_BACKEND", backend))
 }
 
 /// The simulation for this many steps, in stories of 100 with a seed each.

@@ -14,7 +14,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use std::sync::Arc;
 use vault_core::host::Anchor;
-use vault_core::storage::FileAnchor;
+use vault_core::storage::{Backend, FileAnchor};
 use vault_core::types::{Code, Context, Error, Operation, Path, Request, Response, Ttl};
 use vault_core::{AuditMode, Config, SealStatus, SealedVault, UnsealKey, Unsealing, Vault as CoreVault};
 
@@ -49,8 +49,8 @@ enum State {
 /// Makes a new vault and leaves it unsealed.
 #[pyfunction]
 #[pyo3(
-    signature = (path, *, key, clock=None, audit=Text("batched"), key_wrappers=None, anchor=None, anchor_interval=0),
-    text_signature = "(path, *, key, clock=None, audit='batched', key_wrappers=None, anchor=None, anchor_interval=0)"
+    signature = (path, *, key, clock=None, audit=Text("batched"), key_wrappers=None, anchor=None, anchor_interval=0, backend=None),
+    text_signature = "(path, *, key, clock=None, audit='batched', key_wrappers=None, anchor=None, anchor_interval=0, backend=None)"
 )]
 #[allow(clippy::too_many_arguments, reason = "each is a keyword of its own in Python")]
 pub(crate) fn create(
@@ -62,8 +62,9 @@ pub(crate) fn create(
     key_wrappers: Option<&Bound<'_, PyAny>>,
     anchor: Option<&Bound<'_, PyAny>>,
     anchor_interval: u32,
+    backend: Option<Text<'_>>,
 ) -> PyResult<(Vault, Init)> {
-    let config = config(py, path, clock, audit)?;
+    let config = on_backend(py, config(py, path, clock, audit)?, backend)?;
     let config = surroundings(config, Some(key), key_wrappers, anchor, anchor_interval)?;
     let seals = new_seals(key)?;
     let (vault, init) = detached(py, || CoreVault::create_with_seals(config, &seals))?;
@@ -110,8 +111,8 @@ pub(crate) fn open(
 /// Writes a backup into an empty place and opens it, frozen until it is adopted.
 #[pyfunction]
 #[pyo3(
-    signature = (path, file, *, key, clock=None, audit=Text("batched"), key_wrappers=None, anchor=None, anchor_interval=0),
-    text_signature = "(path, file, *, key, clock=None, audit='batched', key_wrappers=None, anchor=None, anchor_interval=0)"
+    signature = (path, file, *, key, clock=None, audit=Text("batched"), key_wrappers=None, anchor=None, anchor_interval=0, backend=None),
+    text_signature = "(path, file, *, key, clock=None, audit='batched', key_wrappers=None, anchor=None, anchor_interval=0, backend=None)"
 )]
 #[allow(clippy::too_many_arguments, reason = "each is a keyword of its own in Python")]
 pub(crate) fn restore(
@@ -124,8 +125,9 @@ pub(crate) fn restore(
     key_wrappers: Option<&Bound<'_, PyAny>>,
     anchor: Option<&Bound<'_, PyAny>>,
     anchor_interval: u32,
+    backend: Option<Text<'_>>,
 ) -> PyResult<Vault> {
-    let config = config(py, path, clock, audit)?;
+    let config = on_backend(py, config(py, path, clock, audit)?, backend)?;
     let config = surroundings(config, Some(key), key_wrappers, anchor, anchor_interval)?;
     let key = unseal_key(key)?;
     let (vault, _) = detached(py, || CoreVault::restore(config, &mut PyStream(file), &key))?;
@@ -165,6 +167,15 @@ fn config(py: Python<'_>, path: Option<Place>, clock: Option<&ManualClock>, audi
         Some(clock) => config.with_clock(clock.0.clone()),
         None => config,
     })
+}
+
+/// A new store is kept by the backend that is named, else by the preferred one.
+fn on_backend(py: Python<'_>, config: Config, name: Option<Text<'_>>) -> PyResult<Config> {
+    let Some(name) = name else { return Ok(config) };
+    match Backend::named(name.0) {
+        Some(backend) => Ok(config.with_backend(backend)),
+        None => Err(refuse(py, Code::InvalidRequest, "unknown backend: use \"sled\" or \"redb\"")),
+    }
 }
 
 impl Vault {

@@ -172,6 +172,22 @@ def test_a_backup_is_verified_restored_frozen_and_adopted(world: World, tmp_path
         world.root.backup(Full())  # type: ignore[arg-type]
 
 
+def test_a_backup_moves_a_vault_to_another_backend(world: World, tmp_path: pathlib.Path) -> None:
+    world.root.kv("secret").put("x", {"k": "v"})
+    file = io.BytesIO()
+    world.root.backup(file)
+    with libvault.restore(tmp_path / "moved", io.BytesIO(file.getvalue()), key=KEY, backend="redb") as moved:
+        moved.session(world.token).request("write", "sys/storage/adopt")
+    assert (tmp_path / "moved" / "store.redb").is_file()
+    with libvault.open(tmp_path / "moved", key=KEY) as moved:
+        assert moved.session(world.token).kv("secret").get("x")["k"] == "v"
+    with pytest.raises(libvault.InvalidRequest):
+        libvault.create(tmp_path / "none", key=KEY, backend="bolt")
+    made, _ = libvault.create(tmp_path / "sled", key=KEY, backend="sled")
+    made.close()
+    assert (tmp_path / "sled" / "CURRENT").is_file()
+
+
 def test_an_anchor_tells_a_store_that_was_put_back(tmp_path: pathlib.Path) -> None:
     import shutil
 

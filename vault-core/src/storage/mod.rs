@@ -8,25 +8,31 @@
 //! - A reader never waits on a writer's I/O.
 //! - After a crash at any instant the store reopens with every acknowledged batch, and with the batch in flight whole or not at all.
 
-#[cfg(feature = "sled")]
+#[cfg(any(feature = "sled", feature = "redb"))]
 mod anchor_file;
+mod backend;
 #[cfg(any(test, feature = "testing"))]
 pub mod conformance;
 #[cfg(any(test, feature = "testing"))]
 pub mod faulty;
-#[cfg(feature = "sled")]
+#[cfg(any(feature = "sled", feature = "redb"))]
 mod files;
+#[cfg(any(feature = "sled", feature = "redb"))]
+mod home;
 pub mod memory;
 #[cfg(feature = "sled")]
 mod preimage;
-#[cfg(feature = "sled")]
+#[cfg(feature = "redb")]
+pub mod redb;
+#[cfg(any(feature = "sled", feature = "redb"))]
 mod segments;
 #[cfg(feature = "sled")]
 pub mod sled;
 
-#[cfg(feature = "sled")]
+#[cfg(any(feature = "sled", feature = "redb"))]
 pub use anchor_file::FileAnchor;
-#[cfg(feature = "sled")]
+pub use backend::Backend;
+#[cfg(any(feature = "sled", feature = "redb"))]
 pub(crate) use files::remove;
 
 use crate::crypto::sha256;
@@ -233,6 +239,9 @@ pub enum StorageError {
     /// There is no store, or it is none of ours.
     #[error("not a libvault store: {0}")]
     NotAStore(&'static str),
+    /// The store is of a backend that was left out of this build.
+    #[error("this build has no backend \"{0}\": build vault-core with the feature of that name")]
+    NotBuilt(&'static str),
     /// The process forked since the store was opened.
     #[error("the vault was opened in another process: open it after the fork")]
     Forked,
@@ -258,6 +267,7 @@ impl From<StorageError> for Error {
             StorageError::Locked { .. } => Code::StoreLocked,
             StorageError::Exists => Code::StoreExists,
             StorageError::NotAStore(_) => Code::NotAStore,
+            StorageError::NotBuilt(_) => Code::InvalidRequest,
             StorageError::Forked => Code::Forked,
             StorageError::Closed => Code::Closed,
         };

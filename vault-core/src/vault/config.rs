@@ -3,7 +3,7 @@
 use crate::commit::AnchorPlan;
 use crate::host::{Anchor, Clock, KeyWrapper, Rng};
 use crate::os::{SystemClock, SystemRng};
-use crate::storage::Storage;
+use crate::storage::{Backend, Storage};
 use crate::types::Ttl;
 use crate::types::limits::AUDIT_TAIL_BYTES_MAX;
 use std::fmt;
@@ -35,6 +35,7 @@ pub(crate) enum Place {
 #[derive(Clone)]
 pub struct Config {
     pub(crate) place: Place,
+    pub(crate) backend: Backend,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) rng: Arc<dyn Rng>,
     pub(crate) audit_mode: AuditMode,
@@ -63,6 +64,7 @@ impl Config {
     pub fn in_memory() -> Self {
         Config {
             place: Place::Memory,
+            backend: Backend::preferred(),
             clock: Arc::new(SystemClock),
             rng: Arc::new(SystemRng::new()),
             audit_mode: AuditMode::default(),
@@ -72,6 +74,13 @@ impl Config {
             anchor: None,
             accept_rollback: false,
         }
+    }
+
+    /// Makes a new store with this backend; an old one is always opened by the backend that it was made with.
+    #[must_use]
+    pub fn with_backend(mut self, backend: Backend) -> Self {
+        self.backend = backend;
+        self
     }
 
     /// Gives the vault a key service: slots that it wrapped are opened by it. Several may be given.

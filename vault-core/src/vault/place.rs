@@ -4,9 +4,7 @@ use super::config::Place;
 use super::{AuditMode, Config};
 use crate::pipeline::Parts;
 use crate::storage::memory::MemoryStorage;
-#[cfg(feature = "sled")]
-use crate::storage::sled::{SledOptions, SledStorage};
-use crate::storage::{Storage, StorageError};
+use crate::storage::{Backend, Storage, StorageError};
 use crate::types::{Code, Error, Result};
 use std::path::Path;
 use std::sync::Arc;
@@ -40,11 +38,11 @@ pub(super) fn open(config: Config) -> Result<Parts> {
 
 /// Removes what [`create`] has made, best effort.
 pub(super) fn discard(config: &Config) {
-    #[cfg(feature = "sled")]
+    #[cfg(any(feature = "sled", feature = "redb"))]
     if let Place::Directory(path) = &config.place {
         crate::storage::remove(path);
     }
-    #[cfg(not(feature = "sled"))]
+    #[cfg(not(any(feature = "sled", feature = "redb")))]
     let _ = config;
 }
 
@@ -69,39 +67,19 @@ fn parts(config: Config, storage: Arc<dyn Storage>) -> Parts {
     }
 }
 
-#[cfg(feature = "sled")]
 fn create_at(path: &Path, config: &Config) -> Result<Arc<dyn Storage>> {
-    let options = SledOptions { path: path.to_owned(), cache_bytes: config.cache_bytes };
-    match SledStorage::create(&options) {
-        Ok(storage) => Ok(Arc::new(storage)),
+    match config.backend.create(path, config.cache_bytes) {
         Err(StorageError::Exists) => {
-            // One that is held by somebody, or damaged, is not empty either.
-            match SledStorage::open(&options) {
-                Ok(storage) if storage.commit_number() == 0 => Ok(Arc::new(storage)),
+            // One that is held by somebody, damaged or of another backend is not empty either.
+            match open_at(path, config) {
+                Ok(storage) if storage.commit_number() == 0 && Backend::found_at(path) == Some(config.backend) => Ok(storage),
                 _ => Err(StorageError::Exists.into()),
             }
         }
-        Err(error) => Err(error.into()),
+        made => Ok(made?),
     }
 }
 
-#[cfg(feature = "sled")]
 fn open_at(path: &Path, config: &Config) -> Result<Arc<dyn Storage>> {
-    let options = SledOptions { path: path.to_owned(), cache_bytes: config.cache_bytes };
-    Ok(Arc::new(SledStorage::open(&options)?))
-}
-
-#[cfg(not(feature = "sled"))]
-fn create_at(_path: &Path, _config: &Config) -> Result<Arc<dyn Storage>> {
-    Err(no_backend())
-}
-
-#[cfg(not(feature = "sled"))]
-fn open_at(_path: &Path, _config: &Config) -> Result<Arc<dyn Storage>> {
-    Err(no_backend())
-}
-
-#[cfg(not(feature = "sled"))]
-fn no_backend() -> Error {
-    Error::new(Code::InvalidRequest, "this build has no backend on disk: build vault-core with the feature \"sled\"")
+    Ok(Backend::open(path, config.cache_bytes)?)
 }

@@ -11,6 +11,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use vault_core::storage::Backend;
 use vault_core::types::{Object, Result, Value};
 use vault_core::{Config, NewSeal, UnsealKey, Vault};
 
@@ -21,9 +22,29 @@ pub const PLACE: &str = "LIBVAULT_TEST_PLACE";
 /// Tells a child the root token.
 pub const TOKEN: &str = "LIBVAULT_TEST_TOKEN";
 
+/// The backend that the tests are run over: `LIBVAULT_TEST_BACKEND`, else the preferred one.
+pub fn backend() -> Backend {
+    let named = |name: String| Backend::named(&name).unwrap_or_else(|| panic!("LIBVAULT_TEST_BACKEND={name} is no backend"));
+    std::env::var("LIBVAULT_TEST_BACKEND").map_or(Backend::preferred(), named)
+}
+
+/// The file that holds nearly all of a closed store.
+pub fn main_file(place: &Path) -> PathBuf {
+    match backend() {
+        Backend::Redb => place.join("store.redb"),
+        _ => generation(place).join("db"),
+    }
+}
+
+/// The one generation of a closed store over sled.
+pub fn generation(place: &Path) -> PathBuf {
+    let entries = fs::read_dir(place).unwrap().map(|entry| entry.unwrap().path());
+    entries.into_iter().find(|path| path.file_name().unwrap().to_string_lossy().starts_with("g-")).unwrap()
+}
+
 /// A vault at a place, with a small audit tail so that segments exist.
 pub fn config(place: &Path) -> Config {
-    Config::at(place).with_audit_tail_bytes(32 * 1024).with_cache_bytes(8 * 1024 * 1024)
+    Config::at(place).with_backend(backend()).with_audit_tail_bytes(32 * 1024).with_cache_bytes(8 * 1024 * 1024)
 }
 
 /// Makes a vault that the raw key opens; it and its root token.

@@ -155,6 +155,9 @@ static void hostile_options(void) {
     options.audit_mode = 9;
     EXPECT("an unknown audit mode", VAULT_ERR_BAD_ARGUMENT, vault_create(&options, &v, &s));
     options = options_in_memory();
+    options.backend = 9;
+    EXPECT("an unknown backend", VAULT_ERR_BAD_ARGUMENT, vault_create(&options, &v, &s));
+    options = options_in_memory();
     options.accept_rollback = 2;
     EXPECT("a flag that is neither 0 nor 1", VAULT_ERR_BAD_ARGUMENT, vault_create(&options, &v, &s));
     options = options_in_memory();

@@ -118,6 +118,31 @@ static void a_deleted_version_tells_its_metadata(vault_session_t *session) {
     vault_secret_free(secret);
 }
 
+/* Each backend keeps a vault, which is opened again without naming it. */
+static void every_backend_keeps_a_vault(void) {
+    const vault_backend_t backends[] = {VAULT_BACKEND_SLED, VAULT_BACKEND_REDB};
+    for (size_t i = 0; i < 2; i++) {
+        const char *path = scratch_path(i == 0 ? "over-sled" : "over-redb");
+        vault_options_t options = options_at(path, PASSPHRASE);
+        vault_t *vault;
+        vault_secret_t *root, *secret;
+        options.backend = backends[i];
+        EXPECT("a vault is created on a backend", VAULT_OK, vault_create(&options, &vault, &root));
+        vault_session_t *session = session_under(vault, root);
+        EXPECT("a secret is put", VAULT_OK, put(session, "app/db", "{\"port\":5432}", 0, NULL));
+        EXPECT("the session is closed", VAULT_OK, vault_session_close(session));
+        EXPECT("the vault is closed", VAULT_OK, vault_close(vault));
+        options.backend = VAULT_BACKEND_DEFAULT;
+        EXPECT("it is opened again", VAULT_OK, vault_open(&options, &vault));
+        session = session_under(vault, root);
+        EXPECT("and has its secret", VAULT_OK, vault_kv_get(session, "secret", "app/db", 0, &secret));
+        vault_secret_free(secret);
+        EXPECT("the session is closed", VAULT_OK, vault_session_close(session));
+        EXPECT("the vault is closed", VAULT_OK, vault_close(vault));
+        vault_secret_free(root);
+    }
+}
+
 int main(void) {
     const char *path = scratch_path("store");
     vault_options_t options = options_at(path, PASSPHRASE);
@@ -162,5 +187,6 @@ int main(void) {
     EXPECT("the session is closed", VAULT_OK, vault_session_close(session));
     EXPECT("the vault is closed", VAULT_OK, vault_close(vault));
     vault_secret_free(root);
+    every_backend_keeps_a_vault();
     return 0;
 }

@@ -35,15 +35,16 @@ const SAME_FLOOR: [(&str, &str, &str); 3] = [
 const STRANGERS: [&str; 1] = ["engines"];
 
 /// Paths that may stand only in some files, and the beginnings of the names of those files.
-const WALLS: [(&[&str], &[&str]); 4] = [
+const WALLS: [(&[&str], &[&str]); 5] = [
     (
         &["std::fs", "std::net", "std::os", "std::time::SystemTime", "std::time::Instant", "std::env", "std::process"],
-        &["os/", "storage/sled", "storage/files.rs", "storage/segments", "storage/anchor_file.rs"],
+        &["os/", "storage/sled", "storage/redb", "storage/files.rs", "storage/home.rs", "storage/segments", "storage/anchor_file.rs"],
     ),
     // The suite that every backend passes reads from several threads at once; it is compiled for tests only.
     (&["std::thread"], &["os/", "storage/sled", "storage/conformance.rs"]),
     (&["libc", "ring::rand"], &["os/", "storage/sled", "storage/files.rs"]),
     (&["sled"], &["storage/sled"]),
+    (&["redb"], &["storage/redb"]),
 ];
 
 /// What a file of vault-core does against floors and walls, outside of its tests. `name` is relative to `vault-core/src`.

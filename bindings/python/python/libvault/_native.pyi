@@ -216,6 +216,7 @@ def create(
     key_wrappers: Sequence[KeyWrapper] | None = None,
     anchor: str | os.PathLike[str] | Anchor | None = None,
     anchor_interval: int = 0,
+    backend: str | None = None,
 ) -> tuple[Vault, Init]: ...
 def open(
     path: str | os.PathLike[str],
@@ -238,6 +239,7 @@ def restore(
     key_wrappers: Sequence[KeyWrapper] | None = None,
     anchor: str | os.PathLike[str] | Anchor | None = None,
     anchor_interval: int = 0,
+    backend: str | None = None,
 ) -> Vault: ...
 def verify_backup(file: BinaryIO) -> dict[str, Any]: ...
 def verify_checkpoint(note: str, key: str) -> dict[str, Any]: ...

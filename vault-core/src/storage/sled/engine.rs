@@ -6,8 +6,9 @@
 #![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "a backend on disk touches files")]
 
 use super::super::files::io;
+use super::super::home::restrict_all;
 use super::super::{Batch, Key, Page, StorageError};
-use super::place::restrict_all;
+
 use parking_lot::Mutex;
 use std::collections::BTreeSet;
 use std::ffi::OsString;

@@ -1,19 +1,19 @@
 //! The store on disk, over sled 0.34.7. ARCHITECTURE.md says why it stands on sled in this way.
 //!
-//! A store is a directory `{LOCK, CURRENT, HEAD, g-N/, audit/}`: `place` knows its files, `recovery` opens it in a private copy, `engine` lays
+//! A store is a directory `{LOCK, HEAD, audit/, CURRENT, g-N/}`: `current` says which generation counts, `recovery` opens it in a private copy, `engine` lays
 //! records into sled's one tree.
 
+mod current;
 mod engine;
-mod place;
 mod recovery;
 
+use super::home::Home;
 use super::preimage::{Olds, PreImages, SnapshotNotes};
 use super::segments::Segments;
-use super::{Batch, Expected, Key, Page, Read, Storage, StorageError};
+use super::{Backend, Batch, Expected, Key, Page, Read, Storage, StorageError};
 use crate::os::ForkGuard;
 use engine::Engine;
 use parking_lot::{Mutex, RwLock};
-use place::Place;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -29,7 +29,7 @@ pub struct SledOptions {
 
 /// A store on disk.
 pub struct SledStorage {
-    place: Place,
+    home: Home,
     segments: Segments,
     /// Gone once the store is closed.
     engine: RwLock<Option<Engine>>,
@@ -46,8 +46,8 @@ impl SledStorage {
     /// # Errors
     /// `Exists` when there is one, `NotAStore` when there is something else, `Io` when the device fails.
     pub fn create(options: &SledOptions) -> Result<Self, StorageError> {
-        let place = recovery::create(options)?;
-        Self::recover(place, options)
+        let home = recovery::create(options)?;
+        Self::recover(home, options)
     }
 
     /// Opens a store.
@@ -55,15 +55,15 @@ impl SledStorage {
     /// # Errors
     /// `NotAStore`, `Locked` with the pid of the holder, `Corrupt`, `LostCommits`; what was there is left as it was.
     pub fn open(options: &SledOptions) -> Result<Self, StorageError> {
-        let place = Place::lock(&options.path)?;
-        Self::recover(place, options)
+        let home = Home::lock(&options.path, Backend::Sled)?;
+        Self::recover(home, options)
     }
 
-    fn recover(place: Place, options: &SledOptions) -> Result<Self, StorageError> {
-        let (engine, number) = recovery::recover(&place, options.cache_bytes)?;
+    fn recover(home: Home, options: &SledOptions) -> Result<Self, StorageError> {
+        let (engine, number) = recovery::recover(&home, options.cache_bytes)?;
         Ok(SledStorage {
-            segments: Segments::at(place.audit_dir()),
-            place,
+            segments: Segments::at(home.audit_dir()),
+            home,
             engine: RwLock::new(Some(engine)),
             pre_images: PreImages::default(),
             committing: Mutex::new(()),
@@ -156,11 +156,11 @@ impl Storage for SledStorage {
     }
 
     fn note_head(&self, number: u64, mac: &[u8; 32]) -> Result<(), StorageError> {
-        self.with_engine(|_| self.place.write_head(number, mac))
+        self.with_engine(|_| self.home.write_head(number, mac))
     }
 
     fn heads(&self) -> Result<Vec<(u64, [u8; 32])>, StorageError> {
-        self.with_engine(|_| self.place.heads())
+        self.with_engine(|_| self.home.heads())
     }
 
     fn write_segment(&self, index: u64, content: &[u8]) -> Result<(), StorageError> {
@@ -177,7 +177,7 @@ impl Storage for SledStorage {
         }
         let engine = self.engine.write().take();
         let closed = engine.map_or(Ok(()), Engine::close);
-        self.place.unlock();
+        self.home.unlock();
         closed
     }
 }

@@ -6,79 +6,37 @@
 
 use super::super::StorageError;
 use super::super::files::{io, make_dir, sync_dir};
+use super::super::home::{Home, sync_all};
 use super::SledOptions;
+use super::current::{Current, generation_dir};
 use super::engine::Engine;
-use super::place::{Current, Place};
-use std::fs::{self, File};
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::path::Path;
 
-/// Makes an empty store aside, syncs it and renames it into its place.
-pub(super) fn create(options: &SledOptions) -> Result<Place, StorageError> {
-    let path = &options.path;
-    let name = path.file_name().ok_or(StorageError::NotAStore("the path names no directory"))?;
-    match fs::read_dir(path) {
-        Ok(mut entries) => {
-            if path.join("CURRENT").exists() {
-                return Err(StorageError::Exists);
-            }
-            if entries.next().is_some() {
-                return Err(StorageError::NotAStore("the directory holds other files: choose an empty or a new one"));
-            }
-        }
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-        Err(error) => return Err(io("looking at the place")(error)),
-    }
-    let parent = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
-        _ => PathBuf::from("."),
-    };
-    let mut aside_name = std::ffi::OsString::from(".");
-    aside_name.push(name);
-    aside_name.push(".creating");
-    let aside = parent.join(aside_name);
-    if aside.exists() {
-        // Left by a creation that was cut off; one that is under way has it locked.
-        drop(Place::lock_dir(&aside)?);
-        fs::remove_dir_all(&aside).map_err(io("removing a creation that was cut off"))?;
-    }
-    let made = make_aside(&aside, options.cache_bytes).and_then(|place| {
-        fs::rename(&aside, path).map_err(io("renaming the new store into its place"))?;
-        sync_dir(&parent).map_err(io("syncing the store's parent"))?;
-        Ok(place.renamed(path))
-    });
-    if made.is_err() {
-        // Best effort: the first error is the one to tell.
-        let _removed = fs::remove_dir_all(&aside);
-    }
-    made
-}
-
-fn make_aside(aside: &Path, cache_bytes: u64) -> Result<Place, StorageError> {
-    make_dir(aside).map_err(io("making the store's directory"))?;
-    let place = Place::lock_dir(aside)?;
-    make_dir(&place.audit_dir()).map_err(io("making the audit directory"))?;
-    let generation = place.generation_dir(1);
-    make_dir(&generation).map_err(io("making a generation"))?;
-    Engine::open(&generation, cache_bytes)?.close()?;
-    sync_all(&generation)?;
-    place.switch(Current { generation: 1, number: 0 })?;
-    sync_all(aside)?;
-    Ok(place)
+/// Makes an empty store: one empty generation, and CURRENT.
+pub(super) fn create(options: &SledOptions) -> Result<Home, StorageError> {
+    Home::create(&options.path, |home| {
+        let generation = generation_dir(home, 1);
+        make_dir(&generation).map_err(io("making a generation"))?;
+        Engine::open(&generation, options.cache_bytes)?.close()?;
+        sync_all(&generation)?;
+        Current { generation: 1, number: 0 }.write(home)
+    })
 }
 
 /// Opens a copy of the current generation, checks it, and makes it the current one.
-pub(super) fn recover(place: &Place, cache_bytes: u64) -> Result<(Engine, u64), StorageError> {
-    let current = place.current()?;
-    let old = place.generation_dir(current.generation);
+pub(super) fn recover(home: &Home, cache_bytes: u64) -> Result<(Engine, u64), StorageError> {
+    let current = Current::read(home)?;
+    let old = generation_dir(home, current.generation);
     if !old.is_dir() {
         return Err(StorageError::Corrupt("the generation that CURRENT names is missing".to_owned()));
     }
-    remove_leftovers(place, &old)?;
+    remove_leftovers(home, &old)?;
     let generation = current.generation + 1;
-    let new = place.generation_dir(generation);
-    let recovered = copy(&old, &new).and_then(|()| open_copy(place, &new, current.number, cache_bytes)).and_then(|(engine, number)| {
-        sync_dir(place.dir()).map_err(io("syncing the store's directory"))?;
-        place.switch(Current { generation, number })?;
+    let new = generation_dir(home, generation);
+    let recovered = copy(&old, &new).and_then(|()| open_copy(home, &new, current.number, cache_bytes)).and_then(|(engine, number)| {
+        sync_dir(home.dir()).map_err(io("syncing the store's directory"))?;
+        Current { generation, number }.write(home)?;
         Ok((engine, number))
     });
     match recovered {
@@ -88,7 +46,7 @@ pub(super) fn recover(place: &Place, cache_bytes: u64) -> Result<(Engine, u64), 
         }
         Err(error) => {
             // The generation that CURRENT names is as it was; where CURRENT was switched after all, the copy is whole and stays.
-            if place.current().is_ok_and(|now| now == current) {
+            if Current::read(home).is_ok_and(|now| now == current) {
                 let _removed = fs::remove_dir_all(&new);
             }
             Err(error)
@@ -97,21 +55,20 @@ pub(super) fn recover(place: &Place, cache_bytes: u64) -> Result<(Engine, u64), 
 }
 
 /// Opens the copy and checks that it has every commit that was acknowledged.
-fn open_copy(place: &Place, dir: &Path, number_at_open: u64, cache_bytes: u64) -> Result<(Engine, u64), StorageError> {
+fn open_copy(home: &Home, dir: &Path, number_at_open: u64, cache_bytes: u64) -> Result<(Engine, u64), StorageError> {
     let engine = Engine::open(dir, cache_bytes)?;
     let number = engine.number()?;
-    let acknowledged = place.heads()?.into_iter().map(|(number, _)| number).fold(number_at_open, u64::max);
-    if number < acknowledged {
+    if let Err(error) = home.check_number(number, number_at_open) {
         engine.close()?;
-        return Err(StorageError::LostCommits { expected: acknowledged, found: number });
+        return Err(error);
     }
     sync_all(dir)?;
     Ok((engine, number))
 }
 
 /// Removes what openings and commits that were cut off have left: other generations, files written aside.
-fn remove_leftovers(place: &Place, current: &Path) -> Result<(), StorageError> {
-    for entry in fs::read_dir(place.dir()).map_err(io("listing the store"))? {
+fn remove_leftovers(home: &Home, current: &Path) -> Result<(), StorageError> {
+    for entry in fs::read_dir(home.dir()).map_err(io("listing the store"))? {
         let path = entry.map_err(io("listing the store"))?.path();
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         if name.starts_with("g-") && path != current {
@@ -136,22 +93,4 @@ fn copy(from: &Path, to: &Path) -> Result<(), StorageError> {
         }
     }
     Ok(())
-}
-
-/// Makes all files below a directory durable, and the names in it.
-fn sync_all(dir: &Path) -> Result<(), StorageError> {
-    for entry in fs::read_dir(dir).map_err(io("listing a directory"))? {
-        let entry = entry.map_err(io("listing a directory"))?;
-        if entry.file_type().map_err(io("listing a directory"))?.is_dir() {
-            sync_all(&entry.path())?;
-        } else {
-            match File::open(entry.path()) {
-                Ok(file) => file.sync_all().map_err(io("syncing a file"))?,
-                // sled's threads rename and unlink files of their own.
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-                Err(error) => return Err(io("syncing a file")(error)),
-            }
-        }
-    }
-    sync_dir(dir).map_err(io("syncing a directory"))
 }

@@ -1,0 +1,126 @@
+//! Records in redb's tables: one of records, one with the commit number; both change in one transaction.
+#![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "a backend on disk touches files")]
+
+use super::super::files::io;
+use super::super::{Batch, Key, Page, StorageError};
+use redb::{Database, Durability, ReadTransaction, ReadableDatabase, TableDefinition};
+use std::fs;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+
+const RECORDS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("records");
+const NUMBERS: TableDefinition<'_, &str, u64> = TableDefinition::new("numbers");
+const COMMIT: &str = "commit";
+/// Up to this size every page is checked against its checksum at each opening; a larger file only after it was not closed well.
+const CHECKED_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
+/// An open redb database.
+pub(super) struct Engine(Database);
+
+/// A read transaction: the database as it was when this was made.
+pub(super) struct View(ReadTransaction);
+
+impl Engine {
+    /// Makes an empty database in an empty file.
+    pub(super) fn create(file: &Path, cache_bytes: u64) -> Result<Self, StorageError> {
+        caught("making the store", || {
+            let db = builder(cache_bytes).create(file)?;
+            let begun = db.begin_write()?;
+            begun.open_table(RECORDS)?;
+            begun.open_table(NUMBERS)?.insert(COMMIT, 0)?;
+            begun.commit()?;
+            Ok(Engine(db))
+        })
+    }
+
+    /// Opens a database, which is mended by redb when the process or the machine had stopped at work.
+    pub(super) fn open(file: &Path, cache_bytes: u64) -> Result<Self, StorageError> {
+        let size = fs::metadata(file).map_err(io("opening the store"))?.len();
+        if size == 0 {
+            return Err(StorageError::Corrupt("the file store.redb is empty".to_owned()));
+        }
+        let mut builder = builder(cache_bytes);
+        builder.set_check_integrity_on_open(size <= CHECKED_BYTES_MAX);
+        caught("opening the store", || Ok(Engine(builder.open(file)?)))
+    }
+
+    /// The number of the last commit; 0 when there was none.
+    pub(super) fn number(&self) -> Result<u64, StorageError> {
+        let found = caught("reading", || {
+            let numbers = self.0.begin_read()?.open_table(NUMBERS)?;
+            Ok(numbers.get(COMMIT)?.map(|number| number.value()))
+        })?;
+        found.ok_or_else(|| StorageError::Corrupt("the store has no commit number".to_owned()))
+    }
+
+    pub(super) fn view(&self) -> Result<View, StorageError> {
+        caught("reading", || Ok(View(self.0.begin_read()?)))
+    }
+
+    /// Applies a batch in one transaction, which is durable when it returns.
+    pub(super) fn apply(&self, batch: &Batch) -> Result<(), StorageError> {
+        caught("committing", || {
+            let mut begun = self.0.begin_write()?;
+            begun.set_durability(Durability::Immediate)?;
+            let mut records = begun.open_table(RECORDS)?;
+            for (key, change) in &batch.changes {
+                match change {
+                    None => records.remove(key.as_bytes())?,
+                    Some(value) => records.insert(key.as_bytes(), value.as_slice())?,
+                };
+            }
+            drop(records);
+            begun.open_table(NUMBERS)?.insert(COMMIT, batch.number)?;
+            begun.commit()?;
+            Ok(())
+        })
+    }
+
+    pub(super) fn close(self) -> Result<(), StorageError> {
+        caught("closing the store", move || Ok(self.0.close()?))
+    }
+}
+
+impl View {
+    pub(super) fn get(&self, key: &Key) -> Result<Option<Vec<u8>>, StorageError> {
+        caught("reading", || {
+            let records = self.0.open_table(RECORDS)?;
+            Ok(records.get(key.as_bytes())?.map(|value| value.value().to_vec()))
+        })
+    }
+
+    pub(super) fn scan(&self, prefix: &[u8], after: Option<&Key>, limit: usize) -> Result<Page, StorageError> {
+        caught("scanning", || {
+            let start = after.map_or_else(Vec::new, |after| [after.as_bytes(), &[0]].concat()).max(prefix.to_vec());
+            let records = self.0.open_table(RECORDS)?;
+            let mut page = Vec::new();
+            for record in records.range(start.as_slice()..)?.take(limit) {
+                let (key, value) = record?;
+                if !key.value().starts_with(prefix) {
+                    break;
+                }
+                page.push((Key::new(&[key.value()]), value.value().to_vec()));
+            }
+            Ok(page)
+        })
+    }
+}
+
+fn builder(cache_bytes: u64) -> redb::Builder {
+    let mut builder = Database::builder();
+    builder.set_cache_size(usize::try_from(cache_bytes).unwrap_or(usize::MAX));
+    builder
+}
+
+/// Calls redb; its errors and panics become ours.
+fn caught<R>(action: &'static str, call: impl FnOnce() -> Result<R, redb::Error>) -> Result<R, StorageError> {
+    match catch_unwind(AssertUnwindSafe(call)) {
+        Ok(Ok(result)) => Ok(result),
+        Ok(Err(redb::Error::Io(source))) => Err(StorageError::Io { action, source }),
+        Ok(Err(redb::Error::DatabaseClosed)) => Err(StorageError::Closed),
+        Ok(Err(redb::Error::PreviousIo)) => Err(StorageError::Poisoned),
+        Ok(Err(redb::Error::DatabaseAlreadyOpen)) => Err(StorageError::Locked { pid: None }),
+        Ok(Err(error)) => Err(StorageError::Corrupt(format!("{action}: {error}"))),
+        Err(_) => Err(StorageError::Corrupt(format!("{action}: redb panicked"))),
+    }
+}

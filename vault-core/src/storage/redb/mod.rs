@@ -1,0 +1,191 @@
+//! The store on disk over redb 4: a directory `{LOCK, HEAD, audit/, store.redb}`.
+//!
+//! redb commits copy-on-write and syncs the file before a commit returns, its readers see only what was committed, and its read transactions
+//! are snapshots: the contract of storage is what it does by itself. What it does not tell is that commits were lost: HEAD does.
+
+mod engine;
+
+use super::home::{Home, open_file, sync_all};
+use super::segments::Segments;
+use super::{Backend, Batch, Expected, Key, Page, Read, Storage, StorageError, files};
+use crate::os::ForkGuard;
+use engine::{Engine, View};
+use parking_lot::{Mutex, RwLock};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+/// Where a store lies, and how it is held.
+#[derive(Clone, Debug)]
+pub struct RedbOptions {
+    /// The store's directory.
+    pub path: PathBuf,
+    /// Size of redb's page cache, in bytes.
+    pub cache_bytes: u64,
+}
+
+/// A store on disk.
+pub struct RedbStorage {
+    home: Home,
+    segments: Segments,
+    /// Gone once the store is closed.
+    engine: RwLock<Option<Engine>>,
+    committing: Mutex<()>,
+    number: AtomicU64,
+    poisoned: AtomicBool,
+    fork: ForkGuard,
+}
+
+impl RedbStorage {
+    /// Makes an empty store, whole or not at all, and opens it.
+    ///
+    /// # Errors
+    /// `Exists` when there is one, `NotAStore` when there is something else, `Io` when the device fails.
+    pub fn create(options: &RedbOptions) -> Result<Self, StorageError> {
+        let home = Home::create(&options.path, |home| {
+            let file = home.dir().join(Backend::Redb.marker());
+            drop(open_file(&file).map_err(files::io("making the store's file"))?);
+            Engine::create(&file, options.cache_bytes)?.close()?;
+            sync_all(home.dir())
+        })?;
+        Self::over(home, options)
+    }
+
+    /// Opens a store.
+    ///
+    /// # Errors
+    /// `NotAStore`, `Locked` with the pid of the holder, `Corrupt`, `LostCommits`; what was there is left as it was.
+    pub fn open(options: &RedbOptions) -> Result<Self, StorageError> {
+        Self::over(Home::lock(&options.path, Backend::Redb)?, options)
+    }
+
+    fn over(home: Home, options: &RedbOptions) -> Result<Self, StorageError> {
+        let engine = Engine::open(&home.dir().join(Backend::Redb.marker()), options.cache_bytes)?;
+        let number = engine.number()?;
+        if let Err(error) = home.check_number(number, 0) {
+            engine.close()?;
+            return Err(error);
+        }
+        Ok(RedbStorage {
+            segments: Segments::at(home.audit_dir()),
+            home,
+            engine: RwLock::new(Some(engine)),
+            committing: Mutex::new(()),
+            number: AtomicU64::new(number),
+            poisoned: AtomicBool::new(false),
+            fork: ForkGuard::new(),
+        })
+    }
+
+    fn with_engine<R>(&self, with: impl FnOnce(&Engine) -> Result<R, StorageError>) -> Result<R, StorageError> {
+        if self.fork.is_forked() {
+            return Err(StorageError::Forked);
+        }
+        if self.poisoned.load(Ordering::Acquire) {
+            return Err(StorageError::Poisoned);
+        }
+        with(self.engine.read().as_ref().ok_or(StorageError::Closed)?)
+    }
+
+    /// Whether a batch is the next one and what it expects holds.
+    fn validate(&self, engine: &Engine, batch: &Batch) -> Result<(), StorageError> {
+        if batch.number != self.number.load(Ordering::Acquire) + 1 {
+            return Err(StorageError::Invalid("commit numbers must be consecutive"));
+        }
+        let view = engine.view()?;
+        for (key, expected) in &batch.expectations {
+            if Expected::of(view.get(key)?.as_deref()) != *expected {
+                return Err(StorageError::Conflict);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Read for RedbStorage {
+    fn get(&self, key: &Key) -> Result<Option<Vec<u8>>, StorageError> {
+        self.with_engine(|engine| engine.view()?.get(key))
+    }
+
+    fn scan(&self, prefix: &[u8], after: Option<&Key>, limit: usize) -> Result<Page, StorageError> {
+        self.with_engine(|engine| engine.view()?.scan(prefix, after, limit))
+    }
+}
+
+/// A snapshot: a read transaction of redb's, for as long as the store is open.
+struct Snapshot<'s> {
+    storage: &'s RedbStorage,
+    view: View,
+}
+
+impl Read for Snapshot<'_> {
+    fn get(&self, key: &Key) -> Result<Option<Vec<u8>>, StorageError> {
+        self.storage.with_engine(|_| self.view.get(key))
+    }
+
+    fn scan(&self, prefix: &[u8], after: Option<&Key>, limit: usize) -> Result<Page, StorageError> {
+        self.storage.with_engine(|_| self.view.scan(prefix, after, limit))
+    }
+}
+
+impl Storage for RedbStorage {
+    fn commit_number(&self) -> u64 {
+        self.number.load(Ordering::Acquire)
+    }
+
+    fn snapshot(&self) -> Result<Box<dyn Read + '_>, StorageError> {
+        let view = self.with_engine(Engine::view)?;
+        Ok(Box::new(Snapshot { storage: self, view }))
+    }
+
+    fn commit(&self, batch: &Batch) -> Result<(), StorageError> {
+        let _committing = self.committing.lock();
+        self.with_engine(|engine| {
+            self.validate(engine, batch)?;
+            if let Err(error) = engine.apply(batch) {
+                self.poisoned.store(true, Ordering::Release);
+                return Err(error);
+            }
+            self.number.store(batch.number, Ordering::Release);
+            Ok(())
+        })
+    }
+
+    fn note_head(&self, number: u64, mac: &[u8; 32]) -> Result<(), StorageError> {
+        self.with_engine(|_| self.home.write_head(number, mac))
+    }
+
+    fn heads(&self) -> Result<Vec<(u64, [u8; 32])>, StorageError> {
+        self.with_engine(|_| self.home.heads())
+    }
+
+    fn write_segment(&self, index: u64, content: &[u8]) -> Result<(), StorageError> {
+        self.with_engine(|_| self.segments.write(index, content))
+    }
+
+    fn read_segment(&self, index: u64) -> Result<Option<Vec<u8>>, StorageError> {
+        self.with_engine(|_| self.segments.read(index))
+    }
+
+    fn close(&self) -> Result<(), StorageError> {
+        if self.fork.is_forked() {
+            return Err(StorageError::Forked);
+        }
+        let engine = self.engine.write().take();
+        let closed = engine.map_or(Ok(()), Engine::close);
+        self.home.unlock();
+        // A store whose commit failed cannot be closed well, and whoever committed has been told.
+        if self.poisoned.load(Ordering::Acquire) { Ok(()) } else { closed }
+    }
+}
+
+impl Drop for RedbStorage {
+    fn drop(&mut self) {
+        if self.fork.is_forked() {
+            // The file is the parent's: redb's destructor would write to it.
+            std::mem::forget(self.engine.get_mut().take());
+        } else {
+            // Nobody is left to tell of a failure; `close` does.
+            let _outcome = self.close();
+        }
+    }
+}
