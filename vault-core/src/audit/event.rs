@@ -45,6 +45,20 @@ pub(crate) struct Event {
     /// The accessor of a token that the request made.
     #[n(12)]
     pub(crate) accessor_created: Option<String>,
+    /// What was written, value by value, as nobody can read it who does not know it.
+    #[n(13)]
+    #[cbor(default)]
+    pub(crate) values: Vec<HashedValue>,
+}
+
+/// A value of a request: where it stood, and its HMAC under the audit key of the vault.
+#[derive(Clone, Debug, Default, PartialEq, Encode, Decode)]
+pub(crate) struct HashedValue {
+    /// RFC 6901.
+    #[n(0)]
+    pub(crate) pointer: String,
+    #[cbor(n(1), with = "minicbor::bytes")]
+    pub(crate) hmac: [u8; 32],
 }
 
 /// How policy decided a request.
@@ -102,6 +116,10 @@ impl Event {
                 .with("step", decided.step.as_str())
                 .into()
         });
+        let mut values = Object::new();
+        for value in &self.values {
+            values.insert(&value.pointer, hash_text(&value.hmac));
+        }
         Object::new()
             .with("sequence", sequence)
             .with("time", Timestamp::from_millis(self.time_millis).to_string())
@@ -117,6 +135,12 @@ impl Event {
             .with("version", self.version)
             .with("accessor_created", optional(&self.accessor_created))
             .with("count", self.count)
+            .with("values", Value::from(values))
             .into()
     }
+}
+
+/// How an HMAC of a value is written, in events and by `sys/audit-hash`.
+pub(crate) fn hash_text(hmac: &[u8; 32]) -> String {
+    format!("hmac-sha256:{}", hex::encode(hmac))
 }

@@ -2,27 +2,29 @@
 //!
 //! Pure: nothing here reads or writes the store by itself; the committer does, with the records that are made here.
 
+mod base;
 mod chain;
 mod checkpoint;
 mod event;
+mod log;
 mod proof;
 mod queue;
 mod segment;
 mod tree;
-mod verify;
 
+pub(crate) use base::Base;
 pub(crate) use chain::{Chain, chunk_from_events, events_of_chunk};
 pub(crate) use checkpoint::Signer;
-pub(crate) use event::{Decided, Event};
-pub(crate) use proof::{consistency, inclusion, leaf_of};
+pub(crate) use event::{Decided, Event, HashedValue, hash_text};
+pub(crate) use log::Log;
+pub(crate) use proof::Leaves;
 pub(crate) use queue::{Admission, Queue};
 pub(crate) use segment::SegmentEntry;
 pub(crate) use tree::Tree;
-pub(crate) use verify::{verify, walk};
 
 pub use checkpoint::{Checkpoint, verify_checkpoint};
+pub use log::AuditSummary;
 pub use proof::{ConsistencyProof, InclusionProof};
-pub use verify::AuditSummary;
 
 use crate::barrier::BarrierError;
 use crate::storage::StorageError;

@@ -1,7 +1,7 @@
 //! Proofs over the tree of events, and their verification, which needs no vault (RFC 6962, section 2.1; the verification as RFC 9162 tells it).
 
 use super::checkpoint::Checkpoint;
-use super::tree::{leaf, node};
+use super::tree::{Tree, leaf, node};
 use crate::types::{Code, Error, Object, Result, Value};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -134,57 +134,89 @@ impl ConsistencyProof {
     }
 }
 
-/// The root over these leaves.
-pub(crate) fn root_of(leaves: &[[u8; 32]]) -> [u8; 32] {
-    match leaves {
-        [] => crate::crypto::sha256(&[]),
-        [leaf] => *leaf,
-        _ => {
-            let (left, right) = leaves.split_at(split(leaves.len()));
-            node(&root_of(left), &root_of(right))
+/// The leaves of a log, of which the oldest may be gone but for the roots of their full subtrees.
+pub(crate) struct Leaves {
+    base: Tree,
+    hashes: Vec<[u8; 32]>,
+}
+
+impl Leaves {
+    /// The leaves that come after those of `base`, none yet.
+    pub(crate) fn after(base: Tree) -> Self {
+        Leaves { base, hashes: Vec::new() }
+    }
+
+    /// Adds the next event.
+    pub(crate) fn push(&mut self, event: &[u8]) {
+        self.hashes.push(leaf(event));
+    }
+
+    /// How many leaves there are, those that are gone included.
+    pub(crate) fn size(&self) -> u64 {
+        self.base.size() + self.hashes.len() as u64
+    }
+
+    /// The hashes that prove the leaf at `at` (PATH of the RFC); `None` where that leaf is gone.
+    pub(crate) fn inclusion(&self, at: u64) -> Option<Vec<[u8; 32]>> {
+        let (mut start, mut end) = (0, self.size());
+        let mut hashes = Vec::new();
+        while end - start > 1 {
+            let middle = start + split(end - start);
+            if at < middle {
+                hashes.push(self.root_of(middle, end)?);
+                end = middle;
+            } else {
+                hashes.push(self.root_of(start, middle)?);
+                start = middle;
+            }
         }
+        hashes.reverse();
+        Some(hashes)
+    }
+
+    /// The hashes that prove that the first `from` leaves are the beginning of all (PROOF of the RFC); `None` where that lies in what is gone.
+    pub(crate) fn consistency(&self, from: u64) -> Option<Vec<[u8; 32]>> {
+        let (mut start, mut end) = (0, self.size());
+        let mut whole = true;
+        let mut hashes = Vec::new();
+        if from == 0 {
+            return Some(hashes);
+        }
+        while from != end {
+            let middle = start + split(end - start);
+            if from <= middle {
+                hashes.push(self.root_of(middle, end)?);
+                end = middle;
+            } else {
+                hashes.push(self.root_of(start, middle)?);
+                start = middle;
+                whole = false;
+            }
+        }
+        if !whole {
+            hashes.push(self.root_of(start, end)?);
+        }
+        hashes.reverse();
+        Some(hashes)
+    }
+
+    /// The root over the leaves from `start` to before `end` (MTH of the RFC).
+    fn root_of(&self, start: u64, end: u64) -> Option<[u8; 32]> {
+        let gone = self.base.size();
+        if end <= gone {
+            return self.base.subtree(start, end);
+        }
+        if end - start == 1 {
+            return self.hashes.get(usize::try_from(start - gone).ok()?).copied();
+        }
+        let middle = start + split(end - start);
+        Some(node(&self.root_of(start, middle)?, &self.root_of(middle, end)?))
     }
 }
 
-/// The hashes that prove the leaf at `at` (PATH of the RFC).
-pub(crate) fn inclusion(at: usize, leaves: &[[u8; 32]]) -> Vec<[u8; 32]> {
-    if leaves.len() <= 1 {
-        return Vec::new();
-    }
-    let (left, right) = leaves.split_at(split(leaves.len()));
-    let (mut hashes, other) =
-        if at < left.len() { (inclusion(at, left), root_of(right)) } else { (inclusion(at - left.len(), right), root_of(left)) };
-    hashes.push(other);
-    hashes
-}
-
-/// The hashes that prove that the first `from` leaves are the beginning of all (PROOF of the RFC).
-pub(crate) fn consistency(from: usize, leaves: &[[u8; 32]]) -> Vec<[u8; 32]> {
-    if from == 0 { Vec::new() } else { subproof(from, leaves, true) }
-}
-
-fn subproof(from: usize, leaves: &[[u8; 32]], whole: bool) -> Vec<[u8; 32]> {
-    if from == leaves.len() {
-        return if whole { Vec::new() } else { vec![root_of(leaves)] };
-    }
-    let (left, right) = leaves.split_at(split(leaves.len()));
-    let (mut hashes, other) = if from <= left.len() {
-        (subproof(from, left, whole), root_of(right))
-    } else {
-        (subproof(from - left.len(), right, false), root_of(left))
-    };
-    hashes.push(other);
-    hashes
-}
-
-/// The largest power of two below a length.
-fn split(len: usize) -> usize {
+/// The largest power of two below a length of at least 2.
+fn split(len: u64) -> u64 {
     len.next_power_of_two() / 2
-}
-
-/// The hash of one event, as a leaf.
-pub(crate) fn leaf_of(event: &[u8]) -> [u8; 32] {
-    leaf(event)
 }
 
 fn hash_values(hashes: &[[u8; 32]]) -> Value {
@@ -213,28 +245,36 @@ fn wrong(why: &str) -> Error {
 mod tests {
     use super::*;
 
-    fn checkpoint(leaves: &[[u8; 32]]) -> Checkpoint {
-        Checkpoint { origin: "o".to_owned(), size: leaves.len() as u64, root: root_of(leaves) }
+    fn checkpoint(events: &[Vec<u8>]) -> Checkpoint {
+        Checkpoint { origin: "o".to_owned(), size: events.len() as u64, root: tree(events).root() }
     }
 
-    fn events(count: u32) -> (Vec<Vec<u8>>, Vec<[u8; 32]>) {
-        let events: Vec<Vec<u8>> = (0..count).map(|i| i.to_le_bytes().to_vec()).collect();
-        let leaves = events.iter().map(|event| leaf(event)).collect();
-        (events, leaves)
+    fn tree(events: &[Vec<u8>]) -> Tree {
+        let mut tree = Tree::empty();
+        events.iter().for_each(|event| tree.push(event));
+        tree
+    }
+
+    fn events(count: u32) -> Vec<Vec<u8>> {
+        (0..count).map(|i| i.to_le_bytes().to_vec()).collect()
+    }
+
+    /// The leaves of these events, of which the first are gone.
+    fn leaves(gone: usize, events: &[Vec<u8>]) -> Leaves {
+        let mut leaves = Leaves::after(tree(&events[..gone]));
+        events[gone..].iter().for_each(|event| leaves.push(event));
+        leaves
     }
 
     #[test]
     fn every_event_of_every_size_is_proved_and_no_other_in_its_place() {
-        let (events, leaves) = events(70);
-        for size in 1..=leaves.len() {
-            let checkpoint = checkpoint(&leaves[..size]);
+        let events = events(70);
+        for size in 1..=events.len() {
+            let checkpoint = checkpoint(&events[..size]);
+            let leaves = leaves(0, &events[..size]);
             for (at, event) in events[..size].iter().enumerate() {
-                let proof = InclusionProof {
-                    sequence: at as u64 + 1,
-                    size: size as u64,
-                    event: event.clone(),
-                    hashes: inclusion(at, &leaves[..size]),
-                };
+                let hashes = leaves.inclusion(at as u64).expect("nothing is gone");
+                let proof = InclusionProof { sequence: at as u64 + 1, size: size as u64, event: event.clone(), hashes };
                 proof.verify(&checkpoint).expect("proved");
                 assert_eq!(InclusionProof::from_value(&proof.to_object().into()).expect("its own"), proof);
                 let other = InclusionProof { event: b"another".to_vec(), ..proof.clone() };
@@ -253,14 +293,35 @@ mod tests {
     }
 
     #[test]
+    fn what_is_not_gone_is_proved_as_if_nothing_were() {
+        let events = events(70);
+        for size in 1..=events.len() {
+            let whole = leaves(0, &events[..size]);
+            for gone in 0..=size {
+                let rest = leaves(gone, &events[..size]);
+                for at in 0..size as u64 {
+                    let expected = (at >= gone as u64).then(|| whole.inclusion(at)).flatten();
+                    let found = rest.inclusion(at);
+                    assert!(found == expected || at < gone as u64, "{at} of {size}, {gone} gone");
+                }
+                for from in gone..=size {
+                    assert_eq!(rest.consistency(from as u64), whole.consistency(from as u64), "{from} of {size}, {gone} gone");
+                }
+            }
+        }
+    }
+
+    #[test]
     fn every_pair_of_sizes_is_consistent_and_a_fork_is_not() {
-        let (_, leaves) = events(70);
-        let mut forked = leaves.clone();
-        forked[3] = [9; 32];
-        for to in 0..=leaves.len() {
+        let events = events(70);
+        let mut forked = events.clone();
+        forked[3] = b"another".to_vec();
+        for to in 0..=events.len() {
+            let leaves = leaves(0, &events[..to]);
             for from in 0..=to {
-                let proof = ConsistencyProof { from: from as u64, to: to as u64, hashes: consistency(from, &leaves[..to]) };
-                let (older, newer) = (checkpoint(&leaves[..from]), checkpoint(&leaves[..to]));
+                let hashes = leaves.consistency(from as u64).expect("nothing is gone");
+                let proof = ConsistencyProof { from: from as u64, to: to as u64, hashes };
+                let (older, newer) = (checkpoint(&events[..from]), checkpoint(&events[..to]));
                 proof.verify(&older, &newer).unwrap_or_else(|error| panic!("{from} to {to}: {error}"));
                 assert_eq!(ConsistencyProof::from_value(&proof.to_object().into()).expect("its own"), proof);
                 if from > 3 {

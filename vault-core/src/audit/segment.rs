@@ -25,6 +25,9 @@ pub(crate) struct SegmentEntry {
     /// SHA-256 of the file.
     #[cbor(n(3), with = "minicbor::bytes")]
     pub(crate) file_hash: [u8; 32],
+    /// The time of its last event, in milliseconds since the Unix epoch.
+    #[n(21)]
+    pub(crate) last_millis: u64,
     /// What the file is encrypted under.
     #[cbor(n(20), with = "minicbor::bytes")]
     key: [u8; 32],
@@ -44,13 +47,17 @@ impl SegmentEntry {
         chunk: &[u8],
         first_sequence: u64,
         end: Chain,
+        last_millis: u64,
     ) -> Result<(Vec<u8>, SegmentEntry), BarrierError> {
         let key = Key256::random(barrier.rng())?;
         let nonce = Nonce::random(barrier.rng())?;
         let mut content = nonce.as_bytes().to_vec();
         AeadKey::new(&key).seal(nonce, &context(barrier, index), &[chunk], &mut content);
         let file_hash = sha256(&[&content]);
-        Ok((content, SegmentEntry { first_sequence, last_sequence: end.sequence, head: end.head, file_hash, key: *key.expose() }))
+        Ok((
+            content,
+            SegmentEntry { first_sequence, last_sequence: end.sequence, head: end.head, file_hash, last_millis, key: *key.expose() },
+        ))
     }
 
     /// Opens the file of segment `index`.

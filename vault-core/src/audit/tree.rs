@@ -38,6 +38,24 @@ impl Tree {
         smallest_first.fold(*first, |right, left| node(left, &right))
     }
 
+    /// How many events are in it.
+    pub(crate) fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// The root of the full subtree over these leaves (from 0), if it is one of those that are kept.
+    pub(super) fn subtree(&self, start: u64, end: u64) -> Option<[u8; 32]> {
+        let bits = (0..u64::BITS).rev().map(|bit| 1_u64 << bit).filter(|bit| self.size & bit != 0);
+        let mut at = 0;
+        for (len, hash) in bits.zip(&self.frontier) {
+            if (at, at + len) == (start, end) {
+                return Some(*hash);
+            }
+            at += len;
+        }
+        None
+    }
+
     /// The roots of the full subtrees, one after another, as they stand in the root record.
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
         self.frontier.concat()

@@ -38,6 +38,9 @@ pub(crate) enum Kind {
     AuditSegmentEntry = 14,
     Reencryption = 30,
     RotationPolicy = 31,
+    AuditBase = 32,
+    AuditCursor = 33,
+    AuditRetention = 34,
 }
 
 /// Encrypts and decrypts the records of one namespace.

@@ -167,7 +167,8 @@ impl Committer {
         let first = chunks.keys().next().map_or(0, sequence_of_tail_key);
         let index = root.audit_segments + 1;
         let end = Chain { sequence: root.audit_sequence, head: root.audit_head };
-        let (file, entry) = SegmentEntry::seal(&self.barrier, index, &content, first, end)?;
+        let last_millis = self.clock.now().as_millis();
+        let (file, entry) = SegmentEntry::seal(&self.barrier, index, &content, first, end, last_millis)?;
         self.storage.write_segment(index, &file)?;
         for key in chunks.into_keys() {
             changes.insert(key, None);

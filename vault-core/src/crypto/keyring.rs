@@ -192,6 +192,10 @@ impl Keyring {
     }
 
     /// Authenticates the heads that are noted beside the store.
+    pub(crate) fn audit(&self) -> &MacKey {
+        &self.audit.mac
+    }
+
     pub(crate) fn head(&self) -> &MacKey {
         &self.head.mac
     }

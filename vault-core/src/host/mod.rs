@@ -6,8 +6,10 @@ mod anchor;
 mod clock;
 mod key_wrapper;
 mod rng;
+mod sink;
 
 pub use anchor::{Anchor, AnchorError};
 pub use clock::{Clock, ManualClock};
 pub use key_wrapper::{KeyWrapper, WrapError};
 pub use rng::{Rng, RngError};
+pub use sink::{AuditLine, AuditSink, SinkError};

@@ -1,12 +1,14 @@
-//! The default world: the system's clock and randomness, locked memory, and the detection of forks.
+//! The default world: the system's clock and randomness, locked memory, an audit sink in a file, and the detection of forks.
 //!
 //! With the sled backend these are the only files of the crate that touch the operating system.
 
 mod clock;
+mod file_sink;
 mod memory;
 mod rng;
 
 pub use clock::SystemClock;
+pub use file_sink::FileSink;
 pub use memory::{ForkGuard, LockedBox, lock_failures};
 pub use rng::SystemRng;
 

@@ -1,9 +1,10 @@
 //! Backup of a vault in use, and restore into an empty place: frozen until somebody adopts it.
 
+use super::audit_log::View;
 use super::core::Core;
 use super::keys::lost_race;
 use super::runtime::Parts;
-use crate::audit;
+use crate::audit::Log;
 use crate::backup::{BackupInfo, Frame, Reader, Writer};
 use crate::barrier::{Barrier, BarrierError, Digest, RootRecord, fixed, unwrap_keyring, wrap_keyring};
 use crate::crypto::{Key256, sha256};
@@ -35,7 +36,8 @@ pub enum BackupSeals {
 pub(super) fn backup(core: &Core, sink: &mut dyn Write, seals: &BackupSeals) -> Result<(BackupInfo, Vec<SecretString>)> {
     core.committer.flush()?;
     for _ in 0..TRIES_MAX {
-        let (root, snapshot) = core.committer.snapshot()?;
+        let view = View::of(core)?;
+        let (root, snapshot) = (view.root(), view.records());
         let keys = core.keys.load_full();
         let bare = |name: &[u8]| -> Result<Vec<u8>> { Ok(snapshot.get(&Key::new(&[name]))?.ok_or(BarrierError::Corrupt)?) };
         let (header, wrapped) = (bare(fixed::HEADER)?, bare(fixed::KEYRING)?);
@@ -65,11 +67,10 @@ pub(super) fn backup(core: &Core, sink: &mut dyn Write, seals: &BackupSeals) -> 
         writer.header(&header)?;
         writer.keyring(&wrapped)?;
         writer.record(&RootRecord::key(), &own_root)?;
-        each_record(&*snapshot, |key, record| if *key == RootRecord::key() { Ok(()) } else { writer.record(key, record) })?;
-        for index in 1..=root.audit_segments {
-            if let Some(content) = core.storage.read_segment(index)? {
-                writer.segment(index, &content)?;
-            }
+        each_record(snapshot, |key, record| if *key == RootRecord::key() { Ok(()) } else { writer.record(key, record) })?;
+        for index in view.log().base()?.segments + 1..=root.audit_segments {
+            let missing = || Error::new(Code::Corrupt, format!("segment {index} of the audit log is missing: a backup would not be whole"));
+            writer.segment(index, &core.storage.read_segment(index)?.ok_or_else(missing)?)?;
         }
         return Ok((writer.end()?, shares));
     }
@@ -131,7 +132,7 @@ pub(crate) fn restore(parts: &Parts, source: &mut dyn Read, key: &UnsealKey) -> 
         return Err(Error::new(Code::BadBackup, "this backup cannot be used: a record was removed, added or put back"));
     }
     target.flush()?;
-    audit::verify(&barrier, &store, &root, &*parts.storage, &*parts.storage)?;
+    Log { barrier: &barrier, store: &store, root: &root, records: &*parts.storage, storage: &*parts.storage }.verify()?;
     root.commit = parts.storage.commit_number() + 1;
     root.frozen = true;
     target.put(RootRecord::key(), root.seal(&barrier)?)?;

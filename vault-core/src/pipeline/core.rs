@@ -4,6 +4,8 @@ use super::ceremony::Ceremonies;
 use super::keys::RotationPolicy;
 use super::mounts::MountTable;
 use super::policies::PolicyStore;
+use super::retention::RetentionPolicy;
+use super::sinks::Feed;
 use super::tokens::TokenCache;
 use crate::barrier::{Barrier, Overlay};
 use crate::commit::Committer;
@@ -14,9 +16,9 @@ use crate::storage::{Read, Storage};
 use crate::types::id::Id;
 use crate::types::{Code, Error, Result};
 use arc_swap::ArcSwap;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 
 /// An unsealed vault. Its keys are wiped when the last request in flight has let go of it.
 pub(super) struct Core {
@@ -37,6 +39,14 @@ pub(super) struct Core {
     pub(super) frozen: Arc<AtomicBool>,
     /// When the keyring is rolled.
     pub(super) rotation: Arc<ArcSwap<RotationPolicy>>,
+    /// The audit sinks that the host has given.
+    pub(super) feeds: Arc<Vec<Feed>>,
+    /// How long the audit log is kept.
+    pub(super) retention: Arc<ArcSwap<RetentionPolicy>>,
+    /// Read while the log is looked at, written while files of pruned segments are removed.
+    pub(super) segments: RwLock<()>,
+    /// The last segment whose file was removed in this opening.
+    pub(super) swept: AtomicU64,
     pub(super) mounts: Arc<ArcSwap<MountTable>>,
     pub(super) policies: Arc<PolicyStore>,
     pub(super) tokens: Arc<TokenCache>,
@@ -58,17 +68,19 @@ pub(super) struct Foundation {
     pub(super) keys: KeyState,
     pub(super) header: Arc<ArcSwap<Header>>,
     pub(super) wrappers: Vec<Arc<dyn KeyWrapper>>,
+    pub(super) feeds: Arc<Vec<Feed>>,
     pub(super) frozen: bool,
 }
 
 impl Core {
     /// Reads what is published from the store.
     pub(super) fn load(foundation: Foundation) -> Result<Self> {
-        let Foundation { opening, storage, barrier, committer, clock, keys, header, wrappers, frozen } = foundation;
+        let Foundation { opening, storage, barrier, committer, clock, keys, header, wrappers, feeds, frozen } = foundation;
         let mut overlay = Overlay::reading(&barrier, source(&*storage));
         let mounts = MountTable::load(&mut overlay)?;
         let policies = PolicyStore::load(&mut overlay)?;
         let rotation = RotationPolicy::load(&mut overlay)?;
+        let retention = RetentionPolicy::load(&mut overlay)?;
         drop(overlay);
         Ok(Core {
             store: *barrier.store(),
@@ -83,6 +95,10 @@ impl Core {
             ceremonies: Arc::default(),
             frozen: Arc::new(AtomicBool::new(frozen)),
             rotation: Arc::new(ArcSwap::from_pointee(rotation)),
+            feeds,
+            retention: Arc::new(ArcSwap::from_pointee(retention)),
+            segments: RwLock::new(()),
+            swept: AtomicU64::new(0),
             mounts: Arc::new(ArcSwap::from_pointee(mounts)),
             policies: Arc::new(policies),
             tokens: Arc::default(),

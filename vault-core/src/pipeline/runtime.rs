@@ -7,16 +7,17 @@ use super::mounts::MountTable;
 use super::operator::{self, OperatorPath};
 use super::policies::{self, DEFAULT, DEFAULT_TEXT};
 use super::reply::{Reply, Unrecorded};
+use super::sinks::Feed;
 use super::stage::Caller;
 use super::verify::{Verification, verify};
-use super::{handle, keys, seals, tick, tokens};
+use super::{audit_log, handle, keys, seals, tick, tokens};
 use crate::audit::{Chain, Event, Tree};
 use crate::auth::token;
 use crate::backup::BackupInfo;
 use crate::barrier::{Barrier, BarrierError, Digest, Overlay, RootRecord, fixed, unwrap_keyring, wrap_keyring};
 use crate::commit::{AnchorPlan, Committer, Proposal, Standing, standing};
 use crate::crypto::{Key256, Keyring};
-use crate::host::{Clock, KeyWrapper, Rng, RngError};
+use crate::host::{AuditSink, Clock, KeyWrapper, Rng, RngError};
 use crate::os::ForkGuard;
 use crate::seal::{Header, NewSeal, SealError, SlotInfo, UnsealKey};
 use crate::storage::{Key, Storage};
@@ -38,6 +39,7 @@ pub(crate) struct Parts {
     pub(crate) strict: bool,
     pub(crate) audit_tail_bytes_max: u64,
     pub(crate) wrappers: Vec<Arc<dyn KeyWrapper>>,
+    pub(crate) sinks: Vec<Arc<dyn AuditSink>>,
     pub(crate) anchor: Option<AnchorPlan>,
     /// A store that is older than its anchor is taken as it is: for once, by whoever knows why.
     pub(crate) accept_rollback: bool,
@@ -46,6 +48,7 @@ pub(crate) struct Parts {
 /// An open vault, in whichever state.
 pub(crate) struct Runtime {
     parts: Parts,
+    feeds: Arc<Vec<Feed>>,
     header: Arc<ArcSwap<Header>>,
     core: ArcSwapOption<Core>,
     /// The shares that were given towards unsealing.
@@ -85,6 +88,8 @@ impl Runtime {
     /// Makes a vault in an empty store, and leaves it unsealed; what is given once.
     pub(crate) fn create(parts: Parts, seals: &[NewSeal]) -> Result<(Self, Born)> {
         let now = parts.clock.now();
+        // Looked at before anything is written.
+        let feeds = Feed::of(&parts.sinks)?;
         let rng = &*parts.rng;
         let store = Id::from_random(rng.array().map_err(no_entropy)?);
         let root_key = Key256::random(rng).map_err(no_entropy)?;
@@ -117,7 +122,7 @@ impl Runtime {
         let root_token = tokens::make_root(&mut overlay, now)?;
         let event = Event { operation: "create".to_owned(), path: "sys/init".to_owned(), ..own_event(rng, now)? };
         committer.commit(Proposal { writes: overlay.into_writes(), events: vec![event], ..Proposal::default() })?;
-        let runtime = Runtime::new(parts, new.header.clone());
+        let runtime = Runtime::new(parts, feeds, new.header.clone());
         let core = runtime.core_of(1, barrier, committer, KeyState { root_key: Arc::new(root_key), header: new.header }, false)?;
         runtime.core.store(Some(Arc::new(core)));
         Ok((runtime, Born { root_token, shares: new.shares }))
@@ -128,12 +133,14 @@ impl Runtime {
         let header = parts.storage.get(&Key::new(&[fixed::HEADER]))?;
         let why = "the store has no header: a restore was cut off here, so restore again into an empty place; or it was lost";
         let header = header.ok_or_else(|| Error::new(Code::Corrupt, why))?;
-        Ok(Runtime::new(parts, Header::parse(&header)?))
+        let feeds = Feed::of(&parts.sinks)?;
+        Ok(Runtime::new(parts, feeds, Header::parse(&header)?))
     }
 
-    fn new(parts: Parts, header: Header) -> Self {
+    fn new(parts: Parts, feeds: Vec<Feed>, header: Header) -> Self {
         Runtime {
             parts,
+            feeds: Arc::new(feeds),
             header: Arc::new(ArcSwap::from_pointee(header)),
             core: ArcSwapOption::empty(),
             given: Mutex::default(),
@@ -155,6 +162,7 @@ impl Runtime {
             keys,
             header: Arc::clone(&self.header),
             wrappers: self.parts.wrappers.clone(),
+            feeds: Arc::clone(&self.feeds),
             frozen,
         })
     }
@@ -349,6 +357,12 @@ impl Runtime {
     pub(crate) fn backup(&self, sink: &mut dyn std::io::Write, seals: &BackupSeals) -> Result<(BackupInfo, Vec<SecretString>)> {
         self.check_usable()?;
         backup(&*self.unsealed()?, sink, seals)
+    }
+
+    /// Writes the audit log as JSON lines. Whether the caller may was asked before.
+    pub(crate) fn export_audit(&self, sink: &mut dyn std::io::Write, after: u64) -> Result<u64> {
+        self.check_usable()?;
+        audit_log::export(&*self.unsealed()?, sink, after)
     }
 
     /// Whether the vault was restored and not yet adopted.

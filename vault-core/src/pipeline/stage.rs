@@ -2,7 +2,7 @@
 
 use super::core::Core;
 use super::system::{self, Ask, Done, SystemPath, capability_for};
-use super::tokens;
+use super::{audit_log, tokens};
 use crate::audit::{Decided, Event};
 use crate::auth::{LiveToken, token};
 use crate::barrier::Overlay;
@@ -133,7 +133,7 @@ impl<'r> Authenticated<'r> {
     /// Whether the request may change something, so that what it reads must still hold when it commits.
     pub(super) fn may_write(&self) -> bool {
         !matches!(self.request().operation, Operation::Read | Operation::List)
-            && !matches!(self.routed.route, Route::System(SystemPath::CapabilitiesSelf | SystemPath::Seal))
+            && !matches!(self.routed.route, Route::System(SystemPath::AuditHash | SystemPath::CapabilitiesSelf | SystemPath::Seal))
     }
 
     /// Asks policy. For a write the existence of the target decides between create and update, and is remembered by the overlay.
@@ -212,6 +212,7 @@ impl Executed<'_, '_> {
         event.version = self.done.version;
         event.accessor_created = self.done.auth.as_ref().map(|auth| auth.accessor.clone());
         let receipt = if self.stage.may_write() {
+            event.values = audit_log::hashed_values(core, self.stage.request().data.as_ref());
             let proposal = Proposal {
                 writes: self.overlay.into_writes(),
                 events: vec![event.clone()],

@@ -1,7 +1,7 @@
 //! What the vault's own paths answer: `sys/` and `auth/token/`.
 
 use super::core::Core;
-use super::{audit_log, ceremony, keys, mounts, policies, seals, tokens};
+use super::{audit_log, ceremony, keys, mounts, policies, retention, seals, sinks, tokens};
 use crate::auth::LiveToken;
 use crate::barrier::Overlay;
 use crate::commit::Publish;
@@ -53,6 +53,12 @@ pub(super) enum SystemPath<'p> {
     CapabilitiesSelf,
     AuditVerify,
     AuditEvents,
+    AuditExport,
+    AuditHash,
+    AuditSinks,
+    AuditSink(&'p str),
+    AuditRetention,
+    AuditPrune,
     AuditCheckpoint,
     AuditPublicKey,
     AuditInclusion,
@@ -85,6 +91,11 @@ impl<'p> SystemPath<'p> {
             "sys/capabilities-self" => SystemPath::CapabilitiesSelf,
             "sys/audit-log/verify" => SystemPath::AuditVerify,
             "sys/audit-log/events" => SystemPath::AuditEvents,
+            "sys/audit-log/export" => SystemPath::AuditExport,
+            "sys/audit-log/sinks" => SystemPath::AuditSinks,
+            "sys/audit-log/retention" => SystemPath::AuditRetention,
+            "sys/audit-log/prune" => SystemPath::AuditPrune,
+            "sys/audit-hash" => SystemPath::AuditHash,
             "sys/audit-log/checkpoint" => SystemPath::AuditCheckpoint,
             "sys/audit-log/public-key" => SystemPath::AuditPublicKey,
             "sys/audit-log/proof/inclusion" => SystemPath::AuditInclusion,
@@ -102,6 +113,11 @@ impl<'p> SystemPath<'p> {
                     SystemPath::Mount(at)
                 } else if let Some(number) = path.strip_prefix("sys/seals/") {
                     SystemPath::SealSlot(number)
+                } else if let Some(name) = path.strip_prefix("sys/audit-log/sinks/") {
+                    SystemPath::AuditSink(name)
+                } else if path.starts_with("sys/audit-hash/") {
+                    // Where people know one key for each audit device, there is one for all here.
+                    SystemPath::AuditHash
                 } else if path == "sys" || path == "auth" || path.starts_with("sys/") || path.starts_with("auth/") {
                     SystemPath::Unknown
                 } else {
@@ -129,6 +145,11 @@ impl<'p> SystemPath<'p> {
                 | SystemPath::RootAttempt
                 | SystemPath::AuditVerify
                 | SystemPath::AuditEvents
+                | SystemPath::AuditExport
+                | SystemPath::AuditSinks
+                | SystemPath::AuditSink(_)
+                | SystemPath::AuditRetention
+                | SystemPath::AuditPrune
                 | SystemPath::AuditInclusion
                 | SystemPath::StorageVerify
                 | SystemPath::Backup
@@ -178,6 +199,14 @@ pub(super) fn execute(ask: &Ask<'_>, overlay: &mut Overlay<'_>, operation: Opera
         (Operation::Write, SystemPath::CapabilitiesSelf) => capabilities_self(ask),
         (Operation::Read, SystemPath::AuditVerify) => audit_log::verify(core),
         (Operation::Read, SystemPath::AuditEvents) => audit_log::events(core, ask.data),
+        // As with a backup: the events go to a stream of the host's.
+        (Operation::Read, SystemPath::AuditExport) => Ok(Done::default()),
+        (Operation::Write, SystemPath::AuditHash) => audit_log::hash(core, ask.data),
+        (Operation::Read | Operation::List, SystemPath::AuditSinks) => sinks::list(core, ask.now),
+        (Operation::Delete, SystemPath::AuditSink(name)) => sinks::forget(core, overlay, name),
+        (Operation::Read, SystemPath::AuditRetention) => retention::read_policy(core),
+        (Operation::Write, SystemPath::AuditRetention) => retention::write_policy(core, overlay, ask.data),
+        (Operation::Write, SystemPath::AuditPrune) => retention::prune(core, overlay, ask.data),
         (Operation::Read, SystemPath::AuditCheckpoint) => audit_log::checkpoint(core),
         (Operation::Read, SystemPath::AuditPublicKey) => audit_log::public_key(core),
         (Operation::Read, SystemPath::AuditInclusion) => audit_log::inclusion_proof(core, ask.data),

@@ -1,7 +1,7 @@
-//! What is due by the vault's clock: waiting audit records, and tokens whose time has ended.
+//! What is due by the vault's clock: waiting audit records, tokens whose time has ended, keys to roll, events for sinks, segments to prune.
 
 use super::core::Core;
-use super::keys;
+use super::{keys, retention, sinks};
 use crate::audit::Event;
 use crate::auth::{TokenKey, token};
 use crate::barrier::{BarrierError, Kind, Overlay};
@@ -44,8 +44,11 @@ pub(super) fn tick(core: &Core) -> Result<Option<Timestamp>> {
     if core.committer.deadline().is_some_and(|deadline| deadline <= now) {
         core.committer.flush()?;
     }
-    let more = reencrypting.then_some(now);
-    Ok([core.committer.deadline(), Some(next_expiry), keys::next_roll(core), more].into_iter().flatten().min())
+    let more = (retention::prune_if_due(core, now)? || reencrypting).then_some(now);
+    retention::sweep(core)?;
+    // Last, since a sink may take its time.
+    let fed = sinks::feed(core, now)?;
+    Ok([core.committer.deadline(), Some(next_expiry), keys::next_roll(core), more, fed].into_iter().flatten().min())
 }
 
 enum Round {

@@ -1,7 +1,8 @@
 //! Reading the whole store anew and comparing it with the root record.
 
+use super::audit_log::View;
 use super::core::Core;
-use crate::audit::{self, AuditSummary};
+use crate::audit::AuditSummary;
 use crate::barrier::{Digest, RootRecord, fixed};
 use crate::crypto::sha256;
 use crate::types::{Code, Error, Result};
@@ -21,14 +22,14 @@ pub struct Verification {
 
 /// Every record against the digest, and every audit event against the chain, on one snapshot.
 pub(super) fn verify(core: &Core) -> Result<Verification> {
-    core.committer.flush()?;
-    let (root, snapshot) = core.committer.snapshot()?;
+    let view = View::flushed(core)?;
+    let root = view.root();
     let mut digest = Digest::default();
     let mut records = 0;
     let mut unreadable = 0_u64;
     let mut after = None;
     loop {
-        let page = snapshot.scan(&[], after.as_ref(), PAGE)?;
+        let page = view.records().scan(&[], after.as_ref(), PAGE)?;
         for (key, record) in &page {
             records += 1;
             if !fixed::is_bare(key.as_bytes()) && core.barrier.kind_of(key, record).is_err() {
@@ -44,7 +45,7 @@ pub(super) fn verify(core: &Core) -> Result<Verification> {
         }
     }
     // The log first: where it is broken it can say what is wrong, the digest only that something is.
-    let audit = audit::verify(&core.barrier, &core.store, &root, &*snapshot, &*core.storage)?;
+    let audit = view.log().verify()?;
     if unreadable > 0 {
         return Err(Error::new(
             Code::Corrupt,

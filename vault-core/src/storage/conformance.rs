@@ -170,6 +170,9 @@ fn heads_and_segments_are_kept(storage: &dyn Storage) {
     storage.write_segment(2, &[2; 100_000]).expect("a segment");
     assert_eq!(storage.read_segment(1).expect("read").as_deref(), Some(&b"one"[..]));
     assert_eq!(storage.read_segment(2).expect("read"), Some(vec![2; 100_000]));
+    assert!(storage.remove_segment(1).expect("removed"));
+    assert!(!storage.remove_segment(1).expect("gone already"));
+    assert_eq!(storage.read_segment(1).expect("read"), None);
 }
 
 fn closed_stores_answer_so(storage: &dyn Storage) {

@@ -126,6 +126,10 @@ impl Storage for FaultyStorage {
         self.inner.write_segment(index, content)
     }
 
+    fn remove_segment(&self, index: u64) -> Result<bool, StorageError> {
+        self.inner.remove_segment(index)
+    }
+
     fn read_segment(&self, index: u64) -> Result<Option<Vec<u8>>, StorageError> {
         self.check_read()?;
         self.inner.read_segment(index)

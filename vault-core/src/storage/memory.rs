@@ -115,6 +115,10 @@ impl Storage for MemoryStorage {
         self.open(|memory| memory.segments.get(&index).map(|content| content.to_vec()))
     }
 
+    fn remove_segment(&self, index: u64) -> Result<bool, StorageError> {
+        Ok(self.0.write().segments.remove(&index).is_some())
+    }
+
     fn close(&self) -> Result<(), StorageError> {
         self.0.write().closed = true;
         Ok(())

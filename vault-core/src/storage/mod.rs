@@ -188,6 +188,12 @@ pub trait Storage: Read {
     /// See [`StorageError`].
     fn read_segment(&self, index: u64) -> Result<Option<Vec<u8>>, StorageError>;
 
+    /// Removes segment `index`; whether it was there. That it is gone need not be durable.
+    ///
+    /// # Errors
+    /// See [`StorageError`].
+    fn remove_segment(&self, index: u64) -> Result<bool, StorageError>;
+
     /// Closes the store and waits until nothing of it runs any more; later calls answer [`StorageError::Closed`]. Closing twice is fine.
     ///
     /// # Errors

@@ -28,6 +28,15 @@ impl Segments {
             Err(error) => Err(io("reading an audit segment")(error)),
         }
     }
+
+    /// Removes a segment; whether it was there.
+    pub(super) fn remove(&self, index: u64) -> Result<bool, StorageError> {
+        match std::fs::remove_file(self.dir.join(name(index))) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(io("removing an audit segment")(error)),
+        }
+    }
 }
 
 fn name(index: u64) -> String {

@@ -58,3 +58,15 @@ pub const COMMIT_RETRIES_MAX: u32 = 5;
 pub const KEY_MESSAGES_MAX: u64 = 1 << 32;
 /// Live tokens that are held in memory.
 pub const TOKEN_CACHE_MAX: usize = 100_000;
+/// Values of a request whose hashes its audit event has.
+pub const HASHED_VALUES_MAX: usize = 64;
+/// Longest name of an audit sink, in bytes.
+pub const SINK_NAME_BYTES_MAX: usize = 128;
+/// Events that a sink is given at a time.
+pub const SINK_BATCH_LINES_MAX: usize = 1_024;
+/// Bytes of events that a sink is given at a time, after which no further one joins.
+pub const SINK_BATCH_BYTES_MAX: usize = 1024 * 1024;
+/// Times that one tick gives to a sink.
+pub const SINK_BATCHES_MAX: usize = 16;
+/// Longest wait before a sink that failed is tried again, in milliseconds.
+pub const SINK_RETRY_MILLIS_MAX: u64 = 60_000;

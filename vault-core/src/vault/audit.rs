@@ -2,6 +2,7 @@
 
 use super::Session;
 use crate::types::{Code, Error, Object, Operation, Result, Value};
+use std::io::Write;
 
 /// The audit log of the vault.
 #[derive(Debug)]
@@ -47,6 +48,15 @@ impl<'s> Audit<'s> {
         let response = self.session.request(Operation::Read, "sys/audit-log/events", Some(body.into()))?;
         let events = response.data.as_ref().and_then(|data| data.get("events")).and_then(Value::as_array);
         events.map(<[Value]>::to_vec).ok_or_else(incomplete)
+    }
+
+    /// Writes the records after the one with the number `after` as JSON lines, one object a line; how many they are. The sink is flushed.
+    ///
+    /// # Errors
+    /// Any class; `Unavailable` when the sink fails.
+    pub fn export(&self, sink: &mut dyn Write, after: u64) -> Result<u64> {
+        self.session.request(Operation::Read, "sys/audit-log/export", None)?;
+        self.session.vault().runtime.export_audit(sink, after)
     }
 }
 

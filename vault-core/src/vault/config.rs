@@ -1,7 +1,7 @@
 //! How a vault is created or opened: the place, and the world that it is given.
 
 use crate::commit::AnchorPlan;
-use crate::host::{Anchor, Clock, KeyWrapper, Rng};
+use crate::host::{Anchor, AuditSink, Clock, KeyWrapper, Rng};
 use crate::os::{SystemClock, SystemRng};
 use crate::storage::{Backend, Storage};
 use crate::types::Ttl;
@@ -42,6 +42,7 @@ pub struct Config {
     pub(crate) cache_bytes: u64,
     pub(crate) audit_tail_bytes: u64,
     pub(crate) wrappers: Vec<Arc<dyn KeyWrapper>>,
+    pub(crate) sinks: Vec<Arc<dyn AuditSink>>,
     pub(crate) anchor: Option<AnchorPlan>,
     pub(crate) accept_rollback: bool,
 }
@@ -71,6 +72,7 @@ impl Config {
             cache_bytes: CACHE_BYTES_DEFAULT,
             audit_tail_bytes: AUDIT_TAIL_BYTES_MAX,
             wrappers: Vec::new(),
+            sinks: Vec::new(),
             anchor: None,
             accept_rollback: false,
         }
@@ -87,6 +89,13 @@ impl Config {
     #[must_use]
     pub fn with_key_wrapper(mut self, wrapper: Arc<dyn KeyWrapper>) -> Self {
         self.wrappers.push(wrapper);
+        self
+    }
+
+    /// Feeds a sink with the audit log: by `tick`, in order, at least once. Several may be given, each with a name of its own.
+    #[must_use]
+    pub fn with_audit_sink(mut self, sink: Arc<dyn AuditSink>) -> Self {
+        self.sinks.push(sink);
         self
     }
 

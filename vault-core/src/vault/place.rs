@@ -62,6 +62,7 @@ fn parts(config: Config, storage: Arc<dyn Storage>) -> Parts {
         strict: config.audit_mode == AuditMode::Strict,
         audit_tail_bytes_max: config.audit_tail_bytes,
         wrappers: config.wrappers,
+        sinks: config.sinks,
         anchor: config.anchor,
         accept_rollback: config.accept_rollback,
     }

@@ -171,6 +171,10 @@ impl Storage for SledStorage {
         self.with_engine(|_| self.segments.read(index))
     }
 
+    fn remove_segment(&self, index: u64) -> Result<bool, StorageError> {
+        self.with_engine(|_| self.segments.remove(index))
+    }
+
     fn close(&self) -> Result<(), StorageError> {
         if self.fork.is_forked() {
             return Err(StorageError::Forked);
