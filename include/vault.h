@@ -134,6 +134,48 @@ typedef struct {
 typedef int32_t vault_backend_t;
 
 /**
+ * One event of the audit log on its way to a sink. Borrowed for the call that is given it.
+ */
+typedef struct {
+    /**
+     * The event's number in the log; they count from 1.
+     */
+    uint64_t sequence;
+    /**
+     * When the event was, by the vault's clock: milliseconds since the Unix epoch.
+     */
+    uint64_t time_ms;
+    /**
+     * The event as one JSON object without line breaks, NUL-terminated UTF-8.
+     */
+    const char *json;
+    /**
+     * Its length in bytes, without the NUL.
+     */
+    size_t json_len;
+} vault_audit_line_t;
+
+/**
+ * Takes the events of the audit log in order, each at least once. The vault keeps, by the name, how far it is. It is called by `vault_tick`
+ * (and the maintenance thread), from one thread at a time, under no lock of the vault; requests never wait for it. It may call the vault
+ * back. It must not unwind or longjmp out.
+ */
+typedef struct {
+    /**
+     * A name that stays, by which the vault knows how far the sink is: NUL-terminated UTF-8, from 1 to 128 bytes. Copied.
+     */
+    const char *name;
+    /**
+     * Given to the callback as it is.
+     */
+    void *user;
+    /**
+     * Takes all of `lines` for good and answers `VAULT_OK`; any other number is told, and all of them come again later.
+     */
+    vault_status_t (*deliver)(void *user, const vault_audit_line_t *lines, size_t count);
+} vault_audit_sink_t;
+
+/**
  * How a vault is created or opened. Start with `vault_options_init`, which sets the size and zeroes the rest: zero is the default
  * of every member. All pointers are borrowed for the call that is given the options.
  */
@@ -207,6 +249,19 @@ typedef struct {
      * For a new store on disk, which engine keeps it.
      */
     vault_backend_t backend;
+    /**
+     * Sinks that are fed with the audit log; may be NULL. The structs are copied; their `user`s must live until the vault is closed.
+     */
+    const vault_audit_sink_t *audit_sinks;
+    /**
+     * How many there are, at most 16.
+     */
+    size_t audit_sink_count;
+    /**
+     * A file that is fed with the audit log as JSON lines, 0600, which may be rotated by renaming it: NUL-terminated UTF-8, at most 4096
+     * bytes; may be NULL. As a sink it has the name "file".
+     */
+    const char *audit_file;
 } vault_options_t;
 
 /**
@@ -215,7 +270,7 @@ typedef struct {
 typedef int32_t vault_operation_t;
 
 /**
- * Takes bytes of a backup: all of them, and answers `VAULT_OK`, or any other number, which ends the backup. Borrowed for the call.
+ * Takes bytes of a backup or of an export: all of them, and answers `VAULT_OK`, or any other number, which ends the backup. Borrowed for the call.
  */
 typedef vault_status_t (*vault_write_fn)(void *user, const uint8_t *bytes, size_t len);
 
@@ -896,6 +951,21 @@ vault_status_t vault_restore(const vault_options_t *options,
                              vault_read_fn read,
                              void *user,
                              vault_t **out_vault);
+
+/**
+ * Writes the events of the audit log as JSON lines, one object a line. Needs `read` and `sudo` on `sys/audit-log/export`.
+ *
+ * - `session`: borrowed.
+ * - `after`: the number of the last event that is not wanted; 0 for all that is there.
+ * - `write`, `user`: receive the bytes in order, on this thread.
+ * - `out_count`: receives how many events were written; may be NULL. 0 on failure.
+ * - Threads: any, also while others use the vault.
+ */
+vault_status_t vault_audit_export(vault_session_t *session,
+                                  uint64_t after,
+                                  vault_write_fn write,
+                                  void *user,
+                                  uint64_t *out_count);
 
 /**
  * Checks a checkpoint of an audit log with the vault's public key.

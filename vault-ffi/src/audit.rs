@@ -1,16 +1,43 @@
-//! Checks of the audit log that need only the vault's public key, and no vault.
+//! The audit log: its export, and the checks that need only the vault's public key.
 
+use crate::callbacks::{HostStream, vault_write_fn};
+use crate::error::bad_argument;
 use crate::guard::guard;
-use crate::handle::reserve;
+use crate::handle::{get, reserve};
 use crate::input;
 use crate::secret::{SecretEntry, vault_secret_t};
+use crate::session::{SessionEntry, vault_session_t};
 use crate::status::vault_status_t;
-use std::ffi::c_char;
+use std::ffi::{c_char, c_void};
 use std::ptr;
 use vault_core::audit_proof::{Checkpoint, ConsistencyProof, InclusionProof, verify_checkpoint};
 use vault_core::types::{Object, Result, Value};
 
 const NOTE_BYTES_MAX: usize = 65_536;
+
+/// Writes the events of the audit log as JSON lines, one object a line. Needs `read` and `sudo` on `sys/audit-log/export`.
+///
+/// - `session`: borrowed.
+/// - `after`: the number of the last event that is not wanted; 0 for all that is there.
+/// - `write`, `user`: receive the bytes in order, on this thread.
+/// - `out_count`: receives how many events were written; may be NULL. 0 on failure.
+/// - Threads: any, also while others use the vault.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vault_audit_export(
+    session: *mut vault_session_t,
+    after: u64,
+    write: vault_write_fn,
+    user: *mut c_void,
+    out_count: *mut u64,
+) -> vault_status_t {
+    guard!(optional out_count => {
+        let entry = get::<SessionEntry>(session)?;
+        if write.is_none() {
+            return Err(bad_argument("write is NULL"));
+        }
+        entry.session.audit().export(&mut HostStream { call: write, user }, after)
+    })
+}
 
 /// Checks a checkpoint of an audit log with the vault's public key.
 ///

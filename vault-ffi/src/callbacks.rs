@@ -1,12 +1,12 @@
-//! What a host gives as callbacks: an outside key service, an anchor, and streams of bytes.
+//! What a host gives as callbacks: an outside key service, an anchor, audit sinks, and streams of bytes.
 
 use crate::error::bad_argument;
 use crate::input;
 use crate::status::{VAULT_OK, vault_status_t};
-use std::ffi::{c_char, c_void};
+use std::ffi::{CString, c_char, c_void};
 use std::io;
-use vault_core::host::{Anchor, AnchorError, KeyWrapper, WrapError};
-use vault_core::types::limits::WRAPPED_KEY_BYTES_MAX;
+use vault_core::host::{Anchor, AnchorError, AuditLine, AuditSink, KeyWrapper, SinkError, WrapError};
+use vault_core::types::limits::{SINK_NAME_BYTES_MAX, WRAPPED_KEY_BYTES_MAX};
 use vault_core::types::{Result, SecretBytes};
 use zeroize::Zeroize;
 
@@ -62,7 +62,37 @@ pub struct vault_anchor_t {
     pub store: Option<unsafe extern "C" fn(user: *mut c_void, state: *const u8, state_len: usize) -> vault_status_t>,
 }
 
-/// Takes bytes of a backup: all of them, and answers `VAULT_OK`, or any other number, which ends the backup. Borrowed for the call.
+/// One event of the audit log on its way to a sink. Borrowed for the call that is given it.
+#[allow(non_camel_case_types, reason = "the name in C")]
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct vault_audit_line_t {
+    /// The event's number in the log; they count from 1.
+    pub sequence: u64,
+    /// When the event was, by the vault's clock: milliseconds since the Unix epoch.
+    pub time_ms: u64,
+    /// The event as one JSON object without line breaks, NUL-terminated UTF-8.
+    pub json: *const c_char,
+    /// Its length in bytes, without the NUL.
+    pub json_len: usize,
+}
+
+/// Takes the events of the audit log in order, each at least once. The vault keeps, by the name, how far it is. It is called by `vault_tick`
+/// (and the maintenance thread), from one thread at a time, under no lock of the vault; requests never wait for it. It may call the vault
+/// back. It must not unwind or longjmp out.
+#[allow(non_camel_case_types, reason = "the name in C")]
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct vault_audit_sink_t {
+    /// A name that stays, by which the vault knows how far the sink is: NUL-terminated UTF-8, from 1 to 128 bytes. Copied.
+    pub name: *const c_char,
+    /// Given to the callback as it is.
+    pub user: *mut c_void,
+    /// Takes all of `lines` for good and answers `VAULT_OK`; any other number is told, and all of them come again later.
+    pub deliver: Option<unsafe extern "C" fn(user: *mut c_void, lines: *const vault_audit_line_t, count: usize) -> vault_status_t>,
+}
+
+/// Takes bytes of a backup or of an export: all of them, and answers `VAULT_OK`, or any other number, which ends the backup. Borrowed for the call.
 #[allow(non_camel_case_types, reason = "the name in C")]
 pub type vault_write_fn = Option<unsafe extern "C" fn(user: *mut c_void, bytes: *const u8, len: usize) -> vault_status_t>;
 
@@ -73,6 +103,7 @@ pub type vault_read_fn =
     Option<unsafe extern "C" fn(user: *mut c_void, out: *mut u8, capacity: usize, out_len: *mut usize) -> vault_status_t>;
 
 const ANCHOR_BYTES_MAX: usize = 128;
+const SINKS_MAX: usize = 16;
 
 /// A key service of the host's, as core calls it.
 pub(crate) struct HostWrapper {
@@ -177,6 +208,62 @@ impl Anchor for HostAnchor {
         // SAFETY: as above.
         let status = unsafe { store(self.0.user, state.as_ptr(), state.len()) };
         if status == VAULT_OK { Ok(()) } else { Err(AnchorError::new(format!("store answered {status}"))) }
+    }
+}
+
+/// An audit sink of the host's, as core calls it.
+pub(crate) struct HostSink {
+    name: String,
+    callbacks: vault_audit_sink_t,
+}
+
+// SAFETY: the host promises that its callback may be called from any thread with this `user`.
+unsafe impl Send for HostSink {}
+// SAFETY: as above.
+unsafe impl Sync for HostSink {}
+
+impl HostSink {
+    /// # Safety
+    /// `sinks` is NULL, or points to `count` sinks as their description says.
+    pub(crate) unsafe fn read_all(sinks: *const vault_audit_sink_t, count: usize) -> Result<Vec<Self>> {
+        if count == 0 {
+            return Ok(Vec::new());
+        }
+        if sinks.is_null() || count > SINKS_MAX {
+            return Err(bad_argument("audit_sinks is NULL, or there are more than 16 of them"));
+        }
+        // SAFETY: not NULL, so as the caller promises.
+        let sinks = unsafe { std::slice::from_raw_parts(sinks, count) };
+        let read = |callbacks: &vault_audit_sink_t| {
+            if callbacks.deliver.is_none() {
+                return Err(bad_argument("audit_sinks.deliver is NULL"));
+            }
+            // SAFETY: as the caller promises.
+            let name = unsafe { input::text(callbacks.name, "audit_sinks.name", SINK_NAME_BYTES_MAX) }?.to_owned();
+            Ok(HostSink { name, callbacks: *callbacks })
+        };
+        sinks.iter().map(read).collect()
+    }
+}
+
+impl AuditSink for HostSink {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn deliver(&self, lines: &[AuditLine]) -> std::result::Result<(), SinkError> {
+        let deliver = self.callbacks.deliver.ok_or_else(|| SinkError::new("there is no deliver"))?;
+        let texts: Vec<CString> = lines.iter().map(|line| CString::new(line.json.as_str()).unwrap_or_default()).collect();
+        let of = |(line, text): (&AuditLine, &CString)| vault_audit_line_t {
+            sequence: line.sequence,
+            time_ms: line.time.as_millis(),
+            json: text.as_ptr(),
+            json_len: text.as_bytes().len(),
+        };
+        let given: Vec<vault_audit_line_t> = lines.iter().zip(&texts).map(of).collect();
+        // SAFETY: the lines and their texts live for the call; the callback is the host's promise.
+        let status = unsafe { deliver(self.callbacks.user, given.as_ptr(), given.len()) };
+        if status == VAULT_OK { Ok(()) } else { Err(SinkError::new(format!("deliver answered {status}"))) }
     }
 }
 

@@ -1,11 +1,12 @@
 //! How a vault is created or opened, as C says it: a struct that starts with its own size, so that it can grow.
 
-use crate::callbacks::{HostAnchor, HostWrapper, vault_anchor_t, vault_key_wrapper_t};
+use crate::callbacks::{HostAnchor, HostSink, HostWrapper, vault_anchor_t, vault_audit_sink_t, vault_key_wrapper_t};
 use crate::error::bad_argument;
 use crate::input;
 use std::ffi::{c_char, c_void};
 use std::mem::size_of;
 use std::sync::Arc;
+use vault_core::os::FileSink;
 use vault_core::storage::Backend;
 use vault_core::types::limits::PASSPHRASE_BYTES_MAX;
 use vault_core::types::{Error, Result, Ttl};
@@ -88,6 +89,13 @@ pub struct vault_options_t {
     pub anchor_interval_s: u64,
     /// For a new store on disk, which engine keeps it.
     pub backend: vault_backend_t,
+    /// Sinks that are fed with the audit log; may be NULL. The structs are copied; their `user`s must live until the vault is closed.
+    pub audit_sinks: *const vault_audit_sink_t,
+    /// How many there are, at most 16.
+    pub audit_sink_count: usize,
+    /// A file that is fed with the audit log as JSON lines, 0600, which may be rotated by renaming it: NUL-terminated UTF-8, at most 4096
+    /// bytes; may be NULL. As a sink it has the name "file".
+    pub audit_file: *const c_char,
 }
 
 /// Longest path of a vault's directory, in bytes.
@@ -169,6 +177,15 @@ impl vault_options_t {
         // SAFETY: as the caller promises.
         if let Some(anchor) = unsafe { HostAnchor::read(self.anchor) }? {
             config = config.with_anchor(Arc::new(anchor), Ttl::from_secs(self.anchor_interval_s));
+        }
+        // SAFETY: as the caller promises.
+        for sink in unsafe { HostSink::read_all(self.audit_sinks, self.audit_sink_count) }? {
+            config = config.with_audit_sink(Arc::new(sink));
+        }
+        if !self.audit_file.is_null() {
+            // SAFETY: as the caller promises.
+            let path = unsafe { input::text(self.audit_file, "options.audit_file", STORE_PATH_BYTES_MAX) }?;
+            config = config.with_audit_sink(Arc::new(FileSink::at("file", path)));
         }
         if self.accept_rollback == 1 {
             config = config.with_rollback_accepted();

@@ -6,7 +6,7 @@ use std::process::Command;
 /// A command that must work, with the words that show that it does, and the Debian packages that have it.
 type Need = (&'static str, &'static [&'static str], &'static [&'static str]);
 
-const NEEDED: [Need; 6] = [
+const NEEDED: [Need; 7] = [
     // The compiler alone is not enough: it must find the headers of the C library too.
     ("cc", &["-fsyntax-only", "-include", "stdlib.h", "-x", "c", "/dev/null"], &["gcc", "libc6-dev"]),
     ("g++", &["-fsyntax-only", "-include", "cstdlib", "-x", "c++", "/dev/null"], &["g++"]),
@@ -14,6 +14,7 @@ const NEEDED: [Need; 6] = [
     ("strace", &["--version"], &["strace"]),
     ("nm", &["--version"], &["binutils"]),
     ("git", &["--version"], &["git"]),
+    ("rsyslogd", &["-v"], &["rsyslog"]),
 ];
 
 const PYTHON: [&str; 2] = ["python3", "python3-venv"];

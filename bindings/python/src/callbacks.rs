@@ -1,10 +1,16 @@
-//! What a host gives as Python objects: key services, anchors, and streams of bytes.
+//! What a host gives as Python objects: key services, anchors, audit sinks, and streams of bytes.
 
+use crate::arguments::Place;
 use pyo3::exceptions::{PyNotImplementedError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyTuple};
 use std::io;
-use vault_core::host::{Anchor as CoreAnchor, AnchorError, KeyWrapper as CoreWrapper, WrapError};
+use std::path::PathBuf;
+use std::sync::Arc;
+use vault_core::host::{
+    Anchor as CoreAnchor, AnchorError, AuditLine as CoreLine, AuditSink as CoreSink, KeyWrapper as CoreWrapper, SinkError, WrapError,
+};
+use vault_core::os::FileSink as CoreFileSink;
 use vault_core::types::SecretBytes;
 
 /// An outside key service (KMS, HSM) that opens a key slot. Subclass it: give a `name` (text that stays, by which a slot finds its service again),
@@ -52,6 +58,109 @@ impl Anchor {
     /// Stores the bytes in the place of those before.
     fn store(&self, _state: &[u8]) -> PyResult<()> {
         Err(PyNotImplementedError::new_err("an Anchor needs the method store(state)"))
+    }
+}
+
+/// One event of the audit log on its way to a sink.
+#[pyclass(frozen, module = "libvault")]
+pub(crate) struct AuditLine {
+    /// The event's number in the log; they count from 1.
+    #[pyo3(get)]
+    sequence: u64,
+    /// When the event was, by the vault's clock: seconds since the Unix epoch.
+    #[pyo3(get)]
+    time: f64,
+    /// The event as one JSON object without line breaks.
+    #[pyo3(get)]
+    json: String,
+}
+
+#[pymethods]
+impl AuditLine {
+    fn __repr__(&self) -> String {
+        format!("AuditLine(sequence={})", self.sequence)
+    }
+}
+
+/// Takes the events of the audit log in order, each at least once. Subclass it: give a `name` (text that stays, by which the vault knows how
+/// far it is) and `deliver(lines)`, which takes all the lines for good, or raises: then they come again later. It is called by `tick` (and the
+/// maintenance thread), under no lock of the vault; requests never wait for it.
+#[pyclass(subclass, frozen, module = "libvault")]
+pub(crate) struct AuditSink;
+
+#[pymethods]
+impl AuditSink {
+    #[new]
+    #[pyo3(signature = (*_args, **_kwargs))]
+    fn new(_args: &Bound<'_, PyTuple>, _kwargs: Option<&Bound<'_, PyDict>>) -> Self {
+        AuditSink
+    }
+
+    /// Takes these events.
+    fn deliver(&self, _lines: &Bound<'_, PyAny>) -> PyResult<()> {
+        Err(PyNotImplementedError::new_err("an AuditSink needs the method deliver(lines)"))
+    }
+}
+
+/// An audit sink that appends JSON lines to a file, 0600, which may be rotated by renaming it.
+#[pyclass(frozen, module = "libvault")]
+pub(crate) struct FileSink {
+    name: String,
+    path: PathBuf,
+}
+
+#[pymethods]
+impl FileSink {
+    #[new]
+    #[pyo3(signature = (path, *, name="file".to_owned()), text_signature = "(path, *, name='file')")]
+    fn new(path: Place, name: String) -> Self {
+        FileSink { name, path: path.0 }
+    }
+
+    fn __repr__(&self) -> String {
+        format!("FileSink(name={:?})", self.name)
+    }
+}
+
+/// The sinks of a list of Python's as core calls them.
+pub(crate) fn sinks_of(list: &Bound<'_, PyAny>) -> PyResult<Vec<Arc<dyn CoreSink>>> {
+    let mut sinks: Vec<Arc<dyn CoreSink>> = Vec::new();
+    for sink in list.try_iter()? {
+        let sink = sink?;
+        if let Ok(file) = sink.cast::<FileSink>() {
+            sinks.push(Arc::new(CoreFileSink::at(&file.get().name, &file.get().path)));
+        } else if sink.is_instance_of::<AuditSink>() {
+            let name = sink.getattr("name").map_err(|_| PyTypeError::new_err("an AuditSink needs a name: text that stays"))?;
+            sinks.push(Arc::new(PySink { name: name.extract()?, object: sink.unbind() }));
+        } else {
+            return Err(PyTypeError::new_err("an audit sink must be a FileSink, or a subclass of libvault.AuditSink"));
+        }
+    }
+    Ok(sinks)
+}
+
+/// An `AuditSink` of Python's as core calls it.
+struct PySink {
+    object: Py<PyAny>,
+    name: String,
+}
+
+impl CoreSink for PySink {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn deliver(&self, lines: &[CoreLine]) -> Result<(), SinkError> {
+        Python::attach(|py| {
+            let of = |line: &CoreLine| AuditLine {
+                sequence: line.sequence,
+                time: line.time.as_millis() as f64 / 1000.0,
+                json: line.json.clone(),
+            };
+            let given: Vec<AuditLine> = lines.iter().map(of).collect();
+            let taken = self.object.bind(py).call_method1("deliver", (given,));
+            taken.map(drop).map_err(|error| SinkError::new(raised(py, &error)))
+        })
     }
 }
 

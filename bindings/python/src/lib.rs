@@ -22,6 +22,9 @@ use pyo3::prelude::*;
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add_class::<callbacks::Anchor>()?;
+    module.add_class::<callbacks::AuditLine>()?;
+    module.add_class::<callbacks::AuditSink>()?;
+    module.add_class::<callbacks::FileSink>()?;
     module.add_class::<callbacks::KeyWrapper>()?;
     module.add_class::<clock::ManualClock>()?;
     module.add_class::<keys::Passphrase>()?;

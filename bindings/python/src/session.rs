@@ -88,6 +88,14 @@ impl Session {
         Kv::new(self.0.clone(), mount.0)
     }
 
+    /// Writes the events of the audit log to a binary file as JSON lines, those after the number `after`; how many they are. Needs `read` and
+    /// `sudo` on `sys/audit-log/export`.
+    #[pyo3(signature = (file, *, after=0))]
+    fn export_audit(&self, py: Python<'_>, file: Py<PyAny>, after: u64) -> PyResult<u64> {
+        let session = self.0.get(py)?;
+        detached(py, || session.audit().export(&mut PyStream(file), after))
+    }
+
     /// Writes a backup of the vault as it is at one moment to a binary file, under the vault's own key slots or, where `key` is given (one or
     /// several), under slots of its own. Needs `update` and `sudo` on `sys/storage/backup`. What the backup says of itself, with the shares
     /// of a `Shamir` under `shares`.

@@ -1,7 +1,7 @@
 //! `create`, `open`, `restore`, `Vault` and `Init`.
 
 use crate::arguments::{Place, Text};
-use crate::callbacks::{PyAnchor, PyStream};
+use crate::callbacks::{PyAnchor, PyStream, sinks_of};
 use crate::clock::ManualClock;
 use crate::convert::refuse;
 use crate::errors::{detached, raise};
@@ -49,8 +49,8 @@ enum State {
 /// Makes a new vault and leaves it unsealed.
 #[pyfunction]
 #[pyo3(
-    signature = (path, *, key, clock=None, audit=Text("batched"), key_wrappers=None, anchor=None, anchor_interval=0, backend=None),
-    text_signature = "(path, *, key, clock=None, audit='batched', key_wrappers=None, anchor=None, anchor_interval=0, backend=None)"
+    signature = (path, *, key, clock=None, audit=Text("batched"), key_wrappers=None, audit_sinks=None, anchor=None, anchor_interval=0, backend=None),
+    text_signature = "(path, *, key, clock=None, audit='batched', key_wrappers=None, audit_sinks=None, anchor=None, anchor_interval=0, backend=None)"
 )]
 #[allow(clippy::too_many_arguments, reason = "each is a keyword of its own in Python")]
 pub(crate) fn create(
@@ -60,12 +60,13 @@ pub(crate) fn create(
     clock: Option<&ManualClock>,
     audit: Text<'_>,
     key_wrappers: Option<&Bound<'_, PyAny>>,
+    audit_sinks: Option<&Bound<'_, PyAny>>,
     anchor: Option<&Bound<'_, PyAny>>,
     anchor_interval: u32,
     backend: Option<Text<'_>>,
 ) -> PyResult<(Vault, Init)> {
     let config = on_backend(py, config(py, path, clock, audit)?, backend)?;
-    let config = surroundings(config, Some(key), key_wrappers, anchor, anchor_interval)?;
+    let config = surroundings(config, Some(key), key_wrappers, audit_sinks, anchor, anchor_interval)?;
     let seals = new_seals(key)?;
     let (vault, init) = detached(py, || CoreVault::create_with_seals(config, &seals))?;
     let secret = |text| Py::new(py, SecretStr(text));
@@ -77,8 +78,8 @@ pub(crate) fn create(
 /// Opens a vault; sealed where no key is given.
 #[pyfunction]
 #[pyo3(
-    signature = (path, *, key=None, clock=None, audit=Text("batched"), key_wrappers=None, anchor=None, anchor_interval=0, accept_rollback=false),
-    text_signature = "(path, *, key=None, clock=None, audit='batched', key_wrappers=None, anchor=None, anchor_interval=0, accept_rollback=False)"
+    signature = (path, *, key=None, clock=None, audit=Text("batched"), key_wrappers=None, audit_sinks=None, anchor=None, anchor_interval=0, accept_rollback=false),
+    text_signature = "(path, *, key=None, clock=None, audit='batched', key_wrappers=None, audit_sinks=None, anchor=None, anchor_interval=0, accept_rollback=False)"
 )]
 #[allow(clippy::too_many_arguments, reason = "each is a keyword of its own in Python")]
 pub(crate) fn open(
@@ -88,12 +89,13 @@ pub(crate) fn open(
     clock: Option<&ManualClock>,
     audit: Text<'_>,
     key_wrappers: Option<&Bound<'_, PyAny>>,
+    audit_sinks: Option<&Bound<'_, PyAny>>,
     anchor: Option<&Bound<'_, PyAny>>,
     anchor_interval: u32,
     accept_rollback: bool,
 ) -> PyResult<Vault> {
     let config = config(py, Some(path), clock, audit)?;
-    let mut config = surroundings(config, key, key_wrappers, anchor, anchor_interval)?;
+    let mut config = surroundings(config, key, key_wrappers, audit_sinks, anchor, anchor_interval)?;
     if accept_rollback {
         config = config.with_rollback_accepted();
     }
@@ -111,8 +113,8 @@ pub(crate) fn open(
 /// Writes a backup into an empty place and opens it, frozen until it is adopted.
 #[pyfunction]
 #[pyo3(
-    signature = (path, file, *, key, clock=None, audit=Text("batched"), key_wrappers=None, anchor=None, anchor_interval=0, backend=None),
-    text_signature = "(path, file, *, key, clock=None, audit='batched', key_wrappers=None, anchor=None, anchor_interval=0, backend=None)"
+    signature = (path, file, *, key, clock=None, audit=Text("batched"), key_wrappers=None, audit_sinks=None, anchor=None, anchor_interval=0, backend=None),
+    text_signature = "(path, file, *, key, clock=None, audit='batched', key_wrappers=None, audit_sinks=None, anchor=None, anchor_interval=0, backend=None)"
 )]
 #[allow(clippy::too_many_arguments, reason = "each is a keyword of its own in Python")]
 pub(crate) fn restore(
@@ -123,22 +125,24 @@ pub(crate) fn restore(
     clock: Option<&ManualClock>,
     audit: Text<'_>,
     key_wrappers: Option<&Bound<'_, PyAny>>,
+    audit_sinks: Option<&Bound<'_, PyAny>>,
     anchor: Option<&Bound<'_, PyAny>>,
     anchor_interval: u32,
     backend: Option<Text<'_>>,
 ) -> PyResult<Vault> {
     let config = on_backend(py, config(py, path, clock, audit)?, backend)?;
-    let config = surroundings(config, Some(key), key_wrappers, anchor, anchor_interval)?;
+    let config = surroundings(config, Some(key), key_wrappers, audit_sinks, anchor, anchor_interval)?;
     let key = unseal_key(key)?;
     let (vault, _) = detached(py, || CoreVault::restore(config, &mut PyStream(file), &key))?;
     Ok(Vault::new(State::Open { vault, way_back: None }))
 }
 
-/// Key services and the anchor, as the keywords give them.
+/// Key services, audit sinks and the anchor, as the keywords give them.
 fn surroundings(
     mut config: Config,
     key: Option<&Bound<'_, PyAny>>,
     key_wrappers: Option<&Bound<'_, PyAny>>,
+    audit_sinks: Option<&Bound<'_, PyAny>>,
     anchor: Option<&Bound<'_, PyAny>>,
     anchor_interval: u32,
 ) -> PyResult<Config> {
@@ -146,6 +150,9 @@ fn surroundings(
         for wrapper in wrappers_of(given)? {
             config = config.with_key_wrapper(wrapper);
         }
+    }
+    for sink in audit_sinks.map(sinks_of).transpose()?.unwrap_or_default() {
+        config = config.with_audit_sink(sink);
     }
     let Some(anchor) = anchor else { return Ok(config) };
     let interval = Ttl::from_secs(anchor_interval.into());

@@ -2,12 +2,16 @@
 
 import base64
 import hashlib
+import io
+import json
+import pathlib
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
 import libvault
-from conftest import World
+from conftest import KEY, START, World
 
 
 def read(world: World, path: str, data: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -56,3 +60,71 @@ def test_an_auditor_needs_only_the_public_key(world: World) -> None:
             libvault.audit.verify_checkpoint(newer, bad)
     with pytest.raises(libvault.InvalidRequest):
         libvault.audit.verify_inclusion(newer, key, {})
+
+
+class Collector(libvault.AuditSink):
+    """A sink in memory."""
+
+    name = "collector"
+
+    def __init__(self) -> None:
+        self.lines: list[libvault.AuditLine] = []
+        self.fails = False
+
+    def deliver(self, lines: Sequence[libvault.AuditLine]) -> None:
+        if self.fails:
+            raise ConnectionError("SECRET-IN-A-TEXT")
+        self.lines.extend(lines)
+
+
+def test_sinks_are_fed_in_order_and_a_failing_one_is_told(tmp_path: pathlib.Path) -> None:
+    collector, clock, path = Collector(), libvault.ManualClock(START), tmp_path / "audit.jsonl"
+    vault, init = libvault.create(None, key=KEY, clock=clock, audit_sinks=[collector, libvault.FileSink(path)])
+    with vault:
+        root = vault.session(init.root_token)
+        root.kv("secret").put("x", {"password": "hunter2"})
+        vault.tick()
+        assert [line.sequence for line in collector.lines] == list(range(1, len(collector.lines) + 1))
+        assert all(json.loads(line.json)["sequence"] == line.sequence for line in collector.lines)
+        assert collector.lines[-1].time == START and "sequence" in repr(collector.lines[-1])
+        assert [json.loads(line) for line in path.read_text().splitlines()] == [json.loads(line.json) for line in collector.lines]
+        assert path.stat().st_mode & 0o777 == 0o600 and "hunter2" not in path.read_text()
+        wanted = root.request("write", "sys/audit-hash", {"input": "hunter2"})
+        assert wanted is not None and wanted["data"]["hash"] in path.read_text()
+        collector.fails = True
+        before = len(collector.lines)
+        root.kv("secret").put("x", {})
+        vault.tick()
+        answer = root.request("read", "sys/audit-log/sinks")
+        assert answer is not None
+        rows = {row["name"]: row for row in answer["data"]["sinks"]}
+        assert rows["collector"]["error"] == "it raised ConnectionError" and rows["file"]["failures"] == 0
+        collector.fails = False
+        clock.advance(1)
+        vault.tick()
+        assert [line.sequence for line in collector.lines] == list(range(1, len(collector.lines) + 1))
+        assert len(collector.lines) > before
+
+
+def test_the_log_is_exported_as_json_lines(world: World) -> None:
+    world.root.kv("secret").put("x", {"k": "v"})
+    file = io.BytesIO()
+    count = world.root.export_audit(file)
+    events = [json.loads(line) for line in file.getvalue().splitlines()]
+    assert [event["sequence"] for event in events] == list(range(1, count + 1))
+    assert world.root.export_audit(io.BytesIO(), after=count) >= 1, "the export itself"
+
+    class Full(io.RawIOBase):
+        def write(self, _data: object, /) -> int:
+            raise OSError(28, "no space")
+
+    with pytest.raises(libvault.Unavailable):
+        world.root.export_audit(Full())  # type: ignore[arg-type]
+
+
+def test_what_is_no_sink_is_refused() -> None:
+    for bad in ([1], [Collector], ["path"]):
+        with pytest.raises(TypeError):
+            libvault.create(None, key=KEY, audit_sinks=bad)  # type: ignore[arg-type]
+    with pytest.raises(libvault.InvalidRequest):
+        libvault.create(None, key=KEY, audit_sinks=[Collector(), Collector()])

@@ -10,6 +10,8 @@ use crate::types::{Code, Error, Object, Result, Value};
 use parking_lot::RwLockReadGuard;
 use std::io::Write;
 
+/// A longer name of a value is cut in the log, so that an event has a bound.
+const POINTER_NAME_CHARS_MAX: usize = 64;
 /// Most events that one request answers.
 const EVENTS_MAX: u64 = 1_000;
 
@@ -128,6 +130,7 @@ pub(super) fn hashed_values(core: &Core, data: Option<&Value>) -> Vec<HashedValu
 fn collect(core: &Core, value: &Value, pointer: &mut String, values: &mut Vec<HashedValue>) {
     let len = pointer.len();
     let mut below = |name: &str, value: &Value, values: &mut Vec<HashedValue>| {
+        let name: String = name.chars().take(POINTER_NAME_CHARS_MAX).collect();
         pointer.push('/');
         pointer.push_str(&name.replace('~', "~0").replace('/', "~1"));
         collect(core, value, pointer, values);

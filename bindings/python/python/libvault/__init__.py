@@ -20,6 +20,9 @@ from typing import BinaryIO as _BinaryIO
 from . import audit, errors, policy
 from ._native import (
     Anchor,
+    AuditLine,
+    AuditSink,
+    FileSink,
     Init,
     KeyWrapper,
     Kv,
@@ -55,8 +58,11 @@ from .errors import (
 
 __all__ = [
     "Anchor",
+    "AuditLine",
+    "AuditSink",
     "Conflict",
     "Corrupt",
+    "FileSink",
     "Init",
     "Internal",
     "InvalidRequest",
@@ -102,15 +108,18 @@ def create(
     clock: ManualClock | None = None,
     audit: str = "batched",
     key_wrappers: _Sequence[KeyWrapper] | None = None,
+    audit_sinks: _Sequence[AuditSink | FileSink] | None = None,
     anchor: str | _os.PathLike[str] | Anchor | None = None,
     anchor_interval: int = 0,
+    backend: str | None = None,
 ) -> tuple[Vault, Init]:
     """Make a new vault in a directory, or in memory where ``path`` is None, and leave it unsealed.
 
     ``key`` makes a key slot, or several in a list, any one of which opens the vault. ``audit`` says when the reply to a read may
     leave: "batched" once its record is admitted to a bounded queue, "strict" once it is durable. ``key_wrappers`` are the key
     services by which slots may be added later. ``anchor`` (a file, or an Anchor) keeps the newest commit outside the store, with
-    each commit or every ``anchor_interval`` seconds. Root token and key shares in the second result are shown this once.
+    each commit or every ``anchor_interval`` seconds. ``audit_sinks`` are fed with the audit log by ``tick``. ``backend`` is the
+    engine that keeps the store on disk: "sled", or "redb" for a large one. Root token and key shares in the second result are shown this once.
 
     Raises InvalidRequest when there is something at the place already, Unavailable when the device or a key service fails.
     """
@@ -120,8 +129,10 @@ def create(
         clock=clock,
         audit=audit,
         key_wrappers=key_wrappers,
+        audit_sinks=audit_sinks,
         anchor=anchor,
         anchor_interval=anchor_interval,
+        backend=backend,
     )
     _vaults.add(vault)
     return vault, init
@@ -134,6 +145,7 @@ def open(
     clock: ManualClock | None = None,
     audit: str = "batched",
     key_wrappers: _Sequence[KeyWrapper] | None = None,
+    audit_sinks: _Sequence[AuditSink | FileSink] | None = None,
     anchor: str | _os.PathLike[str] | Anchor | None = None,
     anchor_interval: int = 0,
     accept_rollback: bool = False,
@@ -149,6 +161,7 @@ def open(
         clock=clock,
         audit=audit,
         key_wrappers=key_wrappers,
+        audit_sinks=audit_sinks,
         anchor=anchor,
         anchor_interval=anchor_interval,
         accept_rollback=accept_rollback,
@@ -165,8 +178,10 @@ def restore(
     clock: ManualClock | None = None,
     audit: str = "batched",
     key_wrappers: _Sequence[KeyWrapper] | None = None,
+    audit_sinks: _Sequence[AuditSink | FileSink] | None = None,
     anchor: str | _os.PathLike[str] | Anchor | None = None,
     anchor_interval: int = 0,
+    backend: str | None = None,
 ) -> Vault:
     """Write a backup into an empty place, or memory where ``path`` is None, and open it: frozen, until somebody writes to ``sys/storage/adopt``.
 
@@ -180,8 +195,10 @@ def restore(
         clock=clock,
         audit=audit,
         key_wrappers=key_wrappers,
+        audit_sinks=audit_sinks,
         anchor=anchor,
         anchor_interval=anchor_interval,
+        backend=backend,
     )
     _vaults.add(vault)
     return vault

@@ -11,6 +11,9 @@ __version__: str
 __all__ = [
     "__version__",
     "Anchor",
+    "AuditLine",
+    "AuditSink",
+    "FileSink",
     "KeyWrapper",
     "ManualClock",
     "Passphrase",
@@ -39,6 +42,24 @@ class Anchor:
     def __new__(cls, *_args: Any, **_kwargs: Any) -> Anchor: ...
     def load(self) -> bytes | None: ...
     def store(self, _state: bytes) -> None: ...
+
+@final
+class AuditLine:
+    @property
+    def sequence(self) -> int: ...
+    @property
+    def time(self) -> float: ...
+    @property
+    def json(self) -> str: ...
+
+class AuditSink:
+    name: str
+    def __new__(cls, *_args: Any, **_kwargs: Any) -> AuditSink: ...
+    def deliver(self, _lines: Sequence[AuditLine]) -> None: ...
+
+@final
+class FileSink:
+    def __new__(cls, path: str | os.PathLike[str], *, name: str = "file") -> FileSink: ...
 
 class KeyWrapper:
     name: str
@@ -137,6 +158,7 @@ class Session:
         remote_address: str | None = None,
     ) -> dict[str, Any] | None: ...
     def kv(self, mount: str) -> Kv: ...
+    def export_audit(self, file: BinaryIO, *, after: int = 0) -> int: ...
     def backup(
         self, file: BinaryIO, *, key: Passphrase | RawKey | Shamir | KeyWrapper | Sequence[Passphrase | RawKey | Shamir | KeyWrapper] | None = None
     ) -> dict[str, Any]: ...
@@ -214,6 +236,7 @@ def create(
     clock: ManualClock | None = None,
     audit: str = "batched",
     key_wrappers: Sequence[KeyWrapper] | None = None,
+    audit_sinks: Sequence[AuditSink | FileSink] | None = None,
     anchor: str | os.PathLike[str] | Anchor | None = None,
     anchor_interval: int = 0,
     backend: str | None = None,
@@ -225,6 +248,7 @@ def open(
     clock: ManualClock | None = None,
     audit: str = "batched",
     key_wrappers: Sequence[KeyWrapper] | None = None,
+    audit_sinks: Sequence[AuditSink | FileSink] | None = None,
     anchor: str | os.PathLike[str] | Anchor | None = None,
     anchor_interval: int = 0,
     accept_rollback: bool = False,
@@ -237,6 +261,7 @@ def restore(
     clock: ManualClock | None = None,
     audit: str = "batched",
     key_wrappers: Sequence[KeyWrapper] | None = None,
+    audit_sinks: Sequence[AuditSink | FileSink] | None = None,
     anchor: str | os.PathLike[str] | Anchor | None = None,
     anchor_interval: int = 0,
     backend: str | None = None,
