@@ -289,11 +289,14 @@ fn the_shim_sees_every_call_that_strace_sees() {
         let traced = fs::read_to_string(&log).unwrap();
         let begun = traced.split_once("/begin\"").unwrap().1;
         let traced: Vec<&str> = begun.lines().skip(1).filter(|line| line.contains(&place) && !line.contains(" resumed>")).collect();
-        let name = |line: &str| line.trim_start_matches(|c: char| c.is_ascii_digit() || c == ' ').split(['(', ' ']).next().unwrap().to_owned();
-        let count = |names: Vec<String>| names.into_iter().fold(BTreeMap::<String, u64>::new(), |mut counts, name| {
-            *counts.entry(name).or_default() += 1;
-            counts
-        });
+        let name =
+            |line: &str| line.trim_start_matches(|c: char| c.is_ascii_digit() || c == ' ').split(['(', ' ']).next().unwrap().to_owned();
+        let count = |names: Vec<String>| {
+            names.into_iter().fold(BTreeMap::<String, u64>::new(), |mut counts, name| {
+                *counts.entry(name).or_default() += 1;
+                counts
+            })
+        };
         let (seen, traced) = (count(seen.lines().map(name).collect()), count(traced.into_iter().map(name).collect()));
         assert!(seen.len() > 5, "{seen:?}");
         assert_eq!(seen, traced, "{operation}: shim and strace");

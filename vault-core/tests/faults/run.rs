@@ -12,7 +12,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// How long a process may take before it counts as hanging.
-const HANGS_AFTER: Duration = Duration::from_secs(60);
+const HANGS_AFTER: Duration = Duration::from_secs(20);
 /// In a quick run one in so many faults is tried.
 const EVERY: u64 = 25;
 /// More calls than any operation has.
@@ -93,7 +93,8 @@ pub fn shim() -> &'static Path {
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/faults/shim.c");
         let library = Path::new(env!("CARGO_TARGET_TMPDIR")).join("faults_shim.so");
         let aside = library.with_extension(std::process::id().to_string());
-        let compiled = Command::new("cc").args(["-shared", "-fPIC", "-O2", "-Wall", "-Wextra", "-Werror", "-o"]).arg(&aside).arg(source).status();
+        let compiled =
+            Command::new("cc").args(["-shared", "-fPIC", "-O2", "-Wall", "-Wextra", "-Werror", "-o"]).arg(&aside).arg(source).status();
         assert!(compiled.unwrap().success(), "this test needs a C compiler: install gcc and libc6-dev");
         fs::rename(&aside, &library).unwrap();
         library
@@ -130,7 +131,11 @@ impl Scene {
     /// A worker whose call number `at` goes wrong, not yet started.
     pub fn worker(&self, operation: &str, fault: Fault, at: u64, extra: &[(&str, String)]) -> Command {
         let mut command = child("worker");
-        command.env("RUST_BACKTRACE", "0").env(OPERATION, operation).env(PLACE, self.place()).envs(extra.iter().map(|(name, value)| (*name, value)));
+        command
+            .env("RUST_BACKTRACE", "0")
+            .env(OPERATION, operation)
+            .env(PLACE, self.place())
+            .envs(extra.iter().map(|(name, value)| (*name, value)));
         command.env("LD_PRELOAD", shim()).env("FAULTS_DIR", self.counted()).env("FAULTS_REPORT", self.dir.path().join("report"));
         command.env("FAULTS_AT", at.to_string()).env("FAULTS_ERRNO", fault.errno.to_string());
         command.env("FAULTS_LASTING", u8::from(fault.lasting).to_string());

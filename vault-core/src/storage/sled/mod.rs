@@ -1,9 +1,10 @@
 //! The store on disk, over sled 0.34.7. ARCHITECTURE.md says why it stands on sled in this way.
 //!
 //! A store is a directory `{LOCK, CURRENT, HEAD, g-N/, audit/}`: `place` knows its files, `recovery` opens it in a private copy, `engine` lays
-//! records into sled's one tree.
+//! records into sled's one tree, `handle` makes sled's calls come back.
 
 mod engine;
+mod handle;
 mod place;
 mod recovery;
 
