@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 /// How long a process may take before it counts as hanging.
 const HANGS_AFTER: Duration = Duration::from_secs(20);
 /// In a quick run one in so many faults is tried.
-const EVERY: u64 = 25;
+const EVERY: u64 = 5;
 /// More calls than any operation has.
 const CALLS_MAX: usize = 5_000;
 

@@ -61,7 +61,7 @@ impl SledStorage {
     }
 
     fn recover(place: Place, options: &SledOptions) -> Result<Self, StorageError> {
-        let (engine, number) = recovery::recover(&place, options.cache_bytes)?;
+        let (engine, number) = recovery::recover(&place, options.cache_bytes).inspect_err(|_| place.unlock())?;
         Ok(SledStorage {
             segments: Segments::at(place.audit_dir()),
             place,
