@@ -25,7 +25,9 @@ cargo xtask python           the wheel in a fresh virtual environment, with its 
 cargo xtask deny             licences, bans and sources of the dependencies (builds cargo-deny first)
 cargo xtask bench            the criterion benches
 cargo xtask crash ROUNDS [--backend B]  the kill -9 loop over sled or redb (LIBVAULT_SEED to replay)
-cargo xtask sim --seed S --steps N  the simulation, from this seed on";
+cargo xtask sim --seed S --steps N  the simulation, from this seed on
+cargo xtask faults [--seed S] [--every K]  every system call of every operation fails, or is the last; or one in K
+cargo xtask tamper --seed S --count N      N tampers with logs, proofs and records, and a tenth as many flipped bits";
 
 /// What every step of `test` stands on.
 const SET_UP: Step = ("set-up", setup::everything);
@@ -58,6 +60,11 @@ fn main() -> ExitCode {
         ["deny"] => rust::deny(),
         ["bench"] => rust::bench(),
         ["sim", "--seed", seed, "--steps", steps] => rust::sim(seed, steps),
+        ["faults"] => rust::faults("0", "1"),
+        ["faults", "--every", every] => rust::faults("0", every),
+        ["faults", "--seed", seed] => rust::faults(seed, "1"),
+        ["faults", "--seed", seed, "--every", every] => rust::faults(seed, every),
+        ["tamper", "--seed", seed, "--count", count] => rust::tamper(seed, count),
         ["crash", rounds] => rust::crash(rounds, "sled"),
         ["crash", rounds, "--backend", backend] => rust::crash(rounds, backend),
         _ => {

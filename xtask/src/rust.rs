@@ -64,6 +64,34 @@ pub(crate) fn sim(seed: &str, steps: &str) -> Outcome {
     run(sim.env("LIBVAULT_SEED", seed).env("LIBVAULT_SIM_STEPS", steps))
 }
 
+/// Faults at system calls: one in `every` of them, those that the seed picks; and a device that is full.
+pub(crate) fn faults(seed: &str, every: &str) -> Outcome {
+    let mut faults = cargo();
+    faults.args(["test", "-p", "vault-core", "--test", "faults", "--test", "full_disk", "--", "--nocapture"]);
+    run(faults.env("LIBVAULT_SEED", seed).env("LIBVAULT_FAULTS_EVERY", every))
+}
+
+/// So many tampers, and a tenth as many flipped bits in the files of a store.
+pub(crate) fn tamper(seed: &str, count: &str) -> Outcome {
+    let flips = count.parse::<u64>().map_err(|_| format!("{count} is no number"))? / 10;
+    let mut tamper = cargo();
+    tamper.args([
+        "test",
+        "--release",
+        "-p",
+        "vault-core",
+        "--features",
+        "testing",
+        "--test",
+        "tamper",
+        "--test",
+        "disk",
+        "--",
+        "--nocapture",
+    ]);
+    run(tamper.env("LIBVAULT_SEED", seed).env("LIBVAULT_TAMPERS", count).env("LIBVAULT_FLIPS", flips.to_string()))
+}
+
 /// Licences, bans and sources; needs a tool that is built first, so it is not part of `test`.
 pub(crate) fn deny() -> Outcome {
     let tools = target()?.join("tools");

@@ -97,8 +97,12 @@ impl Home {
         Ok(Home { dir: dir.to_owned(), lock: Mutex::new(Some(lock)), head })
     }
 
+    /// Frees the store for others. Closing the descriptor is not enough: a process that is being spawned just now has a copy of it.
     pub(super) fn unlock(&self) {
-        drop(self.lock.lock().take());
+        if let Some(lock) = self.lock.lock().take() {
+            // Closing is what is left where this fails.
+            let _unlocked = lock.unlock();
+        }
     }
 
     pub(super) fn dir(&self) -> &Path {
@@ -202,4 +206,20 @@ pub(super) fn sync_all(dir: &Path) -> Result<(), StorageError> {
         }
     }
     sync_dir(dir).map_err(io("syncing a directory"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_is_free_though_a_process_that_is_being_spawned_has_a_copy_of_its_lock() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let home = Home::lock_dir(dir.path()).expect("nobody has it");
+        let copy = home.lock.lock().as_ref().map(|lock| lock.try_clone().expect("a copy"));
+        assert!(matches!(Home::lock_dir(dir.path()), Err(StorageError::Locked { .. })));
+        home.unlock();
+        assert!(Home::lock_dir(dir.path()).is_ok());
+        drop(copy);
+    }
 }

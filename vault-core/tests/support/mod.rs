@@ -90,6 +90,15 @@ impl Random {
         Random(seed)
     }
 
+    pub fn from_seed(seed: u64) -> Self {
+        Random(seed)
+    }
+
+    /// One of these.
+    pub fn pick<'t, T>(&mut self, of: &'t [T]) -> &'t T {
+        &of[usize::try_from(self.below(of.len() as u64)).unwrap()]
+    }
+
     /// A number below `end`.
     pub fn below(&mut self, end: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);

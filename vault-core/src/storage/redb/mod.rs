@@ -59,12 +59,12 @@ impl RedbStorage {
     }
 
     fn over(home: Home, options: &RedbOptions) -> Result<Self, StorageError> {
-        let engine = Engine::open(&home.dir().join(Backend::Redb.marker()), options.cache_bytes)?;
-        let number = engine.number()?;
-        if let Err(error) = home.check_number(number, 0) {
-            engine.close()?;
-            return Err(error);
-        }
+        let opened = Engine::open(&home.dir().join(Backend::Redb.marker()), options.cache_bytes).and_then(|engine| {
+            let number = engine.number()?;
+            home.check_number(number, 0)?;
+            Ok((engine, number))
+        });
+        let (engine, number) = opened.inspect_err(|_| home.unlock())?;
         Ok(RedbStorage {
             segments: Segments::at(home.audit_dir()),
             home,

@@ -8,12 +8,11 @@
 use super::super::files::io;
 use super::super::home::restrict_all;
 use super::super::{Batch, Key, Page, StorageError};
-
+use super::handle::Handle;
 use parking_lot::Mutex;
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs::{self, File};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -30,7 +29,7 @@ const CLOSE_WAIT: Duration = Duration::from_secs(10);
 
 /// An open sled database, with a descriptor of our own on its log.
 pub(super) struct Engine {
-    db: sled::Db,
+    db: Handle,
     /// Opened before any write: an error of the device is reported to descriptors that were open then.
     log: File,
     dir: PathBuf,
@@ -38,10 +37,10 @@ pub(super) struct Engine {
 }
 
 impl Engine {
-    /// Opens sled in a directory; a panic of its is an error.
+    /// Opens sled in a directory.
     pub(super) fn open(dir: &Path, cache_bytes: u64) -> Result<Self, StorageError> {
         let config = sled::Config::new().path(dir).cache_capacity(cache_bytes).flush_every_ms(None).use_compression(false);
-        let db = caught("opening sled", || config.open())?;
+        let db = Handle::open(config)?;
         restrict_all(dir)?;
         let log = File::options().read(true).write(true).open(dir.join("db")).map_err(io("opening the log"))?;
         let blobs = Mutex::new(names_in(&dir.join("blobs"))?);
@@ -50,7 +49,7 @@ impl Engine {
 
     /// The number of the last commit; 0 when there was none.
     pub(super) fn number(&self) -> Result<u64, StorageError> {
-        match caught("reading", || self.db.get(NUMBER_KEY))? {
+        match self.db.call("reading", |db| db.get(NUMBER_KEY))? {
             None => Ok(0),
             Some(bytes) => bytes.as_ref().try_into().map(u64::from_le_bytes).map_err(|_| corrupt()),
         }
@@ -58,7 +57,7 @@ impl Engine {
 
     pub(super) fn get(&self, key: &Key) -> Result<Option<Vec<u8>>, StorageError> {
         for _ in 0..READ_TRIES_MAX {
-            let Some(value) = caught("reading", || self.db.get(record_key(key)))? else { return Ok(None) };
+            let Some(value) = self.db.call("reading", |db| db.get(record_key(key)))? else { return Ok(None) };
             if let Some(value) = self.whole(key, &value)? {
                 return Ok(Some(value));
             }
@@ -70,9 +69,9 @@ impl Engine {
         let mut page = Vec::new();
         let start = after.map_or_else(|| [&[RECORD], prefix].concat(), |after| [&[RECORD], after.as_bytes(), &[0]].concat());
         let start = start.max([&[RECORD], prefix].concat());
-        let mut records = self.db.range(start..);
+        let mut records = self.db.call("scanning", |db| Ok(db.range(start..)))?;
         while page.len() < limit {
-            let Some((found, value)) = caught("scanning", || records.next().transpose())? else { break };
+            let Some((found, value)) = self.db.call("scanning", |_| records.next().transpose())? else { break };
             let Some(bytes) = found.strip_prefix(&[RECORD]).filter(|bytes| bytes.starts_with(prefix)) else { break };
             let key = Key::new(&[bytes]);
             // A chunked value that was replaced meanwhile is read as it is now; one that was removed is left out.
@@ -96,8 +95,8 @@ impl Engine {
             }
         }
         changes.insert(NUMBER_KEY, &batch.number.to_le_bytes());
-        caught("applying a batch", || self.db.apply_batch(changes))?;
-        caught("flushing", || self.db.flush())?;
+        self.db.call("applying a batch", |db| db.apply_batch(changes))?;
+        self.db.flush()?;
         self.sync_blobs()?;
         // sled's flush is sync_file_range on Linux, which is no barrier and reports no error: this is what makes the batch durable.
         self.log.sync_data().map_err(io("syncing the log"))
@@ -105,11 +104,8 @@ impl Engine {
 
     /// Closes sled and waits until its threads have let go of the files.
     pub(super) fn close(self) -> Result<(), StorageError> {
-        let Engine { db, log, dir, .. } = self;
-        caught("closing sled", move || {
-            drop(db);
-            Ok(())
-        })?;
+        let Engine { mut db, log, dir, .. } = self;
+        let closed = db.close();
         let deadline = Instant::now() + CLOSE_WAIT;
         while log.try_lock().is_err() {
             if Instant::now() > deadline {
@@ -117,7 +113,7 @@ impl Engine {
             }
             std::thread::sleep(Duration::from_millis(1));
         }
-        restrict_all(&dir)
+        closed.and_then(|()| restrict_all(&dir))
     }
 
     /// The value behind a record; `None` when a commit has replaced it meanwhile.
@@ -125,7 +121,7 @@ impl Engine {
         let Some((number, chunks)) = chunks_of(record)? else { return Ok(Some(record[1..].to_vec())) };
         let mut value = Vec::with_capacity(CHUNK_BYTES.saturating_mul(chunks as usize).min(crate::types::limits::RECORD_BYTES_MAX * 4));
         for index in 0..chunks {
-            let chunk = caught("reading", || self.db.get(chunk_key(key, index)))?;
+            let chunk = self.db.call("reading", |db| db.get(chunk_key(key, index)))?;
             match chunk.as_deref().and_then(|chunk| chunk.split_first_chunk::<8>()) {
                 Some((of, bytes)) if *of == number => value.extend_from_slice(bytes),
                 _ => return Ok(None),
@@ -135,7 +131,7 @@ impl Engine {
     }
 
     fn remove_chunks(&self, key: &Key, changes: &mut sled::Batch) -> Result<(), StorageError> {
-        if let Some(old) = caught("reading", || self.db.get(record_key(key)))? {
+        if let Some(old) = self.db.call("reading", |db| db.get(record_key(key)))? {
             let chunks = chunks_of(&old)?.map_or(0, |(_, chunks)| chunks);
             (0..chunks).for_each(|index| changes.remove(chunk_key(key, index)));
         }
@@ -211,14 +207,4 @@ fn names_in(dir: &Path) -> Result<BTreeSet<OsString>, StorageError> {
 
 fn corrupt() -> StorageError {
     StorageError::Corrupt("a record is not one that a vault wrote".to_owned())
-}
-
-/// Calls sled; its errors and panics become ours.
-fn caught<R>(action: &'static str, call: impl FnOnce() -> sled::Result<R>) -> Result<R, StorageError> {
-    match catch_unwind(AssertUnwindSafe(call)) {
-        Ok(Ok(result)) => Ok(result),
-        Ok(Err(sled::Error::Io(source))) => Err(StorageError::Io { action, source }),
-        Ok(Err(error)) => Err(StorageError::Corrupt(format!("{action}: {error}"))),
-        Err(_) => Err(StorageError::Corrupt(format!("{action}: sled panicked"))),
-    }
 }

@@ -1,10 +1,11 @@
 //! The store on disk, over sled 0.34.7. ARCHITECTURE.md says why it stands on sled in this way.
 //!
-//! A store is a directory `{LOCK, HEAD, audit/, CURRENT, g-N/}`: `current` says which generation counts, `recovery` opens it in a private copy, `engine` lays
-//! records into sled's one tree.
+//! A store is a directory `{LOCK, HEAD, audit/, CURRENT, g-N/}`: `current` says which generation counts, `recovery` opens it in a private
+//! copy, `engine` lays records into sled's one tree, `handle` makes sled's calls come back.
 
 mod current;
 mod engine;
+mod handle;
 mod recovery;
 
 use super::home::Home;
@@ -60,7 +61,7 @@ impl SledStorage {
     }
 
     fn recover(home: Home, options: &SledOptions) -> Result<Self, StorageError> {
-        let (engine, number) = recovery::recover(&home, options.cache_bytes)?;
+        let (engine, number) = recovery::recover(&home, options.cache_bytes).inspect_err(|_| home.unlock())?;
         Ok(SledStorage {
             segments: Segments::at(home.audit_dir()),
             home,
