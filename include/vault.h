@@ -63,6 +63,53 @@ typedef int32_t vault_class_t;
 typedef int32_t vault_status_t;
 
 /**
+ * A key in an HSM or a smart card, over PKCS #11 (OASIS, v2.40 and v3.0). It wraps a key slot by AES-256-GCM and never leaves the token.
+ * The module is loaded when it is first needed, and stays loaded. Zero the struct before filling it in. All pointers are borrowed for the
+ * call that is given it.
+ *
+ * A wrong PIN is tried once by each vault that is opened, since tokens lock after some; none is tried when the token says that it is at the
+ * last try.
+ */
+typedef struct {
+    /**
+     * The path of the token's module, a shared library: NUL-terminated UTF-8, at most 4096 bytes.
+     */
+    const char *module;
+    /**
+     * The token's label, NUL-terminated UTF-8, at most 255 bytes; NULL when the serial number is given.
+     */
+    const char *token_label;
+    /**
+     * The token's serial number, NUL-terminated UTF-8, at most 255 bytes; NULL when the label is given.
+     */
+    const char *token_serial;
+    /**
+     * The PIN of the token's normal user, UTF-8, at most 4096 bytes. Copied, and wiped when the vault is closed.
+     */
+    const char *pin;
+    /**
+     * Its length in bytes.
+     */
+    size_t pin_len;
+    /**
+     * The key's label (`CKA_LABEL`): NUL-terminated UTF-8, at most 255 bytes.
+     */
+    const char *key_label;
+    /**
+     * The key's id (`CKA_ID`), where several keys have the label; else NULL.
+     */
+    const uint8_t *key_id;
+    /**
+     * Its length in bytes, at most 255.
+     */
+    size_t key_id_len;
+    /**
+     * The name by which slots find this wrapper again, as in `vault_key_wrapper_t`; NULL for `pkcs11`.
+     */
+    const char *name;
+} vault_pkcs11_t;
+
+/**
  * What kind of key opens a vault: one of the `VAULT_KEY_` numbers.
  */
 typedef int32_t vault_key_kind_t;
@@ -262,6 +309,10 @@ typedef struct {
      * bytes; may be NULL. As a sink it has the name "file".
      */
     const char *audit_file;
+    /**
+     * A key in an HSM or a smart card: for `VAULT_KEY_PKCS11`, and for slots that are added or rekeyed later; may be NULL. Copied.
+     */
+    const vault_pkcs11_t *pkcs11;
 } vault_options_t;
 
 /**
@@ -547,6 +598,11 @@ typedef vault_status_t (*vault_read_fn)(void *user, uint8_t *out, size_t capacit
 #define VAULT_KEY_WRAPPER 4
 
 /**
+ * A key in an HSM or a smart card, the member `pkcs11`; no key.
+ */
+#define VAULT_KEY_PKCS11 5
+
+/**
  * When the record is admitted to a bounded queue, which is written within 50 ms of use. A crash loses the records of that window.
  */
 #define VAULT_AUDIT_BATCHED 0
@@ -664,6 +720,15 @@ vault_status_t vault_last_error_code(void);
  * - Threads: each thread has its own last error.
  */
 vault_status_t vault_last_error_data(vault_secret_t **out_data);
+
+/**
+ * Makes the key that is named on the token: AES-256, sensitive, not extractable, to encrypt and decrypt with. No other function makes a key.
+ *
+ * - `pkcs11`: borrowed for the call. Where it names no id, the key gets a random one.
+ * - Fails with `VAULT_ERR_KEY_SERVICE` when there is such a key already, and when the token fails or refuses; the text says what to do.
+ * - Threads: any.
+ */
+vault_status_t vault_pkcs11_generate_key(const vault_pkcs11_t *pkcs11);
 
 /**
  * Makes a new vault and leaves it open and unsealed.

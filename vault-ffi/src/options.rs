@@ -3,13 +3,15 @@
 use crate::callbacks::{HostAnchor, HostSink, HostWrapper, vault_anchor_t, vault_audit_sink_t, vault_key_wrapper_t};
 use crate::error::bad_argument;
 use crate::input;
+use crate::pkcs11::vault_pkcs11_t;
 use std::ffi::{c_char, c_void};
 use std::mem::size_of;
 use std::sync::Arc;
+use vault_core::host::KeyWrapper;
 use vault_core::os::FileSink;
 use vault_core::storage::Backend;
 use vault_core::types::limits::PASSPHRASE_BYTES_MAX;
-use vault_core::types::{Error, Result, Ttl};
+use vault_core::types::{Result, Ttl};
 use vault_core::{Argon2Params, AuditMode, Config, NewSeal, UnsealKey};
 
 /// What kind of key opens a vault: one of the `VAULT_KEY_` numbers.
@@ -27,6 +29,8 @@ pub const VAULT_KEY_RAW: vault_key_kind_t = 2;
 pub const VAULT_KEY_SHARES: vault_key_kind_t = 3;
 /// An outside key service, the member `key_wrapper`; no key.
 pub const VAULT_KEY_WRAPPER: vault_key_kind_t = 4;
+/// A key in an HSM or a smart card, the member `pkcs11`; no key.
+pub const VAULT_KEY_PKCS11: vault_key_kind_t = 5;
 
 /// When a read's reply may leave with respect to its audit record: one of the `VAULT_AUDIT_` numbers. Writes always wait for theirs.
 #[allow(non_camel_case_types, reason = "the name in C")]
@@ -96,6 +100,8 @@ pub struct vault_options_t {
     /// A file that is fed with the audit log as JSON lines, 0600, which may be rotated by renaming it: NUL-terminated UTF-8, at most 4096
     /// bytes; may be NULL. As a sink it has the name "file".
     pub audit_file: *const c_char,
+    /// A key in an HSM or a smart card: for `VAULT_KEY_PKCS11`, and for slots that are added or rekeyed later; may be NULL. Copied.
+    pub pkcs11: *const vault_pkcs11_t,
 }
 
 /// Longest path of a vault's directory, in bytes.
@@ -104,10 +110,6 @@ const STORE_PATH_BYTES_MAX: usize = 4096;
 const OPTIONS_BYTES_MAX: usize = 4096;
 const RAW_KEY_BYTES_MAX: usize = 64;
 const SHARES_BYTES_MAX: usize = 65_536;
-
-fn no_wrapper() -> Error {
-    bad_argument("options.key_kind is VAULT_KEY_WRAPPER and options.key_wrapper is NULL")
-}
 
 /// A key as C gives it, checked and borrowed.
 pub(crate) enum Key<'a> {
@@ -171,8 +173,12 @@ impl vault_options_t {
             _ => return Err(bad_argument("options.backend is none of the VAULT_BACKEND_ numbers")),
         });
         // SAFETY: as the caller promises.
-        if let Some(wrapper) = unsafe { self.wrapper() }? {
-            config = config.with_key_wrapper(wrapper);
+        let (service, pkcs11) = unsafe { (HostWrapper::read(self.key_wrapper)?, vault_pkcs11_t::read(self.pkcs11)?) };
+        if let Some(service) = service {
+            config = config.with_key_wrapper(Arc::new(service));
+        }
+        if let Some(pkcs11) = pkcs11 {
+            config = config.with_key_wrapper(Arc::new(pkcs11));
         }
         // SAFETY: as the caller promises.
         if let Some(anchor) = unsafe { HostAnchor::read(self.anchor) }? {
@@ -193,13 +199,25 @@ impl vault_options_t {
         Ok(if self.cache_bytes == 0 { config } else { config.with_cache_bytes(self.cache_bytes) })
     }
 
-    /// The key service in the options.
+    /// The key service that the kind of key speaks of, if it does so.
     ///
     /// # Safety
-    /// `key_wrapper` is NULL or as its description says.
-    unsafe fn wrapper(&self) -> Result<Option<Arc<HostWrapper>>> {
-        // SAFETY: as the caller promises.
-        Ok(unsafe { HostWrapper::read(self.key_wrapper) }?.map(Arc::new))
+    /// `key_wrapper` and `pkcs11` are NULL or as their descriptions say.
+    unsafe fn wrapper(&self) -> Result<Option<Arc<dyn KeyWrapper>>> {
+        let none = |message: &'static str| move || bad_argument(message);
+        match self.key_kind {
+            VAULT_KEY_WRAPPER => {
+                // SAFETY: as the caller promises.
+                let service = unsafe { HostWrapper::read(self.key_wrapper) }?;
+                Ok(Some(Arc::new(service.ok_or_else(none("options.key_kind is VAULT_KEY_WRAPPER and options.key_wrapper is NULL"))?)))
+            }
+            VAULT_KEY_PKCS11 => {
+                // SAFETY: as the caller promises.
+                let pkcs11 = unsafe { vault_pkcs11_t::read(self.pkcs11) }?;
+                Ok(Some(Arc::new(pkcs11.ok_or_else(none("options.key_kind is VAULT_KEY_PKCS11 and options.pkcs11 is NULL"))?)))
+            }
+            _ => Ok(None),
+        }
     }
 
     /// What opens the vault, if there is something.
@@ -207,9 +225,8 @@ impl vault_options_t {
     /// # Safety
     /// As for [`Self::key`].
     pub(crate) unsafe fn unseal_key(&self) -> Result<Option<UnsealKey>> {
-        if self.key_kind == VAULT_KEY_WRAPPER {
-            // SAFETY: as the caller promises.
-            let wrapper = unsafe { self.wrapper() }?.ok_or_else(no_wrapper)?;
+        // SAFETY: as the caller promises.
+        if let Some(wrapper) = unsafe { self.wrapper() }? {
             return Ok(Some(UnsealKey::wrapper(wrapper)));
         }
         // SAFETY: as the caller promises.
@@ -230,15 +247,13 @@ impl vault_options_t {
     /// # Safety
     /// As for [`Self::key`].
     pub(crate) unsafe fn new_seal(&self) -> Result<NewSeal> {
-        match self.key_kind {
-            VAULT_KEY_SHARES => {
-                let number =
-                    |given| u8::try_from(given).map_err(|_| bad_argument("options.share_count and share_threshold are from 1 to 255"));
-                return Ok(NewSeal::shares(number(self.share_count)?, number(self.share_threshold)?)?);
-            }
-            // SAFETY: as the caller promises.
-            VAULT_KEY_WRAPPER => return Ok(NewSeal::wrapper(unsafe { self.wrapper() }?.ok_or_else(no_wrapper)?)),
-            _ => {}
+        // SAFETY: as the caller promises.
+        if let Some(wrapper) = unsafe { self.wrapper() }? {
+            return Ok(NewSeal::wrapper(wrapper));
+        }
+        if self.key_kind == VAULT_KEY_SHARES {
+            let number = |given| u8::try_from(given).map_err(|_| bad_argument("options.share_count and share_threshold are from 1 to 255"));
+            return Ok(NewSeal::shares(number(self.share_count)?, number(self.share_threshold)?)?);
         }
         // SAFETY: as the caller promises.
         match unsafe { self.key() }? {
@@ -271,7 +286,7 @@ impl<'a> Key<'a> {
             VAULT_KEY_PASSPHRASE => Ok(Key::Passphrase(input::utf8(bytes(PASSPHRASE_BYTES_MAX)?, "the passphrase")?)),
             VAULT_KEY_RAW => Ok(Key::Raw(bytes(RAW_KEY_BYTES_MAX)?)),
             VAULT_KEY_SHARES => Ok(Key::Shares(input::utf8(bytes(SHARES_BYTES_MAX)?, "the key shares")?)),
-            VAULT_KEY_WRAPPER => Err(bad_argument("a key service is given by the options, when the vault is opened")),
+            VAULT_KEY_WRAPPER | VAULT_KEY_PKCS11 => Err(bad_argument("a key service is given by the options, when the vault is opened")),
             _ => Err(bad_argument("the kind of key is none of the VAULT_KEY_ numbers")),
         }
     }

@@ -3,11 +3,13 @@
 use crate::arguments::{Parameter, Text};
 use crate::callbacks::{KeyWrapper, PyWrapper};
 use crate::errors::raise;
+use crate::pkcs11::Pkcs11;
 use crate::secret::token_of;
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};
 use std::sync::Arc;
+use vault_core::host::KeyWrapper as CoreWrapper;
 use vault_core::types::{SecretBytes, SecretString};
 use vault_core::{Argon2Params, NewSeal, SealError, UnsealKey};
 
@@ -127,14 +129,22 @@ pub(crate) fn new_seals(key: &Bound<'_, PyAny>) -> PyResult<Vec<NewSeal>> {
 }
 
 /// The key services among what was given as keys.
-pub(crate) fn wrappers_of(key: &Bound<'_, PyAny>) -> PyResult<Vec<Arc<PyWrapper>>> {
+pub(crate) fn wrappers_of(key: &Bound<'_, PyAny>) -> PyResult<Vec<Arc<dyn CoreWrapper>>> {
     if key.is_instance_of::<PyList>() || key.is_instance_of::<PyTuple>() {
         let nested = key.try_iter()?.map(|key| wrappers_of(&key?)).collect::<PyResult<Vec<_>>>()?;
         Ok(nested.into_iter().flatten().collect())
     } else if key.is_instance_of::<KeyWrapper>() {
-        Ok(vec![Arc::new(PyWrapper::of(key)?)])
+        Ok(vec![wrapper_of(key)?])
     } else {
         Ok(Vec::new())
+    }
+}
+
+/// A key service: ours as it is, one of Python's behind calls of its methods.
+fn wrapper_of(key: &Bound<'_, PyAny>) -> PyResult<Arc<dyn CoreWrapper>> {
+    match key.cast::<Pkcs11>() {
+        Ok(pkcs11) => Ok(pkcs11.get().wrapper()),
+        Err(_) => Ok(Arc::new(PyWrapper::of(key)?)),
     }
 }
 
@@ -147,7 +157,7 @@ pub(crate) fn new_seal(key: &Bound<'_, PyAny>) -> PyResult<NewSeal> {
     } else if let Ok(shamir) = key.cast::<Shamir>() {
         NewSeal::shares(shamir.get().shares, shamir.get().threshold)
     } else if key.is_instance_of::<KeyWrapper>() {
-        Ok(NewSeal::wrapper(Arc::new(PyWrapper::of(key)?)))
+        Ok(NewSeal::wrapper(wrapper_of(key)?))
     } else {
         return Err(no_key());
     };
@@ -163,7 +173,7 @@ pub(crate) fn unseal_key(key: &Bound<'_, PyAny>) -> PyResult<UnsealKey> {
     } else if let Ok(shares) = key.cast::<Shares>() {
         UnsealKey::shares(shares.get().0.iter().map(SecretString::expose))
     } else if key.is_instance_of::<KeyWrapper>() {
-        Ok(UnsealKey::wrapper(Arc::new(PyWrapper::of(key)?)))
+        Ok(UnsealKey::wrapper(wrapper_of(key)?))
     } else {
         return Err(no_key());
     };

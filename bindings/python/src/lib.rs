@@ -10,6 +10,7 @@ mod errors;
 mod keys;
 mod kv;
 mod maintenance;
+mod pkcs11;
 mod policy;
 mod secret;
 mod session;
@@ -34,6 +35,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<kv::Kv>()?;
     module.add_class::<kv::KvSecret>()?;
     module.add_class::<kv::KvVersion>()?;
+    module.add_class::<pkcs11::Pkcs11>()?;
     module.add_class::<policy::Decision>()?;
     module.add_class::<secret::SecretStr>()?;
     module.add_class::<session::Session>()?;

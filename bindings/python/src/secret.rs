@@ -42,7 +42,7 @@ pub(crate) fn token_of(token: &Bound<'_, PyAny>) -> PyResult<SecretString> {
         return Ok(SecretString::copy_from(secret.get().0.expose()));
     }
     if !token.is_instance_of::<PyString>() {
-        return Err(PyTypeError::new_err("a token must be str or SecretStr"));
+        return Err(PyTypeError::new_err("a token, a share or a PIN must be str or SecretStr"));
     }
     token.extract().map(|Text(text)| SecretString::copy_from(text))
 }

@@ -17,6 +17,7 @@ __all__ = [
     "KeyWrapper",
     "ManualClock",
     "Passphrase",
+    "Pkcs11",
     "RawKey",
     "Shamir",
     "Shares",
@@ -66,6 +67,26 @@ class KeyWrapper:
     def __new__(cls, *_args: Any, **_kwargs: Any) -> KeyWrapper: ...
     def wrap(self, _key: bytes, _context: bytes) -> bytes: ...
     def unwrap(self, _wrapped: bytes, _context: bytes) -> bytes: ...
+
+@final
+class Pkcs11(KeyWrapper):
+    def __new__(
+        cls,
+        module: str | os.PathLike[str],
+        *,
+        pin: str | SecretStr,
+        key: str,
+        token: str | None = None,
+        serial: str | None = None,
+        key_id: bytes | None = None,
+        name: str = "pkcs11",
+    ) -> Pkcs11: ...
+    @property
+    def name(self) -> str: ...  # type: ignore[override]
+    def generate_key(self) -> None: ...
+    def wrap(self, key: bytes, context: bytes) -> bytes: ...
+    def unwrap(self, wrapped: bytes, context: bytes) -> bytes: ...
+    def __reduce__(self) -> NoReturn: ...
 
 @final
 class ManualClock:
