@@ -5,6 +5,7 @@ use super::super::files::io;
 use super::super::{Batch, Key, Page, StorageError};
 use redb::{Database, Durability, ReadTransaction, ReadableDatabase, TableDefinition};
 use std::fs;
+use std::io::ErrorKind;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
@@ -116,6 +117,10 @@ fn builder(cache_bytes: u64) -> redb::Builder {
 fn caught<R>(action: &'static str, call: impl FnOnce() -> Result<R, redb::Error>) -> Result<R, StorageError> {
     match catch_unwind(AssertUnwindSafe(call)) {
         Ok(Ok(result)) => Ok(result),
+        // The device did its part, and what it gave is no database: a file that was cut has lost its magic number, or its end.
+        Ok(Err(redb::Error::Io(source))) if matches!(source.kind(), ErrorKind::InvalidData | ErrorKind::UnexpectedEof) => {
+            Err(StorageError::Corrupt(format!("{action}: {source}")))
+        }
         Ok(Err(redb::Error::Io(source))) => Err(StorageError::Io { action, source }),
         Ok(Err(redb::Error::DatabaseClosed)) => Err(StorageError::Closed),
         Ok(Err(redb::Error::PreviousIo)) => Err(StorageError::Poisoned),
