@@ -4,13 +4,13 @@
 //! (`exit_reservation` in its `logger.rs`). So nobody waits in sled's `flush`: that is done on a thread of sled's, and watched.
 
 use super::super::StorageError;
+use parking_lot::{Condvar, Mutex};
 use std::future::Future;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
-use std::thread::{self, Thread};
 use std::time::Duration;
 
 /// How long after sled has noted an error a flush may learn of it, at most.
@@ -39,7 +39,8 @@ impl Handle {
     pub(super) fn flush(&self) -> Result<usize, StorageError> {
         self.call("flushing", |db| {
             let mut flushing = pin!(db.flush_async());
-            let waker = Waker::from(Arc::new(Unpark(thread::current())));
+            let signal = Arc::new(Signal::default());
+            let waker = Waker::from(Arc::clone(&signal));
             loop {
                 if let Poll::Ready(flushed) = flushing.as_mut().poll(&mut Context::from_waker(&waker)) {
                     return flushed;
@@ -48,7 +49,7 @@ impl Handle {
                     // Comes back at once now, with that error, and wakes sled's thread.
                     return db.flush();
                 }
-                thread::park_timeout(WATCH_EVERY);
+                signal.wait();
             }
         })
     }
@@ -77,12 +78,28 @@ impl Drop for Handle {
     }
 }
 
-/// Wakes the thread that waits for a flush.
-struct Unpark(Thread);
+/// Wakes who waits for a flush. Parking the thread would do, but the standard library's handle on a thread of C's is never freed.
+#[derive(Default)]
+struct Signal {
+    given: Mutex<bool>,
+    woken: Condvar,
+}
 
-impl Wake for Unpark {
+impl Signal {
+    /// Waits until it is given, or for as long as a flush may go unwatched.
+    fn wait(&self) {
+        let mut given = self.given.lock();
+        if !*given {
+            self.woken.wait_for(&mut given, WATCH_EVERY);
+        }
+        *given = false;
+    }
+}
+
+impl Wake for Signal {
     fn wake(self: Arc<Self>) {
-        self.0.unpark();
+        *self.given.lock() = true;
+        self.woken.notify_one();
     }
 }
 
