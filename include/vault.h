@@ -223,6 +223,43 @@ typedef struct {
 } vault_audit_sink_t;
 
 /**
+ * How a target is spoken to: one of the `VAULT_AUDIT_TARGET_` numbers.
+ */
+typedef int32_t vault_audit_target_kind_t;
+
+/**
+ * A collector that is fed with the audit log, in order and each event at least once, by `vault_tick` and the maintenance thread. Nothing is
+ * encrypted: use it on the same machine or through a tunnel. Zero the struct before filling it in.
+ */
+typedef struct {
+    /**
+     * By which the vault knows how far this target is: NUL-terminated UTF-8, at most 128 bytes, unlike that of every other sink.
+     */
+    const char *name;
+    /**
+     * Where it listens: NUL-terminated UTF-8, at most 4096 bytes.
+     */
+    const char *address;
+    /**
+     * How it is spoken to.
+     */
+    vault_audit_target_kind_t kind;
+    /**
+     * With JSON lines: 1 to count events as taken only once the collector has answered, within five seconds, a line with the number of the
+     * last event that it has stored; 0 to count them once the other side's system has them. 0 with syslog, which knows no answer.
+     */
+    uint32_t acknowledged;
+    /**
+     * With syslog, the machine's name in the messages, at most 255 bytes; NULL to leave it open. NULL otherwise.
+     */
+    const char *host;
+    /**
+     * With syslog, the application's name in the messages, at most 48 bytes; NULL for `libvault`. NULL otherwise.
+     */
+    const char *application;
+} vault_audit_target_t;
+
+/**
  * How a vault is created or opened. Start with `vault_options_init`, which sets the size and zeroes the rest: zero is the default
  * of every member. All pointers are borrowed for the call that is given the options.
  */
@@ -313,6 +350,14 @@ typedef struct {
      * A key in an HSM or a smart card: for `VAULT_KEY_PKCS11`, and for slots that are added or rekeyed later; may be NULL. Copied.
      */
     const vault_pkcs11_t *pkcs11;
+    /**
+     * Collectors over TCP, Unix sockets and syslog that are fed with the audit log; may be NULL. Copied.
+     */
+    const vault_audit_target_t *audit_targets;
+    /**
+     * How many there are, at most 16.
+     */
+    size_t audit_target_count;
 } vault_options_t;
 
 /**
@@ -570,6 +615,26 @@ typedef vault_status_t (*vault_read_fn)(void *user, uint8_t *out, size_t capacit
  * A bug, caught at the boundary.
  */
 #define VAULT_CLASS_INTERNAL 10
+
+/**
+ * JSON lines over TCP; the address is `host:port`.
+ */
+#define VAULT_AUDIT_TARGET_TCP 1
+
+/**
+ * JSON lines over a Unix stream socket; the address is its path.
+ */
+#define VAULT_AUDIT_TARGET_UNIX 2
+
+/**
+ * syslog (RFC 5424) to the machine's daemon; the address is the path of its datagram socket, `/dev/log` on most systems.
+ */
+#define VAULT_AUDIT_TARGET_SYSLOG 3
+
+/**
+ * syslog (RFC 5424) over TCP with octet counting (RFC 6587); the address is `host:port`.
+ */
+#define VAULT_AUDIT_TARGET_SYSLOG_TCP 4
 
 /**
  * No key is given.

@@ -47,6 +47,8 @@ pub mod callbacks;
 
 pub mod pkcs11;
 
+pub mod targets;
+
 pub mod options;
 
 pub mod vault;

@@ -4,6 +4,7 @@ use crate::callbacks::{HostAnchor, HostSink, HostWrapper, vault_anchor_t, vault_
 use crate::error::bad_argument;
 use crate::input;
 use crate::pkcs11::vault_pkcs11_t;
+use crate::targets::vault_audit_target_t;
 use std::ffi::{c_char, c_void};
 use std::mem::size_of;
 use std::sync::Arc;
@@ -102,6 +103,10 @@ pub struct vault_options_t {
     pub audit_file: *const c_char,
     /// A key in an HSM or a smart card: for `VAULT_KEY_PKCS11`, and for slots that are added or rekeyed later; may be NULL. Copied.
     pub pkcs11: *const vault_pkcs11_t,
+    /// Collectors over TCP, Unix sockets and syslog that are fed with the audit log; may be NULL. Copied.
+    pub audit_targets: *const vault_audit_target_t,
+    /// How many there are, at most 16.
+    pub audit_target_count: usize,
 }
 
 /// Longest path of a vault's directory, in bytes.
@@ -187,6 +192,10 @@ impl vault_options_t {
         // SAFETY: as the caller promises.
         for sink in unsafe { HostSink::read_all(self.audit_sinks, self.audit_sink_count) }? {
             config = config.with_audit_sink(Arc::new(sink));
+        }
+        // SAFETY: as the caller promises.
+        for target in unsafe { vault_audit_target_t::read_all(self.audit_targets, self.audit_target_count) }? {
+            config = config.with_audit_sink(target);
         }
         if !self.audit_file.is_null() {
             // SAFETY: as the caller promises.

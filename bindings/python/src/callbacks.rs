@@ -1,16 +1,13 @@
 //! What a host gives as Python objects: key services, anchors, audit sinks, and streams of bytes.
 
-use crate::arguments::Place;
 use pyo3::exceptions::{PyNotImplementedError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyTuple};
 use std::io;
-use std::path::PathBuf;
 use std::sync::Arc;
 use vault_core::host::{
     Anchor as CoreAnchor, AnchorError, AuditLine as CoreLine, AuditSink as CoreSink, KeyWrapper as CoreWrapper, SinkError, WrapError,
 };
-use vault_core::os::FileSink as CoreFileSink;
 use vault_core::types::SecretBytes;
 
 /// An outside key service (KMS, HSM) that opens a key slot. Subclass it: give a `name` (text that stays, by which a slot finds its service again),
@@ -102,47 +99,17 @@ impl AuditSink {
     }
 }
 
-/// An audit sink that appends JSON lines to a file, 0600, which may be rotated by renaming it.
-#[pyclass(frozen, module = "libvault")]
-pub(crate) struct FileSink {
-    name: String,
-    path: PathBuf,
-}
-
-#[pymethods]
-impl FileSink {
-    #[new]
-    #[pyo3(signature = (path, *, name="file".to_owned()), text_signature = "(path, *, name='file')")]
-    fn new(path: Place, name: String) -> Self {
-        FileSink { name, path: path.0 }
-    }
-
-    fn __repr__(&self) -> String {
-        format!("FileSink(name={:?})", self.name)
-    }
-}
-
-/// The sinks of a list of Python's as core calls them.
-pub(crate) fn sinks_of(list: &Bound<'_, PyAny>) -> PyResult<Vec<Arc<dyn CoreSink>>> {
-    let mut sinks: Vec<Arc<dyn CoreSink>> = Vec::new();
-    for sink in list.try_iter()? {
-        let sink = sink?;
-        if let Ok(file) = sink.cast::<FileSink>() {
-            sinks.push(Arc::new(CoreFileSink::at(&file.get().name, &file.get().path)));
-        } else if sink.is_instance_of::<AuditSink>() {
-            let name = sink.getattr("name").map_err(|_| PyTypeError::new_err("an AuditSink needs a name: text that stays"))?;
-            sinks.push(Arc::new(PySink { name: name.extract()?, object: sink.unbind() }));
-        } else {
-            return Err(PyTypeError::new_err("an audit sink must be a FileSink, or a subclass of libvault.AuditSink"));
-        }
-    }
-    Ok(sinks)
-}
-
 /// An `AuditSink` of Python's as core calls it.
-struct PySink {
+pub(crate) struct PySink {
     object: Py<PyAny>,
     name: String,
+}
+
+impl PySink {
+    pub(crate) fn of(object: Bound<'_, PyAny>) -> PyResult<Self> {
+        let name = object.getattr("name").map_err(|_| PyTypeError::new_err("an AuditSink needs a name: text that stays"))?;
+        Ok(PySink { name: name.extract()?, object: object.unbind() })
+    }
 }
 
 impl CoreSink for PySink {

@@ -14,6 +14,7 @@ mod pkcs11;
 mod policy;
 mod secret;
 mod session;
+mod sinks;
 mod vault;
 
 use pyo3::prelude::*;
@@ -25,7 +26,6 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<callbacks::Anchor>()?;
     module.add_class::<callbacks::AuditLine>()?;
     module.add_class::<callbacks::AuditSink>()?;
-    module.add_class::<callbacks::FileSink>()?;
     module.add_class::<callbacks::KeyWrapper>()?;
     module.add_class::<clock::ManualClock>()?;
     module.add_class::<keys::Passphrase>()?;
@@ -39,6 +39,9 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<policy::Decision>()?;
     module.add_class::<secret::SecretStr>()?;
     module.add_class::<session::Session>()?;
+    module.add_class::<sinks::FileSink>()?;
+    module.add_class::<sinks::SocketSink>()?;
+    module.add_class::<sinks::SyslogSink>()?;
     module.add_class::<vault::Init>()?;
     module.add_class::<vault::Vault>()?;
     module.add_function(wrap_pyfunction!(vault::create, module)?)?;

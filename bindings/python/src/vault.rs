@@ -1,7 +1,7 @@
 //! `create`, `open`, `restore`, `Vault` and `Init`.
 
 use crate::arguments::{Place, Text};
-use crate::callbacks::{PyAnchor, PyStream, sinks_of};
+use crate::callbacks::{PyAnchor, PyStream};
 use crate::clock::ManualClock;
 use crate::convert::refuse;
 use crate::errors::{detached, raise};
@@ -9,6 +9,7 @@ use crate::keys::{new_seals, unseal_key, wrappers_of};
 use crate::maintenance::Maintenance;
 use crate::secret::{SecretStr, token_of};
 use crate::session::{Asked, Session, answer};
+use crate::sinks::sinks_of;
 use parking_lot::Mutex;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;

@@ -1,10 +1,13 @@
 """Checkpoints and proofs, checked with nothing but the vault's public key; and the tree by another implementation."""
 
 import base64
+import gc
 import hashlib
 import io
 import json
 import pathlib
+import socket
+import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -104,6 +107,70 @@ def test_sinks_are_fed_in_order_and_a_failing_one_is_told(tmp_path: pathlib.Path
         vault.tick()
         assert [line.sequence for line in collector.lines] == list(range(1, len(collector.lines) + 1))
         assert len(collector.lines) > before
+
+
+def listener(family: socket.AddressFamily, kind: socket.SocketKind, address: object) -> socket.socket:
+    listening = socket.socket(family, kind)
+    listening.bind(address)
+    listening.settimeout(30)
+    if kind == socket.SOCK_STREAM:
+        listening.listen()
+    return listening
+
+
+def test_sinks_of_the_library_speak_to_collectors(tmp_path: pathlib.Path) -> None:
+    stream = listener(socket.AF_INET, socket.SOCK_STREAM, ("127.0.0.1", 0))
+    local = listener(socket.AF_UNIX, socket.SOCK_STREAM, str(tmp_path / "lines"))
+    log = listener(socket.AF_UNIX, socket.SOCK_DGRAM, str(tmp_path / "log"))
+    framed = listener(socket.AF_INET, socket.SOCK_STREAM, ("127.0.0.1", 0))
+    ports = [server.getsockname()[1] for server in (stream, framed)]
+    sinks = [
+        libvault.SocketSink(tcp=f"127.0.0.1:{ports[0]}", name="tcp"),
+        libvault.SocketSink(unix=tmp_path / "lines", acknowledged=True),
+        libvault.SyslogSink(unix=tmp_path / "log", host="here", application="service"),
+        libvault.SyslogSink(tcp=f"127.0.0.1:{ports[1]}", name="framed"),
+    ]
+    assert repr(sinks[1]) == 'SocketSink(name="socket")' and repr(sinks[2]) == 'SyslogSink(name="syslog")'
+    stored: list[int] = []
+
+    def collect() -> None:
+        connection, _ = local.accept()
+        with connection, connection.makefile("rb") as lines:
+            for line in lines:
+                stored.append(json.loads(line)["sequence"])
+                connection.sendall(b"%d\n" % stored[-1])
+
+    collector = threading.Thread(target=collect)
+    collector.start()
+    vault, init = libvault.create(None, key=KEY, audit_sinks=sinks)
+    with vault:
+        root = vault.session(init.root_token)
+        root.kv("secret").put("x", {"k": "v"})
+        vault.tick()
+        answer = root.request("read", "sys/audit-log/sinks")
+        assert answer is not None
+        assert [row["failures"] for row in answer["data"]["sinks"]] == [0, 0, 0, 0], answer
+    del vault, sinks
+    gc.collect()
+    collector.join(30)
+    assert stored and stored == list(range(1, len(stored) + 1))
+    with stream.accept()[0] as connection, connection.makefile("rb") as lines:
+        assert json.loads(lines.readline())["sequence"] == 1
+    assert log.recv(65536).startswith(b"<86>1 ") and b" here service " in log.recv(65536)
+    with framed.accept()[0] as connection:
+        length, message = connection.recv(65536).split(b" ", 1)
+        assert message[: int(length)].startswith(b"<86>1 ") and message[: int(length)].endswith(b"}")
+    for server in (stream, local, log, framed):
+        server.close()
+
+
+def test_a_sink_has_one_address() -> None:
+    for kind in (libvault.SocketSink, libvault.SyslogSink):
+        for bad in ({}, {"tcp": "a:1", "unix": "/b"}, {"unix": "a\0b"}):
+            with pytest.raises(libvault.InvalidRequest):
+                kind(**bad)  # type: ignore[arg-type]
+        with pytest.raises(TypeError):
+            kind(tcp=1)  # type: ignore[arg-type]
 
 
 def test_the_log_is_exported_as_json_lines(world: World) -> None:

@@ -36,6 +36,8 @@ from ._native import (
     Session,
     Shamir,
     Shares,
+    SocketSink,
+    SyslogSink,
     Vault,
     __version__,
     verify_backup,
@@ -84,6 +86,8 @@ __all__ = [
     "Session",
     "Shamir",
     "Shares",
+    "SocketSink",
+    "SyslogSink",
     "Unavailable",
     "Vault",
     "VaultError",
@@ -98,6 +102,7 @@ __all__ = [
 ]
 
 NewKey = Passphrase | RawKey | Shamir | KeyWrapper
+Sink = AuditSink | FileSink | SocketSink | SyslogSink
 OpeningKey = Passphrase | RawKey | Shares | KeyWrapper
 
 _vaults: "_weakref.WeakSet[Vault]" = _weakref.WeakSet()
@@ -110,7 +115,7 @@ def create(
     clock: ManualClock | None = None,
     audit: str = "batched",
     key_wrappers: _Sequence[KeyWrapper] | None = None,
-    audit_sinks: _Sequence[AuditSink | FileSink] | None = None,
+    audit_sinks: _Sequence[Sink] | None = None,
     anchor: str | _os.PathLike[str] | Anchor | None = None,
     anchor_interval: int = 0,
     backend: str | None = None,
@@ -147,7 +152,7 @@ def open(
     clock: ManualClock | None = None,
     audit: str = "batched",
     key_wrappers: _Sequence[KeyWrapper] | None = None,
-    audit_sinks: _Sequence[AuditSink | FileSink] | None = None,
+    audit_sinks: _Sequence[Sink] | None = None,
     anchor: str | _os.PathLike[str] | Anchor | None = None,
     anchor_interval: int = 0,
     accept_rollback: bool = False,
@@ -180,7 +185,7 @@ def restore(
     clock: ManualClock | None = None,
     audit: str = "batched",
     key_wrappers: _Sequence[KeyWrapper] | None = None,
-    audit_sinks: _Sequence[AuditSink | FileSink] | None = None,
+    audit_sinks: _Sequence[Sink] | None = None,
     anchor: str | _os.PathLike[str] | Anchor | None = None,
     anchor_interval: int = 0,
     backend: str | None = None,

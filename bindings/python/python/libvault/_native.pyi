@@ -27,6 +27,8 @@ __all__ = [
     "Decision",
     "SecretStr",
     "Session",
+    "SocketSink",
+    "SyslogSink",
     "Init",
     "Vault",
     "create",
@@ -61,6 +63,29 @@ class AuditSink:
 @final
 class FileSink:
     def __new__(cls, path: str | os.PathLike[str], *, name: str = "file") -> FileSink: ...
+
+@final
+class SocketSink:
+    def __new__(
+        cls,
+        *,
+        tcp: str | None = None,
+        unix: str | os.PathLike[str] | None = None,
+        name: str = "socket",
+        acknowledged: bool = False,
+    ) -> SocketSink: ...
+
+@final
+class SyslogSink:
+    def __new__(
+        cls,
+        *,
+        tcp: str | None = None,
+        unix: str | os.PathLike[str] | None = None,
+        name: str = "syslog",
+        host: str | None = None,
+        application: str | None = None,
+    ) -> SyslogSink: ...
 
 class KeyWrapper:
     name: str
@@ -257,7 +282,7 @@ def create(
     clock: ManualClock | None = None,
     audit: str = "batched",
     key_wrappers: Sequence[KeyWrapper] | None = None,
-    audit_sinks: Sequence[AuditSink | FileSink] | None = None,
+    audit_sinks: Sequence[AuditSink | FileSink | SocketSink | SyslogSink] | None = None,
     anchor: str | os.PathLike[str] | Anchor | None = None,
     anchor_interval: int = 0,
     backend: str | None = None,
@@ -269,7 +294,7 @@ def open(
     clock: ManualClock | None = None,
     audit: str = "batched",
     key_wrappers: Sequence[KeyWrapper] | None = None,
-    audit_sinks: Sequence[AuditSink | FileSink] | None = None,
+    audit_sinks: Sequence[AuditSink | FileSink | SocketSink | SyslogSink] | None = None,
     anchor: str | os.PathLike[str] | Anchor | None = None,
     anchor_interval: int = 0,
     accept_rollback: bool = False,
@@ -282,7 +307,7 @@ def restore(
     clock: ManualClock | None = None,
     audit: str = "batched",
     key_wrappers: Sequence[KeyWrapper] | None = None,
-    audit_sinks: Sequence[AuditSink | FileSink] | None = None,
+    audit_sinks: Sequence[AuditSink | FileSink | SocketSink | SyslogSink] | None = None,
     anchor: str | os.PathLike[str] | Anchor | None = None,
     anchor_interval: int = 0,
     backend: str | None = None,
