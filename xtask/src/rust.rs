@@ -35,7 +35,7 @@ pub(crate) fn tests_over_redb() -> Outcome {
     let mut tests = cargo();
     // The features of all the workspace's tests, so that nothing is compiled anew.
     tests.args(["test", "--workspace", "--exclude", "libvault-python", "--all-features", "--no-fail-fast"]);
-    tests.args(["--test", "disk", "--test", "crash", "--test", "canary"]);
+    tests.args(["--test", "disk", "--test", "crash", "--test", "canary", "--test", "faults", "--test", "full_disk"]);
     run(tests.env("LIBVAULT_TEST_BACKEND", "redb"))
 }
 
@@ -64,32 +64,26 @@ pub(crate) fn sim(seed: &str, steps: &str) -> Outcome {
     run(sim.env("LIBVAULT_SEED", seed).env("LIBVAULT_SIM_STEPS", steps))
 }
 
-/// Faults at system calls: one in `every` of them, those that the seed picks; and a device that is full.
+/// Faults at system calls over each backend: one in `every` of them, those that the seed picks; and a device that is full.
 pub(crate) fn faults(seed: &str, every: &str) -> Outcome {
-    let mut faults = cargo();
-    faults.args(["test", "-p", "vault-core", "--test", "faults", "--test", "full_disk", "--", "--nocapture"]);
-    run(faults.env("LIBVAULT_SEED", seed).env("LIBVAULT_FAULTS_EVERY", every))
+    ["sled", "redb"].into_iter().try_for_each(|backend| {
+        let mut faults = cargo();
+        faults.args(["test", "-p", "vault-core", "--all-features", "--test", "faults", "--test", "full_disk", "--", "--nocapture"]);
+        run(faults.env("LIBVAULT_SEED", seed).env("LIBVAULT_FAULTS_EVERY", every).env("LIBVAULT_TEST_BACKEND", backend))
+    })
 }
 
-/// So many tampers, and a tenth as many flipped bits in the files of a store.
+/// So many tampers, and a tenth as many flipped bits in the files of a store over each backend.
 pub(crate) fn tamper(seed: &str, count: &str) -> Outcome {
     let flips = count.parse::<u64>().map_err(|_| format!("{count} is no number"))? / 10;
-    let mut tamper = cargo();
-    tamper.args([
-        "test",
-        "--release",
-        "-p",
-        "vault-core",
-        "--features",
-        "testing",
-        "--test",
-        "tamper",
-        "--test",
-        "disk",
-        "--",
-        "--nocapture",
-    ]);
-    run(tamper.env("LIBVAULT_SEED", seed).env("LIBVAULT_TAMPERS", count).env("LIBVAULT_FLIPS", flips.to_string()))
+    let test = |names: &[&str]| {
+        let mut test = cargo();
+        test.args(["test", "--release", "-p", "vault-core", "--all-features"]).args(names).args(["--", "--nocapture"]);
+        test.env("LIBVAULT_SEED", seed).env("LIBVAULT_TAMPERS", count).env("LIBVAULT_FLIPS", flips.to_string());
+        test
+    };
+    run(&mut test(&["--test", "tamper"]))?;
+    ["sled", "redb"].into_iter().try_for_each(|backend| run(test(&["--test", "disk", "flipped"]).env("LIBVAULT_TEST_BACKEND", backend)))
 }
 
 /// Licences, bans and sources; needs a tool that is built first, so it is not part of `test`.
