@@ -201,6 +201,12 @@ fn writes_that_were_acknowledged_stay() {
 }
 
 #[test]
+fn a_compaction_loses_nothing_and_what_is_written_after_it_stays() {
+    let store = Store::raw();
+    explore("compact", &|scene| store.prepare(scene), &|scene, outcome| store.check(&open(&scene.place()).unwrap(), outcome));
+}
+
+#[test]
 fn a_roll_comes_to_its_end_later() {
     let store = Store::raw();
     let check = |scene: &Scene, outcome: &Outcome| {

@@ -20,7 +20,7 @@ use crate::crypto::{Key256, Keyring};
 use crate::host::{AuditSink, Clock, KeyWrapper, Rng, RngError};
 use crate::os::ForkGuard;
 use crate::seal::{Header, NewSeal, SealError, SlotInfo, UnsealKey};
-use crate::storage::{Key, Storage};
+use crate::storage::{Compaction, Key, Storage};
 use crate::types::id::Id;
 use crate::types::{Code, Error, Object, Request, Response, Result, SecretString, Timestamp, Value};
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -351,6 +351,16 @@ impl Runtime {
     pub(crate) fn verify(&self) -> Result<Verification> {
         self.check_usable()?;
         verify(&*self.unsealed()?)
+    }
+
+    /// Compacts the store, and records that the host has done so.
+    pub(crate) fn compact(&self) -> Result<Compaction> {
+        self.check_usable()?;
+        let core = self.unsealed()?;
+        let now = self.parts.clock.now();
+        let event = Event { operation: "compact".to_owned(), path: "sys/storage/compact".to_owned(), ..own_event(core.barrier.rng(), now)? };
+        core.committer.admit(&event, now, false)?;
+        core.storage.compact().map_err(|error| self.check_usable().err().unwrap_or_else(|| error.into()))
     }
 
     /// Writes a backup. Whether the caller may was asked before.

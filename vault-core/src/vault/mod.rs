@@ -20,6 +20,7 @@ pub use tokens::{TokenInfo, TokenOptions, Tokens};
 use crate::backup::BackupInfo;
 use crate::pipeline::{Caller, Reply, Runtime, SealStatus, Verification};
 use crate::seal::{NewSeal, UnsealKey};
+use crate::storage::Compaction;
 use crate::types::{Code, Error, Request, Result, SecretString, Timestamp};
 use std::fmt;
 use std::io::Read;
@@ -195,6 +196,17 @@ impl Vault {
     /// `Corrupt` with what is wrong: a record altered, removed, added or put back.
     pub fn verify(&self) -> Result<Verification> {
         self.runtime.verify()
+    }
+
+    /// Gives disk space back that no record needs any more, while the vault is in use; how large the records are on the device before and
+    /// after. Over sled readers go on, and writers but for a moment; it needs room for a second copy of what is there. Over redb all wait.
+    /// Needs no token, as [`Vault::verify`]; `WRITE sys/storage/compact` is the same for a token with `update` and `sudo`.
+    ///
+    /// # Errors
+    /// `Conflict` over redb while a backup or a verification is under way: try again. `Unavailable` when the device fails or is full: the
+    /// vault is as it was and goes on, unless the code is `Poisoned`.
+    pub fn compact(&self) -> Result<Compaction> {
+        self.runtime.compact()
     }
 
     /// Writes what waits, wipes the keys, closes the store and frees it for others. Closing twice is fine; later requests answer `Closed`.

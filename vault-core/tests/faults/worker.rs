@@ -57,6 +57,17 @@ pub fn work(operation: &str, place: &Path, token: &str) -> Result<()> {
             put(&root(&vault));
             vault.close().and(outcome)
         }
+        "compact" => {
+            let vault = open(place)?;
+            begin(place);
+            let outcome = vault.compact();
+            if outcome.is_ok() {
+                say("ack");
+            }
+            // Whatever became of it, what is written then counts.
+            put(&root(&vault));
+            vault.close().and(outcome.map(drop))
+        }
         "restore" => {
             begin(place);
             let mut source = File::open(beside(BACKUP)).map_err(told)?;

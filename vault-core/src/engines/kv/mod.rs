@@ -4,6 +4,7 @@
 
 mod head;
 mod paths;
+pub(crate) mod rescue;
 
 use super::{Engine, Outcome};
 use crate::barrier::Overlay;
