@@ -497,10 +497,7 @@ pub(crate) struct Born {
 /// What stands in every new vault but its root token: the mount `secret/`, the policy `default`.
 fn lay_out(overlay: &mut Overlay<'_>, now: Timestamp) -> Result<()> {
     let barrier = overlay.barrier();
-    let mut mounts = MountTable::default();
-    let uuid = Id::from_random(barrier.rng().array().map_err(no_entropy)?);
-    mounts.add("secret/", "kv-v2", "versioned secrets", uuid)?;
-    mounts.save(overlay)?;
+    MountTable::of_a_new_vault(barrier)?.save(overlay)?;
     policies::put(overlay, DEFAULT, DEFAULT_TEXT)?;
     Ok(tick::save_bucket(overlay, token::bucket_at(now))?)
 }
@@ -516,7 +513,7 @@ fn initialized() -> Response {
 }
 
 /// The event of something that the host did without a token.
-fn own_event(rng: &dyn Rng, now: Timestamp) -> Result<Event> {
+pub(super) fn own_event(rng: &dyn Rng, now: Timestamp) -> Result<Event> {
     let request_id = Id::from_random(rng.array().map_err(no_entropy)?).to_string();
     Ok(Event { time_millis: now.as_millis(), request_id, count: 1, ..Event::default() })
 }

@@ -18,7 +18,7 @@ pub use session::Session;
 pub use tokens::{TokenInfo, TokenOptions, Tokens};
 
 use crate::backup::BackupInfo;
-use crate::pipeline::{Caller, Reply, Runtime, SealStatus, Verification};
+use crate::pipeline::{Caller, Parts, Reply, Runtime, SealStatus, Verification};
 use crate::seal::{NewSeal, UnsealKey};
 use crate::storage::Compaction;
 use crate::types::{Code, Error, Request, Result, SecretString, Timestamp};
@@ -108,11 +108,15 @@ impl Vault {
     /// `InvalidRequest` with the code `BadBackup` when the backup is cut, altered or none of libvault's, `WrongKey` when the key opens none of
     /// its slots, `StoreExists` when there is something at the place. Nothing is left at the place then.
     pub fn restore(config: Config, source: &mut dyn Read, key: &UnsealKey) -> Result<(Vault, BackupInfo)> {
+        Self::filled(config, key, |parts| crate::pipeline::restore(parts, source, key))
+    }
+
+    /// Makes a store that is filled by something else than a new vault, opens it and unseals it. Nothing is left of it where that fails.
+    pub(crate) fn filled<T>(config: Config, key: &UnsealKey, fill: impl FnOnce(&Parts) -> Result<T>) -> Result<(Vault, T)> {
         let place = config.clone();
         let parts = place::create(config)?;
-        let restored = crate::pipeline::restore(&parts, source, key);
-        let info = match restored {
-            Ok(info) => info,
+        let told = match fill(&parts) {
+            Ok(told) => told,
             Err(error) => {
                 // The first error is the one to tell.
                 let _closed = parts.storage.close();
@@ -123,7 +127,7 @@ impl Vault {
         };
         let runtime = Arc::new(Runtime::open(parts)?);
         runtime.unseal(key)?;
-        Ok((Vault { runtime }, info))
+        Ok((Vault { runtime }, told))
     }
 
     /// Whether the vault was restored and not yet adopted.

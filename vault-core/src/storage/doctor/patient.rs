@@ -20,6 +20,8 @@ pub(crate) struct Patient {
     /// Gone once it is dropped: the storage first, then its files.
     storage: Option<Box<dyn Storage>>,
     scratch: PathBuf,
+    /// The database has passed its backend's own check.
+    sound: bool,
 }
 
 /// The name of the directory for the copy of a store.
@@ -45,9 +47,10 @@ impl Patient {
         clear(&scratch)?;
         make_dir(&scratch).map_err(io("making a directory for a copy of the store"))?;
         // From here on dropped with all that is in it.
-        let mut patient = Patient { storage: None, scratch };
+        let mut patient = Patient { storage: None, scratch, sound: true };
         patient.check_room(dir, signs)?;
-        patient.storage = Some(patient.open(dir, signs, cache_bytes)?);
+        let (storage, sound) = patient.open(dir, signs, cache_bytes)?;
+        (patient.storage, patient.sound) = (Some(storage), sound);
         Ok(patient)
     }
 
@@ -55,25 +58,28 @@ impl Patient {
         self.storage.as_deref().expect("it is there until this is dropped")
     }
 
-    fn open(&self, dir: &Path, signs: &Signs, cache_bytes: u64) -> Result<Box<dyn Storage>, StorageError> {
+    /// Whether the database has passed its backend's own check.
+    pub(crate) fn is_sound(&self) -> bool {
+        self.sound
+    }
+
+    fn open(&self, dir: &Path, signs: &Signs, cache_bytes: u64) -> Result<(Box<dyn Storage>, bool), StorageError> {
         let audit = dir.join("audit");
         match signs.backend {
             #[cfg(feature = "sled")]
             Some(Backend::Sled) => {
                 let why = || StorageError::Corrupt("there is no generation of the store".to_owned());
                 let generation = dir.join(format!("g-{}", signs.generation().ok_or_else(why)?));
-                Ok(Box::new(SledStorage::open_copy(&generation, &self.scratch, audit, cache_bytes)?))
+                Ok((Box::new(SledStorage::open_copy(&generation, &self.scratch, audit, cache_bytes)?), true))
             }
             #[cfg(feature = "redb")]
             Some(Backend::Redb) => {
                 let file = dir.join(Backend::Redb.marker());
                 // What does not pass redb's check may hold much that can be read all the same: of a fresh copy, since a check mends.
-                let checked = RedbStorage::open_copy(&file, &self.scratch, audit.clone(), cache_bytes, true);
-                match checked {
-                    Err(StorageError::Corrupt(_)) => {
-                        Ok(Box::new(RedbStorage::open_copy(&file, &self.scratch, audit, cache_bytes, false)?))
-                    }
-                    other => Ok(Box::new(other?)),
+                let open = |checked| RedbStorage::open_copy(&file, &self.scratch, audit.clone(), cache_bytes, checked);
+                match open(true) {
+                    Err(StorageError::Corrupt(_)) => Ok((Box::new(open(false)?), false)),
+                    opened => Ok((Box::new(opened?), true)),
                 }
             }
             #[cfg(not(all(feature = "sled", feature = "redb")))]
