@@ -32,11 +32,15 @@ fn make(place: &Path) -> Arc<dyn Storage> {
     let path = place.to_owned();
     match backend() {
         #[cfg(feature = "redb")]
-        Backend::Redb => {
-            Arc::new(vault_core::storage::redb::RedbStorage::create(&vault_core::storage::redb::RedbOptions { path, cache_bytes: 64 << 20 }).unwrap())
-        }
+        Backend::Redb => Arc::new(
+            vault_core::storage::redb::RedbStorage::create(&vault_core::storage::redb::RedbOptions { path, cache_bytes: 64 << 20 })
+                .unwrap(),
+        ),
         #[cfg(feature = "sled")]
-        _ => Arc::new(vault_core::storage::sled::SledStorage::create(&vault_core::storage::sled::SledOptions { path, cache_bytes: 64 << 20 }).unwrap()),
+        _ => Arc::new(
+            vault_core::storage::sled::SledStorage::create(&vault_core::storage::sled::SledOptions { path, cache_bytes: 64 << 20 })
+                .unwrap(),
+        ),
         #[cfg(not(feature = "sled"))]
         other => panic!("{other:?} is not built in"),
     }
@@ -70,7 +74,13 @@ fn after_ten_overwrites_of_everything_a_compacted_store_has_at_most_three_times_
     storage.close().unwrap();
     let payload = count * 1024;
     let found = records_bytes(&place);
-    eprintln!("{}: {count} x 1 KiB, {} bytes before, {} after, {found} closed: {:.2} x the payload; {took:.1?}", backend().name(), told.before, told.after, found as f64 / payload as f64);
+    eprintln!(
+        "{}: {count} x 1 KiB, {} bytes before, {} after, {found} closed: {:.2} x the payload; {took:.1?}",
+        backend().name(),
+        told.before,
+        told.after,
+        found as f64 / payload as f64
+    );
     assert!(told.after < told.before, "{told:?}");
     assert!(found <= 3 * payload, "{found} of {payload}");
 }
@@ -103,7 +113,8 @@ fn a_vault_that_was_compacted_holds_and_takes_what_it_did_and_opens_again() {
         assert_eq!(secret.version.version, 30);
     }
     assert_eq!(text_of(&root.kv("secret").get("app/new").unwrap().data), "new");
-    let recorded = root.request(Operation::Read, "sys/audit-log/events", Some(Object::new().with("after", 600_u64).into())).unwrap().data.unwrap();
+    let recorded =
+        root.request(Operation::Read, "sys/audit-log/events", Some(Object::new().with("after", 600_u64).into())).unwrap().data.unwrap();
     let events = recorded.get("events").and_then(Value::as_array).unwrap().to_vec();
     let text = |event: &Value, name: &str| event.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
     let compacted = events.iter().filter(|event| text(event, "path") == "sys/storage/compact").map(|event| text(event, "operation"));

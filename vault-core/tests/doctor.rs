@@ -345,7 +345,8 @@ fn a_segment_that_is_lost_breaks_the_chain_and_everything_else_is_kept() {
 fn memory(records: &[(Key, Vec<u8>)], segments: &[Vec<u8>], number: u64) -> Arc<MemoryStorage> {
     let storage = MemoryStorage::new();
     for commit in 1..=number {
-        let changes = if commit == number { records.iter().map(|(key, value)| (*key, Some(value.clone()))).collect() } else { BTreeMap::new() };
+        let changes =
+            if commit == number { records.iter().map(|(key, value)| (*key, Some(value.clone()))).collect() } else { BTreeMap::new() };
         storage.commit(&Batch { number: commit, expectations: Vec::new(), changes }).unwrap();
     }
     (1_u64..).zip(segments).for_each(|(index, content)| storage.write_segment(index, content).unwrap());

@@ -59,6 +59,8 @@ pub mod kv;
 
 pub mod backup;
 
+pub mod doctor;
+
 pub mod audit;
 
 pub mod secret;

@@ -37,7 +37,12 @@ pub(super) fn of_signs(report: &mut Report, signs: &Signs) {
     if signs.torn_heads > 0 {
         let what = format!("{} of the two slots of HEAD is torn or was altered", signs.torn_heads);
         let severity = if signs.heads.is_empty() { Severity::Warning } else { Severity::Info };
-        report.add(finding(severity, "head-torn", what, "nothing: a process that was killed leaves this, and the next commits write it anew"));
+        report.add(finding(
+            severity,
+            "head-torn",
+            what,
+            "nothing: a process that was killed leaves this, and the next commits write it anew",
+        ));
     }
     if !signs.leftovers.is_empty() {
         let what = format!("left by something that was cut off: {}", signs.leftovers.join(", "));
@@ -45,11 +50,17 @@ pub(super) fn of_signs(report: &mut Report, signs: &Signs) {
     }
     if signs.audit_missing {
         let what = "the directory of the audit segments is missing";
-        report.add(finding(Severity::Warning, "audit-directory-missing", what, "make the directory audit in the store, 0700, once you know why"));
+        report.add(finding(
+            Severity::Warning,
+            "audit-directory-missing",
+            what,
+            "make the directory audit in the store, 0700, once you know why",
+        ));
     }
     let (first, last) = (signs.segments.keys().next(), signs.segments.keys().next_back());
     if let (Some(first), Some(last)) = (first, last) {
-        let missing: Vec<String> = (*first..*last).filter(|number| !signs.segments.contains_key(number)).map(|number| number.to_string()).collect();
+        let missing: Vec<String> =
+            (*first..*last).filter(|number| !signs.segments.contains_key(number)).map(|number| number.to_string()).collect();
         if !missing.is_empty() {
             let what = format!("audit segments are missing: {}", missing.join(", "));
             report.add(finding(Severity::Damage, "segments-missing", what, SALVAGE));
@@ -128,7 +139,8 @@ pub(super) fn of_survey(report: &mut Report, survey: &Survey) {
         report.opens = false;
     }
     if survey.unreadable > 0 {
-        let what = format!("{} of {} records do not decrypt: they were altered or put in another's place", survey.unreadable, survey.records);
+        let what =
+            format!("{} of {} records do not decrypt: they were altered or put in another's place", survey.unreadable, survey.records);
         report.add(finding(Severity::Damage, "records-unreadable", what, SALVAGE));
     }
     if !survey.system_lost.is_empty() {

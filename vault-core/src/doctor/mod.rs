@@ -62,7 +62,9 @@ pub fn examine(config: &Config, key: Option<&UnsealKey>) -> Result<Report> {
 pub fn examine_with(config: &Config, key: Option<&UnsealKey>, options: &Options) -> Result<Report> {
     let Some(dir) = config.directory()? else {
         let mut report = Report::default();
-        look_inside(&mut report, &**config.storage()?, config, key, options)?;
+        let storage = config.storage()?;
+        report.commit = Some(storage.commit_number());
+        look_inside(&mut report, &**storage, config, key, options)?;
         return Ok(report.judged());
     };
     let signs = Signs::of(dir)?;
@@ -73,7 +75,11 @@ pub fn examine_with(config: &Config, key: Option<&UnsealKey>, options: &Options)
     }
     match copy(dir, &signs, options, config) {
         Ok(patient) => {
-            findings::of_commits(&mut report, &signs, patient.storage().commit_number(), patient.is_sound());
+            report.commit = Some(patient.number());
+            findings::of_commits(&mut report, &signs, patient.number(), patient.is_sound());
+            if patient.gaps() > 0 {
+                report.add(findings::gaps(patient.gaps()));
+            }
             look_inside(&mut report, patient.storage(), config, key, options)?;
         }
         Err(StorageError::Corrupt(why)) => report.add(findings::unopenable(&why)),
@@ -99,18 +105,20 @@ pub fn salvage(from: &Config, key: &UnsealKey, to: Config) -> Result<(Vault, Sal
 /// As [`salvage`].
 pub fn salvage_with(from: &Config, key: &UnsealKey, to: Config, options: &Options) -> Result<(Vault, SalvageReport)> {
     let Some(dir) = from.directory()? else {
-        return salvage_of(&**from.storage()?, 0, key, to, options);
+        return salvage_of(&**from.storage()?, (0, 0), key, to, options);
     };
     let signs = Signs::of(dir)?;
     let patient = copy(dir, &signs, options, from)?;
-    let lost_commits = signs.acknowledged().saturating_sub(patient.storage().commit_number());
-    salvage_of(patient.storage(), lost_commits, key, to, options)
+    let lost_commits = signs.acknowledged().saturating_sub(patient.number());
+    salvage_of(patient.storage(), (lost_commits, patient.gaps()), key, to, options)
 }
 
-fn salvage_of(storage: &dyn Storage, lost_commits: u64, key: &UnsealKey, to: Config, options: &Options) -> Result<(Vault, SalvageReport)> {
+/// `lost`: commits, and places at which the database could not be read.
+fn salvage_of(storage: &dyn Storage, lost: (u64, u64), key: &UnsealKey, to: Config, options: &Options) -> Result<(Vault, SalvageReport)> {
+    let (lost_commits, gaps) = lost;
     let records = Tolerant::over(storage);
     let (vault, salvaged) = Vault::filled(to, key, |parts| salvage_into(&records, storage, key, parts, lost_commits))?;
-    Ok((vault, SalvageReport::of(salvaged, lost_commits, records.gaps(), options.names)))
+    Ok((vault, SalvageReport::of(salvaged, lost_commits, gaps + records.gaps(), options.names)))
 }
 
 fn copy(dir: &Path, signs: &Signs, options: &Options, config: &Config) -> Result<Patient, StorageError> {
@@ -123,8 +131,7 @@ fn copy(dir: &Path, signs: &Signs, options: &Options, config: &Config) -> Result
 /// What the database of a store tells, and, with a key, all that is in it.
 fn look_inside(report: &mut Report, storage: &dyn Storage, config: &Config, key: Option<&UnsealKey>, options: &Options) -> Result<()> {
     let records = Tolerant::over(storage);
-    report.commit = Some(storage.commit_number());
-    if storage.commit_number() == 0 {
+    if report.commit == Some(0) {
         report.add(findings::unfinished());
         return Ok(());
     }

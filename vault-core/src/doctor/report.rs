@@ -468,7 +468,11 @@ impl fmt::Display for SalvageReport {
             writeln!(f, "without a name: {}, now below {mount}", self.nameless)?;
         }
         writeln!(f, "policies lost: {}, tokens left out for that: {}", self.policies_lost, self.tokens_dropped)?;
-        writeln!(f, "audit log: {} events as they were, {} under new numbers, {} lost", self.audit.chained, self.audit.unchained, self.audit.lost)?;
+        writeln!(
+            f,
+            "audit log: {} events as they were, {} under new numbers, {} lost",
+            self.audit.chained, self.audit.unchained, self.audit.lost
+        )?;
         if !self.remade.is_empty() {
             writeln!(f, "made anew: {}", self.remade.join(", "))?;
         }

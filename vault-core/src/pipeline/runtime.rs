@@ -358,7 +358,8 @@ impl Runtime {
         self.check_usable()?;
         let core = self.unsealed()?;
         let now = self.parts.clock.now();
-        let event = Event { operation: "compact".to_owned(), path: "sys/storage/compact".to_owned(), ..own_event(core.barrier.rng(), now)? };
+        let event =
+            Event { operation: "compact".to_owned(), path: "sys/storage/compact".to_owned(), ..own_event(core.barrier.rng(), now)? };
         core.committer.admit(&event, now, false)?;
         core.storage.compact().map_err(|error| self.check_usable().err().unwrap_or_else(|| error.into()))
     }

@@ -131,7 +131,10 @@ impl<'p> SystemPath<'p> {
 
     /// Whether the path may be written while the vault is frozen.
     pub(super) fn is_for_the_frozen(self) -> bool {
-        matches!(self, SystemPath::Adopt | SystemPath::Backup | SystemPath::StorageCompact | SystemPath::Seal | SystemPath::CapabilitiesSelf)
+        matches!(
+            self,
+            SystemPath::Adopt | SystemPath::Backup | SystemPath::StorageCompact | SystemPath::Seal | SystemPath::CapabilitiesSelf
+        )
     }
 
     /// Whether the path needs `sudo` beside the operation's capability.

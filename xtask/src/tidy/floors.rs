@@ -39,7 +39,16 @@ const STRANGERS: [&str; 1] = ["engines"];
 const WALLS: [(&[&str], &[&str]); 5] = [
     (
         &["std::fs", "std::net", "std::os", "std::time::SystemTime", "std::time::Instant", "std::env", "std::process"],
-        &["os/", "storage/sled", "storage/redb", "storage/files.rs", "storage/home.rs", "storage/segments", "storage/anchor_file.rs", "storage/doctor"],
+        &[
+            "os/",
+            "storage/sled",
+            "storage/redb",
+            "storage/files.rs",
+            "storage/home.rs",
+            "storage/segments",
+            "storage/anchor_file.rs",
+            "storage/doctor",
+        ],
     ),
     // The suite that every backend passes reads from several threads at once; it is compiled for tests only.
     (&["std::thread"], &["os/", "storage/sled", "storage/conformance.rs"]),

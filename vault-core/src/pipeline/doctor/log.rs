@@ -46,16 +46,19 @@ pub(super) struct Reader<'a> {
     pub(super) storage: &'a dyn Storage,
 }
 
+/// Is given an event's number, its bytes, and whether it stands in the chain.
+pub(super) type EachEvent<'e> = dyn FnMut(u64, &[u8], bool) -> Result<()> + 'e;
+
 /// What is being found on the way.
 struct Walk<'e> {
     prefix: Prefix,
     state: LogState,
-    each: &'e mut dyn FnMut(u64, &[u8], bool) -> Result<()>,
+    each: &'e mut EachEvent<'e>,
 }
 
 impl Reader<'_> {
     /// Gives every event that can be read, in order, with its number and whether it stands in the chain.
-    pub(super) fn read(&self, each: &mut dyn FnMut(u64, &[u8], bool) -> Result<()>) -> Result<(Prefix, LogState)> {
+    pub(super) fn read<'e>(&self, each: &'e mut EachEvent<'e>) -> Result<(Prefix, LogState)> {
         let store = self.barrier.store();
         let base = Base::load(self.barrier, store, self.records)?;
         let tree = base.tree()?;
@@ -170,7 +173,10 @@ impl Walk<'_> {
         };
         let found = self.prefix.chain;
         if found != (Chain { sequence: root.audit_sequence, head: root.audit_head }) || self.prefix.tree.root() != root.audit_root {
-            self.broken(format!("{} records lead to another head than the root record's, which knows {}", found.sequence, root.audit_sequence));
+            self.broken(format!(
+                "{} records lead to another head than the root record's, which knows {}",
+                found.sequence, root.audit_sequence
+            ));
         }
         self.prefix.whole = self.state.why.is_none();
         let there = self.prefix.base.sequence + self.state.chained + self.state.unchained;

@@ -162,7 +162,8 @@ impl<'m> Mend<'m> {
     fn nameless_mount(&self, kept: &mut Kept, target: &mut Target<'_>) -> Result<(String, Id)> {
         let taken: BTreeSet<String> = kept.mounts.places().into_iter().map(|(path, _)| path).collect();
         let names = std::iter::once(format!("{NAMELESS_MOUNT}/")).chain((2..).map(|number| format!("{NAMELESS_MOUNT}-{number}/")));
-        let name = names.into_iter().find(|name| !taken.iter().any(|other| other.starts_with(name.as_str()) || name.starts_with(other.as_str())));
+        let name =
+            names.into_iter().find(|name| !taken.iter().any(|other| other.starts_with(name.as_str()) || name.starts_with(other.as_str())));
         let name = name.expect("there are more names than mounts");
         let uuid = Id::from_random(self.barrier().rng().array().map_err(crate::barrier::BarrierError::from)?);
         kept.mounts.add(&name, "kv-v2", "secrets whose names were lost", uuid)?;

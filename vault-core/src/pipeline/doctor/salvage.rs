@@ -111,7 +111,11 @@ fn is_of_the_log(kind: u16) -> bool {
 /// Digest, root record, keyring and, last, the header: without it the store is none.
 fn finish(opened: &Opened, new: &dyn Storage, target: &mut Target<'_>, root: &mut RootRecord) -> Result<()> {
     let mac = opened.barrier.keyring().digest();
-    let header = if opened.header_sound { opened.header.to_bytes() } else { opened.header.with_slot_alone(&opened.root_key, opened.slot).to_bytes() };
+    let header = if opened.header_sound {
+        opened.header.to_bytes()
+    } else {
+        opened.header.with_slot_alone(&opened.root_key, opened.slot).to_bytes()
+    };
     let mut digest = Digest::default();
     for (name, bytes) in [(fixed::HEADER, &header), (fixed::KEYRING, &opened.wrapped)] {
         digest.add(mac, &Key::new(&[name]), &sha256(&[bytes]));

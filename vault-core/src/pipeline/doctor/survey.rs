@@ -82,10 +82,12 @@ pub(crate) fn survey(
     let sound = Sound { barrier, records };
     let mut hints = Hints::default();
     let reader = Reader { barrier, root: opened.root.as_ref(), records: &sound, storage };
-    found.log = reader.read(&mut |_, event, _| {
-        hints.see(event);
-        Ok(())
-    })?.1;
+    found.log = reader
+        .read(&mut |_, event, _| {
+            hints.see(event);
+            Ok(())
+        })?
+        .1;
     let kept = keep(&sound, &opened, &hints)?;
     found.system_lost = kept.system_lost.clone();
     found.policies_lost = kept.policies_lost.iter().cloned().collect();

@@ -224,8 +224,7 @@ fn read_lock(dir: &Path) -> Result<ReadLock, StorageError> {
 
 #[cfg(feature = "sled")]
 fn current_of(bytes: &[u8]) -> CurrentSign {
-    super::sled::read_current(bytes)
-        .map_or(CurrentSign::Torn, |(generation, number)| CurrentSign::Names { generation, number })
+    super::sled::read_current(bytes).map_or(CurrentSign::Torn, |(generation, number)| CurrentSign::Names { generation, number })
 }
 
 #[cfg(not(feature = "sled"))]

@@ -1,17 +1,24 @@
 //! A private copy of a store: the only thing that is ever opened of a store that is examined, and gone when it is dropped.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "a store is copied as files")]
 
+use super::super::files::{io, make_dir, size_of};
+use super::super::home::Home;
 #[cfg(feature = "redb")]
 use super::super::redb::RedbStorage;
 #[cfg(feature = "sled")]
 use super::super::sled::SledStorage;
-use super::super::files::{io, make_dir, size_of};
-use super::super::home::Home;
 use super::super::{Backend, Storage, StorageError};
+#[cfg(feature = "redb")]
+use super::super::{Batch, Read};
+#[cfg(feature = "redb")]
+use super::Tolerant;
 use super::{ReadLock, Signs, read_lock};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+/// Records that are taken at a time.
+#[cfg(feature = "redb")]
+const PAGE: usize = 512;
 /// Room that is left free on the device beside a copy, in bytes.
 const ROOM_LEFT_BYTES: u64 = 16 * 1024 * 1024;
 
@@ -22,6 +29,10 @@ pub(crate) struct Patient {
     scratch: PathBuf,
     /// The database has passed its backend's own check.
     sound: bool,
+    /// The number of the last commit that is there.
+    number: u64,
+    /// Places at which the database could not be read when that was taken out which can be.
+    gaps: u64,
 }
 
 /// The name of the directory for the copy of a store.
@@ -47,10 +58,9 @@ impl Patient {
         clear(&scratch)?;
         make_dir(&scratch).map_err(io("making a directory for a copy of the store"))?;
         // From here on dropped with all that is in it.
-        let mut patient = Patient { storage: None, scratch, sound: true };
+        let mut patient = Patient { storage: None, scratch, sound: true, number: 0, gaps: 0 };
         patient.check_room(dir, signs)?;
-        let (storage, sound) = patient.open(dir, signs, cache_bytes)?;
-        (patient.storage, patient.sound) = (Some(storage), sound);
+        patient.open(dir, signs, cache_bytes)?;
         Ok(patient)
     }
 
@@ -63,14 +73,24 @@ impl Patient {
         self.sound
     }
 
-    fn open(&self, dir: &Path, signs: &Signs, cache_bytes: u64) -> Result<(Box<dyn Storage>, bool), StorageError> {
+    /// The number of the last commit that is there.
+    pub(crate) fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// Places at which the database could not be read.
+    pub(crate) fn gaps(&self) -> u64 {
+        self.gaps
+    }
+
+    fn open(&mut self, dir: &Path, signs: &Signs, cache_bytes: u64) -> Result<(), StorageError> {
         let audit = dir.join("audit");
-        match signs.backend {
+        let storage: Box<dyn Storage> = match signs.backend {
             #[cfg(feature = "sled")]
             Some(Backend::Sled) => {
                 let why = || StorageError::Corrupt("there is no generation of the store".to_owned());
                 let generation = dir.join(format!("g-{}", signs.generation().ok_or_else(why)?));
-                Ok((Box::new(SledStorage::open_copy(&generation, &self.scratch, audit, cache_bytes)?), true))
+                Box::new(SledStorage::open_copy(&generation, &self.scratch, audit, cache_bytes)?)
             }
             #[cfg(feature = "redb")]
             Some(Backend::Redb) => {
@@ -78,14 +98,26 @@ impl Patient {
                 // What does not pass redb's check may hold much that can be read all the same: of a fresh copy, since a check mends.
                 let open = |checked| RedbStorage::open_copy(&file, &self.scratch, audit.clone(), cache_bytes, checked);
                 match open(true) {
-                    Err(StorageError::Corrupt(_)) => Ok((Box::new(open(false)?), false)),
-                    opened => Ok((Box::new(opened?), true)),
+                    Err(StorageError::Corrupt(_)) => {
+                        let damaged = open(false)?;
+                        self.sound = false;
+                        self.number = damaged.commit_number();
+                        // Read once and laid into a sound one: each touch of a damaged page costs a panic of redb's.
+                        let taken = RedbStorage::create_beside(&self.scratch.join("taken"), audit.clone(), cache_bytes)?;
+                        self.gaps = take(&damaged, &taken)?;
+                        self.storage = Some(Box::new(taken));
+                        return Ok(());
+                    }
+                    opened => Box::new(opened?),
                 }
             }
             #[cfg(not(all(feature = "sled", feature = "redb")))]
-            Some(other) => Err(StorageError::NotBuilt(other.name())),
-            None => Err(StorageError::Corrupt("the database of the store is missing".to_owned())),
-        }
+            Some(other) => return Err(StorageError::NotBuilt(other.name())),
+            None => return Err(StorageError::Corrupt("the database of the store is missing".to_owned())),
+        };
+        self.number = storage.commit_number();
+        self.storage = Some(storage);
+        Ok(())
     }
 
     /// The copy must not fill a device that others need.
@@ -109,6 +141,23 @@ impl Drop for Patient {
         drop(self.storage.take());
         // Best effort: what is left is known by its name, and the next examination removes it.
         let _removed = fs::remove_dir_all(&self.scratch);
+    }
+}
+
+/// Copies what can be read; how often something could not be.
+#[cfg(feature = "redb")]
+fn take(from: &dyn Storage, to: &dyn Storage) -> Result<u64, StorageError> {
+    let from = Tolerant::over(from);
+    let mut after = None;
+    loop {
+        let page = from.scan(&[], after.as_ref(), PAGE)?;
+        after = page.last().map(|(key, _)| *key);
+        let ended = page.len() < PAGE;
+        let changes = page.into_iter().map(|(key, value)| (key, Some(value))).collect();
+        to.commit(&Batch { number: to.commit_number() + 1, expectations: Vec::new(), changes })?;
+        if ended {
+            return Ok(from.gaps());
+        }
     }
 }
 

@@ -3,6 +3,9 @@
 use super::super::{KEY_BYTES_MAX, Key, Page, Read, StorageError};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+/// Bits by which each leap is longer than the one before.
+const LEAP_BITS: usize = 8;
+
 /// A view of a damaged store: no read of it fails but for reasons that have nothing to do with damage.
 pub(crate) struct Tolerant<'r> {
     inner: &'r dyn Read,
@@ -36,7 +39,7 @@ impl<'r> Tolerant<'r> {
                 Err(error) if is_damage(&error) => bad = at,
                 other => break other?,
             }
-            bit += 1;
+            bit += LEAP_BITS;
         };
         for bit in (0..bit).rev() {
             let Some(at) = bad.plus(bit) else { break };

@@ -86,6 +86,16 @@ impl RedbStorage {
         Ok(Self::of(home, audit, engine, number))
     }
 
+    /// Makes an empty database in a new directory, for what can be read of another one; the audit segments are those in `audit`.
+    pub(super) fn create_beside(dir: &Path, audit: PathBuf, cache_bytes: u64) -> Result<Self, StorageError> {
+        files::make_dir(dir).map_err(files::io("making a directory for what can be read"))?;
+        let home = Home::lock_dir(dir)?;
+        let file = dir.join(Backend::Redb.marker());
+        drop(open_file(&file).map_err(files::io("making the store's file"))?);
+        let engine = Engine::create(&file, cache_bytes)?;
+        Ok(Self::of(home, audit, engine, 0))
+    }
+
     fn of(home: Home, audit: PathBuf, engine: Engine, number: u64) -> Self {
         RedbStorage {
             segments: Segments::at(audit),
