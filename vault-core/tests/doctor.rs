@@ -221,11 +221,14 @@ fn bad_input_is_refused_with_its_code() {
     assert_eq!((refused.code(), target.exists()), (Code::WrongKey, false), "{refused}");
 }
 
+/// Does something to a store.
+type Harm = fn(&Path);
+
 #[test]
 fn what_files_tell_is_told_without_a_key() {
     let store = Store::new();
     let sled = backend() == Backend::Sled;
-    let harm: [(&str, Severity, fn(&Path)); 8] = [
+    let harm: [(&str, Severity, Harm); 8] = [
         ("head-missing", Severity::Warning, |place| fs::remove_file(place.join("HEAD")).unwrap()),
         ("head-torn", Severity::Warning, |place| fs::write(place.join("HEAD"), [7; 1024]).unwrap()),
         ("permissions", Severity::Warning, |place| fs::set_permissions(place.join("HEAD"), fs::Permissions::from_mode(0o644)).unwrap()),

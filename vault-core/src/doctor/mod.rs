@@ -5,8 +5,10 @@
 
 mod findings;
 mod report;
+mod salvaged;
 
-pub use report::{Audit, Content, DamagedSecret, Finding, Report, SalvageReport, Severity, Verdict};
+pub use report::{Audit, Content, DamagedSecret, Finding, Report, Severity, Verdict};
+pub use salvaged::SalvageReport;
 
 use crate::pipeline::doctor::{header_of, salvage as salvage_into, survey};
 use crate::storage::doctor::{Patient, Signs, Tolerant};

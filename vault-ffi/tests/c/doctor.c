@@ -34,7 +34,7 @@ static void make(const char *path) {
     vault_secret_free(token);
     EXPECT("it closes", VAULT_OK, vault_close(vault));
     EXPECT("a closed handle is not compacted", VAULT_ERR_BAD_HANDLE, vault_compact(vault, NULL, NULL));
-    EXPECT("nor is NULL", VAULT_ERR_BAD_HANDLE, vault_compact(NULL, NULL, NULL));
+    EXPECT("nor is NULL", VAULT_ERR_BAD_ARGUMENT, vault_compact(NULL, NULL, NULL));
 }
 
 static void damage(const char *path) {
