@@ -118,7 +118,9 @@ fn check_salvaged(vault: &Vault, report: &SalvageReport, secrets: &BTreeMap<Stri
     for (path, expected) in secrets {
         match root.kv("secret").get(path) {
             Ok(found) => {
-                assert_eq!(text_of(&found.data), expected, "{path}");
+                let older =
+                    report.commits_lost > 0 && path == "app/versions" && (0..3).any(|version| text(version) == text_of(&found.data));
+                assert!(older || text_of(&found.data) == expected, "{path}: {report}");
                 read += 1;
             }
             Err(error) => {
@@ -128,7 +130,8 @@ fn check_salvaged(vault: &Vault, report: &SalvageReport, secrets: &BTreeMap<Stri
             }
         }
     }
-    assert_eq!(root.kv("secret").get("gone").unwrap_err().code(), Code::NotFound, "what was removed stays away");
+    let gone = root.kv("secret").get("gone").map_err(|error| error.code());
+    assert!(report.commits_lost > 0 || gone.is_err_and(|code| code == Code::NotFound), "what was removed stays away");
     root.request(Operation::Write, "sys/storage/adopt", None).unwrap();
     root.kv("secret").put("app/after", member("after")).unwrap();
     assert_eq!(text_of(&root.kv("secret").get("app/after").unwrap().data), "after");
@@ -197,11 +200,15 @@ fn bad_input_is_refused_with_its_code() {
     let empty = store.dir.path().join("empty");
     fs::create_dir(&empty).unwrap();
     fs::write(store.dir.path().join("file"), b"x").unwrap();
+    let other = store.dir.path().join("repository");
+    fs::create_dir(&other).unwrap();
+    fs::write(other.join("HEAD"), b"ref: refs/heads/main").unwrap();
     let wrong = UnsealKey::raw_key(&[8; 32]).unwrap();
     let nul = Config::at("a\0b");
     for (config, key, code) in [
         (Config::at(store.dir.path().join("nothing")), None, Code::NotAStore),
         (Config::at(&empty), None, Code::NotAStore),
+        (Config::at(&other), None, Code::NotAStore),
         (Config::at(store.dir.path().join("file")), None, Code::NotAStore),
         (Config::in_memory(), None, Code::NotAStore),
         (nul.clone(), None, Code::InvalidRequest),
@@ -459,7 +466,9 @@ fn flipped_bits_in_the_database_lose_what_they_hit_and_no_more_is_claimed() {
         *told.entry(report.verdict.name()).or_default() += 1;
         match doctor::salvage_with(&config(&place), &key(), Config::in_memory(), &Options::new().with_names()) {
             Ok((vault, told)) => {
-                assert_eq!(report.verdict <= Verdict::Degraded, told.is_complete(), "at {at}: {report}\n{told}");
+                // A bit in a place that holds nothing is found by its page's checksum, and costs nothing.
+                let agree = (report.verdict <= Verdict::Degraded) == told.is_complete();
+                assert!(agree || told.is_complete() && report.has("database-damaged"), "at {at}: {report}\n{told}");
                 kept += check_salvaged(&vault, &told, &store.secrets);
             }
             Err(error) => assert!(report.verdict == Verdict::Unreadable && error.code() == Code::Corrupt, "at {at}: {error}\n{report}"),

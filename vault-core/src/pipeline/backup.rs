@@ -162,6 +162,7 @@ impl<'s> Target<'s> {
     }
 
     /// Removes a record.
+    #[cfg(any(feature = "sled", feature = "redb"))]
     pub(super) fn remove(&mut self, key: Key) -> Result<()> {
         self.changes.insert(key, None);
         Ok(())

@@ -51,6 +51,7 @@ impl MountTable {
     }
 
     /// The table of a store, if it is there.
+    #[cfg(any(feature = "sled", feature = "redb"))]
     pub(super) fn load_if_there(overlay: &mut Overlay<'_>) -> Result<Option<Self>> {
         let key = table_key(overlay.barrier());
         let is_there = overlay.get(Kind::MountTable, &key)?.is_some();
@@ -66,6 +67,7 @@ impl MountTable {
     }
 
     /// Where secrets are mounted, and what their records are bound to.
+    #[cfg(any(feature = "sled", feature = "redb"))]
     pub(super) fn places(&self) -> Vec<(String, Id)> {
         self.mounts.iter().map(|mount| (mount.entry.path.clone(), Id::from_bytes(mount.entry.uuid))).collect()
     }

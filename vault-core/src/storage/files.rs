@@ -4,7 +4,9 @@
 use super::StorageError;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+#[cfg(feature = "redb")]
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
 /// What went wrong while something was being done.
@@ -48,11 +50,13 @@ pub(super) fn size_of(dir: &Path) -> io::Result<u64> {
 }
 
 /// How many bytes a file holds.
+#[cfg(feature = "redb")]
 pub(super) fn size_of_file(file: &Path) -> io::Result<u64> {
     Ok(fs::metadata(file)?.len())
 }
 
 /// Copies a file, by reference where the file system can; the copy is 0600.
+#[cfg(feature = "redb")]
 pub(super) fn copy(from: &Path, to: &Path) -> io::Result<()> {
     fs::copy(from, to)?;
     fs::set_permissions(to, fs::Permissions::from_mode(0o600))

@@ -197,7 +197,7 @@ pub trait Storage: Read {
     fn remove_segment(&self, index: u64) -> Result<bool, StorageError>;
 
     /// Gives room back that no record needs any more, without changing what is there; how large the store is before and after. Readers and
-    /// snapshots stay right. Commits wait where they must. A crash at any instant leaves the store as it was or compacted.
+    /// snapshots stay right. Commits wait where they must, and over redb readers too. A crash at any instant leaves the store as it was or compacted.
     ///
     /// # Errors
     /// [`StorageError::Busy`] where open snapshots keep the backend from it; see [`StorageError`]. Unless the answer is

@@ -49,6 +49,7 @@ pub(crate) struct Signs {
 
 /// What the file CURRENT says.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(not(feature = "sled"), allow(dead_code, reason = "only sled has such a file"))]
 pub(crate) enum CurrentSign {
     /// There is none.
     #[default]
@@ -71,7 +72,8 @@ impl Signs {
         let entries = match listed {
             Ok(entries) => entries,
             // What is there instead says more than this error does.
-            Err(_) => return Err(Home::why_not_a_store(dir)),
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Err(Home::why_not_a_store(dir)),
+            Err(error) => return Err(io("listing the store")(error)),
         };
         signs.note_mode(dir)?;
         for entry in entries {
@@ -108,7 +110,7 @@ impl Signs {
         }
     }
 
-    /// Takes in one name of the store's directory; whether it is one that a vault makes.
+    /// Takes in one name of the store's directory; whether it is one by which a store is known: others have a file HEAD as well.
     fn see(&mut self, dir: &Path, name: &str) -> Result<bool, StorageError> {
         let path = dir.join(name);
         match name {
@@ -127,7 +129,7 @@ impl Signs {
             },
         }
         self.note_mode(&path)?;
-        Ok(true)
+        Ok(!matches!(name, "HEAD" | "audit"))
     }
 
     fn see_head(&mut self, path: &Path) -> Result<(), StorageError> {

@@ -20,8 +20,9 @@ const PAGE: usize = 256;
 
 /// Compacts the store.
 pub(super) fn compact(storage: &SledStorage) -> Result<Compaction, StorageError> {
-    let _alone = storage.compacting.lock();
+    // Before the lock: in a child process it may be held by a thread that is not there.
     storage.check()?;
+    let _alone = storage.compacting.lock();
     if storage.closing.load(Ordering::Acquire) {
         return Err(StorageError::Closed);
     }
