@@ -61,6 +61,8 @@ pub mod kv;
 
 pub mod backup;
 
+pub mod doctor;
+
 pub mod audit;
 
 pub mod secret;

@@ -2,7 +2,7 @@
 //!
 //! An engine works on the overlay that it is given and returns what it did. It knows nothing of tokens, policies, commits or other engines.
 
-mod kv;
+pub(crate) mod kv;
 
 pub(crate) use kv::KvEngine;
 

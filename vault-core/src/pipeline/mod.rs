@@ -4,6 +4,8 @@ mod audit_log;
 mod backup;
 mod ceremony;
 mod core;
+#[cfg(any(feature = "sled", feature = "redb"))]
+pub(crate) mod doctor;
 mod keys;
 mod mounts;
 mod operator;

@@ -19,7 +19,7 @@ pub(super) const ROOT: &str = "root";
 /// Sets of policies that are kept compiled.
 const COMPILED_SETS_MAX: usize = 1_000;
 /// The folder in which the names of policies are listed, as if it were a mount.
-const FOLDER: Id = Id::from_bytes(*b"sys/policies/acl");
+pub(super) const FOLDER: Id = Id::from_bytes(*b"sys/policies/acl");
 
 /// What a new vault's policy `default` says: each token may look at itself and end itself.
 pub(super) const DEFAULT_TEXT: &str = r#"# What each token may do unless it was made without this policy.
@@ -152,12 +152,12 @@ fn parse(name: &str, text: &str) -> Result<Policy> {
     Ok(Policy::parse(name, text)?)
 }
 
-fn text_of(overlay: &mut Overlay<'_>, name: &str) -> Result<Option<String>> {
+pub(super) fn text_of(overlay: &mut Overlay<'_>, name: &str) -> Result<Option<String>> {
     let key = key_of(overlay.barrier(), name);
     let bytes = overlay.get(Kind::Policy, &key)?;
     Ok(bytes.map(|bytes| String::from_utf8(bytes.to_vec()).map_err(|_| BarrierError::Corrupt)).transpose()?)
 }
 
-fn key_of(barrier: &Barrier, name: &str) -> Key {
+pub(super) fn key_of(barrier: &Barrier, name: &str) -> Key {
     barrier.key(Kind::Policy, &[name.as_bytes()])
 }

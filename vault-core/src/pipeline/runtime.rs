@@ -20,7 +20,7 @@ use crate::crypto::{Key256, Keyring};
 use crate::host::{AuditSink, Clock, KeyWrapper, Rng, RngError};
 use crate::os::ForkGuard;
 use crate::seal::{Header, NewSeal, SealError, SlotInfo, UnsealKey};
-use crate::storage::{Key, Storage};
+use crate::storage::{Compaction, Key, Storage};
 use crate::types::id::Id;
 use crate::types::{Code, Error, Object, Request, Response, Result, SecretString, Timestamp, Value};
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -353,6 +353,17 @@ impl Runtime {
         verify(&*self.unsealed()?)
     }
 
+    /// Compacts the store, and records that the host has done so.
+    pub(crate) fn compact(&self) -> Result<Compaction> {
+        self.check_usable()?;
+        let core = self.unsealed()?;
+        let now = self.parts.clock.now();
+        let event =
+            Event { operation: "compact".to_owned(), path: "sys/storage/compact".to_owned(), ..own_event(core.barrier.rng(), now)? };
+        core.committer.admit(&event, now, false)?;
+        core.storage.compact().map_err(|error| self.check_usable().err().unwrap_or_else(|| error.into()))
+    }
+
     /// Writes a backup. Whether the caller may was asked before.
     pub(crate) fn backup(&self, sink: &mut dyn std::io::Write, seals: &BackupSeals) -> Result<(BackupInfo, Vec<SecretString>)> {
         self.check_usable()?;
@@ -487,10 +498,7 @@ pub(crate) struct Born {
 /// What stands in every new vault but its root token: the mount `secret/`, the policy `default`.
 fn lay_out(overlay: &mut Overlay<'_>, now: Timestamp) -> Result<()> {
     let barrier = overlay.barrier();
-    let mut mounts = MountTable::default();
-    let uuid = Id::from_random(barrier.rng().array().map_err(no_entropy)?);
-    mounts.add("secret/", "kv-v2", "versioned secrets", uuid)?;
-    mounts.save(overlay)?;
+    MountTable::of_a_new_vault(barrier)?.save(overlay)?;
     policies::put(overlay, DEFAULT, DEFAULT_TEXT)?;
     Ok(tick::save_bucket(overlay, token::bucket_at(now))?)
 }
@@ -506,7 +514,7 @@ fn initialized() -> Response {
 }
 
 /// The event of something that the host did without a token.
-fn own_event(rng: &dyn Rng, now: Timestamp) -> Result<Event> {
+pub(super) fn own_event(rng: &dyn Rng, now: Timestamp) -> Result<Event> {
     let request_id = Id::from_random(rng.array().map_err(no_entropy)?).to_string();
     Ok(Event { time_millis: now.as_millis(), request_id, count: 1, ..Event::default() })
 }

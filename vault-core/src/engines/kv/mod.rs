@@ -4,6 +4,8 @@
 
 mod head;
 mod paths;
+#[cfg(any(feature = "sled", feature = "redb"))]
+pub(crate) mod rescue;
 
 use super::{Engine, Outcome};
 use crate::barrier::Overlay;
