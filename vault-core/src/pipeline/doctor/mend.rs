@@ -6,7 +6,7 @@ use super::super::tick;
 use super::Opened;
 use super::salvage::Salvaged;
 use super::survey::{Kept, each, is_content};
-use crate::auth::token::{self, TokenEntry};
+use crate::auth::token::{self, TokenEntry, TokenRef};
 use crate::barrier::{Barrier, Kind, Overlay, folder_and_child};
 use crate::engines::kv::rescue;
 use crate::storage::{Key, Read};
@@ -14,6 +14,7 @@ use crate::types::id::Id;
 use crate::types::limits::TTL_SECONDS_MAX;
 use crate::types::{Object, Result, Timestamp, Value};
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// Where secrets come to lie whose names are gone.
 const NAMELESS_MOUNT: &str = "salvaged";
@@ -42,7 +43,7 @@ impl<'m> Mend<'m> {
         target.flush()
     }
 
-    fn barrier(&self) -> &'m Barrier {
+    fn barrier(&self) -> &'m Arc<Barrier> {
         &self.opened.barrier
     }
 
@@ -136,7 +137,8 @@ impl<'m> Mend<'m> {
             told.tokens_dropped += 1;
             let mut overlay = self.overlay();
             if let Ok(own) = key.as_bytes().try_into() {
-                token::remove_tree(&mut overlay, own)?;
+                let own = TokenRef { namespace: Id::ROOT, key: own };
+                token::remove_tree(&mut overlay, &own, &|id| (*id == Id::ROOT).then(|| Arc::clone(self.barrier())))?;
             }
             put_all(overlay, target)?;
         }

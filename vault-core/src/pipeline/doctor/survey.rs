@@ -211,7 +211,7 @@ impl Hints {
 
 /// Finds what has a name.
 pub(super) fn keep(sound: &Sound<'_>, opened: &Opened, hints: &Hints) -> Result<Kept> {
-    let barrier = &*opened.barrier;
+    let barrier = &opened.barrier;
     let mut overlay = Overlay::reading(barrier, sound);
     let mut system_lost = Vec::new();
     let mounts = match MountTable::load_if_there(&mut overlay)? {
