@@ -49,7 +49,7 @@ fn make(place: &Path) -> Arc<dyn Storage> {
 /// `LIBVAULT_COMPACT_RECORDS=100000` is the size of the promise.
 #[test]
 fn after_ten_overwrites_of_everything_a_compacted_store_has_at_most_three_times_its_payload() {
-    let count = number_from("LIBVAULT_COMPACT_RECORDS").unwrap_or(5_000);
+    let count = number_from("LIBVAULT_COMPACT_RECORDS").unwrap_or(20_000);
     let dir = tempfile::tempdir().unwrap();
     let place = dir.path().join("store");
     let storage = make(&place);
