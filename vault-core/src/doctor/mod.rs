@@ -10,7 +10,7 @@ mod salvaged;
 pub use report::{Audit, Content, DamagedSecret, Finding, Report, Severity, Verdict};
 pub use salvaged::SalvageReport;
 
-use crate::pipeline::doctor::{header_of, salvage as salvage_into, survey};
+use crate::pipeline::doctor::{Shut, header_of, salvage as salvage_into, survey};
 use crate::storage::doctor::{Patient, Signs, Tolerant};
 use crate::storage::{Storage, StorageError};
 use crate::types::{Code, Error, Result};
@@ -134,7 +134,9 @@ fn copy(dir: &Path, signs: &Signs, options: &Options, config: &Config) -> Result
 fn look_inside(report: &mut Report, storage: &dyn Storage, config: &Config, key: Option<&UnsealKey>, options: &Options) -> Result<()> {
     let records = Tolerant::over(storage);
     if report.commit == Some(0) {
-        report.add(findings::unfinished());
+        // Sled may have cut its log at the very beginning: then there was something.
+        let cut = report.acknowledged > 0;
+        report.add(if cut { findings::shut(Shut::NoHeader) } else { findings::unfinished() });
         return Ok(());
     }
     match header_of(&records)? {
