@@ -36,6 +36,8 @@ pub(crate) enum Kind {
     KvVersion = 11,
     AuditTail = 12,
     AuditSegmentEntry = 14,
+    KvConfig = 20,
+    KvPlain = 21,
     Reencryption = 30,
     RotationPolicy = 31,
     AuditBase = 32,

@@ -2,11 +2,11 @@
 
 use super::core::Core;
 use crate::barrier::{Barrier, BarrierError, Kind, Overlay};
-use crate::engines::{Engine, KvEngine};
+use crate::engines::{Engine, Kv1Engine, KvEngine};
 use crate::storage::Key;
 use crate::types::id::Id;
-use crate::types::limits::MOUNTS_MAX;
-use crate::types::{Code, Error, Object, Path, Result, Value};
+use crate::types::limits::{MOUNTS_MAX, TTL_SECONDS_DEFAULT};
+use crate::types::{Code, Error, Object, Path, Result, Ttl, Value};
 use minicbor::{Decode, Encode};
 use std::sync::Arc;
 
@@ -36,6 +36,9 @@ struct Mount {
     entry: MountEntry,
     engine: Arc<dyn Engine>,
 }
+
+const KV_1: &str = "kv-v1";
+const KV_2: &str = "kv-v2";
 
 /// Paths that the vault keeps for itself.
 const RESERVED: [&str; 5] = ["sys/", "auth/", "identity/", "cubbyhole/", "audit/"];
@@ -101,7 +104,7 @@ impl MountTable {
         let system = row("system", "the vault itself: status, policies, mounts, audit log", "", Value::Null);
         let mut all = Object::new().with("sys/", system);
         for mount in &self.mounts {
-            let options = Object::new().with("version", "2");
+            let options = Object::new().with("version", if mount.entry.engine == KV_1 { "1" } else { "2" });
             let uuid = Id::from_bytes(mount.entry.uuid).to_string();
             all.insert(&mount.entry.path, row("kv", &mount.entry.description, &uuid, options.into()));
         }
@@ -112,7 +115,8 @@ impl MountTable {
 impl Mount {
     fn new(entry: MountEntry) -> Result<Self> {
         let engine: Arc<dyn Engine> = match entry.engine.as_str() {
-            "kv-v2" => Arc::new(KvEngine::new(Id::from_bytes(entry.uuid))),
+            KV_2 => Arc::new(KvEngine::new(Id::from_bytes(entry.uuid))),
+            KV_1 => Arc::new(Kv1Engine::new(Id::from_bytes(entry.uuid), Ttl::from_secs(TTL_SECONDS_DEFAULT))),
             _ => return Err(Error::new(Code::Corrupt, "the mount table names an engine that this version does not have")),
         };
         Ok(Mount { entry, engine })
@@ -122,21 +126,32 @@ impl Mount {
 /// Mounts an engine as `sys/mounts/PATH` is told to; the table to publish once that is durable.
 pub(super) fn mount(core: &Core, overlay: &mut Overlay<'_>, path: &str, data: Option<&Value>) -> Result<MountTable> {
     let text = |name: &str| data.and_then(|data| data.get(name)).and_then(Value::as_str);
-    let version = data.and_then(|data| data.get("options")).and_then(|options| options.get("version"));
-    let is_version_2 = version.is_some_and(|version| version.as_str() == Some("2") || version.as_u64() == Some(2));
-    match text("type") {
-        Some("kv-v2") => {}
-        Some("kv") if is_version_2 => {}
-        Some("kv") => {
-            return Err(Error::new(Code::InvalidRequest, "only KV version 2 can be mounted: pass \"options\": {\"version\": \"2\"}"));
-        }
-        Some(_) => return Err(Error::new(Code::InvalidRequest, "unknown engine type: this version has \"kv\" (version 2)")),
-        None => return Err(Error::new(Code::InvalidRequest, "the engine is missing: pass it as the member \"type\"")),
-    }
+    let engine = requested_engine(data)?;
     let mut table = MountTable::load(overlay)?;
-    table.add(path, "kv-v2", text("description").unwrap_or_default(), core.random_id()?)?;
+    table.add(path, engine, text("description").unwrap_or_default(), core.random_id()?)?;
     table.save(overlay)?;
     Ok(table)
+}
+
+/// The engine that a request names: `kv` is version 1 unless its options say otherwise, as users know it.
+fn requested_engine(data: Option<&Value>) -> Result<&'static str> {
+    let bad = |why: &str| Error::new(Code::InvalidRequest, why.to_owned());
+    let kind = data.and_then(|data| data.get("type")).and_then(Value::as_str);
+    let version = data.and_then(|data| data.get("options")).and_then(|options| options.get("version"));
+    let version = match version {
+        None | Some(Value::Null) => None,
+        Some(version) if version.as_str() == Some("1") || version.as_u64() == Some(1) => Some(KV_1),
+        Some(version) if version.as_str() == Some("2") || version.as_u64() == Some(2) => Some(KV_2),
+        Some(_) => return Err(bad("unknown version of KV: there are 1 and 2")),
+    };
+    match (kind, version) {
+        (Some("kv"), version) => Ok(version.unwrap_or(KV_1)),
+        (Some(KV_1 | "generic"), None | Some(KV_1)) => Ok(KV_1),
+        (Some(KV_2), None | Some(KV_2)) => Ok(KV_2),
+        (Some(KV_1 | KV_2 | "generic"), _) => Err(bad("the engine and the version in its options contradict each other")),
+        (Some(_), _) => Err(bad("unknown engine type: this version has \"kv\"")),
+        (None, _) => Err(bad("the engine is missing: pass it as the member \"type\"")),
+    }
 }
 
 fn table_key(barrier: &Barrier) -> Key {

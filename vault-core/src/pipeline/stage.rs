@@ -7,7 +7,7 @@ use crate::audit::{Decided, Event};
 use crate::auth::{LiveToken, token};
 use crate::barrier::Overlay;
 use crate::commit::{CommitError, Proposal, Receipt};
-use crate::engines::Engine;
+use crate::engines::{Call, Engine};
 use crate::policy::{Capability, CompiledPolicies};
 use crate::types::limits::TOKEN_BYTES_MAX;
 use crate::types::{Code, Error, Operation, Request, Response, Result, SecretString, Timestamp};
@@ -136,6 +136,10 @@ impl<'r> Authenticated<'r> {
             && !matches!(self.routed.route, Route::System(SystemPath::AuditHash | SystemPath::CapabilitiesSelf | SystemPath::Seal))
     }
 
+    fn call<'c>(&'c self, path: &'c str) -> Call<'c> {
+        Call { operation: self.request().operation, path, data: self.request().data.as_ref(), now: self.routed.now }
+    }
+
     /// Asks policy. For a write the existence of the target decides between create and update, and is remembered by the overlay.
     pub(super) fn authorize<'s>(&'s self, event: &mut Event) -> Result<Authorized<'s, 'r>> {
         let core = self.routed.core;
@@ -146,7 +150,7 @@ impl<'r> Authenticated<'r> {
         }
         let operation = self.request().operation;
         let exists = match &self.routed.route {
-            Route::Engine(engine, rest) if operation == Operation::Write => engine.exists(&mut overlay, rest),
+            Route::Engine(engine, rest) if operation == Operation::Write => engine.exists(&mut overlay, &self.call(rest)),
             _ => Ok(None),
         };
         // A path that the engine does not know is still for policy to refuse first.
@@ -196,8 +200,14 @@ impl<'s, 'r> Authorized<'s, 'r> {
                 system::execute(&ask, &mut self.overlay, request.operation, *path)?
             }
             Route::Engine(engine, rest) => {
-                let outcome = engine.execute(&mut self.overlay, request.operation, rest, request.data.as_ref(), routed.now)?;
-                Done { data: outcome.data, version: outcome.version, ..Done::default() }
+                let outcome = engine.execute(&mut self.overlay, &stage.call(rest))?;
+                Done {
+                    data: outcome.data,
+                    version: outcome.version,
+                    lease_duration: outcome.lease_duration,
+                    warnings: outcome.warnings,
+                    ..Done::default()
+                }
             }
             Route::Nowhere => return Err(Error::new(Code::NotFound, "no handler for route: nothing is mounted there")),
         };
@@ -223,7 +233,14 @@ impl Executed<'_, '_> {
         } else {
             core.committer.admit(event, self.stage.routed.now, strict)?
         };
-        let response = Response { request_id: event.request_id.clone(), data: self.done.data, auth: self.done.auth, ..Response::default() };
+        let response = Response {
+            request_id: event.request_id.clone(),
+            lease_duration: self.done.lease_duration,
+            data: self.done.data,
+            warnings: self.done.warnings,
+            auth: self.done.auth,
+            ..Response::default()
+        };
         Ok(Recorded { response, receipt, seals: self.done.seals })
     }
 }

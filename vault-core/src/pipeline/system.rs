@@ -6,7 +6,7 @@ use crate::auth::LiveToken;
 use crate::barrier::Overlay;
 use crate::commit::Publish;
 use crate::policy::{Capability, CompiledPolicies};
-use crate::types::{Auth, Code, Error, Object, Operation, Path, Result, Timestamp, Value};
+use crate::types::{Auth, Code, Error, Object, Operation, Path, Result, Timestamp, Ttl, Value};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -16,6 +16,8 @@ pub(super) struct Done {
     pub(super) data: Option<Value>,
     pub(super) auth: Option<Auth>,
     pub(super) version: Option<u64>,
+    pub(super) lease_duration: Ttl,
+    pub(super) warnings: Vec<String>,
     pub(super) publish: Option<Publish>,
     /// The store goes on as a new one of this lineage.
     pub(super) adopts: Option<[u8; 16]>,
