@@ -49,6 +49,9 @@ pub(crate) struct Event {
     #[n(13)]
     #[cbor(default)]
     pub(crate) values: Vec<HashedValue>,
+    /// The path of the request's namespace, to which that of the request is relative; absent for the root namespace.
+    #[n(14)]
+    pub(crate) namespace: Option<String>,
 }
 
 /// A value of a request: where it stood, and its HMAC under the audit key of the vault.
@@ -99,6 +102,7 @@ impl Event {
         self.outcome == other.outcome
             && self.operation == other.operation
             && self.path == other.path
+            && self.namespace == other.namespace
             && self.accessor == other.accessor
             && self.remote_address == other.remote_address
     }
@@ -127,6 +131,7 @@ impl Event {
             .with("correlation_id", optional(&self.correlation_id))
             .with("remote_address", optional(&self.remote_address))
             .with("operation", self.operation.as_str())
+            .with("namespace", optional(&self.namespace))
             .with("path", self.path.as_str())
             .with("accessor", optional(&self.accessor))
             .with("display_name", optional(&self.display_name))

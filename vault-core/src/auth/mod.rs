@@ -2,4 +2,4 @@
 
 pub(crate) mod token;
 
-pub(crate) use token::{LiveToken, TokenEntry, TokenKey};
+pub(crate) use token::{LiveToken, TokenEntry, TokenKey, TokenRef};

@@ -5,6 +5,7 @@
 use crate::barrier::{Barrier, BarrierError, Kind, Overlay};
 use crate::host::{Rng, RngError};
 use crate::storage::Key;
+use crate::types::id::Id;
 use crate::types::{SecretString, Timestamp, Ttl};
 use minicbor::{Decode, Encode};
 use std::collections::BTreeMap;
@@ -20,6 +21,16 @@ const DUE_BUCKET_SECONDS: u64 = 3600;
 
 /// What the store calls a token: a MAC of it.
 pub(crate) type TokenKey = [u8; 16];
+
+/// A token among those of all namespaces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TokenRef {
+    pub(crate) namespace: Id,
+    pub(crate) key: TokenKey,
+}
+
+/// The barrier of a namespace, unless it was deleted.
+pub(crate) type BarrierOf<'a> = &'a dyn Fn(&Id) -> Option<Arc<Barrier>>;
 
 /// A token's record.
 #[derive(Clone, Debug, PartialEq, Encode, Decode)]
@@ -47,16 +58,33 @@ pub(crate) struct TokenEntry {
     /// The token that it is revoked with.
     #[cbor(n(8), with = "minicbor::bytes")]
     pub(crate) parent: Option<[u8; 16]>,
+    /// The namespace of that one; the token's own or one above it.
+    #[cbor(n(9), with = "minicbor::bytes", default)]
+    pub(crate) parent_namespace: [u8; 16],
 }
 
 /// A token that was looked up and is held in memory. Revocation raises its flag, and it is never looked at again.
 #[derive(Debug)]
 pub(crate) struct LiveToken {
-    pub(crate) key: TokenKey,
+    pub(crate) id: TokenRef,
     pub(crate) entry: TokenEntry,
     /// Revoked with its parent, and never valid for longer.
     parent: Option<Arc<LiveToken>>,
     revoked: AtomicBool,
+}
+
+impl TokenRef {
+    fn to_bytes(self) -> [u8; 32] {
+        let mut bytes = [0; 32];
+        bytes[..16].copy_from_slice(self.namespace.as_bytes());
+        bytes[16..].copy_from_slice(&self.key);
+        bytes
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Result<Self, BarrierError> {
+        let (namespace, key) = bytes.split_first_chunk::<16>().ok_or(BarrierError::Corrupt)?;
+        Ok(TokenRef { namespace: Id::from_bytes(*namespace), key: key.try_into().map_err(|_| BarrierError::Corrupt)? })
+    }
 }
 
 impl TokenEntry {
@@ -73,14 +101,18 @@ impl TokenEntry {
         self.policies.iter().any(|name| name == "root")
     }
 
+    pub(crate) fn parent(&self) -> Option<TokenRef> {
+        self.parent.map(|key| TokenRef { namespace: Id::from_bytes(self.parent_namespace), key })
+    }
+
     pub(crate) fn from_bytes(bytes: &[u8]) -> Result<Self, BarrierError> {
         minicbor::decode(bytes).map_err(|_| BarrierError::Corrupt)
     }
 }
 
 impl LiveToken {
-    pub(crate) fn new(key: TokenKey, entry: TokenEntry, parent: Option<Arc<LiveToken>>) -> Self {
-        LiveToken { key, entry, parent, revoked: AtomicBool::new(false) }
+    pub(crate) fn new(id: TokenRef, entry: TokenEntry, parent: Option<Arc<LiveToken>>) -> Self {
+        LiveToken { id, entry, parent, revoked: AtomicBool::new(false) }
     }
 
     /// Raised at revocation, once that is durable.
@@ -126,53 +158,75 @@ pub(crate) fn load(overlay: &mut Overlay<'_>, key: &TokenKey) -> Result<Option<T
     overlay.get(Kind::Token, &Key::new(&[key]))?.map(|bytes| TokenEntry::from_bytes(&bytes)).transpose()
 }
 
-/// Lays a new token into the store: its record, its accessor's, its place with its parent and in its time bucket.
-pub(crate) fn store(overlay: &mut Overlay<'_>, key: &TokenKey, entry: &TokenEntry) -> Result<(), BarrierError> {
+/// Lays a new token into the store: its record and its accessor's in its own namespace, its place with its parent in the parent's, and its
+/// place in a time bucket in the root namespace, where all that is due is found by one scan.
+pub(crate) fn store(overlay: &mut Overlay<'_>, key: &TokenKey, entry: &TokenEntry, barrier_of: BarrierOf<'_>) -> Result<(), BarrierError> {
     let bytes = minicbor::to_vec(entry).expect("encoding to memory cannot fail");
     overlay.put(Kind::Token, Key::new(&[key]), &bytes)?;
     let barrier = overlay.barrier();
     overlay.put(Kind::Accessor, accessor_key(barrier, &entry.accessor), key)?;
-    if let Some(parent) = &entry.parent {
-        overlay.put(Kind::TokenChild, barrier.member_key(Kind::TokenChild, parent, key), key)?;
+    let token = TokenRef { namespace: *barrier.namespace(), key: *key };
+    if let Some(parent) = &entry.parent() {
+        let above = barrier_of(&parent.namespace).ok_or(BarrierError::Corrupt)?;
+        overlay.within(&above, |overlay| overlay.put(Kind::TokenChild, child_key(&above, parent, &token), &token.to_bytes()))?;
     }
     if let Some(bucket) = bucket_of(entry) {
-        overlay.put(Kind::Due, barrier.member_key(Kind::Due, &bucket.to_le_bytes(), key), key)?;
+        let root = barrier_of(&Id::ROOT).ok_or(BarrierError::Corrupt)?;
+        overlay.within(&root, |overlay| overlay.put(Kind::Due, due_key(&root, bucket, &token), &token.to_bytes()))?;
     }
     Ok(())
 }
 
-/// Removes a token and all its descendants; returns the keys of those that were there.
-pub(crate) fn remove_tree(overlay: &mut Overlay<'_>, key: &TokenKey) -> Result<Vec<TokenKey>, BarrierError> {
+/// Removes a token and all its descendants, those in namespaces below its own too; returns the keys of those that were there.
+pub(crate) fn remove_tree(overlay: &mut Overlay<'_>, token: &TokenRef, barrier_of: BarrierOf<'_>) -> Result<Vec<TokenKey>, BarrierError> {
     let mut removed = Vec::new();
-    let mut waiting = vec![*key];
-    while let Some(key) = waiting.pop() {
-        let Some(entry) = load(overlay, &key)? else { continue };
-        let barrier = overlay.barrier();
-        overlay.scan(Kind::TokenChild, &barrier.member_prefix(Kind::TokenChild, &key), |_, child| {
-            waiting.push(child.try_into().map_err(|_| BarrierError::Corrupt)?);
-            Ok(true)
+    let mut waiting = vec![*token];
+    while let Some(token) = waiting.pop() {
+        // With its namespace goes the token.
+        let Some(barrier) = barrier_of(&token.namespace) else { continue };
+        let Some(entry) = overlay.within(&barrier, |overlay| load(overlay, &token.key))? else { continue };
+        overlay.within(&barrier, |overlay| {
+            let mut children = Vec::new();
+            overlay.scan(Kind::TokenChild, &barrier.member_prefix(Kind::TokenChild, &token.key), |key, child| {
+                children.push((*key, TokenRef::from_bytes(child)?));
+                Ok(true)
+            })?;
+            for (key, child) in children {
+                overlay.delete(key);
+                waiting.push(child);
+            }
+            overlay.delete(Key::new(&[&token.key]));
+            overlay.delete(accessor_key(&barrier, &entry.accessor));
+            Ok::<_, BarrierError>(())
         })?;
-        overlay.delete(Key::new(&[&key]));
-        overlay.delete(accessor_key(barrier, &entry.accessor));
-        if let Some(parent) = &entry.parent {
-            overlay.delete(barrier.member_key(Kind::TokenChild, parent, &key));
+        if let Some((parent, above)) = entry.parent().and_then(|parent| Some((parent, barrier_of(&parent.namespace)?))) {
+            overlay.within(&above, |overlay| overlay.delete(child_key(&above, &parent, &token)));
         }
-        if let Some(bucket) = bucket_of(&entry) {
-            overlay.delete(barrier.member_key(Kind::Due, &bucket.to_le_bytes(), &key));
+        if let (Some(bucket), Some(root)) = (bucket_of(&entry), barrier_of(&Id::ROOT)) {
+            overlay.within(&root, |overlay| overlay.delete(due_key(&root, bucket, &token)));
         }
-        removed.push(key);
+        removed.push(token.key);
     }
     Ok(removed)
 }
 
-/// The tokens whose time ends in this bucket.
-pub(crate) fn due_in(overlay: &Overlay<'_>, bucket: u64) -> Result<Vec<TokenKey>, BarrierError> {
-    let mut keys = Vec::new();
-    overlay.scan(Kind::Due, &overlay.barrier().member_prefix(Kind::Due, &bucket.to_le_bytes()), |_, key| {
-        keys.push(key.try_into().map_err(|_| BarrierError::Corrupt)?);
+/// The tokens whose time ends in this bucket, through an overlay of the root namespace.
+pub(crate) fn due_in(overlay: &Overlay<'_>, bucket: u64) -> Result<Vec<TokenRef>, BarrierError> {
+    let mut tokens = Vec::new();
+    overlay.scan(Kind::Due, &overlay.barrier().member_prefix(Kind::Due, &bucket.to_le_bytes()), |_, token| {
+        tokens.push(TokenRef::from_bytes(token)?);
         Ok(true)
     })?;
-    Ok(keys)
+    Ok(tokens)
+}
+
+/// Where a token stands in its bucket.
+pub(crate) fn due_key(root: &Barrier, bucket: u64, token: &TokenRef) -> Key {
+    root.member_key(Kind::Due, &bucket.to_le_bytes(), &token.key)
+}
+
+fn child_key(above: &Barrier, parent: &TokenRef, token: &TokenRef) -> Key {
+    above.member_key(Kind::TokenChild, &parent.key, &token.key)
 }
 
 /// The bucket of an instant.

@@ -14,7 +14,7 @@ pub(crate) use digest::Digest;
 pub(crate) use keyring::{unwrap_keyring, wrap_keyring};
 pub(crate) use names::{FolderChange, folder_and_child};
 pub(crate) use overlay::{Overlay, Writes};
-pub(crate) use record::{Barrier, Kind};
+pub(crate) use record::{Barrier, Kind, data_key_of};
 pub(crate) use root::RootRecord;
 
 use crate::host::RngError;

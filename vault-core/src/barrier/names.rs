@@ -3,10 +3,13 @@
 use super::record::{Barrier, Kind};
 use crate::storage::Key;
 use crate::types::id::Id;
+use std::sync::Arc;
 
 /// A path below a mount that comes into being, or is gone, and its folders with it.
 #[derive(Clone, Debug)]
 pub(crate) struct FolderChange {
+    /// That of the mount's namespace.
+    pub(crate) barrier: Arc<Barrier>,
     /// The mount's uuid.
     pub(crate) mount: Id,
     /// The path below the mount.

@@ -7,6 +7,7 @@ use crate::storage::{Expected, Key, Read};
 use crate::types::id::Id;
 use crate::types::limits::LIST_NAMES_MAX;
 use std::collections::{BTreeMap, BinaryHeap};
+use std::sync::Arc;
 use zeroize::Zeroizing;
 
 /// Children that one scan of a folder reads at a time.
@@ -18,11 +19,13 @@ pub(crate) struct Writes {
     pub(crate) expectations: BTreeMap<Key, Expected>,
     pub(crate) changes: BTreeMap<Key, Option<Vec<u8>>>,
     pub(crate) folders: Vec<FolderChange>,
+    /// What the changes are encrypted and named by: one barrier, or several where namespaces meet.
+    pub(crate) barriers: Vec<Arc<Barrier>>,
 }
 
 /// A request's view of the store.
 pub(crate) struct Overlay<'a> {
-    barrier: &'a Barrier,
+    barrier: &'a Arc<Barrier>,
     source: &'a dyn Read,
     /// Whether what is read becomes an expectation of the commit.
     tracking: bool,
@@ -31,17 +34,26 @@ pub(crate) struct Overlay<'a> {
 
 impl<'a> Overlay<'a> {
     /// For a request that only reads.
-    pub(crate) fn reading(barrier: &'a Barrier, source: &'a dyn Read) -> Self {
+    pub(crate) fn reading(barrier: &'a Arc<Barrier>, source: &'a dyn Read) -> Self {
         Overlay { barrier, source, tracking: false, writes: Writes::default() }
     }
 
     /// For a request that may write.
-    pub(crate) fn writing(barrier: &'a Barrier, source: &'a dyn Read) -> Self {
+    pub(crate) fn writing(barrier: &'a Arc<Barrier>, source: &'a dyn Read) -> Self {
         Overlay { barrier, source, tracking: true, writes: Writes::default() }
     }
 
     pub(crate) fn barrier(&self) -> &'a Barrier {
         self.barrier
+    }
+
+    /// Works in another namespace for a while: one and the same commit, under that one's names and keys.
+    pub(crate) fn within<T>(&mut self, barrier: &Arc<Barrier>, work: impl FnOnce(&mut Overlay<'_>) -> T) -> T {
+        let writes = std::mem::take(&mut self.writes);
+        let mut inner = Overlay { barrier, source: self.source, tracking: self.tracking, writes };
+        let done = work(&mut inner);
+        self.writes = inner.writes;
+        done
     }
 
     /// The plaintext of a record.
@@ -61,6 +73,7 @@ impl<'a> Overlay<'a> {
     /// Writes a record.
     pub(crate) fn put(&mut self, kind: Kind, key: Key, plaintext: &[u8]) -> Result<(), BarrierError> {
         let record = self.barrier.seal(kind, &key, plaintext)?;
+        self.take_part();
         self.writes.changes.insert(key, Some(record));
         Ok(())
     }
@@ -77,6 +90,7 @@ impl<'a> Overlay<'a> {
     /// Puts the same content under the primary data key, if it is still what was read.
     pub(crate) fn reseal(&mut self, key: Key, record: &[u8]) -> Result<usize, BarrierError> {
         let resealed = self.barrier.reseal(&key, record)?;
+        self.take_part();
         let len = resealed.len();
         self.writes.expectations.insert(key, Expected::of(Some(record)));
         self.writes.changes.insert(key, Some(resealed));
@@ -90,17 +104,36 @@ impl<'a> Overlay<'a> {
 
     /// Removes a record.
     pub(crate) fn delete(&mut self, key: Key) {
+        self.take_part();
         self.writes.changes.insert(key, None);
     }
 
     /// Lets a path appear in the listings of its folders.
     pub(crate) fn enter(&mut self, mount: Id, path: &str) {
-        self.writes.folders.push(FolderChange { mount, path: path.to_owned(), present: true });
+        self.change_folders(mount, path, true);
     }
 
     /// Lets a path go from the listings of its folders.
     pub(crate) fn leave(&mut self, mount: Id, path: &str) {
-        self.writes.folders.push(FolderChange { mount, path: path.to_owned(), present: false });
+        self.change_folders(mount, path, false);
+    }
+
+    fn change_folders(&mut self, mount: Id, path: &str, present: bool) {
+        self.take_part();
+        self.writes.folders.push(FolderChange { barrier: Arc::clone(self.barrier), mount, path: path.to_owned(), present });
+    }
+
+    /// Remembers that the barrier in use has a part in what is written.
+    fn take_part(&mut self) {
+        if !self.writes.barriers.iter().any(|barrier| Arc::ptr_eq(barrier, self.barrier)) {
+            self.writes.barriers.push(Arc::clone(self.barrier));
+        }
+    }
+
+    /// Removes a record that nobody can read any more, if it is still what was found.
+    pub(crate) fn sweep(&mut self, key: Key, record: &[u8]) {
+        self.writes.expectations.insert(key, Expected::of(Some(record)));
+        self.delete(key);
     }
 
     /// The children of a folder as published, in order. Own changes are not among them: the committer makes the entries.

@@ -9,7 +9,9 @@ use crate::host::Rng;
 use crate::storage::{KEY_BYTES_MAX, Key};
 use crate::types::id::Id;
 use crate::types::limits::{KEY_MESSAGES_MAX, RECORD_BYTES_MAX};
+use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use zeroize::Zeroizing;
 
 const FORMAT: u8 = 0;
@@ -43,6 +45,9 @@ pub(crate) enum Kind {
     AuditBase = 32,
     AuditCursor = 33,
     AuditRetention = 34,
+    NamespaceTable = 40,
+    NamespaceKeyring = 41,
+    KeyMessages = 42,
 }
 
 /// Encrypts and decrypts the records of one namespace.
@@ -51,11 +56,19 @@ pub(crate) struct Barrier {
     namespace: Id,
     keyring: Keyring,
     rng: Arc<dyn Rng>,
+    /// The namespace was deleted: nothing is committed under its keys any more.
+    ended: AtomicBool,
+}
+
+impl fmt::Debug for Barrier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Barrier([redacted])")
+    }
 }
 
 impl Barrier {
     pub(crate) fn new(store: Id, namespace: Id, keyring: Keyring, rng: Arc<dyn Rng>) -> Self {
-        Barrier { store, namespace, keyring, rng }
+        Barrier { store, namespace, keyring, rng, ended: AtomicBool::new(false) }
     }
 
     pub(crate) fn keyring(&self) -> &Keyring {
@@ -64,6 +77,16 @@ impl Barrier {
 
     pub(crate) fn namespace(&self) -> &Id {
         &self.namespace
+    }
+
+    /// Lets nothing be committed under these keys any more, once it is durable that their namespace is gone.
+    pub(crate) fn end(&self) {
+        self.ended.store(true, Ordering::Release);
+    }
+
+    /// Whether the namespace was deleted.
+    pub(crate) fn is_ended(&self) -> bool {
+        self.ended.load(Ordering::Acquire)
     }
 
     pub(crate) fn rng(&self) -> &dyn Rng {
@@ -116,7 +139,7 @@ impl Barrier {
 
     /// Whether a record is under the data key that encrypts now.
     pub(crate) fn is_current(&self, record: &[u8]) -> bool {
-        key_id(record) == Some(self.keyring.data_keys().primary().id())
+        data_key_of(record) == Some(self.keyring.data_keys().primary().id())
     }
 
     fn seal_raw(&self, key: &Key, body: &[u8], kind: &[u8; KIND_BYTES]) -> Result<Vec<u8>, BarrierError> {
@@ -136,7 +159,7 @@ impl Barrier {
     }
 
     fn open_raw(&self, key: &Key, record: &[u8]) -> Result<Zeroizing<Vec<u8>>, BarrierError> {
-        let key_id = key_id(record).ok_or(BarrierError::Corrupt)?;
+        let key_id = data_key_of(record).ok_or(BarrierError::Corrupt)?;
         let data_keys = self.keyring.data_keys();
         let data_key = data_keys.get(key_id).ok_or(BarrierError::Corrupt)?;
         let mut nonce = [0; 12];
@@ -159,7 +182,7 @@ impl Barrier {
 }
 
 /// The id of the data key that a record is under, when it has the form of one.
-fn key_id(record: &[u8]) -> Option<u32> {
+pub(crate) fn data_key_of(record: &[u8]) -> Option<u32> {
     if record.len() < BODY_AT + KIND_BYTES + TAG_BYTES || record[0] != FORMAT || record[1] != SUITE_AES_256_GCM_SIV {
         return None;
     }
@@ -191,7 +214,7 @@ mod tests {
     #[test]
     fn a_record_opens_only_as_what_it_is_where_it_lies() {
         let rng = SystemRng::new();
-        let keyring = Keyring::generate(&rng, 0).expect("randomness");
+        let keyring = Keyring::generate(&rng, 1, 0).expect("randomness");
         let again = || Keyring::from_bytes(&keyring.to_bytes(&keyring.data_keys())).expect("own bytes");
         let here = barrier(1, 0, again());
         let key = Key::new(&[b"k"]);
@@ -201,23 +224,23 @@ mod tests {
         assert!(here.open(Kind::KvHead, &Key::new(&[b"l"]), &record).is_err(), "another place");
         assert!(barrier(2, 0, again()).open(Kind::KvHead, &key, &record).is_err(), "another store");
         assert!(barrier(1, 1, again()).open(Kind::KvHead, &key, &record).is_err(), "another namespace");
-        let other = Keyring::generate(&rng, 0).expect("randomness");
+        let other = Keyring::generate(&rng, 1, 0).expect("randomness");
         assert!(barrier(1, 0, other).open(Kind::KvHead, &key, &record).is_err(), "another key");
     }
 
     #[test]
     fn after_a_roll_old_records_open_until_their_key_is_retired() {
         let rng = SystemRng::new();
-        let here = barrier(1, 0, Keyring::generate(&rng, 0).expect("randomness"));
+        let here = barrier(1, 0, Keyring::generate(&rng, 1, 0).expect("randomness"));
         let key = Key::new(&[b"k"]);
         let old = here.seal(Kind::KvHead, &key, b"plain").expect("sealed");
-        let rolled = here.keyring().data_keys().rolled(&rng, 1).expect("randomness").expect("room");
+        let rolled = here.keyring().data_keys().rolled(&rng, 2, 1).expect("randomness").expect("room");
         here.keyring().publish(rolled);
         assert!(!here.is_current(&old));
         assert_eq!(here.kind_of(&key, &old).expect("opened"), Kind::KvHead as u16);
         let new = here.reseal(&key, &old).expect("resealed");
         assert!(here.is_current(&new));
-        let alone = here.keyring().data_keys().without_retired();
+        let alone = here.keyring().data_keys().without_succeeded(2);
         here.keyring().publish(alone);
         assert_eq!(&**here.open(Kind::KvHead, &key, &old).expect("a reader may hold it still"), b"plain");
         let bytes = here.keyring().to_bytes(&here.keyring().data_keys());
@@ -228,7 +251,7 @@ mod tests {
 
     #[test]
     fn every_flipped_bit_and_every_cut_is_found() {
-        let here = barrier(1, 0, Keyring::generate(&SystemRng::new(), 0).expect("randomness"));
+        let here = barrier(1, 0, Keyring::generate(&SystemRng::new(), 1, 0).expect("randomness"));
         let key = Key::new(&[b"k"]);
         let record = here.seal(Kind::KvHead, &key, b"some plaintext").expect("sealed");
         for bit in 0..record.len() * 8 {

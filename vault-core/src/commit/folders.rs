@@ -27,11 +27,11 @@ fn appear(merged: &Merged<'_>, entries: &mut Entries, change: &FolderChange) -> 
     let mut path = change.path.as_str();
     loop {
         let (folder, child) = folder_and_child(path);
-        let key = merged.barrier.folder_key(&change.mount, folder, child);
+        let key = change.barrier.folder_key(&change.mount, folder, child);
         if is_present(merged, entries, &key)? {
             return Ok(());
         }
-        entries.insert(key, Some(merged.barrier.seal(Kind::FolderEntry, &key, child.as_bytes())?));
+        entries.insert(key, Some(change.barrier.seal(Kind::FolderEntry, &key, child.as_bytes())?));
         if folder.is_empty() {
             return Ok(());
         }
@@ -43,12 +43,12 @@ fn vanish(merged: &Merged<'_>, entries: &mut Entries, change: &FolderChange) -> 
     let mut path = change.path.as_str();
     loop {
         let (folder, child) = folder_and_child(path);
-        let key = merged.barrier.folder_key(&change.mount, folder, child);
+        let key = change.barrier.folder_key(&change.mount, folder, child);
         if !is_present(merged, entries, &key)? {
             return Ok(());
         }
         entries.insert(key, None);
-        if folder.is_empty() || !is_empty(merged, entries, &merged.barrier.folder_prefix(&change.mount, folder))? {
+        if folder.is_empty() || !is_empty(merged, entries, &change.barrier.folder_prefix(&change.mount, folder))? {
             return Ok(());
         }
         path = folder;

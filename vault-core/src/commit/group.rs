@@ -6,10 +6,14 @@ use crate::audit::{Chain, Event, SegmentEntry, Tree, chunk_from_events};
 use crate::barrier::{Barrier, BarrierError, Kind, RootRecord, Writes, fixed};
 use crate::crypto::sha256;
 use crate::storage::{Batch, Expected, Key, Storage};
+use crate::types::id::Id;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use zeroize::Zeroizing;
 
+/// Messages under a namespace's primary key after which their number is noted anew: fewer than an opening adds for those that were not.
+const MESSAGES_NOTED: u64 = 1 << 15;
 /// Tail chunks that are read at a time when the tail is sealed.
 const TAIL_PAGE: usize = 1_024;
 
@@ -24,7 +28,6 @@ pub(super) struct Leader {
 
 /// The changes of a group so far, over the store.
 pub(super) struct Merged<'a> {
-    pub(super) barrier: &'a Barrier,
     pub(super) storage: &'a dyn Storage,
     pub(super) changes: BTreeMap<Key, Option<Vec<u8>>>,
 }
@@ -68,7 +71,7 @@ impl Committer {
         if leader.ended {
             return proposals.iter().map(|_| Err(ended())).collect();
         }
-        let mut merged = Merged { barrier: &self.barrier, storage: &*self.storage, changes: BTreeMap::new() };
+        let mut merged = Merged { storage: &*self.storage, changes: BTreeMap::new() };
         let mut outcomes: Vec<Result<u64, CommitError>> = Vec::with_capacity(proposals.len());
         let mut publishes: Vec<Publish> = Vec::new();
         let now = self.clock.now();
@@ -77,7 +80,9 @@ impl Committer {
         let queued = events.len();
         let number = leader.root.commit + 1;
         let mut adopts = None;
+        let mut barriers: Vec<Arc<Barrier>> = Vec::new();
         for proposal in proposals {
+            barriers.extend(proposal.writes.barriers.iter().cloned());
             let joined = join(&mut merged, proposal.writes);
             if joined.is_ok() {
                 adopts = adopts.or(proposal.adopts);
@@ -90,8 +95,13 @@ impl Committer {
             // Nothing is left to write: what these callers wait for is in the last commit, or in one before it.
             return outcomes.into_iter().map(|outcome| outcome.map(|_| leader.root.commit)).collect();
         }
-        match self.write(&mut leader, merged.changes, &events, adopts) {
-            Ok(()) => {
+        let noted = note_messages(&barriers, &mut merged.changes);
+        match noted.map_err(CommitError::from).and_then(|noted| {
+            self.write(&mut leader, merged.changes, &events, adopts)?;
+            Ok(noted)
+        }) {
+            Ok(noted) => {
+                noted.into_iter().for_each(|(barrier, messages)| barrier.keyring().data_keys().primary().note(messages));
                 publishes.into_iter().for_each(|publish| publish());
                 outcomes
             }
@@ -217,17 +227,41 @@ impl Committer {
 
 /// Lets a proposal join the group, unless something it has read was changed, or the data key that it was encrypted under was rolled since:
 /// once a roll is published nothing more is written under the old key, so that one pass over the store can retire it.
+/// Nor is anything written into a namespace that was deleted since: once that is published, one pass can remove all that was in it.
 fn join(merged: &mut Merged<'_>, writes: Writes) -> Result<(), CommitError> {
     let is_current = |(key, change): (&Key, &Option<Vec<u8>>)| {
-        fixed::is_bare(key.as_bytes()) || change.as_ref().is_none_or(|record| merged.barrier.is_current(record))
+        let under_primary = |record: &Vec<u8>| writes.barriers.iter().any(|barrier| barrier.is_current(record));
+        fixed::is_bare(key.as_bytes()) || change.as_ref().is_none_or(under_primary)
     };
-    if !merged.holds(&writes)? || !writes.changes.iter().all(is_current) {
+    let ended = writes.barriers.iter().any(|barrier| barrier.is_ended());
+    if ended || !merged.holds(&writes)? || !writes.changes.iter().all(is_current) {
         return Err(CommitError::Conflict);
     }
     let folders = change_folders(merged, &writes.folders)?;
     merged.changes.extend(writes.changes);
     merged.changes.extend(folders);
     Ok(())
+}
+
+/// Notes how many messages the primary key of a namespace has encrypted, now and then: the root namespace's stand in the root record.
+fn note_messages(
+    barriers: &[Arc<Barrier>],
+    changes: &mut BTreeMap<Key, Option<Vec<u8>>>,
+) -> Result<Vec<(Arc<Barrier>, u64)>, BarrierError> {
+    let mut noted = Vec::new();
+    for barrier in barriers.iter().filter(|barrier| *barrier.namespace() != Id::ROOT) {
+        let data_keys = barrier.keyring().data_keys();
+        let primary = data_keys.primary();
+        let key = barrier.key(Kind::KeyMessages, &[]);
+        if primary.unnoted() < MESSAGES_NOTED || changes.contains_key(&key) || barrier.is_ended() {
+            continue;
+        }
+        let messages = primary.messages();
+        let plaintext = [&primary.id().to_le_bytes()[..], &messages.to_le_bytes()].concat();
+        changes.insert(key, Some(barrier.seal(Kind::KeyMessages, &key, &plaintext)?));
+        noted.push((Arc::clone(barrier), messages));
+    }
+    Ok(noted)
 }
 
 fn sequence_of_tail_key(key: &Key) -> u64 {

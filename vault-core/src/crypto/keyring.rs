@@ -37,6 +37,8 @@ pub(crate) struct DataKey {
     aead: AeadKey,
     /// Messages that it has encrypted, those of earlier openings included.
     messages: AtomicU64,
+    /// As many of them as the store knows of.
+    noted: AtomicU64,
 }
 
 /// The data keys of a keyring.
@@ -97,11 +99,11 @@ struct DataKeyRecord<'b> {
 }
 
 impl Keyring {
-    /// A new keyring with one data key.
-    pub(crate) fn generate(rng: &dyn Rng, now_millis: u64) -> Result<Self, RngError> {
+    /// A new keyring with one data key of this number.
+    pub(crate) fn generate(rng: &dyn Rng, id: u32, now_millis: u64) -> Result<Self, RngError> {
         let named = || Key256::random(rng).map(Named::new);
         Ok(Keyring {
-            data_keys: ArcSwap::from_pointee(DataKeys::of(vec![Arc::new(DataKey::new(1, now_millis, Key256::random(rng)?))])),
+            data_keys: ArcSwap::from_pointee(DataKeys::of(vec![Arc::new(DataKey::new(id, now_millis, Key256::random(rng)?))])),
             names: named()?,
             token_hash: named()?,
             digest: named()?,
@@ -221,30 +223,45 @@ impl DataKeys {
         self.live.len()
     }
 
-    /// These keys and a new primary one. `None` when there are too many to re-encrypt first.
-    pub(crate) fn rolled(&self, rng: &dyn Rng, now_millis: u64) -> Result<Option<Self>, RngError> {
+    /// The numbers of those under which something may be, the primary key's first.
+    pub(crate) fn ids(&self) -> impl Iterator<Item = u32> + '_ {
+        self.live.iter().map(|key| key.id)
+    }
+
+    /// These keys and a new primary one of this number. `None` when there are too many to re-encrypt first.
+    pub(crate) fn rolled(&self, rng: &dyn Rng, id: u32, now_millis: u64) -> Result<Option<Self>, RngError> {
         if self.live.len() >= DATA_KEYS_MAX {
             return Ok(None);
         }
-        let id = self.primary().id + 1;
+        debug_assert!(id > self.primary().id, "numbers of data keys only rise");
         let mut live = vec![Arc::new(DataKey::new(id, now_millis, Key256::random(rng)?))];
         live.extend(self.live.iter().cloned());
         Ok(Some(DataKeys { live, retired: self.retired.clone() }))
     }
 
-    /// The primary key alone: nothing is under the others any more.
-    pub(crate) fn without_retired(&self) -> Self {
-        let older = self.live.iter().skip(1).chain(&self.retired);
-        DataKeys { live: self.live.iter().take(1).cloned().collect(), retired: older.take(RETIRED_HELD_MAX).cloned().collect() }
+    /// How many of them stay when those go that were succeeded by a key of this number or a lower one.
+    fn staying(&self, number: u32) -> usize {
+        1 + self.live.iter().take(self.live.len() - 1).filter(|successor| successor.id > number).count()
+    }
+
+    /// Whether one of them was succeeded by a key of this number or a lower one.
+    pub(crate) fn has_succeeded(&self, number: u32) -> bool {
+        self.staying(number) < self.live.len()
+    }
+
+    /// The keys without those that were succeeded by a key of this number or a lower one: nothing is under them any more.
+    pub(crate) fn without_succeeded(&self, number: u32) -> Self {
+        let (live, gone) = self.live.split_at(self.staying(number));
+        DataKeys { live: live.to_vec(), retired: gone.iter().chain(&self.retired).take(RETIRED_HELD_MAX).cloned().collect() }
     }
 }
 
 impl DataKey {
     fn new(id: u32, made_millis: u64, raw: Key256) -> Self {
-        DataKey { id, made_millis, aead: AeadKey::new(&raw), raw, messages: AtomicU64::new(0) }
+        DataKey { id, made_millis, aead: AeadKey::new(&raw), raw, messages: AtomicU64::new(0), noted: AtomicU64::new(0) }
     }
 
-    /// Its number: higher than that of all before it.
+    /// Its number: higher than that of all that were made before it in the store.
     pub(crate) fn id(&self) -> u32 {
         self.id
     }
@@ -260,6 +277,16 @@ impl DataKey {
     /// Messages that it has encrypted so far.
     pub(crate) fn messages(&self) -> u64 {
         self.messages.load(Ordering::Relaxed)
+    }
+
+    /// Messages that the store does not know of yet.
+    pub(crate) fn unnoted(&self) -> u64 {
+        self.messages().saturating_sub(self.noted.load(Ordering::Relaxed))
+    }
+
+    /// The store knows of so many messages.
+    pub(crate) fn note(&self, messages: u64) {
+        self.noted.fetch_max(messages, Ordering::Relaxed);
     }
 
     /// Counts further messages; how many there were before.
@@ -281,7 +308,7 @@ mod tests {
 
     #[test]
     fn a_keyring_round_trips_and_anything_else_is_refused() {
-        let keyring = Keyring::generate(&SystemRng::new(), 7).expect("randomness");
+        let keyring = Keyring::generate(&SystemRng::new(), 1, 7).expect("randomness");
         let bytes = keyring.to_bytes(&keyring.data_keys());
         let again = Keyring::from_bytes(&bytes).expect("own bytes");
         assert_eq!(*again.to_bytes(&again.data_keys()), *bytes);
@@ -296,18 +323,20 @@ mod tests {
     #[test]
     fn a_roll_adds_a_primary_key_and_retiring_leaves_it_alone() {
         let rng = SystemRng::new();
-        let keyring = Keyring::generate(&rng, 7).expect("randomness");
-        let rolled = keyring.data_keys().rolled(&rng, 8).expect("randomness").expect("room");
+        let keyring = Keyring::generate(&rng, 1, 7).expect("randomness");
+        let rolled = keyring.data_keys().rolled(&rng, 2, 8).expect("randomness").expect("room");
         assert_eq!((rolled.len(), rolled.primary().id(), rolled.primary().made_millis()), (2, 2, 8));
         assert!(rolled.get(1).is_some());
         let bytes = keyring.to_bytes(&rolled);
         assert_eq!(Keyring::from_bytes(&bytes).expect("own bytes").data_keys().primary().id(), 2);
-        let retired = rolled.without_retired();
+        assert!(!rolled.has_succeeded(1) && rolled.has_succeeded(2));
+        assert_eq!(rolled.without_succeeded(1).len(), 2, "the old key was succeeded by a later one");
+        let retired = rolled.without_succeeded(2);
         assert_eq!((retired.len(), retired.get(1).is_some()), (1, true), "a reader may still need it");
         let stored = Keyring::from_bytes(&keyring.to_bytes(&retired)).expect("own bytes");
         assert!(stored.data_keys().get(1).is_none() && stored.data_keys().get(2).is_some(), "and the store has it no more");
         let mut full = rolled;
-        while let Some(more) = full.rolled(&rng, 9).expect("randomness") {
+        while let Some(more) = full.rolled(&rng, full.primary().id() + 3, 9).expect("randomness") {
             full = more;
         }
         assert_eq!(full.len(), DATA_KEYS_MAX);

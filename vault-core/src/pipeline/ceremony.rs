@@ -280,7 +280,7 @@ pub(super) fn root_update(core: &Core, overlay: &mut Overlay<'_>, data: Option<&
     };
     drop(ceremonies);
     header.unseal(&key)?;
-    let secret = tokens::make_root(overlay, now)?;
+    let secret = tokens::make_root(overlay, &core.barrier, now)?;
     let ceremonies = core.ceremonies.lock();
     let cancelled = || Error::new(Code::InvalidRequest, "the making of the root token was cancelled");
     let root = ceremonies.root.as_ref().ok_or_else(cancelled)?;

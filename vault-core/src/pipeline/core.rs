@@ -1,9 +1,7 @@
 //! What an unsealed vault holds: keys, committer, and the published snapshots of mounts, policies and tokens.
 
 use super::ceremony::Ceremonies;
-use super::keys::RotationPolicy;
-use super::mounts::MountTable;
-use super::policies::PolicyStore;
+use super::namespaces::{Namespace, Namespaces};
 use super::retention::RetentionPolicy;
 use super::sinks::Feed;
 use super::tokens::TokenCache;
@@ -18,7 +16,7 @@ use crate::types::{Code, Error, Result};
 use arc_swap::ArcSwap;
 use parking_lot::{Mutex, RwLock};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
 
 /// An unsealed vault. Its keys are wiped when the last request in flight has let go of it.
 pub(super) struct Core {
@@ -37,8 +35,6 @@ pub(super) struct Core {
     pub(super) ceremonies: Arc<Mutex<Ceremonies>>,
     /// The store was restored and not yet adopted: it is read, and nothing else.
     pub(super) frozen: Arc<AtomicBool>,
-    /// When the keyring is rolled.
-    pub(super) rotation: Arc<ArcSwap<RotationPolicy>>,
     /// The audit sinks that the host has given.
     pub(super) feeds: Arc<Vec<Feed>>,
     /// How long the audit log is kept.
@@ -47,8 +43,11 @@ pub(super) struct Core {
     pub(super) segments: RwLock<()>,
     /// The last segment whose file was removed in this opening.
     pub(super) swept: AtomicU64,
-    pub(super) mounts: Arc<ArcSwap<MountTable>>,
-    pub(super) policies: Arc<PolicyStore>,
+    /// The root namespace, whose barrier is that of the store's own records too.
+    pub(super) root: Arc<Namespace>,
+    pub(super) namespaces: Arc<ArcSwap<Namespaces>>,
+    /// The number of the next data key, as it is published.
+    pub(super) next_key: Arc<AtomicU32>,
     pub(super) tokens: Arc<TokenCache>,
 }
 
@@ -77,11 +76,9 @@ impl Core {
     pub(super) fn load(foundation: Foundation) -> Result<Self> {
         let Foundation { opening, storage, barrier, committer, clock, keys, header, wrappers, feeds, frozen } = foundation;
         let mut overlay = Overlay::reading(&barrier, source(&*storage));
-        let mounts = MountTable::load(&mut overlay)?;
-        let policies = PolicyStore::load(&mut overlay)?;
-        let rotation = RotationPolicy::load(&mut overlay)?;
         let retention = RetentionPolicy::load(&mut overlay)?;
         drop(overlay);
+        let (root, namespaces, next_key) = Namespaces::load(&barrier, source(&*storage))?;
         Ok(Core {
             store: *barrier.store(),
             opening,
@@ -94,13 +91,13 @@ impl Core {
             wrappers,
             ceremonies: Arc::default(),
             frozen: Arc::new(AtomicBool::new(frozen)),
-            rotation: Arc::new(ArcSwap::from_pointee(rotation)),
             feeds,
             retention: Arc::new(ArcSwap::from_pointee(retention)),
             segments: RwLock::new(()),
             swept: AtomicU64::new(0),
-            mounts: Arc::new(ArcSwap::from_pointee(mounts)),
-            policies: Arc::new(policies),
+            root,
+            namespaces: Arc::new(ArcSwap::from_pointee(namespaces)),
+            next_key: Arc::new(AtomicU32::new(next_key)),
             tokens: Arc::default(),
         })
     }
@@ -110,12 +107,12 @@ impl Core {
         source(&*self.storage)
     }
 
-    /// An overlay for a request that only reads.
+    /// An overlay of the root namespace that only reads.
     pub(super) fn reading(&self) -> Overlay<'_> {
         Overlay::reading(&self.barrier, self.source())
     }
 
-    /// An overlay for a request that may write.
+    /// An overlay of the root namespace that may write.
     pub(super) fn writing(&self) -> Overlay<'_> {
         Overlay::writing(&self.barrier, self.source())
     }

@@ -1,21 +1,24 @@
-//! The data keys: rolled by hand, on schedule or at the message limit; what is under old ones is re-encrypted in the background, and they are retired.
+//! The keyrings: each rolled by hand, on schedule or at the message limit; the old data keys stay until nothing is under them (`reencrypt`).
 
 use super::core::Core;
+use super::namespace_table::{NamespaceTable, load_keyring};
+use super::namespaces::Namespace;
+use super::reencrypt::Progress;
 use super::system::Done;
 use crate::audit::Event;
-use crate::barrier::{BarrierError, Kind, Overlay, RootRecord, fixed, unwrap_keyring, wrap_keyring};
+use crate::barrier::{Barrier, BarrierError, Kind, Overlay, fixed, unwrap_keyring, wrap_keyring};
 use crate::commit::{CommitError, Proposal};
 use crate::crypto::DataKeys;
 use crate::storage::Key;
 use crate::types::id::Id;
-use crate::types::limits::{COMMIT_RETRIES_MAX, KEY_MESSAGES_MAX};
+use crate::types::limits::KEY_MESSAGES_MAX;
 use crate::types::{Code, Error, Object, Result, Timestamp, Ttl, Value};
 use minicbor::{Decode, Encode};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
-/// Records that one commit of the re-encryption looks at, and bytes after which it takes no more.
-const PAGE: usize = 512;
-const PAGE_BYTES_MAX: usize = 512 * 1024;
+/// Messages by which the count of an opening is raised, for those that a crash kept from being counted.
+pub(super) const MESSAGES_UNCOUNTED: u64 = 1 << 16;
 /// Messages under one key at which it is rolled unless told otherwise: nine tenths of the limit, as users know it.
 const MAX_OPERATIONS_DEFAULT: u64 = KEY_MESSAGES_MAX / 10 * 9;
 /// The fewest messages at which a roll may be set, so that rolls do not outrun the re-encryption.
@@ -32,20 +35,6 @@ pub(super) struct RotationPolicy {
     /// Messages under the primary key at which it is rolled.
     #[n(2)]
     max_operations: u64,
-}
-
-/// How far the re-encryption is: a record of its own, written with each of its steps.
-#[derive(Clone, Debug, Default, Encode, Decode)]
-struct Progress {
-    /// The data key under which everything will be.
-    #[n(0)]
-    target: u32,
-    /// The last storage key that was looked at; they are as good as uniformly distributed.
-    #[cbor(n(1), with = "minicbor::bytes")]
-    after: Vec<u8>,
-    /// Records that were re-encrypted so far.
-    #[n(2)]
-    done: u64,
 }
 
 impl Default for RotationPolicy {
@@ -69,115 +58,63 @@ impl RotationPolicy {
 }
 
 /// Whether the primary key has encrypted so much that it must be rolled: whatever the schedule says, before the limit.
-pub(super) fn must_roll(core: &Core) -> bool {
-    let messages = core.barrier.keyring().data_keys().primary().messages();
-    let policy = core.rotation.load();
+pub(super) fn must_roll(namespace: &Namespace) -> bool {
+    let messages = namespace.barrier.keyring().data_keys().primary().messages();
+    let policy = namespace.rotation.load();
     messages >= MAX_OPERATIONS_DEFAULT || (policy.enabled && messages >= policy.max_operations)
 }
 
-/// Rolls the keyring on an overlay: what is written from the next commit on is under the new key.
-pub(super) fn roll(core: &Core, overlay: &mut Overlay<'_>, now: Timestamp) -> Result<Done> {
-    let current = check_keyring(core, overlay)?;
-    let rolled = current.rolled(core.barrier.rng(), now.as_millis()).map_err(BarrierError::from)?;
+/// Rolls a namespace's keyring on an overlay: what is written there from the next commit on is under the new key.
+pub(super) fn roll(core: &Core, namespace: &Namespace, overlay: &mut Overlay<'_>, now: Timestamp) -> Result<Done> {
+    let current = check_keyring(core, namespace, overlay)?;
+    let mut table = NamespaceTable::load(&core.barrier, overlay)?;
+    let rolled = current.rolled(core.barrier.rng(), table.draw()?, now.as_millis()).map_err(BarrierError::from)?;
     let rolled =
         rolled.ok_or_else(|| Error::new(Code::InvalidRequest, "too many data keys wait for the re-encryption: let `tick` run first"))?;
-    put_keyring(core, overlay, rolled)
+    table.save(&core.barrier, overlay)?;
+    put_keyring(core, namespace, overlay, &rolled)?;
+    let (barrier, next_key) = (Arc::clone(&namespace.barrier), Arc::clone(&core.next_key));
+    Ok(Done::default().publishing(move || {
+        barrier.keyring().publish(rolled);
+        // After the key: a pass over the store that begins with this number finds it in force.
+        next_key.fetch_max(table.next_key, Ordering::AcqRel);
+    }))
 }
 
-/// Rolls the keyring if that is due; whether it was.
-pub(super) fn roll_if_due(core: &Core, now: Timestamp) -> Result<bool> {
-    let due = |core: &Core| core.rotation.load().due(&core.barrier.keyring().data_keys()).is_some_and(|due| due <= now);
-    if !must_roll(core) && !due(core) {
-        return Ok(false);
+/// Rolls a namespace's keyring if that is due.
+pub(super) fn roll_if_due(core: &Core, namespace: &Namespace, now: Timestamp) -> Result<()> {
+    let due = namespace.rotation.load().due(&namespace.barrier.keyring().data_keys()).is_some_and(|due| due <= now);
+    if !must_roll(namespace) && !due {
+        return Ok(());
     }
     let mut overlay = core.writing();
-    let done = roll(core, &mut overlay, now)?;
-    match commit(core, overlay, done, "sys/rotate", now) {
+    let done = roll(core, namespace, &mut overlay, now)?;
+    match commit(core, namespace, overlay, done, "sys/rotate", now) {
         // Somebody else has rolled it.
-        Err(CommitError::Conflict) => Ok(false),
-        other => Ok(other.map(|()| true)?),
+        Err(CommitError::Conflict) => Ok(()),
+        other => Ok(other?),
     }
 }
 
-/// Does a step of the re-encryption; whether there is more to do.
-pub(super) fn reencrypt(core: &Core, now: Timestamp) -> Result<bool> {
-    for _ in 0..=COMMIT_RETRIES_MAX {
-        if core.barrier.keyring().data_keys().len() == 1 {
-            return Ok(false);
-        }
-        match step(core, now) {
-            Err(CommitError::Conflict) => {}
-            other => return Ok(other?),
-        }
+/// Where no tick comes, rolls what must be rolled. A failure is not the request's: the next one tries again, long before the limit.
+pub(super) fn roll_early(core: &Core, namespace: &Namespace, now: Timestamp) {
+    if must_roll(namespace) && !core.frozen.load(Ordering::Acquire) {
+        let _rolled = roll_if_due(core, namespace, now);
     }
-    // Others write just there all the time: the next step tries again.
-    Ok(true)
-}
-
-fn step(core: &Core, now: Timestamp) -> Result<bool, CommitError> {
-    let failed = |error: Error| CommitError::Failed(error);
-    let mut overlay = core.writing();
-    let target = core.barrier.keyring().data_keys().primary().id();
-    let state_key = overlay.barrier().key(Kind::Reencryption, &[]);
-    let mut progress = match overlay.get(Kind::Reencryption, &state_key)? {
-        Some(bytes) => minicbor::decode::<Progress>(&bytes).map_err(|_| BarrierError::Corrupt)?,
-        None => Progress::default(),
-    };
-    if progress.target != target {
-        progress = Progress { target, ..Progress::default() };
-    }
-    let after = (!progress.after.is_empty()).then(|| Key::new(&[&progress.after]));
-    let page = core.source().scan(&[], after.as_ref(), PAGE)?;
-    let mut ended = page.len() < PAGE;
-    let mut bytes = 0;
-    for (key, record) in &page {
-        progress.after = key.as_bytes().to_vec();
-        let is_ours = !fixed::is_bare(key.as_bytes()) && *key != RootRecord::key() && *key != state_key;
-        if is_ours && !core.barrier.is_current(record) {
-            bytes += overlay.reseal(*key, record)?;
-            progress.done += 1;
-            if bytes > PAGE_BYTES_MAX {
-                ended = false;
-                break;
-            }
-        }
-    }
-    if !ended {
-        overlay.put(Kind::Reencryption, state_key, &minicbor::to_vec(&progress).expect("encoding to memory cannot fail"))?;
-        let proposal = Proposal { writes: overlay.into_writes(), ..Proposal::default() };
-        return core.committer.commit(proposal).map(|_| true);
-    }
-    if bytes > 0 {
-        // Re-encrypted first and retired with the next step: a record that changes now is then looked at once more.
-        overlay.put(Kind::Reencryption, state_key, &minicbor::to_vec(&progress).expect("encoding to memory cannot fail"))?;
-        let proposal = Proposal { writes: overlay.into_writes(), ..Proposal::default() };
-        return core.committer.commit(proposal).map(|_| true);
-    }
-    overlay.delete(state_key);
-    let current = check_keyring(core, &mut overlay).map_err(|error| match error.code() {
-        Code::Conflict => CommitError::Conflict,
-        _ => failed(error),
-    })?;
-    let done = put_keyring(core, &mut overlay, current.without_retired()).map_err(failed)?;
-    commit(core, overlay, done, "sys/rotate/retire", now).map(|()| false)
 }
 
 /// `READ sys/key-status`.
-pub(super) fn status(core: &Core, overlay: &mut Overlay<'_>) -> Result<Done> {
-    let state_key = overlay.barrier().key(Kind::Reencryption, &[]);
-    let progress: Progress = match overlay.get(Kind::Reencryption, &state_key)? {
-        Some(bytes) => minicbor::decode(&bytes).map_err(|_| BarrierError::Corrupt)?,
-        None => Progress::default(),
-    };
-    let data_keys = core.barrier.keyring().data_keys();
+pub(super) fn status(core: &Core, namespace: &Namespace, overlay: &mut Overlay<'_>) -> Result<Done> {
+    let progress = Progress::load(&core.barrier, overlay)?;
+    let data_keys = namespace.barrier.keyring().data_keys();
     let primary = data_keys.primary();
     let active = data_keys.len() > 1;
-    let under_way = active && progress.target == primary.id();
-    let at = if under_way { progress.after.first().copied().unwrap_or_default() } else { 0 };
+    let under_way = progress.filter(|progress| data_keys.has_succeeded(progress.target));
+    let percent = under_way.as_ref().map_or(0, |progress| u64::from(progress.after.first().copied().unwrap_or_default()) * 100 / 256);
     let reencryption = Object::new()
         .with("active", active)
-        .with("records_done", if under_way { progress.done } else { 0 })
-        .with("percent", if active { u64::from(at) * 100 / 256 } else { 100 })
+        .with("records_done", under_way.as_ref().map_or(0, |progress| progress.done))
+        .with("percent", if active { percent } else { 100 })
         .with("data_keys", data_keys.len() as u64);
     Ok(Done::answer(
         Object::new()
@@ -189,8 +126,8 @@ pub(super) fn status(core: &Core, overlay: &mut Overlay<'_>) -> Result<Done> {
 }
 
 /// `READ sys/rotate/config`.
-pub(super) fn read_policy(core: &Core) -> Done {
-    let policy = core.rotation.load();
+pub(super) fn read_policy(namespace: &Namespace) -> Done {
+    let policy = namespace.rotation.load();
     Done::answer(
         Object::new()
             .with("enabled", policy.enabled)
@@ -200,7 +137,7 @@ pub(super) fn read_policy(core: &Core) -> Done {
 }
 
 /// `WRITE sys/rotate/config`.
-pub(super) fn write_policy(core: &Core, overlay: &mut Overlay<'_>, data: Option<&Value>) -> Result<Done> {
+pub(super) fn write_policy(namespace: &Namespace, overlay: &mut Overlay<'_>, data: Option<&Value>) -> Result<Done> {
     let mut policy = RotationPolicy::load(overlay)?;
     let given = |name: &str| data.and_then(|data| data.get(name)).filter(|value| !matches!(value, Value::Null));
     if let Some(enabled) = given("enabled") {
@@ -217,42 +154,86 @@ pub(super) fn write_policy(core: &Core, overlay: &mut Overlay<'_>, data: Option<
     }
     let key = overlay.barrier().key(Kind::RotationPolicy, &[]);
     overlay.put(Kind::RotationPolicy, key, &minicbor::to_vec(&policy).expect("encoding to memory cannot fail"))?;
-    let published = Arc::clone(&core.rotation);
+    let published = Arc::clone(&namespace.rotation);
     Ok(Done::default().publishing(move || published.store(Arc::new(policy))))
 }
 
-/// When the schedule wants to be looked at again.
+/// When the schedules want to be looked at again.
 pub(super) fn next_roll(core: &Core) -> Option<Timestamp> {
-    core.rotation.load().due(&core.barrier.keyring().data_keys())
+    let due = |namespace: &Arc<Namespace>| namespace.rotation.load().due(&namespace.barrier.keyring().data_keys());
+    core.namespaces.load().iter().filter_map(due).min()
 }
 
-/// The data keys in force, once the keyring in the store is found to be theirs: what is read becomes an expectation of the commit.
-fn check_keyring(core: &Core, overlay: &mut Overlay<'_>) -> Result<Arc<DataKeys>> {
-    let record = overlay.get_bare(&Key::new(&[fixed::KEYRING]))?.ok_or(BarrierError::Corrupt)?;
-    let keys = core.keys.load();
-    let in_force = Arc::clone(&core.barrier.keyring().data_keys());
-    // A roll or a rekey that is durable and not yet published: what is in memory is about to change.
-    let stored = unwrap_keyring(&keys.root_key, &core.store, &Id::ROOT, &record).map_err(|_| lost_race())?;
-    let same = stored.data_keys().primary().id() == in_force.primary().id() && stored.data_keys().len() == in_force.len();
-    if same { Ok(in_force) } else { Err(lost_race()) }
+/// The data keys of a namespace in force, once the keyring in the store is found to be theirs: what is read becomes an expectation of the
+/// commit.
+pub(super) fn check_keyring(core: &Core, namespace: &Namespace, overlay: &mut Overlay<'_>) -> Result<Arc<DataKeys>> {
+    let in_force = Arc::clone(&namespace.barrier.keyring().data_keys());
+    let stored = match &namespace.above {
+        Some(above) => overlay.within(&above.barrier, |overlay| load_keyring(overlay, &namespace.id))?,
+        None => {
+            let record = overlay.get_bare(&Key::new(&[fixed::KEYRING]))?.ok_or(BarrierError::Corrupt)?;
+            let keys = core.keys.load();
+            // A roll or a rekey that is durable and not yet published: what is in memory is about to change.
+            unwrap_keyring(&keys.root_key, &core.store, &Id::ROOT, &record).map_err(|_| lost_race())?
+        }
+    };
+    if stored.data_keys().ids().eq(in_force.ids()) { Ok(in_force) } else { Err(lost_race()) }
 }
 
-/// Writes the keyring with these data keys.
-fn put_keyring(core: &Core, overlay: &mut Overlay<'_>, data_keys: DataKeys) -> Result<Done> {
-    let keys = core.keys.load();
-    let keyring = core.barrier.keyring();
-    let wrapped = wrap_keyring(core.barrier.rng(), &keys.root_key, &core.store, &Id::ROOT, keyring, &data_keys)?;
-    overlay.put_bare(Key::new(&[fixed::KEYRING]), wrapped);
-    let barrier = Arc::clone(&core.barrier);
-    Ok(Done::default().publishing(move || barrier.keyring().publish(data_keys)))
+/// Writes a namespace's keyring with these data keys.
+pub(super) fn put_keyring(core: &Core, namespace: &Namespace, overlay: &mut Overlay<'_>, data_keys: &DataKeys) -> Result<()> {
+    let Some(above) = &namespace.above else {
+        let keys = core.keys.load();
+        let keyring = core.barrier.keyring();
+        let wrapped = wrap_keyring(core.barrier.rng(), &keys.root_key, &core.store, &Id::ROOT, keyring, data_keys)?;
+        overlay.put_bare(Key::new(&[fixed::KEYRING]), wrapped);
+        return Ok(());
+    };
+    Ok(overlay.within(&above.barrier, |overlay| put_keyring_below(overlay, &namespace.barrier, data_keys))?)
 }
 
-fn commit(core: &Core, overlay: Overlay<'_>, done: Done, path: &str, now: Timestamp) -> Result<(), CommitError> {
+/// Writes the keyring of a namespace through an overlay of the one above it.
+pub(super) fn put_keyring_below(above: &mut Overlay<'_>, barrier: &Barrier, data_keys: &DataKeys) -> Result<(), BarrierError> {
+    let key = above.barrier().key(Kind::NamespaceKeyring, &[barrier.namespace().as_bytes()]);
+    above.put(Kind::NamespaceKeyring, key, &barrier.keyring().to_bytes(data_keys))
+}
+
+/// Removes the keyring of a namespace through an overlay of the one above it: what is under it can then be read by nobody.
+pub(super) fn delete_keyring_below(above: &mut Overlay<'_>, id: &Id) {
+    let key = above.barrier().key(Kind::NamespaceKeyring, &[id.as_bytes()]);
+    above.delete(key);
+}
+
+/// Counts on from what the store knows of the messages under a namespace's primary key.
+pub(super) fn restore_count(overlay: &mut Overlay<'_>) -> Result<(), BarrierError> {
+    let barrier = overlay.barrier();
+    let found = overlay.get(Kind::KeyMessages, &barrier.key(Kind::KeyMessages, &[]))?;
+    let data_keys = barrier.keyring().data_keys();
+    let primary = data_keys.primary();
+    let noted = found.map_or(Ok(0), |bytes| match bytes.split_first_chunk::<4>() {
+        Some((id, messages)) if u32::from_le_bytes(*id) == primary.id() => messages.try_into().map(u64::from_le_bytes),
+        _ => Ok(0),
+    });
+    let noted = noted.map_err(|_| BarrierError::Corrupt)?;
+    primary.note(noted);
+    primary.count(noted + MESSAGES_UNCOUNTED);
+    Ok(())
+}
+
+pub(super) fn commit(
+    core: &Core,
+    namespace: &Namespace,
+    overlay: Overlay<'_>,
+    done: Done,
+    path: &str,
+    now: Timestamp,
+) -> Result<(), CommitError> {
     let request_id = core.random_id().map_err(CommitError::Failed)?.to_string();
     let event = Event {
         time_millis: now.as_millis(),
         request_id,
         operation: "write".to_owned(),
+        namespace: namespace.audit_name(),
         path: path.to_owned(),
         count: 1,
         ..Event::default()

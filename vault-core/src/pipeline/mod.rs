@@ -6,8 +6,12 @@ mod ceremony;
 mod core;
 mod keys;
 mod mounts;
+mod namespace_paths;
+mod namespace_table;
+mod namespaces;
 mod operator;
 mod policies;
+mod reencrypt;
 mod reply;
 mod retention;
 mod runtime;
@@ -33,6 +37,7 @@ use crate::audit::Event;
 use crate::commit::CommitError;
 use crate::types::limits::{COMMIT_RETRIES_MAX, REQUEST_ID_BYTES_MAX};
 use crate::types::{Code, Error, Request, Result, Timestamp};
+use namespaces::Place;
 use stage::{Recorded as Carried, Routed};
 
 /// Carries a request out, and records how it ended.
@@ -41,15 +46,32 @@ fn handle(core: &Core, caller: Option<&Caller>, request: &Request, now: Timestam
         Ok(event) => event,
         Err(error) => return (Reply::Unrecorded(Unrecorded::Unready(error)), false),
     };
-    match journey(core, caller, request, now, strict, &mut event) {
+    let place = match Place::of(core, request) {
+        Ok(place) => place,
+        Err(error) => return (refuse(core, error, event, now), false),
+    };
+    if !place.namespace.is_root() || place.is_missing {
+        event.namespace = place.namespace.audit_name();
+        event.path = place.path().to_owned();
+    }
+    let ended = match journey(core, caller, request, &place, (now, strict), &mut event) {
         Ok(carried) => (Reply::recorded(Ok(carried.response), carried.receipt), carried.seals),
         Err(error) => (refuse(core, error, event, now), false),
-    }
+    };
+    keys::roll_early(core, &place.namespace, now);
+    ended
 }
 
-fn journey(core: &Core, caller: Option<&Caller>, request: &Request, now: Timestamp, strict: bool, event: &mut Event) -> Result<Carried> {
+fn journey(
+    core: &Core,
+    caller: Option<&Caller>,
+    request: &Request,
+    place: &Place<'_>,
+    (now, strict): (Timestamp, bool),
+    event: &mut Event,
+) -> Result<Carried> {
     check_context(request)?;
-    let authenticated = Routed::new(core, request, now).authenticate(caller, event)?;
+    let authenticated = Routed::new(core, request, place, now).authenticate(caller, event)?;
     let mut tries = 0;
     loop {
         tries += 1;

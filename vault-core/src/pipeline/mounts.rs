@@ -1,6 +1,8 @@
 //! The mount table: which engine answers where.
 
 use super::core::Core;
+use super::namespace_table::NamespaceTable;
+use super::namespaces::Namespace;
 use crate::barrier::{Barrier, BarrierError, Kind, Overlay};
 use crate::engines::{Engine, Kv1Engine, KvEngine};
 use crate::storage::Key;
@@ -91,6 +93,12 @@ impl MountTable {
         Ok(())
     }
 
+    /// Whether a mount lies at or below a folder.
+    pub(super) fn has_below(&self, folder: &str) -> bool {
+        let is_below = |path: &str| path.get(..folder.len()).is_some_and(|beginning| beginning.eq_ignore_ascii_case(folder));
+        self.mounts.iter().any(|mount| is_below(&mount.entry.path))
+    }
+
     /// The mounts as `sys/mounts` shows them, those of the vault itself included.
     pub(super) fn to_value(&self) -> Value {
         let row = |kind: &str, description: &str, uuid: &str, options: Value| {
@@ -124,10 +132,16 @@ impl Mount {
 }
 
 /// Mounts an engine as `sys/mounts/PATH` is told to; the table to publish once that is durable.
-pub(super) fn mount(core: &Core, overlay: &mut Overlay<'_>, path: &str, data: Option<&Value>) -> Result<MountTable> {
+pub(super) fn mount(core: &Core, namespace: &Namespace, overlay: &mut Overlay<'_>, path: &str, data: Option<&Value>) -> Result<MountTable> {
     let text = |name: &str| data.and_then(|data| data.get(name)).and_then(Value::as_str);
     let engine = requested_engine(data)?;
     let mut table = MountTable::load(overlay)?;
+    let first = path.split('/').next().unwrap_or_default();
+    // What is read here becomes an expectation of the commit: no namespace comes to have this name meanwhile.
+    let namespaces = NamespaceTable::load(&core.barrier, overlay)?;
+    if namespaces.below(&namespace.id).any(|entry| entry.name.eq_ignore_ascii_case(first)) {
+        return Err(Error::new(Code::InvalidRequest, "the path is in use by a namespace"));
+    }
     table.add(path, engine, text("description").unwrap_or_default(), core.random_id()?)?;
     table.save(overlay)?;
     Ok(table)

@@ -28,7 +28,7 @@ pub(super) enum OperatorPath {
 impl OperatorPath {
     /// The operator's path, if the request is for one. With a token, who may cancel is for policy to say.
     pub(super) fn parse(request: &Request, has_token: bool) -> Option<Self> {
-        let path = request.path.as_str().strip_prefix("sys/")?;
+        let path = request.path.as_str().strip_prefix("sys/").filter(|_| request.namespace.is_root())?;
         Some(match (request.operation, path.strip_suffix('/').unwrap_or(path)) {
             (Operation::Read, "seal-status") => OperatorPath::SealStatus,
             (Operation::Read, "init") => OperatorPath::Init,

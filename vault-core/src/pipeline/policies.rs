@@ -55,18 +55,24 @@ impl PolicyStore {
         Ok(PolicyStore { texts: ArcSwap::from_pointee(texts), generation: AtomicU64::new(1), compiled: Mutex::default() })
     }
 
+    /// Those of a new namespace.
+    pub(super) fn fresh() -> Result<Self> {
+        let texts = BTreeMap::from([(DEFAULT.to_owned(), Arc::new(parse(DEFAULT, DEFAULT_TEXT)?))]);
+        Ok(PolicyStore { texts: ArcSwap::from_pointee(texts), generation: AtomicU64::new(1), compiled: Mutex::default() })
+    }
+
     pub(super) fn generation(&self) -> u64 {
         self.generation.load(Ordering::Acquire)
     }
 
-    /// The compiled rules of a set of policies; names that have no policy give nothing.
-    pub(super) fn compiled(&self, names: &[String]) -> Arc<CompiledPolicies> {
+    /// The compiled rules of a set of policies; names that have no policy give nothing, `root` outside of the root namespace among them.
+    pub(super) fn compiled(&self, names: &[String], in_root: bool) -> Arc<CompiledPolicies> {
         let mut compiled = self.compiled.lock();
         if let Some(rules) = compiled.get(names) {
             return Arc::clone(rules);
         }
         let texts = self.texts.load();
-        let rules = if names.iter().any(|name| name == ROOT) {
+        let rules = if in_root && names.iter().any(|name| name == ROOT) {
             CompiledPolicies::root()
         } else {
             let held: Vec<&Policy> = names.iter().filter_map(|name| texts.get(name)).map(|policy| &**policy).collect();

@@ -3,14 +3,13 @@
 use super::backup::{BackupSeals, backup};
 use super::ceremony::{Shares, Step};
 use super::core::{Core, Foundation, KeyState};
-use super::mounts::MountTable;
+use super::namespace_table::NamespaceTable;
 use super::operator::{self, OperatorPath};
-use super::policies::{self, DEFAULT, DEFAULT_TEXT};
 use super::reply::{Reply, Unrecorded};
 use super::sinks::Feed;
 use super::stage::Caller;
 use super::verify::{Verification, verify};
-use super::{audit_log, handle, keys, seals, tick, tokens};
+use super::{audit_log, handle, keys, namespace_paths, seals, tick, tokens};
 use crate::audit::{Chain, Event, Tree};
 use crate::auth::token;
 use crate::backup::BackupInfo;
@@ -27,9 +26,6 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-
-/// Messages by which the count of an opening is raised, for those that a crash kept from being counted.
-const MESSAGES_UNCOUNTED: u64 = 1 << 16;
 
 /// What a vault is given: its store and its world.
 pub(crate) struct Parts {
@@ -94,7 +90,7 @@ impl Runtime {
         let store = Id::from_random(rng.array().map_err(no_entropy)?);
         let root_key = Key256::random(rng).map_err(no_entropy)?;
         let new = Header::create(rng, &store, now, &root_key, seals)?;
-        let keyring = Keyring::generate(rng, now.as_millis()).map_err(no_entropy)?;
+        let keyring = Keyring::generate(rng, 1, now.as_millis()).map_err(no_entropy)?;
         let wrapped = wrap_keyring(rng, &root_key, &store, &Id::ROOT, &keyring, &keyring.data_keys())?;
         let barrier = Arc::new(Barrier::new(store, Id::ROOT, keyring, Arc::clone(&parts.rng)));
         let start = Chain::start(&store);
@@ -118,8 +114,8 @@ impl Runtime {
         let mut overlay = Overlay::writing(&barrier, &*parts.storage);
         overlay.put_bare(Key::new(&[fixed::HEADER]), new.header.to_bytes());
         overlay.put_bare(Key::new(&[fixed::KEYRING]), wrapped);
-        lay_out(&mut overlay, now)?;
-        let root_token = tokens::make_root(&mut overlay, now)?;
+        lay_out(&mut overlay, &barrier, now)?;
+        let root_token = tokens::make_root(&mut overlay, &barrier, now)?;
         let event = Event { operation: "create".to_owned(), path: "sys/init".to_owned(), ..own_event(rng, now)? };
         committer.commit(Proposal { writes: overlay.into_writes(), events: vec![event], ..Proposal::default() })?;
         let runtime = Runtime::new(parts, feeds, new.header.clone());
@@ -292,7 +288,7 @@ impl Runtime {
         let frozen = root.frozen;
         let data_keys = barrier.keyring().data_keys();
         let counted = if data_keys.primary().id() == root.messages_key { root.messages } else { 0 };
-        data_keys.primary().count(counted + MESSAGES_UNCOUNTED);
+        data_keys.primary().count(counted + keys::MESSAGES_UNCOUNTED);
         drop(data_keys);
         let committer = committer(&self.parts, &barrier, store, root);
         let opening = self.openings.fetch_add(1, Ordering::Relaxed) + 1;
@@ -326,10 +322,8 @@ impl Runtime {
             Some(path) => (operator::handle(&core, path, &request, now), false),
             None => handle(&core, caller, &request, now, self.parts.strict),
         };
-        if keys::must_roll(&core) && !core.frozen.load(Ordering::Acquire) {
-            // Where no tick comes the keyring is rolled here. A failure is not this request's: the next one tries again, long before the limit.
-            let _rolled = keys::roll_if_due(&core, now);
-        }
+        // Every request has its record in the root namespace.
+        keys::roll_early(&core, &core.root, now);
         if let (Reply::Unrecorded(_), Err(error)) = (&reply, self.check_usable()) {
             // The vault was closed while the request was under way: that, and not what it met inside, is what to tell.
             return Reply::Unrecorded(Unrecorded::Unready(error));
@@ -421,7 +415,7 @@ impl Runtime {
         drop(root_key);
         let now = self.parts.clock.now();
         let mut overlay = core.writing();
-        let token = tokens::make_root(&mut overlay, now)?;
+        let token = tokens::make_root(&mut overlay, &core.barrier, now)?;
         let event = Event { operation: "write".to_owned(), path: "sys/generate-root".to_owned(), ..own_event(core.barrier.rng(), now)? };
         core.committer.commit(Proposal { writes: overlay.into_writes(), events: vec![event], ..Proposal::default() })?;
         Ok(token)
@@ -484,14 +478,10 @@ pub(crate) struct Born {
     pub(crate) shares: Vec<SecretString>,
 }
 
-/// What stands in every new vault but its root token: the mount `secret/`, the policy `default`.
-fn lay_out(overlay: &mut Overlay<'_>, now: Timestamp) -> Result<()> {
-    let barrier = overlay.barrier();
-    let mut mounts = MountTable::default();
-    let uuid = Id::from_random(barrier.rng().array().map_err(no_entropy)?);
-    mounts.add("secret/", "kv-v2", "versioned secrets", uuid)?;
-    mounts.save(overlay)?;
-    policies::put(overlay, DEFAULT, DEFAULT_TEXT)?;
+/// What stands in every new vault but its root token.
+fn lay_out(overlay: &mut Overlay<'_>, barrier: &Arc<Barrier>, now: Timestamp) -> Result<()> {
+    namespace_paths::lay_out(overlay)?;
+    NamespaceTable::new().save(barrier, overlay)?;
     Ok(tick::save_bucket(overlay, token::bucket_at(now))?)
 }
 

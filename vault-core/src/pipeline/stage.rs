@@ -1,10 +1,12 @@
 //! The stages of a request, as types: each is made by consuming the one before, so that none can be left out.
 
 use super::core::Core;
+use super::namespaces::{Namespace, Place};
+use super::policies::PolicyStore;
 use super::system::{self, Ask, Done, SystemPath, capability_for};
 use super::{audit_log, tokens};
 use crate::audit::{Decided, Event};
-use crate::auth::{LiveToken, token};
+use crate::auth::{LiveToken, TokenRef, token};
 use crate::barrier::Overlay;
 use crate::commit::{CommitError, Proposal, Receipt};
 use crate::engines::{Call, Engine};
@@ -25,6 +27,8 @@ pub(crate) struct Caller {
 struct Known {
     live: Arc<LiveToken>,
     rules: Arc<CompiledPolicies>,
+    /// Those of the token's namespace.
+    policies: Arc<PolicyStore>,
     policy_generation: u64,
     token_epoch: u64,
     /// The opening of the vault that it was learned in.
@@ -37,12 +41,15 @@ enum Route<'p> {
     System(SystemPath<'p>),
     Engine(Arc<dyn Engine>, &'p str),
     Nowhere,
+    /// The namespace is not there.
+    NoNamespace,
 }
 
 /// A request that has its route.
 pub(super) struct Routed<'r> {
     core: &'r Core,
     request: &'r Request,
+    place: &'r Place<'r>,
     route: Route<'r>,
     now: Timestamp,
 }
@@ -52,6 +59,8 @@ pub(super) struct Authenticated<'r> {
     routed: Routed<'r>,
     caller: &'r Caller,
     known: Arc<Known>,
+    /// Of the token's namespace.
+    home: &'r Namespace,
 }
 
 /// A request that policy allows, with the overlay on which that was found.
@@ -81,13 +90,14 @@ impl Caller {
 }
 
 impl<'r> Routed<'r> {
-    pub(super) fn new(core: &'r Core, request: &'r Request, now: Timestamp) -> Self {
-        let path = request.path.as_str();
+    pub(super) fn new(core: &'r Core, request: &'r Request, place: &'r Place<'r>, now: Timestamp) -> Self {
+        let path = place.path();
         let route = match SystemPath::parse(path) {
+            _ if place.is_missing => Route::NoNamespace,
             Some(system) => Route::System(system),
-            None => core.mounts.load().route(path).map_or(Route::Nowhere, |(engine, rest)| Route::Engine(engine, rest)),
+            None => place.namespace.mounts.load().route(path).map_or(Route::Nowhere, |(engine, rest)| Route::Engine(engine, rest)),
         };
-        Routed { core, request, route, now }
+        Routed { core, request, place, route, now }
     }
 
     /// Finds out who asks. A token that is missing, malformed, unknown, expired or revoked has one and the same answer.
@@ -96,38 +106,49 @@ impl<'r> Routed<'r> {
         let known = match caller.known.load_full().filter(|known| known.is_fresh(self.core)) {
             Some(known) => known,
             None => {
-                let known = Arc::new(Known::learn(self.core, caller)?);
+                let known = Arc::new(Known::learn(self.core, self.place, caller)?);
                 caller.known.store(Some(Arc::clone(&known)));
                 known
             }
         };
         event.accessor = Some(known.live.entry.accessor.clone());
         event.display_name = Some(known.live.entry.display_name.clone());
-        if !known.live.is_valid(self.now) {
-            return Err(Error::permission_denied());
-        }
-        Ok(Authenticated { routed: self, caller, known })
+        // A token is one of its own namespace and of those below it, never of one above or beside.
+        let home = self.place.namespace.upward().find(|namespace| namespace.id == known.live.id.namespace);
+        let home = home.filter(|_| known.live.is_valid(self.now)).ok_or_else(Error::permission_denied)?;
+        Ok(Authenticated { home, routed: self, caller, known })
     }
 }
 
 impl Known {
-    fn learn(core: &Core, caller: &Caller) -> Result<Self> {
-        // The generations are read first: what changes in between makes this stale at its next use.
-        let (policy_generation, token_epoch) = (core.policies.generation(), core.tokens.epoch());
-        let key = token::key_of(&core.barrier, caller.token.expose());
-        let live = tokens::look_up(core, &key)?.ok_or_else(Error::permission_denied)?;
-        let rules = core.policies.compiled(&live.entry.policies);
-        Ok(Known { live, rules, policy_generation, token_epoch, opening: core.opening })
+    /// Looks for the token in the namespace of the request and in those above it.
+    fn learn(core: &Core, place: &Place<'_>, caller: &Caller) -> Result<Self> {
+        let namespaces = core.namespaces.load();
+        for namespace in place.namespace.upward() {
+            // The generations are read first: what changes in between makes this stale at its next use.
+            let policies = Arc::clone(&namespace.policies);
+            let (policy_generation, token_epoch) = (policies.generation(), core.tokens.epoch());
+            let token = TokenRef { namespace: namespace.id, key: token::key_of(&namespace.barrier, caller.token.expose()) };
+            if let Some(live) = tokens::look_up(core, &namespaces, token)? {
+                let rules = policies.compiled(&live.entry.policies, namespace.is_root());
+                return Ok(Known { live, rules, policies, policy_generation, token_epoch, opening: core.opening });
+            }
+        }
+        Err(Error::permission_denied())
     }
 
     fn is_fresh(&self, core: &Core) -> bool {
-        self.policy_generation == core.policies.generation() && self.token_epoch == core.tokens.epoch() && self.opening == core.opening
+        self.policy_generation == self.policies.generation() && self.token_epoch == core.tokens.epoch() && self.opening == core.opening
     }
 }
 
 impl<'r> Authenticated<'r> {
     fn request(&self) -> &'r Request {
         self.routed.request
+    }
+
+    fn policy_path(&self) -> &'r str {
+        self.routed.place.path_from(self.home)
     }
 
     /// Whether the request may change something, so that what it reads must still hold when it commits.
@@ -142,9 +163,12 @@ impl<'r> Authenticated<'r> {
 
     /// Asks policy. For a write the existence of the target decides between create and update, and is remembered by the overlay.
     pub(super) fn authorize<'s>(&'s self, event: &mut Event) -> Result<Authorized<'s, 'r>> {
-        let core = self.routed.core;
-        let mut overlay = if self.may_write() { core.writing() } else { core.reading() };
-        if self.may_write() && token::load(&mut overlay, &self.known.live.key)?.is_none() {
+        let (core, place) = (self.routed.core, self.routed.place);
+        let barrier = &place.namespace.barrier;
+        let mut overlay =
+            if self.may_write() { Overlay::writing(barrier, core.source()) } else { Overlay::reading(barrier, core.source()) };
+        let key = &self.known.live.id.key;
+        if self.may_write() && overlay.within(&self.home.barrier, |overlay| token::load(overlay, key))?.is_none() {
             // Revoked since it was authenticated; from here on its revocation would fail this request's commit.
             return Err(Error::permission_denied());
         }
@@ -161,12 +185,14 @@ impl<'r> Authenticated<'r> {
             return Err(super::frozen());
         }
         exists?;
+        place.check_is_there()?;
         Ok(Authorized { stage: self, overlay })
     }
 
+    /// What the policies of the token's namespace say of the path as it is seen from there.
     fn decide(&self, capability: Capability, event: &mut Event) -> Result<()> {
-        let ruling = self.known.rules.decide(self.request().path.as_str(), capability);
-        let needs_sudo = matches!(self.routed.route, Route::System(path) if path.is_root_protected());
+        let ruling = self.known.rules.decide(self.policy_path(), capability);
+        let needs_sudo = matches!(self.routed.route, Route::System(path) if path.is_root_protected(self.request().operation));
         let lacks_sudo = needs_sudo && !ruling.has(Capability::Sudo);
         let allowed = ruling.allowed() && !lacks_sudo;
         event.decided = Some(Decided {
@@ -190,10 +216,12 @@ impl<'s, 'r> Authorized<'s, 'r> {
             Route::System(path) => {
                 let ask = Ask {
                     core: routed.core,
+                    place: routed.place,
                     caller: &stage.known.live,
                     rules: &stage.known.rules,
                     token: stage.caller.token.expose(),
-                    full_path: request.path.as_str(),
+                    policy_path: stage.policy_path(),
+                    home: stage.home,
                     data: request.data.as_ref(),
                     now: routed.now,
                 };
@@ -209,6 +237,8 @@ impl<'s, 'r> Authorized<'s, 'r> {
                     ..Done::default()
                 }
             }
+            // Told before.
+            Route::NoNamespace => return Err(Error::new(Code::NotFound, "there is no such namespace")),
             Route::Nowhere => return Err(Error::new(Code::NotFound, "no handler for route: nothing is mounted there")),
         };
         Ok(Executed { stage, overlay: self.overlay, done })

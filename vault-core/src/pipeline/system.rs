@@ -1,7 +1,8 @@
 //! What the vault's own paths answer: `sys/` and `auth/token/`.
 
 use super::core::Core;
-use super::{audit_log, ceremony, keys, mounts, policies, retention, seals, sinks, tokens};
+use super::namespaces::{Namespace, Place};
+use super::{audit_log, ceremony, keys, mounts, namespace_paths, policies, retention, seals, sinks, tokens};
 use crate::auth::LiveToken;
 use crate::barrier::Overlay;
 use crate::commit::Publish;
@@ -68,6 +69,8 @@ pub(super) enum SystemPath<'p> {
     StorageVerify,
     Backup,
     Adopt,
+    Namespaces,
+    Namespace(&'p str),
     TokenCreate,
     TokenLookupSelf,
     TokenRevokeSelf,
@@ -105,12 +108,15 @@ impl<'p> SystemPath<'p> {
             "sys/storage/verify" => SystemPath::StorageVerify,
             "sys/storage/backup" => SystemPath::Backup,
             "sys/storage/adopt" => SystemPath::Adopt,
+            "sys/namespaces" => SystemPath::Namespaces,
             "auth/token/create" => SystemPath::TokenCreate,
             "auth/token/lookup-self" => SystemPath::TokenLookupSelf,
             "auth/token/revoke-self" => SystemPath::TokenRevokeSelf,
             _ => {
                 if let Some(name) = path.strip_prefix("sys/policies/acl/") {
                     SystemPath::Policy(name)
+                } else if let Some(name) = path.strip_prefix("sys/namespaces/") {
+                    SystemPath::Namespace(name)
                 } else if let Some(at) = path.strip_prefix("sys/mounts/") {
                     SystemPath::Mount(at)
                 } else if let Some(number) = path.strip_prefix("sys/seals/") {
@@ -134,70 +140,100 @@ impl<'p> SystemPath<'p> {
         matches!(self, SystemPath::Adopt | SystemPath::Backup | SystemPath::Seal | SystemPath::CapabilitiesSelf)
     }
 
-    /// Whether the path needs `sudo` beside the operation's capability.
-    pub(super) fn is_root_protected(self) -> bool {
+    /// Whether the path is there in every namespace; the others speak of the whole store, and are the root namespace's.
+    pub(super) fn is_of_each_namespace(self) -> bool {
         matches!(
             self,
-            SystemPath::Seal
-                | SystemPath::Seals
-                | SystemPath::SealSlot(_)
+            SystemPath::KeyStatus
                 | SystemPath::Rotate
                 | SystemPath::RotateConfig
-                | SystemPath::RekeyInit
-                | SystemPath::RootAttempt
-                | SystemPath::AuditVerify
-                | SystemPath::AuditEvents
-                | SystemPath::AuditExport
-                | SystemPath::AuditSinks
-                | SystemPath::AuditSink(_)
-                | SystemPath::AuditRetention
-                | SystemPath::AuditPrune
-                | SystemPath::AuditInclusion
-                | SystemPath::StorageVerify
-                | SystemPath::Backup
-                | SystemPath::Adopt
+                | SystemPath::Mounts
+                | SystemPath::Mount(_)
+                | SystemPath::Policies
+                | SystemPath::Policy(_)
+                | SystemPath::CapabilitiesSelf
+                | SystemPath::Namespaces
+                | SystemPath::Namespace(_)
+                | SystemPath::TokenCreate
+                | SystemPath::TokenLookupSelf
+                | SystemPath::TokenRevokeSelf
+                | SystemPath::Unknown
         )
+    }
+
+    /// Whether the path needs `sudo` beside the operation's capability.
+    pub(super) fn is_root_protected(self, operation: Operation) -> bool {
+        let changes_namespaces = matches!(self, SystemPath::Namespace(_)) && matches!(operation, Operation::Write | Operation::Delete);
+        changes_namespaces
+            || matches!(
+                self,
+                SystemPath::Seal
+                    | SystemPath::Seals
+                    | SystemPath::SealSlot(_)
+                    | SystemPath::Rotate
+                    | SystemPath::RotateConfig
+                    | SystemPath::RekeyInit
+                    | SystemPath::RootAttempt
+                    | SystemPath::AuditVerify
+                    | SystemPath::AuditEvents
+                    | SystemPath::AuditExport
+                    | SystemPath::AuditSinks
+                    | SystemPath::AuditSink(_)
+                    | SystemPath::AuditRetention
+                    | SystemPath::AuditPrune
+                    | SystemPath::AuditInclusion
+                    | SystemPath::StorageVerify
+                    | SystemPath::Backup
+                    | SystemPath::Adopt
+            )
     }
 }
 
 /// What an operation on a system path works with.
 pub(super) struct Ask<'a> {
     pub(super) core: &'a Core,
+    pub(super) place: &'a Place<'a>,
     pub(super) caller: &'a Arc<LiveToken>,
+    /// The namespace of the token.
+    pub(super) home: &'a Namespace,
     pub(super) rules: &'a CompiledPolicies,
     /// The token itself, which only `lookup-self` gives back to its holder.
     pub(super) token: &'a str,
-    pub(super) full_path: &'a str,
+    /// The path as it is seen from the token's namespace.
+    pub(super) policy_path: &'a str,
     pub(super) data: Option<&'a Value>,
     pub(super) now: Timestamp,
 }
 
 /// Carries out an operation on a system path.
 pub(super) fn execute(ask: &Ask<'_>, overlay: &mut Overlay<'_>, operation: Operation, path: SystemPath<'_>) -> Result<Done> {
-    let core = ask.core;
+    let (core, namespace) = (ask.core, &*ask.place.namespace);
+    if !namespace.is_root() && !path.is_of_each_namespace() {
+        return Err(Error::new(Code::UnsupportedPath, "this path is the root namespace's only: it speaks of the whole vault"));
+    }
     match (operation, path) {
         (Operation::Write, SystemPath::Seal) => Ok(Done { seals: true, ..Done::default() }),
         (Operation::Read | Operation::List, SystemPath::Seals) => Ok(seals::list(core)),
         (Operation::Write, SystemPath::Seals) => seals::add(core, overlay, ask.data, ask.now),
         (Operation::Delete, SystemPath::SealSlot(number)) => seals::remove(core, overlay, number),
-        (Operation::Read, SystemPath::KeyStatus) => keys::status(core, overlay),
-        (Operation::Write, SystemPath::Rotate) => keys::roll(core, overlay, ask.now),
-        (Operation::Read, SystemPath::RotateConfig) => Ok(keys::read_policy(core)),
-        (Operation::Write, SystemPath::RotateConfig) => keys::write_policy(core, overlay, ask.data),
+        (Operation::Read, SystemPath::KeyStatus) => keys::status(core, namespace, overlay),
+        (Operation::Write, SystemPath::Rotate) => keys::roll(core, namespace, overlay, ask.now),
+        (Operation::Read, SystemPath::RotateConfig) => Ok(keys::read_policy(namespace)),
+        (Operation::Write, SystemPath::RotateConfig) => keys::write_policy(namespace, overlay, ask.data),
         (Operation::Read, SystemPath::RekeyInit) => Ok(ceremony::rekey_status(core)),
         (Operation::Write, SystemPath::RekeyInit) => ceremony::rekey_begin(core, ask.data),
         (Operation::Delete, SystemPath::RekeyInit) => Ok(ceremony::rekey_cancel(core)),
         (Operation::Delete, SystemPath::RootAttempt) => ceremony::root_cancel(core, None),
-        (Operation::Read, SystemPath::Mounts) => Ok(Done { data: Some(core.mounts.load().to_value()), ..Done::default() }),
+        (Operation::Read, SystemPath::Mounts) => Ok(Done { data: Some(namespace.mounts.load().to_value()), ..Done::default() }),
         (Operation::Write, SystemPath::Mount(at)) => {
-            let table = mounts::mount(core, overlay, at, ask.data)?;
-            let published = Arc::clone(&core.mounts);
+            let table = mounts::mount(core, namespace, overlay, at, ask.data)?;
+            let published = Arc::clone(&namespace.mounts);
             Ok(Done::default().publishing(move || published.store(Arc::new(table))))
         }
         (Operation::List | Operation::Read, SystemPath::Policies) => policies::list(overlay),
         (Operation::Read, SystemPath::Policy(name)) => policies::read(overlay, name),
-        (Operation::Write, SystemPath::Policy(name)) => policies::write(&core.policies, overlay, name, ask.data),
-        (Operation::Delete, SystemPath::Policy(name)) => policies::delete(&core.policies, overlay, name),
+        (Operation::Write, SystemPath::Policy(name)) => policies::write(&namespace.policies, overlay, name, ask.data),
+        (Operation::Delete, SystemPath::Policy(name)) => policies::delete(&namespace.policies, overlay, name),
         (Operation::Write, SystemPath::CapabilitiesSelf) => capabilities_self(ask),
         (Operation::Read, SystemPath::AuditVerify) => audit_log::verify(core),
         (Operation::Read, SystemPath::AuditEvents) => audit_log::events(core, ask.data),
@@ -217,8 +253,12 @@ pub(super) fn execute(ask: &Ask<'_>, overlay: &mut Overlay<'_>, operation: Opera
         // The backup itself goes to a stream of the host's; what is asked here is whether it may, and that is recorded.
         (Operation::Write, SystemPath::Backup) => Ok(Done::default()),
         (Operation::Write, SystemPath::Adopt) => adopt(core),
-        (Operation::Write, SystemPath::TokenCreate) => tokens::create(core, overlay, ask.caller, ask.full_path, ask.data, ask.now),
-        (Operation::Read, SystemPath::TokenLookupSelf) => Ok(tokens::lookup_self(ask.caller, ask.token, ask.now)),
+        (Operation::List | Operation::Read, SystemPath::Namespaces) => namespace_paths::list(ask, overlay),
+        (Operation::Read, SystemPath::Namespace(name)) => namespace_paths::read(ask, overlay, name),
+        (Operation::Write, SystemPath::Namespace(name)) => namespace_paths::create(ask, overlay, name),
+        (Operation::Delete, SystemPath::Namespace(name)) => namespace_paths::delete(ask, overlay, name),
+        (Operation::Write, SystemPath::TokenCreate) => tokens::create(ask, overlay),
+        (Operation::Read, SystemPath::TokenLookupSelf) => Ok(tokens::lookup_self(ask)),
         (Operation::Write, SystemPath::TokenRevokeSelf) => tokens::revoke_self(core, overlay, ask.caller),
         _ => Err(Error::new(Code::UnsupportedPath, "the vault has no such operation at this path")),
     }
@@ -227,10 +267,12 @@ pub(super) fn execute(ask: &Ask<'_>, overlay: &mut Overlay<'_>, operation: Opera
 fn capabilities_self(ask: &Ask<'_>) -> Result<Done> {
     let bad = || Error::new(Code::InvalidData, "pass the paths as an array of texts, the member \"paths\"");
     let paths = ask.data.and_then(|data| data.get("paths")).and_then(Value::as_array).ok_or_else(bad)?;
+    // Of paths in the request's namespace, which the token's policies may see from above.
+    let below = ask.place.namespace.path.strip_prefix(ask.home.path.as_str()).unwrap_or_default();
     let mut body = Object::new();
     for path in paths {
         let path = Path::parse(path.as_str().ok_or_else(bad)?)?;
-        body.insert(path.as_str(), ask.rules.capabilities(path.as_str()));
+        body.insert(path.as_str(), ask.rules.capabilities(&format!("{below}{}", path.as_str())));
     }
     Ok(Done::answer(body))
 }

@@ -1,11 +1,12 @@
 //! What is due by the vault's clock: waiting audit records, tokens whose time has ended, keys to roll, events for sinks, segments to prune.
 
 use super::core::Core;
-use super::{keys, retention, sinks};
+use super::{keys, reencrypt, retention, sinks};
 use crate::audit::Event;
-use crate::auth::{TokenKey, token};
+use crate::auth::{TokenEntry, TokenKey, token};
 use crate::barrier::{BarrierError, Kind, Overlay};
 use crate::commit::{CommitError, Proposal};
+use crate::types::id::Id;
 use crate::types::limits::COMMIT_RETRIES_MAX;
 use crate::types::{Result, Timestamp};
 use std::sync::Arc;
@@ -26,10 +27,12 @@ pub(super) fn tick(core: &Core) -> Result<Option<Timestamp>> {
         return Ok(core.committer.deadline());
     }
     core.committer.advance_anchor(false)?;
-    keys::roll_if_due(core, now)?;
+    for namespace in core.namespaces.load_full().iter() {
+        keys::roll_if_due(core, namespace, now)?;
+    }
     let mut reencrypting = true;
     for _ in 0..REENCRYPTION_STEPS {
-        reencrypting = reencrypting && keys::reencrypt(core, now)?;
+        reencrypting = reencrypting && reencrypt::work(core, now)?;
     }
     let mut tries = 0;
     let next_expiry = loop {
@@ -70,26 +73,35 @@ impl From<BarrierError> for Failure {
 
 /// Removes expired tokens with their descendants, bucket by bucket from the last one that was left, at most some at a time.
 fn remove_expired(core: &Core, now: Timestamp) -> Result<Round, Failure> {
+    let namespaces = core.namespaces.load_full();
+    let barrier_of = |id: &Id| namespaces.barrier(id);
     let mut overlay = core.writing();
     let current = token::bucket_at(now);
     let left_at = load_bucket(&mut overlay)?;
     let mut removed: Vec<TokenKey> = Vec::new();
-    let mut accessors = Vec::new();
+    let mut expired = Vec::new();
+    let mut dangling = 0;
     let mut next = token::bucket_start(current + 1);
     let mut roots = 0;
     // Where the clock has stepped back there is nothing to catch up with; the mark follows it, so that new tokens are not passed over.
     for bucket in left_at.min(current)..=current {
-        for key in token::due_in(&overlay, bucket)? {
-            let Some(entry) = token::load(&mut overlay, &key)? else { continue };
+        for token in token::due_in(&overlay, bucket)? {
+            let Some(namespace) = namespaces.get(&token.namespace) else {
+                // Its namespace was deleted.
+                overlay.delete(token::due_key(&core.barrier, bucket, &token));
+                dangling += 1;
+                continue;
+            };
+            let Some(entry) = overlay.within(&namespace.barrier, |overlay| token::load(overlay, &token.key))? else { continue };
             if !entry.is_expired(now) {
                 next = next.min(Timestamp::from_millis(entry.expires_millis));
                 continue;
             }
-            accessors.push((entry.accessor, entry.display_name));
-            removed.extend(token::remove_tree(&mut overlay, &key)?);
+            expired.push((namespace.audit_name(), entry));
+            removed.extend(token::remove_tree(&mut overlay, &token, &barrier_of)?);
             roots += 1;
             if roots == REMOVALS_MAX {
-                commit(core, overlay, removed, accessors, now).map_err(Failure::Commit)?;
+                commit(core, overlay, removed, expired, now).map_err(Failure::Commit)?;
                 return Ok(Round::More);
             }
         }
@@ -97,8 +109,8 @@ fn remove_expired(core: &Core, now: Timestamp) -> Result<Round, Failure> {
     if left_at != current {
         save_bucket(&mut overlay, current)?;
     }
-    if left_at != current || !removed.is_empty() {
-        commit(core, overlay, removed, accessors, now).map_err(Failure::Commit)?;
+    if left_at != current || !removed.is_empty() || dangling > 0 {
+        commit(core, overlay, removed, expired, now).map_err(Failure::Commit)?;
     }
     Ok(Round::Done(next))
 }
@@ -107,15 +119,16 @@ fn commit(
     core: &Core,
     overlay: Overlay<'_>,
     removed: Vec<TokenKey>,
-    expired: Vec<(String, String)>,
+    expired: Vec<(Option<String>, TokenEntry)>,
     now: Timestamp,
 ) -> Result<(), CommitError> {
-    let events = expired.into_iter().map(|(accessor, display_name)| Event {
+    let events = expired.into_iter().map(|(namespace, entry)| Event {
         time_millis: now.as_millis(),
         operation: "expire".to_owned(),
         path: "auth/token".to_owned(),
-        accessor: Some(accessor),
-        display_name: Some(display_name),
+        namespace,
+        accessor: Some(entry.accessor),
+        display_name: Some(entry.display_name),
         count: 1,
         ..Event::default()
     });

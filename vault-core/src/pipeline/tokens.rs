@@ -1,12 +1,14 @@
 //! Tokens in use: looked up once, held in memory, and what the paths below `auth/token` answer.
 
 use super::core::Core;
+use super::namespaces::Namespaces;
 use super::policies::{DEFAULT, ROOT};
-use super::system::Done;
-use crate::auth::{LiveToken, TokenEntry, TokenKey, token};
-use crate::barrier::Overlay;
+use super::system::{Ask, Done};
+use crate::auth::{LiveToken, TokenEntry, TokenKey, TokenRef, token};
+use crate::barrier::{Barrier, Overlay};
 use crate::host::RngError;
-use crate::policy::PolicyName;
+use crate::policy::{Capability, PolicyName};
+use crate::types::id::Id;
 use crate::types::limits::{NAME_BYTES_MAX, TOKEN_CACHE_MAX, TOKEN_POLICIES_MAX, TTL_SECONDS_DEFAULT, TTL_SECONDS_MAX};
 use crate::types::{Auth, Code, Error, Object, Result, SecretString, Timestamp, Ttl, Value};
 use parking_lot::RwLock;
@@ -40,6 +42,17 @@ impl TokenCache {
         }
     }
 
+    /// Ends the tokens of a namespace that was deleted.
+    pub(super) fn end_namespace(&self, id: &Id) {
+        self.live.write().retain(|_, token| {
+            let stays = token.id.namespace != *id;
+            if !stays {
+                token.revoke();
+            }
+            stays
+        });
+    }
+
     fn get(&self, key: &TokenKey) -> Option<Arc<LiveToken>> {
         self.live.read().get(key).cloned()
     }
@@ -51,32 +64,36 @@ impl TokenCache {
             live.clear();
             self.epoch.fetch_add(1, Ordering::AcqRel);
         }
-        Arc::clone(live.entry(token.key).or_insert_with(|| Arc::new(token)))
+        Arc::clone(live.entry(token.id.key).or_insert_with(|| Arc::new(token)))
     }
 }
 
 /// The live token of that key: held, or read from the store with all its ancestors. `None` when it or one of them is gone.
-pub(super) fn look_up(core: &Core, key: &TokenKey) -> Result<Option<Arc<LiveToken>>> {
+pub(super) fn look_up(core: &Core, namespaces: &Namespaces, token: TokenRef) -> Result<Option<Arc<LiveToken>>> {
+    let load = |token: &TokenRef| -> Result<Option<TokenEntry>> {
+        let Some(barrier) = namespaces.barrier(&token.namespace).filter(|barrier| !barrier.is_ended()) else { return Ok(None) };
+        Ok(token::load(&mut Overlay::reading(&barrier, core.source()), &token.key)?)
+    };
     let mut chain = Vec::new();
-    let mut next = Some(*key);
+    let mut next = Some(token);
     let mut parent: Option<Arc<LiveToken>> = None;
-    while let Some(key) = next.take() {
-        if let Some(live) = core.tokens.get(&key) {
+    while let Some(token) = next.take() {
+        if let Some(live) = core.tokens.get(&token.key) {
             parent = Some(live);
         } else {
-            let Some(entry) = token::load(&mut core.reading(), &key)? else { return Ok(None) };
-            next = entry.parent;
-            chain.push((key, entry));
+            let Some(entry) = load(&token)? else { return Ok(None) };
+            next = entry.parent();
+            chain.push((token, entry));
         }
         if chain.len() > ANCESTORS_MAX {
             return Ok(None);
         }
     }
-    while let Some((key, entry)) = chain.pop() {
-        let live = core.tokens.hold(LiveToken::new(key, entry, parent.take()));
-        // A revocation that became durable before the token was held has raised no flag: the store tells.
-        if token::load(&mut core.reading(), &key)?.is_none() {
-            core.tokens.revoke(&[key]);
+    while let Some((token, entry)) = chain.pop() {
+        let live = core.tokens.hold(LiveToken::new(token, entry, parent.take()));
+        // A revocation that became durable before the token was held has raised no flag: the store tells, or that its namespace has ended.
+        if load(&token)?.is_none() {
+            core.tokens.revoke(&[token.key]);
             return Ok(None);
         }
         parent = Some(live);
@@ -84,17 +101,11 @@ pub(super) fn look_up(core: &Core, key: &TokenKey) -> Result<Option<Arc<LiveToke
     Ok(parent)
 }
 
-/// `WRITE auth/token/create`: a child of the calling token.
-pub(super) fn create(
-    core: &Core,
-    overlay: &mut Overlay<'_>,
-    caller: &LiveToken,
-    path: &str,
-    data: Option<&Value>,
-    now: Timestamp,
-) -> Result<Done> {
+/// `WRITE auth/token/create`: a child of the calling token, in the namespace of the request.
+pub(super) fn create(ask: &Ask<'_>, overlay: &mut Overlay<'_>) -> Result<Done> {
+    let (core, caller, data, now) = (ask.core, ask.caller, ask.data, ask.now);
     refuse_unsupported(data)?;
-    let policies = requested_policies(caller, data)?;
+    let policies = requested_policies(ask)?;
     let ttl = granted_ttl(caller, &policies, data, now)?;
     let name = match data.and_then(|data| data.get("display_name")) {
         None | Some(Value::Null) => "token".to_owned(),
@@ -107,13 +118,15 @@ pub(super) fn create(
         policies: policies.clone(),
         display_name: name,
         metadata: requested_metadata(data)?,
-        path: path.to_owned(),
+        path: ask.place.path().to_owned(),
         created_millis: now.as_millis(),
         ttl_seconds: ttl.as_secs(),
         expires_millis: if ttl == Ttl::ZERO { 0 } else { now.plus(ttl).as_millis() },
-        parent: Some(caller.key),
+        parent: Some(caller.id.key),
+        parent_namespace: *caller.id.namespace.as_bytes(),
     };
-    token::store(overlay, &token::key_of(&core.barrier, secret.expose()), &entry)?;
+    let namespaces = core.namespaces.load();
+    token::store(overlay, &token::key_of(overlay.barrier(), secret.expose()), &entry, &|id| namespaces.barrier(id))?;
     let auth = Auth {
         client_token: secret,
         accessor: entry.accessor,
@@ -128,9 +141,8 @@ pub(super) fn create(
     Ok(Done { auth: Some(auth), ..Done::default() })
 }
 
-/// Lays a root token into the store: it may do everything and does not expire.
-pub(super) fn make_root(overlay: &mut Overlay<'_>, now: Timestamp) -> Result<SecretString> {
-    let barrier = overlay.barrier();
+/// Lays a root token into the root namespace: it may do everything and does not expire.
+pub(super) fn make_root(overlay: &mut Overlay<'_>, barrier: &Arc<Barrier>, now: Timestamp) -> Result<SecretString> {
     let no_entropy = |error: RngError| Error::new(Code::NoEntropy, error.to_string());
     let secret = token::generate(barrier.rng()).map_err(no_entropy)?;
     let entry = TokenEntry {
@@ -143,14 +155,17 @@ pub(super) fn make_root(overlay: &mut Overlay<'_>, now: Timestamp) -> Result<Sec
         ttl_seconds: 0,
         expires_millis: 0,
         parent: None,
+        parent_namespace: [0; 16],
     };
-    token::store(overlay, &token::key_of(barrier, secret.expose()), &entry)?;
+    token::store(overlay, &token::key_of(barrier, secret.expose()), &entry, &|_| Some(Arc::clone(barrier)))?;
     Ok(secret)
 }
 
 /// `READ auth/token/lookup-self`.
-pub(super) fn lookup_self(caller: &LiveToken, id: &str, now: Timestamp) -> Done {
+pub(super) fn lookup_self(ask: &Ask<'_>) -> Done {
+    let (caller, id, now) = (ask.caller, ask.token, ask.now);
     let entry = &caller.entry;
+    let namespace = ask.place.namespace.upward().find(|namespace| namespace.id == caller.id.namespace);
     let expire_time = (entry.expires_millis != 0).then(|| Timestamp::from_millis(entry.expires_millis).to_string());
     let meta: Object = entry.metadata.iter().map(|(name, text)| (name.as_str(), Value::string(text.as_str()))).collect();
     Done::answer(
@@ -165,6 +180,7 @@ pub(super) fn lookup_self(caller: &LiveToken, id: &str, now: Timestamp) -> Done 
             .with("id", id)
             .with("issue_time", Timestamp::from_millis(entry.created_millis).to_string())
             .with("meta", meta)
+            .with("namespace_path", namespace.map(|namespace| namespace.path.clone()))
             .with("num_uses", 0_u64)
             .with("orphan", entry.parent.is_none())
             .with("path", entry.path.as_str())
@@ -177,7 +193,8 @@ pub(super) fn lookup_self(caller: &LiveToken, id: &str, now: Timestamp) -> Done 
 
 /// `WRITE auth/token/revoke-self`: the calling token and all its descendants.
 pub(super) fn revoke_self(core: &Core, overlay: &mut Overlay<'_>, caller: &LiveToken) -> Result<Done> {
-    let removed = token::remove_tree(overlay, &caller.key)?;
+    let namespaces = core.namespaces.load();
+    let removed = token::remove_tree(overlay, &caller.id, &|id| namespaces.barrier(id))?;
     let tokens = Arc::clone(&core.tokens);
     Ok(Done::default().publishing(move || tokens.revoke(&removed)))
 }
@@ -196,7 +213,12 @@ fn refuse_unsupported(data: Option<&Value>) -> Result<()> {
 }
 
 /// The policies of the new token: those asked for, of which a token without `root` may give only its own; or its own.
-fn requested_policies(caller: &LiveToken, data: Option<&Value>) -> Result<Vec<String>> {
+///
+/// A policy is its namespace's: one of the same name in another namespace says something else. So a token of a namespace above gives
+/// policies only by `sudo`, and names them.
+fn requested_policies(ask: &Ask<'_>) -> Result<Vec<String>> {
+    let (caller, data) = (ask.caller, ask.data);
+    let from_above = caller.id.namespace != ask.place.namespace.id;
     let bad = || Error::new(Code::InvalidData, "the policies must be an array of names");
     let mut policies = Vec::new();
     match data.and_then(|data| data.get("policies")) {
@@ -206,6 +228,21 @@ fn requested_policies(caller: &LiveToken, data: Option<&Value>) -> Result<Vec<St
                 policies.push(PolicyName::parse(name.as_str().ok_or_else(bad)?)?.as_str().to_owned());
             }
         }
+    }
+    if from_above {
+        if !ask.rules.decide(ask.policy_path, Capability::Sudo).has(Capability::Sudo) {
+            return Err(Error::permission_denied());
+        }
+        if data.and_then(|data| data.get("policies")).is_none() || policies.is_empty() {
+            let why = "name the policies of a token that is made from a namespace above: they are those of its own namespace";
+            return Err(Error::new(Code::InvalidRequest, why));
+        }
+    }
+    if !ask.place.namespace.is_root() && policies.iter().any(|name| name == ROOT) {
+        return Err(Error::new(
+            Code::InvalidRequest,
+            "root tokens are of the root namespace only: name a policy that allows what is needed",
+        ));
     }
     if policies.is_empty() {
         policies.clone_from(&caller.entry.policies);
@@ -226,7 +263,7 @@ fn requested_policies(caller: &LiveToken, data: Option<&Value>) -> Result<Vec<St
         return Err(Error::new(Code::InvalidRequest, format!("a token has at most {TOKEN_POLICIES_MAX} policies")));
     }
     let may_give = |name: &String| name == DEFAULT || caller.entry.policies.contains(name);
-    if !caller.entry.is_root() && !policies.iter().all(may_give) {
+    if !from_above && !caller.entry.is_root() && !policies.iter().all(may_give) {
         return Err(Error::new(Code::InvalidRequest, "child policies must be a subset of the parent's"));
     }
     Ok(policies)

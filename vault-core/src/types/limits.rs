@@ -48,6 +48,14 @@ pub const CUSTOM_VALUE_BYTES_MAX: usize = 512;
 pub const LIST_NAMES_MAX: usize = 100_000;
 /// Most mounts of a namespace.
 pub const MOUNTS_MAX: usize = 1_000;
+/// Most namespaces of a vault, the root namespace not counted; the keys of each stand in locked memory.
+pub const NAMESPACES_MAX: usize = 500;
+/// Deepest nesting of namespaces.
+pub const NAMESPACE_DEPTH_MAX: usize = 8;
+/// Longest name of a namespace, in bytes.
+pub const NAMESPACE_NAME_BYTES_MAX: usize = 128;
+/// Most custom metadata of a namespace, names and texts together, in bytes.
+pub const NAMESPACE_METADATA_BYTES_MAX: usize = 1024;
 /// Audit records that wait in memory (batched mode) before a reader must write them.
 pub const AUDIT_QUEUE_RECORDS_MAX: usize = 1024;
 /// Age at which waiting audit records are written, in milliseconds.

@@ -6,6 +6,7 @@ pub mod code;
 pub mod error;
 pub mod id;
 pub mod limits;
+pub mod namespace;
 pub mod path;
 pub mod request;
 pub mod response;
@@ -15,6 +16,7 @@ pub mod value;
 
 pub use code::{Class, Code};
 pub use error::{Error, Result};
+pub use namespace::NamespacePath;
 pub use path::Path;
 pub use request::{Context, Operation, Request};
 pub use response::{Auth, Response};

@@ -1,6 +1,6 @@
 //! A logical request: what is asked, of which path, with what data, by whom.
 
-use super::{Path, SecretString, Value};
+use super::{NamespacePath, Path, SecretString, Value};
 
 /// What a request asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -51,7 +51,9 @@ pub struct Context {
 pub struct Request {
     /// What is asked.
     pub operation: Operation,
-    /// Of which path.
+    /// In which namespace.
+    pub namespace: NamespacePath,
+    /// Of which path: relative to the namespace, or into one below it by its name.
     pub path: Path,
     /// With what data: a JSON object, or nothing.
     pub data: Option<Value>,
@@ -65,7 +67,14 @@ impl Request {
     /// A request without data and without token.
     #[must_use]
     pub fn new(operation: Operation, path: Path) -> Self {
-        Request { operation, path, data: None, token: None, context: Context::default() }
+        Request { operation, namespace: NamespacePath::ROOT, path, data: None, token: None, context: Context::default() }
+    }
+
+    /// The request in a namespace.
+    #[must_use]
+    pub fn in_namespace(mut self, namespace: NamespacePath) -> Self {
+        self.namespace = namespace;
+        self
     }
 
     /// The request with data.

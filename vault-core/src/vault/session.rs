@@ -2,7 +2,7 @@
 
 use super::{Audit, Backup, Kv, Policies, Tokens, Vault};
 use crate::pipeline::{Caller, Reply};
-use crate::types::{Context, Operation, Path, Request, Response, Result, SecretString, Value};
+use crate::types::{Context, NamespacePath, Operation, Path, Request, Response, Result, SecretString, Value};
 use std::fmt;
 use std::sync::Arc;
 
@@ -13,15 +13,30 @@ use std::sync::Arc;
 pub struct Session {
     vault: Vault,
     caller: Arc<Caller>,
+    namespace: NamespacePath,
 }
 
 impl Session {
     pub(super) fn new(vault: Vault, token: SecretString) -> Self {
-        Session { vault, caller: Arc::new(Caller::new(token)) }
+        Session { vault, caller: Arc::new(Caller::new(token)), namespace: NamespacePath::ROOT }
     }
 
-    /// Carries out a request under this session's token; a token in the request itself is not looked at.
-    pub fn handle(&self, request: Request) -> Reply {
+    /// The same token's requests in a namespace below this session's own, such as `team-a`: all its paths are relative to that one, and
+    /// lead nowhere else. Whether the namespace is there is looked at with each request.
+    ///
+    /// # Errors
+    /// `InvalidPath` when this can be no namespace's path.
+    pub fn namespace(&self, path: &str) -> Result<Session> {
+        let namespace = self.namespace.join(&NamespacePath::parse(path)?);
+        Ok(Session { namespace, ..self.clone() })
+    }
+
+    /// Carries out a request under this session's token, its namespace being relative to the session's; a token in the request itself is
+    /// not looked at.
+    pub fn handle(&self, mut request: Request) -> Reply {
+        if !self.namespace.is_root() {
+            request.namespace = self.namespace.join(&request.namespace);
+        }
         self.vault.handle_for(&self.caller, request)
     }
 
@@ -39,7 +54,7 @@ impl Session {
     /// Any class; see [`crate::types::Class`].
     pub fn request_with(&self, operation: Operation, path: &str, data: Option<Value>, context: Context) -> Result<Response> {
         let path = Path::parse(path)?;
-        self.handle(Request { operation, path, data, token: None, context }).into_result()
+        self.handle(Request { operation, namespace: NamespacePath::ROOT, path, data, token: None, context }).into_result()
     }
 
     /// Backups of the vault.
