@@ -1,8 +1,9 @@
 //! The KV version 1 secrets engine: one value at a path, replaced as a whole.
 
-use super::input::member;
-use super::plain::PlainSecrets;
-use super::{Call, Engine, Outcome, listing};
+use super::common::input::member;
+use super::common::listing;
+use super::common::plain::PlainSecrets;
+use super::{Call, Engine, Outcome};
 use crate::barrier::{Kind, Overlay};
 use crate::types::id::Id;
 use crate::types::{Code, Error, Operation, Result, Ttl, Value};

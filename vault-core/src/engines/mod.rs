@@ -1,18 +1,20 @@
-//! Secrets engines: what answers below a mount.
+//! Secrets engines: what answers below a mount, and which there are.
 //!
 //! An engine works on the overlay that it is given and returns what it did. It knows nothing of tokens, policies, commits or other engines.
 
-mod input;
+mod common;
+pub(crate) mod cubbyhole;
 mod kv;
 mod kv1;
-mod listing;
-mod plain;
 
-pub(crate) use kv::KvEngine;
-pub(crate) use kv1::Kv1Engine;
-
-use crate::barrier::Overlay;
+use crate::barrier::{Kind, Overlay};
+use crate::types::id::Id;
 use crate::types::{Operation, Result, Timestamp, Ttl, Value};
+use common::plain::PlainSecrets;
+use cubbyhole::CubbyholeEngine;
+use kv::KvEngine;
+use kv1::Kv1Engine;
+use std::sync::Arc;
 
 /// What is asked of an engine.
 #[derive(Clone, Copy)]
@@ -22,6 +24,8 @@ pub(crate) struct Call<'c> {
     pub(crate) path: &'c str,
     pub(crate) data: Option<&'c Value>,
     pub(crate) now: Timestamp,
+    /// The key of the caller's token, where that is of the mount's namespace.
+    pub(crate) holder: Option<&'c [u8; 16]>,
 }
 
 /// What answers below a mount.
@@ -44,4 +48,53 @@ pub(crate) struct Outcome {
     pub(crate) lease_duration: Ttl,
     /// What the caller should know though the request succeeded.
     pub(crate) warnings: Vec<String>,
+}
+
+/// Which engines there are.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum EngineKind {
+    Kv1,
+    Kv2,
+    Cubbyhole,
+}
+
+impl EngineKind {
+    /// Its name in records.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            EngineKind::Kv1 => "kv-v1",
+            EngineKind::Kv2 => "kv-v2",
+            EngineKind::Cubbyhole => "cubbyhole",
+        }
+    }
+
+    /// The kind of that name.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        [EngineKind::Kv1, EngineKind::Kv2, EngineKind::Cubbyhole].into_iter().find(|kind| kind.name() == name)
+    }
+
+    /// An engine over the records of an owner; its answers may be relied on for so long where they do not say otherwise themselves.
+    pub(crate) fn engine(self, owner: Id, default_lease: Ttl) -> Arc<dyn Engine> {
+        match self {
+            EngineKind::Kv1 => Arc::new(Kv1Engine::new(owner, default_lease)),
+            EngineKind::Kv2 => Arc::new(KvEngine::new(owner)),
+            EngineKind::Cubbyhole => Arc::new(CubbyholeEngine),
+        }
+    }
+
+    /// Removes the records of one path of an owner that is gone, its entry in its folder excepted; how many.
+    pub(crate) fn forget(self, overlay: &mut Overlay<'_>, owner: &Id, path: &str) -> Result<usize> {
+        match self {
+            EngineKind::Kv1 => Ok(PlainSecrets { kind: Kind::KvPlain, owner: *owner, overlay }.forget(path)),
+            EngineKind::Kv2 => kv::forget(overlay, owner, path),
+            EngineKind::Cubbyhole => Ok(PlainSecrets { kind: Kind::Cubbyhole, owner: *owner, overlay }.forget(path)),
+        }
+    }
+
+    /// Removes what belongs to such an owner and to no path.
+    pub(crate) fn forget_rest(self, overlay: &mut Overlay<'_>, owner: &Id) {
+        if self == EngineKind::Kv2 {
+            kv::forget_rest(overlay, owner);
+        }
+    }
 }

@@ -2,13 +2,14 @@
 
 use super::keys;
 use super::keys::RotationPolicy;
-use super::mounts::MountTable;
+use super::mounts::{MountEntry, MountTable};
 use super::namespace_table::{Deleted, NamespaceEntry, NamespaceTable};
 use super::namespaces::Namespace;
 use super::policies::{self, DEFAULT, DEFAULT_TEXT, PolicyStore};
 use super::system::{Ask, Done};
 use crate::barrier::{Barrier, BarrierError, Overlay};
 use crate::crypto::Keyring;
+use crate::engines::EngineKind;
 use crate::types::id::Id;
 use crate::types::limits::{NAMESPACE_DEPTH_MAX, NAMESPACE_METADATA_BYTES_MAX, NAMESPACES_MAX};
 use crate::types::namespace::check_name;
@@ -21,7 +22,7 @@ use std::sync::atomic::Ordering;
 pub(super) fn lay_out(overlay: &mut Overlay<'_>) -> Result<MountTable> {
     let mut mounts = MountTable::default();
     let uuid = Id::from_random(overlay.barrier().rng().array().map_err(BarrierError::from)?);
-    mounts.add("secret/", "kv-v2", "versioned secrets", uuid)?;
+    mounts.add(overlay, MountEntry::new("secret/", EngineKind::Kv2, uuid)?.described("versioned secrets"))?;
     mounts.save(overlay)?;
     policies::put(overlay, DEFAULT, DEFAULT_TEXT)?;
     Ok(mounts)

@@ -46,6 +46,8 @@ pub const CUSTOM_KEY_BYTES_MAX: usize = 128;
 pub const CUSTOM_VALUE_BYTES_MAX: usize = 512;
 /// Most names in one listing, or in one page of it.
 pub const LIST_NAMES_MAX: usize = 100_000;
+/// Longest description of a mount, in bytes.
+pub const DESCRIPTION_BYTES_MAX: usize = 1024;
 /// Most mounts of a namespace.
 pub const MOUNTS_MAX: usize = 1_000;
 /// Most namespaces of a vault, the root namespace not counted; the keys of each stand in locked memory.

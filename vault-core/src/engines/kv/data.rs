@@ -4,7 +4,7 @@ use super::head::{self, Head, Loaded, Version};
 use super::merge::{merge, subkeys};
 use super::rules::Effective;
 use super::{Outcome, Secrets};
-use crate::engines::input::{known_only, member, not_found, whole};
+use crate::engines::common::input::{known_only, member, not_found, whole};
 use crate::types::limits::COMMIT_RETRIES_MAX;
 use crate::types::{Code, Error, Object, Result, Value};
 use zeroize::Zeroizing;
@@ -156,4 +156,75 @@ fn no_content() -> Error {
 
 fn missing() -> Error {
     Error::new(Code::Corrupt, "the store does not verify: a version of a secret is missing")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::barrier::{Barrier, Overlay};
+    use crate::crypto::Keyring;
+    use crate::engines::kv::versions::Fate;
+    use crate::os::SystemRng;
+    use crate::storage::{Key, Page, Read, StorageError};
+    use crate::types::Timestamp;
+    use crate::types::id::Id;
+    use parking_lot::Mutex;
+    use std::collections::BTreeMap;
+    use std::sync::Arc;
+
+    type Records = BTreeMap<Key, Vec<u8>>;
+
+    /// A store that somebody changes after each of a reader's looks at it.
+    struct Changing(Mutex<Vec<Records>>);
+
+    impl Read for Changing {
+        fn get(&self, key: &Key) -> Result<Option<Vec<u8>>, StorageError> {
+            let mut states = self.0.lock();
+            let found = states[0].get(key).cloned();
+            if states.len() > 1 {
+                states.remove(0);
+            }
+            Ok(found)
+        }
+
+        fn scan(&self, _prefix: &[u8], _after: Option<&Key>, _limit: usize) -> Result<Page, StorageError> {
+            Ok(Page::new())
+        }
+    }
+
+    #[test]
+    fn an_older_version_that_goes_while_it_is_read_is_no_damage() {
+        let rng = Arc::new(SystemRng::new());
+        let keyring = Keyring::generate(&*rng, 1, 0).expect("randomness");
+        let barrier = Arc::new(Barrier::new(Id::from_bytes([1; 16]), Id::ROOT, keyring, rng));
+        let (mount, now) = (Id::from_bytes([2; 16]), Timestamp::EPOCH);
+        let step = |before: &Records, work: &dyn Fn(&mut Secrets<'_, '_>) -> Result<Outcome>| {
+            let source = Changing(Mutex::new(vec![before.clone()]));
+            let mut overlay = Overlay::writing(&barrier, &source);
+            work(&mut Secrets { mount: &mount, overlay: &mut overlay, now }).expect("done");
+            let mut after = before.clone();
+            for (key, change) in overlay.into_writes().changes {
+                match change {
+                    Some(record) => drop(after.insert(key, record)),
+                    None => drop(after.remove(&key)),
+                }
+            }
+            after
+        };
+        let body = Value::from(Object::new().with("data", Object::new()));
+        let written = step(&Records::new(), &|secrets| secrets.write("x", Some(&body)));
+        let written = step(&written, &|secrets| secrets.write("x", Some(&body)));
+        let numbers = Value::from(Object::new().with("versions", vec![1_u64]));
+        let destroyed = step(&written, &|secrets| secrets.on_versions("x", Some(&numbers), Fate::Destroyed));
+        let gone = step(&written, &|secrets| secrets.delete_all("x"));
+        let mut damaged = written.clone();
+        damaged.retain(|key, _| destroyed.contains_key(key));
+        for (after, code) in [(destroyed, Code::VersionDeleted), (gone, Code::NotFound), (damaged, Code::Corrupt)] {
+            let source = Changing(Mutex::new(vec![written.clone(), after]));
+            let mut overlay = Overlay::reading(&barrier, &source);
+            let asked = Value::from(Object::new().with("version", 1_u64));
+            let read = Secrets { mount: &mount, overlay: &mut overlay, now }.read("x", Some(&asked));
+            assert_eq!(read.expect_err("the version is not there").code(), code);
+        }
+    }
 }

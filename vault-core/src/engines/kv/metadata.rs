@@ -3,7 +3,7 @@
 use super::head::{self, Head, Loaded};
 use super::rules::{Owner, RULE_NAMES, warnings};
 use super::{Outcome, Secrets};
-use crate::engines::input::{known_only, member, not_found};
+use crate::engines::common::input::{known_only, member, not_found};
 use crate::types::limits::{CUSTOM_KEY_BYTES_MAX, CUSTOM_KEYS_MAX, CUSTOM_VALUE_BYTES_MAX};
 use crate::types::{Code, Error, Object, Result, Timestamp, Value};
 use std::collections::BTreeMap;

@@ -16,6 +16,9 @@ use crate::types::id::Id;
 use crate::types::{Result, Timestamp};
 use target::Target;
 
+pub(super) use rules::forget_rest;
+pub(super) use versions::forget;
+
 /// The engine of one mount.
 pub(crate) struct KvEngine {
     mount: Id,

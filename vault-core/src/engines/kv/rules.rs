@@ -1,8 +1,10 @@
 //! How many versions are kept, for how long, and whether a write must name the version it is made on: as a mount and a key say it together.
 
 use super::{Outcome, Secrets};
-use crate::barrier::{BarrierError, Kind};
-use crate::engines::input::{known_only, member, signed_seconds, truth, whole};
+use crate::barrier::{BarrierError, Kind, Overlay};
+use crate::engines::common::input::{known_only, member, signed_seconds, truth, whole};
+use crate::storage::Key;
+use crate::types::id::Id;
 use crate::types::limits::{KV_VERSIONS_DEFAULT, KV_VERSIONS_MAX};
 use crate::types::{Code, Error, Object, Result, Timestamp, Ttl, Value};
 use minicbor::{Decode, Encode};
@@ -98,7 +100,7 @@ impl Effective {
 impl Secrets<'_, '_> {
     /// What the mount says.
     pub(super) fn mount_rules(&mut self) -> Result<Rules> {
-        let key = self.overlay.barrier().key(Kind::KvConfig, &[self.mount.as_bytes()]);
+        let key = config_key(self.overlay, self.mount);
         let bytes = self.overlay.get(Kind::KvConfig, &key)?;
         Ok(bytes.map(|bytes| minicbor::decode(&bytes).map_err(|_| BarrierError::Corrupt)).transpose()?.unwrap_or_default())
     }
@@ -112,10 +114,20 @@ impl Secrets<'_, '_> {
         known_only(data, &RULE_NAMES)?;
         let mut rules = self.mount_rules()?;
         rules.change(data, Owner::Mount, false)?;
-        let key = self.overlay.barrier().key(Kind::KvConfig, &[self.mount.as_bytes()]);
+        let key = config_key(self.overlay, self.mount);
         self.overlay.put(Kind::KvConfig, key, &minicbor::to_vec(&rules).expect("encoding to memory cannot fail"))?;
         Ok(Outcome::default())
     }
+}
+
+/// Removes what a mount says that is gone.
+pub(in crate::engines) fn forget_rest(overlay: &mut Overlay<'_>, mount: &Id) {
+    let key = config_key(overlay, mount);
+    overlay.delete(key);
+}
+
+fn config_key(overlay: &Overlay<'_>, mount: &Id) -> Key {
+    overlay.barrier().key(Kind::KvConfig, &[mount.as_bytes()])
 }
 
 /// What of a key's rules has no effect, since its mount says otherwise.

@@ -2,8 +2,8 @@
 
 use super::versions::Fate;
 use super::{Call, Outcome, Secrets};
-use crate::engines::input::named;
-use crate::engines::listing;
+use crate::engines::common::input::named;
+use crate::engines::common::listing;
 use crate::types::{Code, Error, Operation, Result};
 
 /// What a path below the mount names.

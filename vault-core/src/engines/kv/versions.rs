@@ -1,8 +1,10 @@
 //! What versions are told to become: deleted, undeleted, destroyed, or gone with their secret.
 
-use super::head::{self, Loaded};
+use super::head::{self, Head, Loaded};
 use super::{Outcome, Secrets};
-use crate::engines::input::whole;
+use crate::barrier::Overlay;
+use crate::engines::common::input::whole;
+use crate::types::id::Id;
 use crate::types::limits::KV_VERSIONS_MAX;
 use crate::types::{Code, Error, Result, Value};
 
@@ -63,13 +65,24 @@ impl Secrets<'_, '_> {
     /// Removes a secret with all that belongs to it.
     pub(super) fn delete_all(&mut self, path: &str) -> Result<Outcome> {
         let Some(Loaded { head, .. }) = head::load(self.overlay, self.mount, path)? else { return Ok(Outcome::default()) };
-        for version in head.versions.iter().filter(|version| version.number != head.current) {
-            head::remove_version(self.overlay, self.mount, path, version.number);
-        }
-        head::remove(self.overlay, self.mount, path);
+        remove_records(self.overlay, self.mount, path, &head);
         self.overlay.leave(*self.mount, path);
         Ok(Outcome::default())
     }
+}
+
+/// Removes the records of a secret whose entry goes otherwise; how many.
+pub(in crate::engines) fn forget(overlay: &mut Overlay<'_>, mount: &Id, path: &str) -> Result<usize> {
+    let Some(Loaded { head, .. }) = head::load(overlay, mount, path)? else { return Ok(0) };
+    remove_records(overlay, mount, path, &head);
+    Ok(head.versions.len().max(1))
+}
+
+fn remove_records(overlay: &mut Overlay<'_>, mount: &Id, path: &str, head: &Head) {
+    for version in head.versions.iter().filter(|version| version.number != head.current) {
+        head::remove_version(overlay, mount, path, version.number);
+    }
+    head::remove(overlay, mount, path);
 }
 
 fn requested_versions(data: Option<&Value>) -> Result<Vec<u64>> {

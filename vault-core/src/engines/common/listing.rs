@@ -1,14 +1,14 @@
 //! Listings, whole or by pages: `limit` names in order that come after the name `after`.
 
-use super::Outcome;
 use super::input::{integer, member, not_found};
 use crate::barrier::Overlay;
+use crate::engines::Outcome;
 use crate::types::id::Id;
 use crate::types::limits::LIST_NAMES_MAX;
 use crate::types::{Code, Error, Object, Result, Value};
 
 /// The names directly below a folder, as the request asks for them.
-pub(super) fn list(overlay: &Overlay<'_>, owner: &Id, folder: &str, data: Option<&Value>) -> Result<Outcome> {
+pub(in crate::engines) fn list(overlay: &Overlay<'_>, owner: &Id, folder: &str, data: Option<&Value>) -> Result<Outcome> {
     let bad = |why: &str| Error::new(Code::InvalidData, why.to_owned());
     let after = match member(data, "after") {
         None => "",

@@ -7,26 +7,26 @@ use crate::types::id::Id;
 use crate::types::{Code, Error, Result, Value};
 
 /// The secrets of one owner: a mount, or a token.
-pub(super) struct PlainSecrets<'s, 'o> {
-    pub(super) kind: Kind,
-    pub(super) owner: Id,
-    pub(super) overlay: &'s mut Overlay<'o>,
+pub(in crate::engines) struct PlainSecrets<'s, 'o> {
+    pub(in crate::engines) kind: Kind,
+    pub(in crate::engines) owner: Id,
+    pub(in crate::engines) overlay: &'s mut Overlay<'o>,
 }
 
 impl PlainSecrets<'_, '_> {
-    pub(super) fn exists(&mut self, path: &str) -> Result<bool> {
+    pub(in crate::engines) fn exists(&mut self, path: &str) -> Result<bool> {
         let key = self.key(path);
         Ok(self.overlay.get(self.kind, &key)?.is_some())
     }
 
-    pub(super) fn read(&mut self, path: &str) -> Result<Value> {
+    pub(in crate::engines) fn read(&mut self, path: &str) -> Result<Value> {
         let key = self.key(named(path)?);
         let content = self.overlay.get(self.kind, &key)?.ok_or_else(not_found)?;
         Value::from_json(&content)
     }
 
     /// Replaces a secret by the members of the request.
-    pub(super) fn write(&mut self, path: &str, data: Option<&Value>) -> Result<()> {
+    pub(in crate::engines) fn write(&mut self, path: &str, data: Option<&Value>) -> Result<()> {
         let key = self.key(named(path)?);
         let members = data.filter(|data| data.as_object().is_some_and(|members| !members.is_empty()));
         let content =
@@ -42,13 +42,20 @@ impl PlainSecrets<'_, '_> {
         Ok(())
     }
 
-    pub(super) fn delete(&mut self, path: &str) -> Result<()> {
+    pub(in crate::engines) fn delete(&mut self, path: &str) -> Result<()> {
         let key = self.key(named(path)?);
         if self.overlay.get(self.kind, &key)?.is_some() {
             self.overlay.delete(key);
             self.overlay.leave(self.owner, path);
         }
         Ok(())
+    }
+
+    /// Removes the record of a path whose entry goes otherwise.
+    pub(in crate::engines) fn forget(&mut self, path: &str) -> usize {
+        let key = self.key(path);
+        self.overlay.delete(key);
+        1
     }
 
     fn key(&self, path: &str) -> Key {

@@ -3,24 +3,24 @@
 use crate::types::{Code, Error, Result, Ttl, Value};
 
 /// A member of a request's data; `null` counts as none.
-pub(super) fn member<'d>(data: Option<&'d Value>, name: &str) -> Option<&'d Value> {
+pub(in crate::engines) fn member<'d>(data: Option<&'d Value>, name: &str) -> Option<&'d Value> {
     data.and_then(|data| data.get(name)).filter(|value| !matches!(value, Value::Null))
 }
 
 /// A whole number from 0 on.
-pub(super) fn whole(value: &Value) -> Option<u64> {
+pub(in crate::engines) fn whole(value: &Value) -> Option<u64> {
     value.as_u64().or_else(|| value.as_str()?.trim().parse().ok())
 }
 
 /// A whole number, negative ones too.
-pub(super) fn integer(value: &Value) -> Option<i64> {
+pub(in crate::engines) fn integer(value: &Value) -> Option<i64> {
     match value {
         Value::Number(number) => number.as_i64(),
         other => other.as_str()?.trim().parse().ok(),
     }
 }
 
-pub(super) fn truth(value: &Value) -> Option<bool> {
+pub(in crate::engines) fn truth(value: &Value) -> Option<bool> {
     value.as_bool().or_else(|| match value.as_str()? {
         "true" | "1" => Some(true),
         "false" | "0" => Some(false),
@@ -29,7 +29,7 @@ pub(super) fn truth(value: &Value) -> Option<bool> {
 }
 
 /// A duration in seconds; any negative one is -1.
-pub(super) fn signed_seconds(value: &Value) -> Result<i64> {
+pub(in crate::engines) fn signed_seconds(value: &Value) -> Result<i64> {
     let no_duration = || Error::new(Code::InvalidData, "a duration must be whole seconds, or text such as \"1h\"");
     let seconds = |ttl: Ttl| i64::try_from(ttl.as_secs()).map_err(|_| no_duration());
     if let Some(text) = value.as_str().and_then(|text| text.trim().strip_prefix('-')) {
@@ -42,7 +42,7 @@ pub(super) fn signed_seconds(value: &Value) -> Result<i64> {
 }
 
 /// The path of a secret: not empty, not a folder.
-pub(super) fn named(path: &str) -> Result<&str> {
+pub(in crate::engines) fn named(path: &str) -> Result<&str> {
     if path.is_empty() || path.ends_with('/') {
         return Err(Error::new(Code::InvalidPath, "the path names a folder: name a secret in it"));
     }
@@ -50,7 +50,7 @@ pub(super) fn named(path: &str) -> Result<&str> {
 }
 
 /// Refuses a member that nobody would look at: a misspelt one would silently lose what it asks for.
-pub(super) fn known_only(data: Option<&Value>, known: &[&str]) -> Result<()> {
+pub(in crate::engines) fn known_only(data: Option<&Value>, known: &[&str]) -> Result<()> {
     let is_known = |name: &str| known.contains(&name);
     match data.and_then(Value::as_object) {
         Some(object) if object.iter().any(|(name, _)| !is_known(name)) => {
@@ -60,7 +60,7 @@ pub(super) fn known_only(data: Option<&Value>, known: &[&str]) -> Result<()> {
     }
 }
 
-pub(super) fn not_found() -> Error {
+pub(in crate::engines) fn not_found() -> Error {
     Error::new(Code::NotFound, "nothing is there")
 }
 
