@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use vault_core::host::ManualClock;
 use vault_core::types::{Class, Code, Error, Object, Operation, Response, Result, Timestamp, Ttl, Value};
-use vault_core::{Config, NewSeal, Session, TokenOptions, Vault};
+use vault_core::{Config, KvSettings, NewSeal, Session, TokenOptions, Vault};
 
 struct World {
     vault: Vault,
@@ -395,27 +395,27 @@ fn a_write_needs_create_where_there_is_no_metadata_and_update_where_there_is() {
 }
 
 #[test]
-fn a_listing_comes_by_pages_in_order() {
+fn the_typed_face_says_all_of_it() {
     let world = world();
     let kv = world.root.kv("secret");
-    for path in ["b", "a/x", "c", "a", "d/y", "ä"] {
-        kv.put(path, Object::new()).unwrap();
-    }
-    let page = |data: &str| {
-        let response = world.ask(Operation::List, "metadata", data)?;
-        let keys = response.data.unwrap().get("keys").unwrap().as_array().unwrap().to_vec();
-        Ok::<_, Error>(keys.iter().map(|key| key.as_str().unwrap().to_owned()).collect::<Vec<_>>())
+    let settings = |max_versions, delay: &str| KvSettings {
+        max_versions: Some(max_versions),
+        cas_required: None,
+        delete_version_after: Some(delay.to_owned()),
     };
-    let all = ["a", "a/", "b", "c", "d/", "ä"];
-    assert_eq!(page("").unwrap(), all);
-    for everything in [r#"{"limit":0}"#, r#"{"limit":-1}"#, r#"{"limit":6}"#, r#"{"limit":"100","after":""}"#] {
-        assert_eq!(page(everything).unwrap(), all, "{everything}");
-    }
-    assert_eq!(page(r#"{"limit":2}"#).unwrap(), ["a", "a/"]);
-    assert_eq!(page(r#"{"limit":2,"after":"a/"}"#).unwrap(), ["b", "c"]);
-    assert_eq!(page(r#"{"after":"bb"}"#).unwrap(), ["c", "d/", "ä"], "a name that is not there is a place all the same");
-    assert_eq!(code_of(page(r#"{"limit":2,"after":"ä"}"#)), Code::NotFound);
-    for bad in [r#"{"limit":"all"}"#, r#"{"limit":100001}"#, r#"{"after":1}"#] {
-        assert_eq!(code_of(page(bad)), Code::InvalidData, "{bad}");
-    }
+    kv.set_config(&settings(7, "2h")).unwrap();
+    assert_eq!(kv.config().unwrap(), KvSettings { cas_required: Some(false), ..settings(7, "2h0m0s") });
+    kv.set_metadata("x", &settings(0, "1h"), Some(object(r#"{"owner":"team"}"#))).unwrap();
+    kv.patch_custom_metadata("x", object(r#"{"owner":null,"use":"db"}"#)).unwrap();
+    assert_eq!(code_of(kv.patch("x", object(r#"{"a":1}"#))), Code::NotFound);
+    kv.put("x", object(r#"{"a":{"b":1}}"#)).unwrap();
+    assert_eq!(kv.patch("x", object(r#"{"c":1}"#)).unwrap().version, 2);
+    assert_eq!(code_of(kv.patch_cas("x", Object::new(), 1)), Code::CasMismatch);
+    assert_eq!(kv.patch_cas("x", Object::new(), 2).unwrap().version, 3);
+    assert_eq!(text_of(&kv.subkeys("x", 0, 1).unwrap().into()), r#"{"a":null,"c":null}"#);
+    assert_eq!(text_of(&kv.subkeys("x", 1, 0).unwrap().into()), r#"{"a":{"b":null}}"#);
+    let metadata = kv.metadata("x").unwrap();
+    assert_eq!(metadata.custom_metadata.into_iter().collect::<Vec<_>>(), [("use".to_owned(), "db".to_owned())]);
+    assert_eq!(metadata.settings, KvSettings { cas_required: Some(false), ..settings(0, "1h0m0s") });
+    assert_eq!((metadata.created_time, metadata.updated_time), (world.now(), world.now()));
 }
