@@ -952,6 +952,22 @@ vault_status_t vault_session_open(vault_t *vault,
                                   vault_session_t **out_session);
 
 /**
+ * Opens a session of the same token in a namespace: all its paths are relative to that one, and lead nowhere else.
+ *
+ * Whether the namespace is there is looked at with each request, not now.
+ *
+ * - `session`: borrowed. It may be closed before the new one.
+ * - `namespace_path`: such as `team-a` or `team-a/dev`, from the namespace of `session` down; NUL-terminated UTF-8, borrowed for the call.
+ *   The empty text is that namespace itself.
+ * - `out_session`: receives the session. Owner: the caller; close it with `vault_session_close`. NULL on failure.
+ * - Fails with `VAULT_ERR_INVALID_PATH` when this can be no namespace's path.
+ * - Threads: any.
+ */
+vault_status_t vault_session_namespace(vault_session_t *session,
+                                       const char *namespace_path,
+                                       vault_session_t **out_session);
+
+/**
  * Closes a session and wipes its token from memory. The token itself stays valid: revoke it with a request.
  *
  * Calls that other threads are making with the session finish as they would have.

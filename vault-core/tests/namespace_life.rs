@@ -12,8 +12,9 @@ use vault_core::host::ManualClock;
 use vault_core::storage::Storage;
 use vault_core::storage::faulty::{Fault, FaultyStorage};
 use vault_core::storage::memory::MemoryStorage;
+use vault_core::types::limits::NAMESPACES_MAX;
 use vault_core::types::{Code, Error, Object, Operation, SecretString, Timestamp, Ttl, Value};
-use vault_core::{BackupSeals, Config, NewSeal, UnsealKey, Vault};
+use vault_core::{BackupSeals, Config, NewSeal, Session, UnsealKey, Vault};
 
 #[test]
 fn a_roll_is_of_one_namespace_and_the_re_encryption_is_of_all() {
@@ -285,5 +286,53 @@ fn of_two_who_make_the_same_name_one_does() {
         });
         assert_eq!(made, 1, "a namespace or a mount, and one of them");
     }
+    vault.verify().unwrap();
+}
+
+#[test]
+fn messages_are_counted_for_each_namespace_across_openings_and_roll_its_keyring() {
+    let encryptions = |session: &Session| {
+        let status = session.request(Operation::Read, "sys/key-status", None).unwrap().data.unwrap();
+        status.get("encryptions").and_then(Value::as_u64).unwrap()
+    };
+    let storage = Arc::new(MemoryStorage::new());
+    let (vault, root, token) = create(Config::on(storage.clone()));
+    make(&root, "a").unwrap();
+    vault.close().unwrap();
+    let mut storage = storage.copy();
+    for opening in 1..=4 {
+        // Each opening counts on from what the one before has noted, and for what it may have kept from being noted.
+        let shared = Arc::new(storage);
+        let vault = Vault::open(Config::on(shared.clone())).unwrap().unseal(&UnsealKey::raw_key(&KEY).unwrap()).unwrap();
+        let a = vault.session(SecretString::copy_from(&token)).namespace("a").unwrap();
+        let counted = encryptions(&a);
+        assert!(counted >= opening << 16, "opening {opening}: {counted}");
+        put(&a, "s", "1").unwrap();
+        storage = shared.copy();
+    }
+    let (_vault, root) = open(storage, &token);
+    let a = root.namespace("a").unwrap();
+    let before = (term(&a), term(&root));
+    let limit = Object::new().with("max_operations", 10_000_u64);
+    a.request(Operation::Write, "sys/rotate/config", Some(limit.into())).unwrap();
+    assert!(term(&a) > before.0, "past its limit it is rolled without a tick");
+    assert_eq!(term(&root), before.1);
+    assert!(encryptions(&a) < 100, "the new key begins anew");
+    put(&a, "s", "2").unwrap();
+}
+
+#[test]
+fn there_are_no_more_namespaces_than_their_keys_may_take_memory() {
+    let storage = Arc::new(MemoryStorage::new());
+    let (vault, root, token) = create(Config::on(storage.clone()));
+    (0..NAMESPACES_MAX).for_each(|i| drop(make(&root, &format!("n{i}")).unwrap()));
+    assert_eq!(make(&root, "more").unwrap_err().code(), Code::InvalidRequest);
+    put(&root.namespace("n7").unwrap(), "s", "7").unwrap();
+    vault.close().unwrap();
+    let (vault, root) = open(storage.copy(), &token);
+    assert_eq!(names(&root).len(), NAMESPACES_MAX);
+    assert_eq!(value(&root.namespace("n7").unwrap(), "s"), "7");
+    delete(&root, "n7").unwrap();
+    make(&root, "more").unwrap();
     vault.verify().unwrap();
 }

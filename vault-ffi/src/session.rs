@@ -1,4 +1,4 @@
-//! Sessions: the requests of one token.
+//! Sessions: the requests of one token, in one namespace.
 
 use crate::guard::guard;
 use crate::handle::{Entry, Table, Tables, get, reserve, take};
@@ -55,6 +55,31 @@ pub unsafe extern "C" fn vault_session_open(
         let token = SecretString::copy_from(input::utf8(token, "token")?);
         let slot = reserve::<SessionEntry>()?;
         Ok(slot.fill(SessionEntry { session: vault.unsealed()?.session(token) }))
+    })
+}
+
+/// Opens a session of the same token in a namespace: all its paths are relative to that one, and lead nowhere else.
+///
+/// Whether the namespace is there is looked at with each request, not now.
+///
+/// - `session`: borrowed. It may be closed before the new one.
+/// - `namespace_path`: such as `team-a` or `team-a/dev`, from the namespace of `session` down; NUL-terminated UTF-8, borrowed for the call.
+///   The empty text is that namespace itself.
+/// - `out_session`: receives the session. Owner: the caller; close it with `vault_session_close`. NULL on failure.
+/// - Fails with `VAULT_ERR_INVALID_PATH` when this can be no namespace's path.
+/// - Threads: any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vault_session_namespace(
+    session: *mut vault_session_t,
+    namespace_path: *const c_char,
+    out_session: *mut *mut vault_session_t,
+) -> vault_status_t {
+    guard!(required out_session => {
+        let entry = get::<SessionEntry>(session)?;
+        // SAFETY: the caller gives NULL or NUL-terminated text.
+        let path = unsafe { input::path(namespace_path, "namespace_path") }?;
+        let slot = reserve::<SessionEntry>()?;
+        Ok(slot.fill(SessionEntry { session: entry.session.namespace(path)? }))
     })
 }
 

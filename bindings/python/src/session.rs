@@ -4,7 +4,7 @@ use crate::arguments::Text;
 use crate::backup::info_dict;
 use crate::callbacks::PyStream;
 use crate::convert::{data_to_value, refuse, to_python};
-use crate::errors::{detached, guarded};
+use crate::errors::{detached, guarded, raise};
 use crate::keys::new_seals;
 use crate::kv::Kv;
 use crate::secret::SecretStr;
@@ -13,7 +13,7 @@ use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use std::sync::Arc;
-use vault_core::types::{Code, Context, Operation, Path, Request, Response, Result as CoreResult, Value};
+use vault_core::types::{Code, Context, NamespacePath, Operation, Path, Request, Response, Result as CoreResult, Value};
 use vault_core::{BackupSeals, Session as CoreSession, wire};
 
 /// The requests of one token. The token is looked at with each request, not when the session is made.
@@ -28,6 +28,7 @@ pub(crate) struct Shared(Arc<Mutex<Option<CoreSession>>>);
 pub(crate) struct Asked<'a> {
     operation: &'a str,
     path: &'a str,
+    namespace: &'a str,
     data: Option<Value>,
     context: Context,
 }
@@ -50,37 +51,50 @@ impl<'a> Asked<'a> {
         operation: Text<'a>,
         path: Text<'a>,
         data: Option<&Bound<'_, PyAny>>,
+        namespace: Option<Text<'a>>,
         correlation_id: Option<Text<'_>>,
         remote_address: Option<Text<'_>>,
     ) -> PyResult<Self> {
         let owned = |text: Option<Text<'_>>| text.map(|Text(text)| text.to_owned());
         let context = Context { correlation_id: owned(correlation_id), remote_address: owned(remote_address) };
-        Ok(Asked { operation: operation.0, path: path.0, data: data_to_value(data)?, context })
+        let namespace = namespace.map_or("", |Text(namespace)| namespace);
+        Ok(Asked { operation: operation.0, path: path.0, namespace, data: data_to_value(data)?, context })
     }
 
     pub(crate) fn into_request(self) -> CoreResult<Request> {
         let operation: Operation = wire::operation_from_name(self.operation)?;
-        Ok(Request { operation, path: Path::parse(self.path)?, data: self.data, token: None, context: self.context })
+        let (namespace, path) = (NamespacePath::parse(self.namespace)?, Path::parse(self.path)?);
+        Ok(Request { operation, namespace, path, data: self.data, token: None, context: self.context })
     }
 }
 
 #[pymethods]
 impl Session {
     /// Carries out a request: read, list, write, patch or delete. The answer is a dict, or None where there is nothing to answer.
-    #[pyo3(signature = (operation, path, data=None, *, correlation_id=None, remote_address=None))]
+    /// `namespace` is one below the session's own.
+    #[pyo3(signature = (operation, path, data=None, *, namespace=None, correlation_id=None, remote_address=None))]
+    #[allow(clippy::too_many_arguments, reason = "each is a keyword of its own in Python")]
     fn request<'py>(
         &self,
         py: Python<'py>,
         operation: Text<'_>,
         path: Text<'_>,
         data: Option<&Bound<'py, PyAny>>,
+        namespace: Option<Text<'_>>,
         correlation_id: Option<Text<'_>>,
         remote_address: Option<Text<'_>>,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let asked = Asked::new(operation, path, data, correlation_id, remote_address)?;
+        let asked = Asked::new(operation, path, data, namespace, correlation_id, remote_address)?;
         let session = self.0.get(py)?;
         let response = detached(py, || session.handle(asked.into_request()?).into_result())?;
         answer(py, response)
+    }
+
+    /// The same token's requests in a namespace below the session's own, such as `team-a`: all its paths are relative to that one, and lead
+    /// nowhere else. A session of its own: closing one leaves the other.
+    fn namespace(&self, py: Python<'_>, path: Text<'_>) -> PyResult<Session> {
+        let session = self.0.get(py)?;
+        guarded(py, || session.namespace(path.0).map(Session::new).map_err(|error| raise(py, &error)))
     }
 
     /// The KV version 2 secrets engine that is mounted at `mount`.

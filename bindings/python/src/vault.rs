@@ -16,7 +16,7 @@ use pyo3::types::PyDict;
 use std::sync::Arc;
 use vault_core::host::Anchor;
 use vault_core::storage::{Backend, FileAnchor};
-use vault_core::types::{Code, Context, Error, Operation, Path, Request, Response, Ttl};
+use vault_core::types::{Code, Error, Operation, Path, Request, Response, Ttl};
 use vault_core::{AuditMode, Config, SealStatus, SealedVault, UnsealKey, Unsealing, Vault as CoreVault};
 
 /// An open vault, sealed or not. Use it in a `with` block, which closes it.
@@ -231,7 +231,7 @@ impl State {
     /// An error where the vault is closed or of a parent process. Asked by the one request that any other vault answers.
     fn check_usable(&self) -> Result<(), Error> {
         let path = Path::parse("sys/seal-status")?;
-        self.handle(Request { operation: Operation::Read, path, data: None, token: None, context: Context::default() }).map(drop)
+        self.handle(Request::new(Operation::Read, path)).map(drop)
     }
 
     /// Unseals, or seals and so gets the handle that unseals where there is none yet; what is known then.
@@ -363,7 +363,7 @@ impl Vault {
     }
 
     /// Carries out a request under a token (None: without one); the answer as a dict, or None where there is nothing to answer.
-    #[pyo3(signature = (operation, path, data=None, *, token=None, correlation_id=None, remote_address=None))]
+    #[pyo3(signature = (operation, path, data=None, *, token=None, namespace=None, correlation_id=None, remote_address=None))]
     #[allow(clippy::too_many_arguments, reason = "each is a keyword of its own in Python")]
     fn request<'py>(
         &self,
@@ -372,10 +372,11 @@ impl Vault {
         path: Text<'_>,
         data: Option<&Bound<'py, PyAny>>,
         token: Option<&Bound<'py, PyAny>>,
+        namespace: Option<Text<'_>>,
         correlation_id: Option<Text<'_>>,
         remote_address: Option<Text<'_>>,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let asked = Asked::new(operation, path, data, correlation_id, remote_address)?;
+        let asked = Asked::new(operation, path, data, namespace, correlation_id, remote_address)?;
         let token = token.map(token_of).transpose()?;
         let state = self.state();
         let response = detached(py, || {

@@ -216,9 +216,11 @@ class Session:
         path: str,
         data: Mapping[str, Any] | None = None,
         *,
+        namespace: str | None = None,
         correlation_id: str | None = None,
         remote_address: str | None = None,
     ) -> dict[str, Any] | None: ...
+    def namespace(self, path: str) -> Session: ...
     def kv(self, mount: str) -> Kv: ...
     def export_audit(self, file: BinaryIO, *, after: int = 0) -> int: ...
     def backup(
@@ -258,6 +260,7 @@ class Vault:
         data: Mapping[str, Any] | None = None,
         *,
         token: str | SecretStr | None = None,
+        namespace: str | None = None,
         correlation_id: str | None = None,
         remote_address: str | None = None,
     ) -> dict[str, Any] | None: ...
