@@ -62,7 +62,7 @@ pub(super) fn read_tune(namespace: &Namespace, path: &str) -> Result<Done> {
 
 /// `WRITE sys/mounts/PATH/tune`.
 pub(super) fn tune(namespace: &Namespace, overlay: &mut Overlay<'_>, path: &str, data: Option<&Value>) -> Result<Done> {
-    known_only(data, &["default_lease_ttl", "max_lease_ttl", "description", "options"])?;
+    known_only(data, &["default_lease_ttl", "max_lease_ttl", "description", "options", "force_no_cache"])?;
     let mut table = MountTable::load(overlay)?;
     let mut entry = table.at(path).cloned().ok_or_else(no_mount)?;
     if let Some(options) = member(data, "options") {

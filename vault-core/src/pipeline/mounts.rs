@@ -254,3 +254,51 @@ fn table_key(barrier: &Barrier) -> Key {
 fn sign_key(barrier: &Barrier, uuid: &Id) -> Key {
     barrier.key(Kind::MountSign, &[uuid.as_bytes()])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::Keyring;
+    use crate::os::SystemRng;
+    use crate::storage::memory::MemoryStorage;
+
+    /// A mount as it was before it had times.
+    #[derive(Encode)]
+    struct OldEntry {
+        #[n(0)]
+        path: String,
+        #[n(1)]
+        engine: String,
+        #[cbor(n(2), with = "minicbor::bytes")]
+        uuid: [u8; 16],
+        #[n(3)]
+        description: String,
+    }
+
+    #[test]
+    fn a_mount_from_before_there_were_signs_is_there_until_it_is_removed() {
+        let rng = Arc::new(SystemRng::new());
+        let keyring = Keyring::generate(&*rng, 1, 0).expect("randomness");
+        let barrier = Arc::new(Barrier::new(Id::from_bytes([1; 16]), Id::ROOT, keyring, rng));
+        let storage = MemoryStorage::new();
+        let mut overlay = Overlay::writing(&barrier, &storage);
+        let entry =
+            |path: &str, byte| OldEntry { path: path.to_owned(), engine: "kv-v2".to_owned(), uuid: [byte; 16], description: String::new() };
+        let table = minicbor::to_vec(vec![entry("a/", 1), entry("b/", 2)]).expect("encoded");
+        overlay.put(Kind::MountTable, table_key(&barrier), &table).expect("put");
+        let mut table = MountTable::load(&mut overlay).expect("decoded");
+        let new = MountEntry::new("c", EngineKind::Kv1, Id::from_bytes([3; 16])).expect("canonical");
+        table.add(&mut overlay, new).expect("added");
+        table.save(&mut overlay).expect("saved");
+        for byte in [1, 2, 3] {
+            assert!(is_there(&mut overlay, &Id::from_bytes([byte; 16])).expect("asked"));
+        }
+        for (path, byte) in [("a", 1), ("c/", 3)] {
+            let entry = table.at(path).expect("there").clone();
+            table.remove(&mut overlay, &entry);
+            table.save(&mut overlay).expect("saved");
+            assert!(!is_there(&mut overlay, &Id::from_bytes([byte; 16])).expect("asked"));
+        }
+        assert!(is_there(&mut overlay, &Id::from_bytes([2; 16])).expect("asked"));
+    }
+}

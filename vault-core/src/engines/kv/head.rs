@@ -134,14 +134,19 @@ pub(super) fn load(overlay: &mut Overlay<'_>, mount: &Id, path: &str) -> Result<
 
 /// Writes the head of a secret with the content of its current version.
 pub(super) fn save(overlay: &mut Overlay<'_>, mount: &Id, path: &str, head: Head, content: Option<&[u8]>) -> Result<()> {
-    // Sized before writing, so that growth leaves no copies behind: a version's row takes at most 48 bytes, a text 5 more than it has, the rest at most 96.
-    let custom: usize = head.custom.iter().map(|(name, text)| 10 + name.len() + text.len()).sum();
-    let capacity = 96 + 48 * head.versions.len() + custom + content.map_or(0, <[u8]>::len);
+    // Sized before writing, so that growth leaves no copies behind.
+    let capacity = capacity_of(&head, content);
     let mut bytes = Zeroizing::new(Vec::with_capacity(capacity));
     minicbor::encode(HeadRecord { head, content }, &mut *bytes).expect("encoding to memory cannot fail");
     debug_assert!(bytes.len() <= capacity);
     let key = head_key(overlay, mount, path);
     Ok(overlay.put(Kind::KvHead, key, &bytes)?)
+}
+
+/// The most bytes that a head's record takes: a version's row at most 48, a text 5 more than it has, the rest at most 96.
+fn capacity_of(head: &Head, content: Option<&[u8]>) -> usize {
+    let custom: usize = head.custom.iter().map(|(name, text)| 10 + name.len() + text.len()).sum();
+    96 + 48 * head.versions.len() + custom + content.map_or(0, <[u8]>::len)
 }
 
 /// Removes the head of a secret.
@@ -174,4 +179,80 @@ fn head_key(overlay: &Overlay<'_>, mount: &Id, path: &str) -> Key {
 
 fn version_key(overlay: &Overlay<'_>, mount: &Id, path: &str, number: u64) -> Key {
     overlay.barrier().key(Kind::KvVersion, &[mount.as_bytes(), path.as_bytes(), &number.to_le_bytes()])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A head as it was before there were rules, custom metadata and versions that are deleted by themselves.
+    #[derive(Encode)]
+    struct OldHead {
+        #[n(0)]
+        created_millis: u64,
+        #[n(1)]
+        updated_millis: u64,
+        #[n(2)]
+        current: u64,
+        #[n(3)]
+        versions: Vec<OldVersion>,
+    }
+
+    #[derive(Encode)]
+    struct OldVersion {
+        #[n(0)]
+        number: u64,
+        #[n(1)]
+        created_millis: u64,
+        #[n(2)]
+        deleted_millis: u64,
+        #[n(3)]
+        destroyed: bool,
+    }
+
+    #[derive(Encode)]
+    struct OldRecord<'b> {
+        #[n(0)]
+        head: OldHead,
+        #[cbor(b(1), with = "minicbor::bytes")]
+        content: Option<&'b [u8]>,
+    }
+
+    #[test]
+    fn a_head_from_before_there_were_rules_reads_as_one_that_has_none() {
+        let version = OldVersion { number: 3, created_millis: 5, deleted_millis: 7, destroyed: false };
+        let head = OldHead { created_millis: 1, updated_millis: 7, current: 3, versions: vec![version] };
+        let bytes = minicbor::to_vec(OldRecord { head, content: Some(b"{}") }).expect("encoded");
+        let record: HeadRecord<'_> = minicbor::decode(&bytes).expect("decoded");
+        let expected = Head {
+            updated_millis: 7,
+            current: 3,
+            versions: vec![Version { deleted_millis: 7, ..Version::new(3, Timestamp::from_millis(5), 0) }],
+            ..Head::new(Timestamp::from_millis(1))
+        };
+        assert_eq!((record.head, record.content), (expected, Some(&b"{}"[..])));
+    }
+
+    #[test]
+    fn the_largest_head_fits_the_buffer_that_is_sized_for_it() {
+        let most = |number| Version {
+            deleted_millis: u64::MAX,
+            destroyed: true,
+            ..Version::new(number, Timestamp::from_millis(u64::MAX), u64::MAX)
+        };
+        let mut head = Head {
+            current: u64::MAX,
+            versions: (0..300).map(|back| most(u64::MAX - back)).collect(),
+            ..Head::new(Timestamp::from_millis(u64::MAX))
+        };
+        head.custom = (0..64).map(|number| (format!("{number:0>128}"), "v".repeat(512))).collect();
+        let everything = Value::from(
+            Object::new().with("max_versions", 10_000_u64).with("cas_required", true).with("delete_version_after", 1_000_000_000_u64),
+        );
+        head.rules.change(Some(&everything), super::super::rules::Owner::Key, false).expect("in range");
+        let content = vec![b'x'; 1000];
+        let capacity = capacity_of(&head, Some(&content));
+        let bytes = minicbor::to_vec(HeadRecord { head, content: Some(&content) }).expect("encoded");
+        assert!(bytes.len() <= capacity, "{} {capacity}", bytes.len());
+    }
 }
