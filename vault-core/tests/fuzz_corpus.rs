@@ -1,6 +1,9 @@
 //! The inputs that fuzzing found worth keeping, replayed on stable with the assertions of the fuzz targets.
 #![allow(clippy::disallowed_methods, reason = "a test reads its inputs from files")]
 
+#[path = "support/kv_model.rs"]
+mod kv_model;
+
 use std::path::Path;
 use vault_core::policy::{Capability, Dialect, Facts, evaluate};
 use vault_core::types::{self, Value};
@@ -43,4 +46,9 @@ fn policies_are_refused_or_evaluated() {
             let _decision = evaluate(&[text], &Facts { operation, path: "secret/data/app/db" }, Dialect::Vault);
         }
     });
+}
+
+#[test]
+fn operations_on_secrets_answer_as_the_model_does() {
+    replay("kv", kv_model::run);
 }

@@ -367,11 +367,11 @@ fn another_mount_has_its_own_secrets_and_reserved_or_overlapping_paths_are_refus
     for path in ["secret", "secret/below", "team", "team/a/b", "sys/x", "auth/x", "identity"] {
         assert_eq!(mount(path, kv()).unwrap_err().class(), Class::InvalidRequest, "{path}");
     }
-    for body in [Object::new(), Object::new().with("type", "kv"), Object::new().with("type", "pki")] {
+    for body in [Object::new(), kv().with("options", Object::new().with("version", "3")), Object::new().with("type", "pki")] {
         assert_eq!(mount("other", body).unwrap_err().class(), Class::InvalidRequest);
     }
     let mounts = world.root.request(Operation::Read, "sys/mounts", None).unwrap().data.unwrap();
-    assert_eq!(mounts.as_object().unwrap().iter().map(|(path, _)| path).collect::<Vec<_>>(), ["secret/", "sys/", "team/a/"]);
+    assert_eq!(mounts.as_object().unwrap().iter().map(|(path, _)| path).collect::<Vec<_>>(), ["cubbyhole/", "secret/", "sys/", "team/a/"]);
     assert_eq!(world.root.request(Operation::Read, "nowhere/x", None).unwrap_err().code(), Code::NotFound);
 }
 

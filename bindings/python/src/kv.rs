@@ -1,6 +1,6 @@
 //! `Kv`, `KvSecret` and `KvVersion`: versioned secrets.
 
-use crate::arguments::{Text, Whole, Wholes};
+use crate::arguments::{Parameter, Text, Whole, Wholes};
 use crate::convert::{mapping_to_object, object_to_python, refuse, to_python};
 use crate::errors::{detached, guarded};
 use crate::session::Shared;
@@ -9,8 +9,9 @@ use pyo3::exceptions::{PyKeyError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use std::sync::Arc;
+use vault_core::types::limits::LIST_NAMES_MAX;
 use vault_core::types::{Code, Object, Result as CoreResult};
-use vault_core::{Kv as CoreKv, KvMetadata, KvVersion as CoreVersion};
+use vault_core::{Kv as CoreKv, KvMetadata, KvSettings, KvVersion as CoreVersion};
 
 /// The secrets below one KV version 2 mount.
 #[pyclass(frozen, module = "libvault")]
@@ -26,7 +27,7 @@ pub(crate) struct KvVersion {
     version: u64,
     /// When it was written (RFC 3339).
     created_time: String,
-    /// When it was deleted (RFC 3339); empty when it was not.
+    /// When it was or will be deleted (RFC 3339); empty when never.
     deletion_time: String,
     /// Whether its content is gone for good.
     destroyed: bool,
@@ -72,10 +73,36 @@ impl Kv {
         .map(KvVersion::from)
     }
 
-    /// The names directly below a folder, in order; folders end in a slash.
-    #[pyo3(signature = (prefix=Text("")), text_signature = "(self, prefix='')")]
-    fn list(&self, py: Python<'_>, prefix: Text<'_>) -> PyResult<Vec<String>> {
-        self.with(py, |kv| kv.list(prefix.0))
+    /// Merges a JSON merge patch into the newest version, which makes a new one: members are replaced, `None` removes.
+    /// With `cas` only if that is the number of the current version.
+    #[pyo3(signature = (path, data, cas=None))]
+    fn patch(&self, py: Python<'_>, path: Text<'_>, data: &Bound<'_, PyAny>, cas: Option<Whole>) -> PyResult<KvVersion> {
+        let (Text(path), data) = (path, mapping_to_object(data)?);
+        self.with(py, |kv| match cas {
+            Some(cas) => kv.patch_cas(path, data, cas.0),
+            None => kv.patch(path, data),
+        })
+        .map(KvVersion::from)
+    }
+
+    /// The names of a version's members and of those below, down to a depth, with `None` in the place of their contents.
+    #[pyo3(signature = (path, version=None, *, depth=None))]
+    fn subkeys<'py>(&self, py: Python<'py>, path: Text<'_>, version: Option<Whole>, depth: Option<Whole>) -> PyResult<Bound<'py, PyDict>> {
+        let number = |whole: Option<Whole>| whole.map_or(0, |whole| whole.0);
+        let subkeys = self.with(py, |kv| kv.subkeys(path.0, number(version), number(depth)))?;
+        guarded(py, || object_to_python(py, &subkeys))
+    }
+
+    /// The names directly below a folder, in order; folders end in a slash. With `limit` a page of them: the first ones after the name `after`,
+    /// and none after the last.
+    #[pyo3(signature = (prefix=Text(""), *, after=None, limit=None), text_signature = "(self, prefix='', *, after=None, limit=None)")]
+    fn list(&self, py: Python<'_>, prefix: Text<'_>, after: Option<Text<'_>>, limit: Option<Whole>) -> PyResult<Vec<String>> {
+        let from = after.map_or("", |after| after.0);
+        self.with(py, |kv| match limit {
+            Some(limit) => kv.list_page(prefix.0, from, limit.0),
+            None if from.is_empty() => kv.list(prefix.0),
+            None => kv.list_page(prefix.0, from, LIST_NAMES_MAX as u64),
+        })
     }
 
     /// Deletes the newest version; it can be undeleted.
@@ -98,15 +125,61 @@ impl Kv {
         self.with(py, |kv| kv.destroy_versions(path.0, &versions.0))
     }
 
-    /// What is known of a secret without its content: current and oldest version, and the versions in order.
+    /// What is known of a secret without its content: its versions in order, its settings, what its users say about it.
     fn metadata<'py>(&self, py: Python<'py>, path: Text<'_>) -> PyResult<Bound<'py, PyDict>> {
-        let KvMetadata { current_version, oldest_version, versions, .. } = self.with(py, |kv| kv.metadata(path.0))?;
-        let dict = PyDict::new(py);
+        let KvMetadata { current_version, oldest_version, versions, created_time, updated_time, settings, custom_metadata, .. } =
+            self.with(py, |kv| kv.metadata(path.0))?;
+        let dict = settings_to_python(py, settings)?;
         dict.set_item("current_version", current_version)?;
         dict.set_item("oldest_version", oldest_version)?;
+        dict.set_item("created_time", created_time)?;
+        dict.set_item("updated_time", updated_time)?;
+        dict.set_item("custom_metadata", custom_metadata)?;
         let versions: Vec<KvVersion> = versions.into_iter().map(KvVersion::from).collect();
         dict.set_item("versions", versions)?;
         Ok(dict)
+    }
+
+    /// Writes settings of a secret, and what its users say about it (a mapping of texts, which replaces what there was); what is not given
+    /// stays. Makes the secret, without a version, where there is none.
+    #[pyo3(signature = (path, *, max_versions=None, cas_required=None, delete_version_after=None, custom_metadata=None))]
+    fn set_metadata(
+        &self,
+        py: Python<'_>,
+        path: Text<'_>,
+        max_versions: Option<Parameter>,
+        cas_required: Option<bool>,
+        delete_version_after: Option<Text<'_>>,
+        custom_metadata: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<()> {
+        let settings = settings_of(max_versions, cas_required, delete_version_after);
+        let custom = custom_metadata.map(mapping_to_object).transpose()?;
+        self.with(py, |kv| kv.set_metadata(path.0, &settings, custom))
+    }
+
+    /// Changes what users say about a secret, member by member; `None` removes.
+    fn patch_custom_metadata(&self, py: Python<'_>, path: Text<'_>, changes: &Bound<'_, PyAny>) -> PyResult<()> {
+        let (Text(path), changes) = (path, mapping_to_object(changes)?);
+        self.with(py, |kv| kv.patch_custom_metadata(path, changes))
+    }
+
+    /// The settings of the mount.
+    fn config<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let settings = self.with(py, |kv| kv.config())?;
+        settings_to_python(py, settings)
+    }
+
+    /// Writes settings of the mount; what is not given stays.
+    #[pyo3(signature = (*, max_versions=None, cas_required=None, delete_version_after=None))]
+    fn set_config(
+        &self,
+        py: Python<'_>,
+        max_versions: Option<Parameter>,
+        cas_required: Option<bool>,
+        delete_version_after: Option<Text<'_>>,
+    ) -> PyResult<()> {
+        let settings = settings_of(max_versions, cas_required, delete_version_after);
+        self.with(py, |kv| kv.set_config(&settings))
     }
 
     /// Removes a secret with all its versions and metadata for good.
@@ -117,6 +190,22 @@ impl Kv {
     fn __repr__(&self) -> &'static str {
         "Kv([redacted])"
     }
+}
+
+fn settings_of(max_versions: Option<Parameter>, cas_required: Option<bool>, delete_version_after: Option<Text<'_>>) -> KvSettings {
+    KvSettings {
+        max_versions: max_versions.map(|most| most.0.into()),
+        cas_required,
+        delete_version_after: delete_version_after.map(|delay| delay.0.to_owned()),
+    }
+}
+
+fn settings_to_python(py: Python<'_>, settings: KvSettings) -> PyResult<Bound<'_, PyDict>> {
+    let dict = PyDict::new(py);
+    dict.set_item("max_versions", settings.max_versions)?;
+    dict.set_item("cas_required", settings.cas_required)?;
+    dict.set_item("delete_version_after", settings.delete_version_after)?;
+    Ok(dict)
 }
 
 impl From<CoreVersion> for KvVersion {

@@ -177,8 +177,8 @@ pub(crate) fn store(overlay: &mut Overlay<'_>, key: &TokenKey, entry: &TokenEntr
     Ok(())
 }
 
-/// Removes a token and all its descendants, those in namespaces below its own too; returns the keys of those that were there.
-pub(crate) fn remove_tree(overlay: &mut Overlay<'_>, token: &TokenRef, barrier_of: BarrierOf<'_>) -> Result<Vec<TokenKey>, BarrierError> {
+/// Removes a token and all its descendants, those in namespaces below its own too; returns those that were there.
+pub(crate) fn remove_tree(overlay: &mut Overlay<'_>, token: &TokenRef, barrier_of: BarrierOf<'_>) -> Result<Vec<TokenRef>, BarrierError> {
     let mut removed = Vec::new();
     let mut waiting = vec![*token];
     while let Some(token) = waiting.pop() {
@@ -205,7 +205,7 @@ pub(crate) fn remove_tree(overlay: &mut Overlay<'_>, token: &TokenRef, barrier_o
         if let (Some(bucket), Some(root)) = (bucket_of(&entry), barrier_of(&Id::ROOT)) {
             overlay.within(&root, |overlay| overlay.delete(due_key(&root, bucket, &token)));
         }
-        removed.push(token.key);
+        removed.push(token);
     }
     Ok(removed)
 }

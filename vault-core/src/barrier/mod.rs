@@ -45,7 +45,7 @@ pub(crate) enum BarrierError {
     #[error("the record would be larger than {} bytes", crate::types::limits::RECORD_BYTES_MAX)]
     TooLarge,
     /// A folder has more children than one listing holds.
-    #[error("the folder has more than {} names: list its subfolders", crate::types::limits::LIST_NAMES_MAX)]
+    #[error("the folder has more than {} names: list it by pages (\"limit\", \"after\")", crate::types::limits::LIST_NAMES_MAX)]
     TooManyNames,
     /// The data key has encrypted as much as is safe.
     #[error("the data key has reached its message limit: roll the keyring")]

@@ -6,7 +6,7 @@ use super::record::{Barrier, Kind};
 use crate::storage::{Expected, Key, Read};
 use crate::types::id::Id;
 use crate::types::limits::LIST_NAMES_MAX;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BinaryHeap};
 use std::sync::Arc;
 use zeroize::Zeroizing;
 
@@ -138,14 +138,27 @@ impl<'a> Overlay<'a> {
 
     /// The children of a folder as published, in order. Own changes are not among them: the committer makes the entries.
     pub(crate) fn children(&self, mount: &Id, folder: &str) -> Result<Vec<String>, BarrierError> {
+        self.children_after(mount, folder, "", None)
+    }
+
+    /// The first `limit` of a folder's children that come after a name, in order. Hidden names have no order in the store, so that all of them
+    /// are looked at; no more than a page of them is held.
+    pub(crate) fn children_after(&self, mount: &Id, folder: &str, after: &str, limit: Option<usize>) -> Result<Vec<String>, BarrierError> {
         let prefix = self.barrier.folder_prefix(mount, folder);
-        let mut names = Vec::new();
+        let mut names = BinaryHeap::new();
         self.scan(Kind::FolderEntry, &prefix, |_, name| {
-            names.push(String::from_utf8(name.to_vec()).map_err(|_| BarrierError::Corrupt)?);
+            let name = std::str::from_utf8(name).map_err(|_| BarrierError::Corrupt)?;
+            let is_full = limit.is_some_and(|limit| names.len() >= limit);
+            if name <= after || is_full && names.peek().is_none_or(|last: &String| name >= last.as_str()) {
+                return Ok(true);
+            }
+            if is_full {
+                names.pop();
+            }
+            names.push(name.to_owned());
             if names.len() > LIST_NAMES_MAX { Err(BarrierError::TooManyNames) } else { Ok(true) }
         })?;
-        names.sort_unstable();
-        Ok(names)
+        Ok(names.into_sorted_vec())
     }
 
     /// Reads the published records under a prefix in order of their keys, until `each` answers false.

@@ -1,22 +1,40 @@
-//! Secrets engines: what answers below a mount.
+//! Secrets engines: what answers below a mount, and which there are.
 //!
 //! An engine works on the overlay that it is given and returns what it did. It knows nothing of tokens, policies, commits or other engines.
 
+mod common;
+pub(crate) mod cubbyhole;
 pub(crate) mod kv;
+mod kv1;
 
-pub(crate) use kv::KvEngine;
+use crate::barrier::{Kind, Overlay};
+use crate::types::id::Id;
+use crate::types::{Operation, Result, Timestamp, Ttl, Value};
+use common::plain::PlainSecrets;
+use cubbyhole::CubbyholeEngine;
+use kv::KvEngine;
+use kv1::Kv1Engine;
+use std::sync::Arc;
 
-use crate::barrier::Overlay;
-use crate::types::{Operation, Result, Timestamp, Value};
+/// What is asked of an engine.
+#[derive(Clone, Copy)]
+pub(crate) struct Call<'c> {
+    pub(crate) operation: Operation,
+    /// Below the mount.
+    pub(crate) path: &'c str,
+    pub(crate) data: Option<&'c Value>,
+    pub(crate) now: Timestamp,
+    /// The key of the caller's token, where that is of the mount's namespace.
+    pub(crate) holder: Option<&'c [u8; 16]>,
+}
 
 /// What answers below a mount.
 pub(crate) trait Engine: Send + Sync {
     /// Whether the target of a write exists: decides between `create` and `update`. `None` where the engine does not tell: `update`.
-    fn exists(&self, overlay: &mut Overlay<'_>, path: &str) -> Result<Option<bool>>;
+    fn exists(&self, overlay: &mut Overlay<'_>, call: &Call<'_>) -> Result<Option<bool>>;
 
     /// Carries out an operation on a path below the mount.
-    fn execute(&self, overlay: &mut Overlay<'_>, operation: Operation, path: &str, data: Option<&Value>, now: Timestamp)
-    -> Result<Outcome>;
+    fn execute(&self, overlay: &mut Overlay<'_>, call: &Call<'_>) -> Result<Outcome>;
 }
 
 /// What an engine did.
@@ -26,4 +44,57 @@ pub(crate) struct Outcome {
     pub(crate) data: Option<Value>,
     /// The version of a secret that it read or wrote, for the audit record.
     pub(crate) version: Option<u64>,
+    /// How long the caller may rely on the answer.
+    pub(crate) lease_duration: Ttl,
+    /// What the caller should know though the request succeeded.
+    pub(crate) warnings: Vec<String>,
+}
+
+/// Which engines there are.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum EngineKind {
+    Kv1,
+    Kv2,
+    Cubbyhole,
+}
+
+impl EngineKind {
+    /// Its name in records.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            EngineKind::Kv1 => "kv-v1",
+            EngineKind::Kv2 => "kv-v2",
+            EngineKind::Cubbyhole => "cubbyhole",
+        }
+    }
+
+    /// The kind of that name.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        [EngineKind::Kv1, EngineKind::Kv2, EngineKind::Cubbyhole].into_iter().find(|kind| kind.name() == name)
+    }
+
+    /// An engine over the records of an owner; its answers may be relied on for so long where they do not say otherwise themselves.
+    pub(crate) fn engine(self, owner: Id, default_lease: Ttl) -> Arc<dyn Engine> {
+        match self {
+            EngineKind::Kv1 => Arc::new(Kv1Engine::new(owner, default_lease)),
+            EngineKind::Kv2 => Arc::new(KvEngine::new(owner)),
+            EngineKind::Cubbyhole => Arc::new(CubbyholeEngine),
+        }
+    }
+
+    /// Removes the records of one path of an owner that is gone, its entry in its folder excepted; how many.
+    pub(crate) fn forget(self, overlay: &mut Overlay<'_>, owner: &Id, path: &str) -> Result<usize> {
+        match self {
+            EngineKind::Kv1 => Ok(PlainSecrets { kind: Kind::KvPlain, owner: *owner, overlay }.forget(path)),
+            EngineKind::Kv2 => kv::forget(overlay, owner, path),
+            EngineKind::Cubbyhole => Ok(PlainSecrets { kind: Kind::Cubbyhole, owner: *owner, overlay }.forget(path)),
+        }
+    }
+
+    /// Removes what belongs to such an owner and to no path.
+    pub(crate) fn forget_rest(self, overlay: &mut Overlay<'_>, owner: &Id) {
+        if self == EngineKind::Kv2 {
+            kv::forget_rest(overlay, owner);
+        }
+    }
 }

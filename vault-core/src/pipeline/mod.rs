@@ -7,6 +7,7 @@ mod core;
 #[cfg(any(feature = "sled", feature = "redb"))]
 pub(crate) mod doctor;
 mod keys;
+mod mount_paths;
 mod mounts;
 mod namespace_paths;
 mod namespace_table;
@@ -14,6 +15,7 @@ mod namespaces;
 mod operator;
 mod policies;
 mod reencrypt;
+mod removal;
 mod reply;
 mod retention;
 mod runtime;

@@ -1,20 +1,18 @@
 //! The mount table: which engine answers where.
 
-use super::core::Core;
-use super::namespace_table::NamespaceTable;
-use super::namespaces::Namespace;
 use crate::barrier::{Barrier, BarrierError, Kind, Overlay};
-use crate::engines::{Engine, KvEngine};
+use crate::engines::cubbyhole::CubbyholeEngine;
+use crate::engines::{Engine, EngineKind};
 use crate::storage::Key;
 use crate::types::id::Id;
-use crate::types::limits::MOUNTS_MAX;
-use crate::types::{Code, Error, Object, Path, Result, Value};
+use crate::types::limits::{MOUNTS_MAX, TTL_SECONDS_DEFAULT, TTL_SECONDS_MAX};
+use crate::types::{Code, Error, Object, Path, Result, Ttl, Value};
 use minicbor::{Decode, Encode};
 use std::sync::Arc;
 
 /// A mount as its record says.
 #[derive(Clone, Debug, PartialEq, Encode, Decode)]
-struct MountEntry {
+pub(super) struct MountEntry {
     /// Where it answers: ends in a slash.
     #[n(0)]
     path: String,
@@ -24,13 +22,20 @@ struct MountEntry {
     #[cbor(n(2), with = "minicbor::bytes")]
     uuid: [u8; 16],
     #[n(3)]
-    description: String,
+    pub(super) description: String,
+    /// In seconds; 0 for the system's.
+    #[cbor(n(4), default)]
+    pub(super) default_lease_seconds: u64,
+    /// In seconds; 0 for the system's.
+    #[cbor(n(5), default)]
+    pub(super) max_lease_seconds: u64,
 }
 
 /// The mounts, in order of their paths.
 #[derive(Clone, Default)]
 pub(super) struct MountTable {
     mounts: Vec<Mount>,
+    cubbyhole: Arc<CubbyholeEngine>,
 }
 
 #[derive(Clone)]
@@ -39,8 +44,78 @@ struct Mount {
     engine: Arc<dyn Engine>,
 }
 
+/// What answers for a path.
+#[derive(Clone)]
+pub(super) struct Routing<'p> {
+    pub(super) engine: Arc<dyn Engine>,
+    /// The mount's; the cubbyhole has none.
+    pub(super) uuid: Option<Id>,
+    /// The path below the mount.
+    pub(super) rest: &'p str,
+}
+
+const CUBBYHOLE: &str = "cubbyhole/";
+
 /// Paths that the vault keeps for itself.
-const RESERVED: [&str; 5] = ["sys/", "auth/", "identity/", "cubbyhole/", "audit/"];
+const RESERVED: [&str; 5] = ["sys/", "auth/", "identity/", CUBBYHOLE, "audit/"];
+
+impl MountEntry {
+    /// A mount of an engine at a path that is in the one canonical form.
+    pub(super) fn new(path: &str, kind: EngineKind, uuid: Id) -> Result<Self> {
+        Ok(MountEntry {
+            path: canonical(path)?,
+            engine: kind.name().to_owned(),
+            uuid: *uuid.as_bytes(),
+            description: String::new(),
+            default_lease_seconds: 0,
+            max_lease_seconds: 0,
+        })
+    }
+
+    pub(super) fn described(mut self, description: &str) -> Self {
+        description.clone_into(&mut self.description);
+        self
+    }
+
+    pub(super) fn path(&self) -> &str {
+        &self.path
+    }
+
+    pub(super) fn uuid(&self) -> Id {
+        Id::from_bytes(self.uuid)
+    }
+
+    pub(super) fn kind(&self) -> Result<EngineKind> {
+        let unknown = || Error::new(Code::Corrupt, "the mount table names an engine that this version does not have");
+        EngineKind::named(&self.engine).ok_or_else(unknown)
+    }
+
+    /// The longest time that the mount grants.
+    pub(super) fn max_lease(&self) -> Ttl {
+        Ttl::from_secs(if self.max_lease_seconds == 0 { TTL_SECONDS_MAX } else { self.max_lease_seconds })
+    }
+
+    /// The time that the mount grants where nothing else is said.
+    pub(super) fn default_lease(&self) -> Ttl {
+        let seconds = if self.default_lease_seconds == 0 { TTL_SECONDS_DEFAULT } else { self.default_lease_seconds };
+        Ttl::from_secs(seconds).min(self.max_lease())
+    }
+
+    /// The options of the mount as answers show them.
+    pub(super) fn options(&self) -> Object {
+        Object::new().with("version", if self.engine == EngineKind::Kv1.name() { "1" } else { "2" })
+    }
+
+    /// The mount as `sys/mounts` shows it.
+    pub(super) fn to_object(&self) -> Object {
+        let uuid = self.uuid().to_string();
+        row("kv", &self.description)
+            .with("accessor", format!("kv_{}", uuid.split('-').next().unwrap_or_default()))
+            .with("config", lease_config(self.default_lease_seconds, self.max_lease_seconds))
+            .with("options", self.options())
+            .with("uuid", uuid)
+    }
+}
 
 impl MountTable {
     /// The table of a store.
@@ -49,7 +124,7 @@ impl MountTable {
         let bytes = overlay.get(Kind::MountTable, &key)?.ok_or(BarrierError::Corrupt)?;
         let entries: Vec<MountEntry> = minicbor::decode(&bytes).map_err(|_| BarrierError::Corrupt)?;
         let mounts = entries.into_iter().map(Mount::new).collect::<Result<_>>()?;
-        Ok(MountTable { mounts })
+        Ok(MountTable { mounts, ..MountTable::default() })
     }
 
     /// The table of a store, if it is there.
@@ -61,10 +136,10 @@ impl MountTable {
     }
 
     /// The mounts that every new vault has.
-    pub(super) fn of_a_new_vault(barrier: &Barrier) -> Result<Self> {
+    pub(super) fn of_a_new_vault(overlay: &mut Overlay<'_>) -> Result<Self> {
         let mut mounts = Self::default();
-        let uuid = Id::from_random(barrier.rng().array().map_err(BarrierError::from)?);
-        mounts.add("secret/", "kv-v2", "versioned secrets", uuid)?;
+        let uuid = Id::from_random(overlay.barrier().rng().array().map_err(BarrierError::from)?);
+        mounts.add(overlay, MountEntry::new("secret/", EngineKind::Kv2, uuid)?.described("versioned secrets"))?;
         Ok(mounts)
     }
 
@@ -81,32 +156,60 @@ impl MountTable {
         Ok(overlay.put(Kind::MountTable, key, &bytes)?)
     }
 
-    /// The engine that answers for a path, and the path below its mount.
-    pub(super) fn route<'p>(&self, path: &'p str) -> Option<(Arc<dyn Engine>, &'p str)> {
+    /// What answers for a path.
+    pub(super) fn route<'p>(&self, path: &'p str) -> Option<Routing<'p>> {
+        let below = |mount: &str| path.strip_prefix(mount).or_else(|| (mount.strip_suffix('/') == Some(path)).then_some(""));
+        if let Some(rest) = below(CUBBYHOLE) {
+            return Some(Routing { engine: Arc::<CubbyholeEngine>::clone(&self.cubbyhole), uuid: None, rest });
+        }
         self.mounts.iter().find_map(|mount| {
-            let rest = path
-                .strip_prefix(mount.entry.path.as_str())
-                .or_else(|| (mount.entry.path.strip_suffix('/') == Some(path)).then_some(""))?;
-            Some((Arc::clone(&mount.engine), rest))
+            let rest = below(&mount.entry.path)?;
+            Some(Routing { engine: Arc::clone(&mount.engine), uuid: Some(mount.entry.uuid()), rest })
         })
     }
 
-    /// Adds a mount.
-    pub(super) fn add(&mut self, path: &str, engine: &str, description: &str, uuid: Id) -> Result<()> {
-        let mut path = Path::parse(path)?.as_str().to_owned();
-        if !path.ends_with('/') {
-            path.push('/');
-        }
+    /// The mount at a path.
+    pub(super) fn at(&self, path: &str) -> Option<&MountEntry> {
+        let path = path.strip_suffix('/').unwrap_or(path);
+        self.mounts.iter().map(|mount| &mount.entry).find(|entry| entry.path.strip_suffix('/') == Some(path))
+    }
+
+    /// Adds a mount, and the sign by which writes know that it is there.
+    pub(super) fn add(&mut self, overlay: &mut Overlay<'_>, entry: MountEntry) -> Result<()> {
+        let key = sign_key(overlay.barrier(), &entry.uuid());
+        overlay.put(Kind::MountSign, key, &[])?;
+        self.insert(entry)
+    }
+
+    /// Takes a mount out, and the sign by which writes know that it is there: those under way fail.
+    pub(super) fn remove(&mut self, overlay: &mut Overlay<'_>, entry: &MountEntry) {
+        self.mounts.retain(|mount| mount.entry.uuid != entry.uuid);
+        let key = sign_key(overlay.barrier(), &entry.uuid());
+        overlay.delete(key);
+    }
+
+    /// Puts another entry in the place of a mount's; its path may be another.
+    pub(super) fn replace(&mut self, entry: MountEntry) -> Result<()> {
+        self.mounts.retain(|mount| mount.entry.uuid != entry.uuid);
+        self.insert(entry)
+    }
+
+    /// The same entry at another path.
+    pub(super) fn moved(entry: &MountEntry, to: &str) -> Result<MountEntry> {
+        Ok(MountEntry { path: canonical(to)?, ..entry.clone() })
+    }
+
+    fn insert(&mut self, entry: MountEntry) -> Result<()> {
+        let path = &entry.path;
         if RESERVED.iter().any(|reserved| path.starts_with(reserved)) {
             return Err(Error::new(Code::InvalidRequest, "this path is reserved for the vault: choose another"));
         }
-        if self.mounts.iter().any(|mount| mount.entry.path.starts_with(&path) || path.starts_with(&mount.entry.path)) {
+        if self.mounts.iter().any(|mount| mount.entry.path.starts_with(path) || path.starts_with(&mount.entry.path)) {
             return Err(Error::new(Code::InvalidRequest, "the path is in use by a mount at, above or below it"));
         }
         if self.mounts.len() >= MOUNTS_MAX {
             return Err(Error::new(Code::InvalidRequest, format!("there are {MOUNTS_MAX} mounts already")));
         }
-        let entry = MountEntry { path, engine: engine.to_owned(), uuid: *uuid.as_bytes(), description: description.to_owned() };
         self.mounts.push(Mount::new(entry)?);
         self.mounts.sort_by(|a, b| a.entry.path.cmp(&b.entry.path));
         Ok(())
@@ -120,20 +223,14 @@ impl MountTable {
 
     /// The mounts as `sys/mounts` shows them, those of the vault itself included.
     pub(super) fn to_value(&self) -> Value {
-        let row = |kind: &str, description: &str, uuid: &str, options: Value| {
-            Object::new()
-                .with("type", kind)
-                .with("description", description)
-                .with("uuid", uuid)
-                .with("options", options)
-                .with("local", false)
+        let own = |kind: &str, description: &str| {
+            row(kind, description).with("accessor", "").with("config", lease_config(0, 0)).with("options", Value::Null).with("uuid", "")
         };
-        let system = row("system", "the vault itself: status, policies, mounts, audit log", "", Value::Null);
-        let mut all = Object::new().with("sys/", system);
+        let mut all = Object::new()
+            .with("sys/", own("system", "the vault itself: status, policies, mounts, audit log"))
+            .with(CUBBYHOLE, own("cubbyhole", "secrets of one token, gone with it"));
         for mount in &self.mounts {
-            let options = Object::new().with("version", "2");
-            let uuid = Id::from_bytes(mount.entry.uuid).to_string();
-            all.insert(&mount.entry.path, row("kv", &mount.entry.description, &uuid, options.into()));
+            all.insert(&mount.entry.path, mount.entry.to_object());
         }
         all.into()
     }
@@ -141,40 +238,89 @@ impl MountTable {
 
 impl Mount {
     fn new(entry: MountEntry) -> Result<Self> {
-        let engine: Arc<dyn Engine> = match entry.engine.as_str() {
-            "kv-v2" => Arc::new(KvEngine::new(Id::from_bytes(entry.uuid))),
-            _ => return Err(Error::new(Code::Corrupt, "the mount table names an engine that this version does not have")),
-        };
+        let engine = entry.kind()?.engine(entry.uuid(), entry.default_lease());
         Ok(Mount { entry, engine })
     }
 }
 
-/// Mounts an engine as `sys/mounts/PATH` is told to; the table to publish once that is durable.
-pub(super) fn mount(core: &Core, namespace: &Namespace, overlay: &mut Overlay<'_>, path: &str, data: Option<&Value>) -> Result<MountTable> {
-    let text = |name: &str| data.and_then(|data| data.get(name)).and_then(Value::as_str);
-    let version = data.and_then(|data| data.get("options")).and_then(|options| options.get("version"));
-    let is_version_2 = version.is_some_and(|version| version.as_str() == Some("2") || version.as_u64() == Some(2));
-    match text("type") {
-        Some("kv-v2") => {}
-        Some("kv") if is_version_2 => {}
-        Some("kv") => {
-            return Err(Error::new(Code::InvalidRequest, "only KV version 2 can be mounted: pass \"options\": {\"version\": \"2\"}"));
-        }
-        Some(_) => return Err(Error::new(Code::InvalidRequest, "unknown engine type: this version has \"kv\" (version 2)")),
-        None => return Err(Error::new(Code::InvalidRequest, "the engine is missing: pass it as the member \"type\"")),
+/// Whether a mount is there. What is read becomes an expectation: a write that was told so commits only while it is.
+pub(super) fn is_there(overlay: &mut Overlay<'_>, uuid: &Id) -> Result<bool> {
+    let key = sign_key(overlay.barrier(), uuid);
+    if overlay.get(Kind::MountSign, &key)?.is_some() {
+        return Ok(true);
     }
-    let mut table = MountTable::load(overlay)?;
-    let first = path.split('/').next().unwrap_or_default();
-    // What is read here becomes an expectation of the commit: no namespace comes to have this name meanwhile.
-    let namespaces = NamespaceTable::load(&core.barrier, overlay)?;
-    if namespaces.below(&namespace.id).any(|entry| entry.name.eq_ignore_ascii_case(first)) {
-        return Err(Error::new(Code::InvalidRequest, "the path is in use by a namespace"));
+    // One from before there were signs.
+    Ok(MountTable::load(overlay)?.mounts.iter().any(|mount| mount.entry.uuid() == *uuid))
+}
+
+fn canonical(path: &str) -> Result<String> {
+    let mut path = Path::parse(path)?.as_str().to_owned();
+    if !path.ends_with('/') {
+        path.push('/');
     }
-    table.add(path, "kv-v2", text("description").unwrap_or_default(), core.random_id()?)?;
-    table.save(overlay)?;
-    Ok(table)
+    Ok(path)
+}
+
+fn row(kind: &str, description: &str) -> Object {
+    Object::new().with("description", description).with("local", false).with("seal_wrap", false).with("type", kind)
+}
+
+fn lease_config(default_seconds: u64, max_seconds: u64) -> Object {
+    Object::new().with("default_lease_ttl", default_seconds).with("force_no_cache", false).with("max_lease_ttl", max_seconds)
 }
 
 fn table_key(barrier: &Barrier) -> Key {
     barrier.key(Kind::MountTable, &[])
+}
+
+fn sign_key(barrier: &Barrier, uuid: &Id) -> Key {
+    barrier.key(Kind::MountSign, &[uuid.as_bytes()])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::Keyring;
+    use crate::os::SystemRng;
+    use crate::storage::memory::MemoryStorage;
+
+    /// A mount as it was before it had times.
+    #[derive(Encode)]
+    struct OldEntry {
+        #[n(0)]
+        path: String,
+        #[n(1)]
+        engine: String,
+        #[cbor(n(2), with = "minicbor::bytes")]
+        uuid: [u8; 16],
+        #[n(3)]
+        description: String,
+    }
+
+    #[test]
+    fn a_mount_from_before_there_were_signs_is_there_until_it_is_removed() {
+        let rng = Arc::new(SystemRng::new());
+        let keyring = Keyring::generate(&*rng, 1, 0).expect("randomness");
+        let barrier = Arc::new(Barrier::new(Id::from_bytes([1; 16]), Id::ROOT, keyring, rng));
+        let storage = MemoryStorage::new();
+        let mut overlay = Overlay::writing(&barrier, &storage);
+        let entry =
+            |path: &str, byte| OldEntry { path: path.to_owned(), engine: "kv-v2".to_owned(), uuid: [byte; 16], description: String::new() };
+        let table = minicbor::to_vec(vec![entry("a/", 1), entry("b/", 2)]).expect("encoded");
+        overlay.put(Kind::MountTable, table_key(&barrier), &table).expect("put");
+        let mut table = MountTable::load(&mut overlay).expect("decoded");
+        let new = MountEntry::new("c", EngineKind::Kv1, Id::from_bytes([3; 16])).expect("canonical");
+        table.add(&mut overlay, new).expect("added");
+        table.save(&mut overlay).expect("saved");
+        for byte in [1, 2, 3] {
+            assert!(is_there(&mut overlay, &Id::from_bytes([byte; 16])).expect("asked"));
+        }
+        for (path, byte) in [("a", 1), ("c/", 3)] {
+            let entry = table.at(path).expect("there").clone();
+            table.remove(&mut overlay, &entry);
+            table.save(&mut overlay).expect("saved");
+            assert!(!is_there(&mut overlay, &Id::from_bytes([byte; 16])).expect("asked"));
+        }
+        assert!(is_there(&mut overlay, &Id::from_bytes([2; 16])).expect("asked"));
+    }
 }

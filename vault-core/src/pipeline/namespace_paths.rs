@@ -19,7 +19,7 @@ use std::sync::atomic::Ordering;
 
 /// What stands in every new namespace: the mount `secret/`, the policy `default`.
 pub(super) fn lay_out(overlay: &mut Overlay<'_>) -> Result<MountTable> {
-    let mounts = MountTable::of_a_new_vault(overlay.barrier())?;
+    let mounts = MountTable::of_a_new_vault(overlay)?;
     mounts.save(overlay)?;
     policies::put(overlay, DEFAULT, DEFAULT_TEXT)?;
     Ok(mounts)

@@ -1,6 +1,7 @@
 //! The stages of a request, as types: each is made by consuming the one before, so that none can be left out.
 
 use super::core::Core;
+use super::mounts::{self, Routing};
 use super::namespaces::{Namespace, Place};
 use super::policies::PolicyStore;
 use super::system::{self, Ask, Done, SystemPath, capability_for};
@@ -9,7 +10,7 @@ use crate::audit::{Decided, Event};
 use crate::auth::{LiveToken, TokenRef, token};
 use crate::barrier::Overlay;
 use crate::commit::{CommitError, Proposal, Receipt};
-use crate::engines::Engine;
+use crate::engines::Call;
 use crate::policy::{Capability, CompiledPolicies};
 use crate::types::limits::TOKEN_BYTES_MAX;
 use crate::types::{Code, Error, Operation, Request, Response, Result, SecretString, Timestamp};
@@ -39,7 +40,7 @@ struct Known {
 #[derive(Clone)]
 enum Route<'p> {
     System(SystemPath<'p>),
-    Engine(Arc<dyn Engine>, &'p str),
+    Engine(Routing<'p>),
     Nowhere,
     /// The namespace is not there.
     NoNamespace,
@@ -95,7 +96,7 @@ impl<'r> Routed<'r> {
         let route = match SystemPath::parse(path) {
             _ if place.is_missing => Route::NoNamespace,
             Some(system) => Route::System(system),
-            None => place.namespace.mounts.load().route(path).map_or(Route::Nowhere, |(engine, rest)| Route::Engine(engine, rest)),
+            None => place.namespace.mounts.load().route(path).map_or(Route::Nowhere, Route::Engine),
         };
         Routed { core, request, place, route, now }
     }
@@ -157,6 +158,27 @@ impl<'r> Authenticated<'r> {
             && !matches!(self.routed.route, Route::System(SystemPath::AuditHash | SystemPath::CapabilitiesSelf | SystemPath::Seal))
     }
 
+    fn call<'c>(&'c self, path: &'c str) -> Call<'c> {
+        let token = &self.known.live.id;
+        Call {
+            operation: self.request().operation,
+            path,
+            data: self.request().data.as_ref(),
+            now: self.routed.now,
+            holder: (token.namespace == self.routed.place.namespace.id).then_some(&token.key),
+        }
+    }
+
+    /// A write goes to a mount that is there when it commits: one that was removed meanwhile is not written to behind its removal.
+    fn check_mount(&self, overlay: &mut Overlay<'_>) -> Result<()> {
+        match &self.routed.route {
+            Route::Engine(Routing { uuid: Some(uuid), .. }) if self.may_write() && !mounts::is_there(overlay, uuid)? => {
+                Err(nothing_mounted())
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Asks policy. For a write the existence of the target decides between create and update, and is remembered by the overlay.
     pub(super) fn authorize<'s>(&'s self, event: &mut Event) -> Result<Authorized<'s, 'r>> {
         let (core, place) = (self.routed.core, self.routed.place);
@@ -170,7 +192,7 @@ impl<'r> Authenticated<'r> {
         }
         let operation = self.request().operation;
         let exists = match &self.routed.route {
-            Route::Engine(engine, rest) if operation == Operation::Write => engine.exists(&mut overlay, rest),
+            Route::Engine(routing) if operation == Operation::Write => routing.engine.exists(&mut overlay, &self.call(routing.rest)),
             _ => Ok(None),
         };
         // A path that the engine does not know is still for policy to refuse first.
@@ -182,6 +204,7 @@ impl<'r> Authenticated<'r> {
         }
         exists?;
         place.check_is_there()?;
+        self.check_mount(&mut overlay)?;
         Ok(Authorized { stage: self, overlay })
     }
 
@@ -223,16 +246,26 @@ impl<'s, 'r> Authorized<'s, 'r> {
                 };
                 system::execute(&ask, &mut self.overlay, request.operation, *path)?
             }
-            Route::Engine(engine, rest) => {
-                let outcome = engine.execute(&mut self.overlay, request.operation, rest, request.data.as_ref(), routed.now)?;
-                Done { data: outcome.data, version: outcome.version, ..Done::default() }
+            Route::Engine(routing) => {
+                let outcome = routing.engine.execute(&mut self.overlay, &stage.call(routing.rest))?;
+                Done {
+                    data: outcome.data,
+                    version: outcome.version,
+                    lease_duration: outcome.lease_duration,
+                    warnings: outcome.warnings,
+                    ..Done::default()
+                }
             }
             // Told before.
             Route::NoNamespace => return Err(Error::new(Code::NotFound, "there is no such namespace")),
-            Route::Nowhere => return Err(Error::new(Code::NotFound, "no handler for route: nothing is mounted there")),
+            Route::Nowhere => return Err(nothing_mounted()),
         };
         Ok(Executed { stage, overlay: self.overlay, done })
     }
+}
+
+fn nothing_mounted() -> Error {
+    Error::new(Code::NotFound, "no handler for route: nothing is mounted there")
 }
 
 impl Executed<'_, '_> {
@@ -253,7 +286,14 @@ impl Executed<'_, '_> {
         } else {
             core.committer.admit(event, self.stage.routed.now, strict)?
         };
-        let response = Response { request_id: event.request_id.clone(), data: self.done.data, auth: self.done.auth, ..Response::default() };
+        let response = Response {
+            request_id: event.request_id.clone(),
+            lease_duration: self.done.lease_duration,
+            data: self.done.data,
+            warnings: self.done.warnings,
+            auth: self.done.auth,
+            ..Response::default()
+        };
         Ok(Recorded { response, receipt, seals: self.done.seals })
     }
 }

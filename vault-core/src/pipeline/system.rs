@@ -2,12 +2,12 @@
 
 use super::core::Core;
 use super::namespaces::{Namespace, Place};
-use super::{audit_log, ceremony, keys, mounts, namespace_paths, policies, retention, seals, sinks, tokens};
+use super::{audit_log, ceremony, keys, mount_paths, namespace_paths, policies, retention, seals, sinks, tokens};
 use crate::auth::LiveToken;
 use crate::barrier::Overlay;
 use crate::commit::Publish;
 use crate::policy::{Capability, CompiledPolicies};
-use crate::types::{Auth, Code, Error, Object, Operation, Path, Result, Timestamp, Value};
+use crate::types::{Auth, Code, Error, Object, Operation, Path, Result, Timestamp, Ttl, Value};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -17,6 +17,8 @@ pub(super) struct Done {
     pub(super) data: Option<Value>,
     pub(super) auth: Option<Auth>,
     pub(super) version: Option<u64>,
+    pub(super) lease_duration: Ttl,
+    pub(super) warnings: Vec<String>,
     pub(super) publish: Option<Publish>,
     /// The store goes on as a new one of this lineage.
     pub(super) adopts: Option<[u8; 16]>,
@@ -49,6 +51,8 @@ pub(super) enum SystemPath<'p> {
     RootAttempt,
     Mounts,
     Mount(&'p str),
+    MountTune(&'p str),
+    Remount,
     Policies,
     Policy(&'p str),
     CapabilitiesSelf,
@@ -91,6 +95,7 @@ impl<'p> SystemPath<'p> {
             "sys/rekey/init" => SystemPath::RekeyInit,
             "sys/generate-root/attempt" => SystemPath::RootAttempt,
             "sys/mounts" => SystemPath::Mounts,
+            "sys/remount" => SystemPath::Remount,
             "sys/policies/acl" => SystemPath::Policies,
             "sys/capabilities-self" => SystemPath::CapabilitiesSelf,
             "sys/audit-log/verify" => SystemPath::AuditVerify,
@@ -118,7 +123,7 @@ impl<'p> SystemPath<'p> {
                 } else if let Some(name) = path.strip_prefix("sys/namespaces/") {
                     SystemPath::Namespace(name)
                 } else if let Some(at) = path.strip_prefix("sys/mounts/") {
-                    SystemPath::Mount(at)
+                    at.strip_suffix("/tune").map_or(SystemPath::Mount(at), SystemPath::MountTune)
                 } else if let Some(number) = path.strip_prefix("sys/seals/") {
                     SystemPath::SealSlot(number)
                 } else if let Some(name) = path.strip_prefix("sys/audit-log/sinks/") {
@@ -152,6 +157,8 @@ impl<'p> SystemPath<'p> {
                 | SystemPath::RotateConfig
                 | SystemPath::Mounts
                 | SystemPath::Mount(_)
+                | SystemPath::MountTune(_)
+                | SystemPath::Remount
                 | SystemPath::Policies
                 | SystemPath::Policy(_)
                 | SystemPath::CapabilitiesSelf
@@ -176,6 +183,7 @@ impl<'p> SystemPath<'p> {
                     | SystemPath::Rotate
                     | SystemPath::RotateConfig
                     | SystemPath::RekeyInit
+                    | SystemPath::Remount
                     | SystemPath::RootAttempt
                     | SystemPath::AuditVerify
                     | SystemPath::AuditEvents
@@ -229,11 +237,12 @@ pub(super) fn execute(ask: &Ask<'_>, overlay: &mut Overlay<'_>, operation: Opera
         (Operation::Delete, SystemPath::RekeyInit) => Ok(ceremony::rekey_cancel(core)),
         (Operation::Delete, SystemPath::RootAttempt) => ceremony::root_cancel(core, None),
         (Operation::Read, SystemPath::Mounts) => Ok(Done { data: Some(namespace.mounts.load().to_value()), ..Done::default() }),
-        (Operation::Write, SystemPath::Mount(at)) => {
-            let table = mounts::mount(core, namespace, overlay, at, ask.data)?;
-            let published = Arc::clone(&namespace.mounts);
-            Ok(Done::default().publishing(move || published.store(Arc::new(table))))
-        }
+        (Operation::Read, SystemPath::Mount(at)) => mount_paths::read(namespace, at),
+        (Operation::Write, SystemPath::Mount(at)) => mount_paths::mount(core, namespace, overlay, at, ask.data),
+        (Operation::Delete, SystemPath::Mount(at)) => mount_paths::unmount(namespace, overlay, at),
+        (Operation::Read, SystemPath::MountTune(at)) => mount_paths::read_tune(namespace, at),
+        (Operation::Write, SystemPath::MountTune(at)) => mount_paths::tune(namespace, overlay, at, ask.data),
+        (Operation::Write, SystemPath::Remount) => mount_paths::remount(core, namespace, overlay, ask.data),
         (Operation::List | Operation::Read, SystemPath::Policies) => policies::list(overlay),
         (Operation::Read, SystemPath::Policy(name)) => policies::read(overlay, name),
         (Operation::Write, SystemPath::Policy(name)) => policies::write(&namespace.policies, overlay, name, ask.data),

@@ -1,9 +1,9 @@
 //! What is due by the vault's clock: waiting audit records, tokens whose time has ended, keys to roll, events for sinks, segments to prune.
 
 use super::core::Core;
-use super::{keys, reencrypt, retention, sinks};
+use super::{keys, reencrypt, removal, retention, sinks};
 use crate::audit::Event;
-use crate::auth::{TokenEntry, TokenKey, token};
+use crate::auth::{TokenEntry, TokenRef, token};
 use crate::barrier::{BarrierError, Kind, Overlay};
 use crate::commit::{CommitError, Proposal};
 use crate::types::id::Id;
@@ -47,7 +47,8 @@ pub(super) fn tick(core: &Core) -> Result<Option<Timestamp>> {
     if core.committer.deadline().is_some_and(|deadline| deadline <= now) {
         core.committer.flush()?;
     }
-    let more = (retention::prune_if_due(core, now)? || reencrypting).then_some(now);
+    let removing = removal::work(core)?;
+    let more = (retention::prune_if_due(core, now)? || reencrypting || removing).then_some(now);
     retention::sweep(core)?;
     // Last, since a sink may take its time.
     let fed = sinks::feed(core, now)?;
@@ -78,7 +79,7 @@ fn remove_expired(core: &Core, now: Timestamp) -> Result<Round, Failure> {
     let mut overlay = core.writing();
     let current = token::bucket_at(now);
     let left_at = load_bucket(&mut overlay)?;
-    let mut removed: Vec<TokenKey> = Vec::new();
+    let mut removed: Vec<TokenRef> = Vec::new();
     let mut expired = Vec::new();
     let mut dangling = 0;
     let mut next = token::bucket_start(current + 1);
@@ -98,7 +99,9 @@ fn remove_expired(core: &Core, now: Timestamp) -> Result<Round, Failure> {
                 continue;
             }
             expired.push((namespace.audit_name(), entry));
-            removed.extend(token::remove_tree(&mut overlay, &token, &barrier_of)?);
+            let gone = token::remove_tree(&mut overlay, &token, &barrier_of)?;
+            removal::doom_cubbyholes(&mut overlay, &namespaces, &gone)?;
+            removed.extend(gone);
             roots += 1;
             if roots == REMOVALS_MAX {
                 commit(core, overlay, removed, expired, now).map_err(Failure::Commit)?;
@@ -118,7 +121,7 @@ fn remove_expired(core: &Core, now: Timestamp) -> Result<Round, Failure> {
 fn commit(
     core: &Core,
     overlay: Overlay<'_>,
-    removed: Vec<TokenKey>,
+    removed: Vec<TokenRef>,
     expired: Vec<(Option<String>, TokenEntry)>,
     now: Timestamp,
 ) -> Result<(), CommitError> {

@@ -3,6 +3,7 @@
 use super::core::Core;
 use super::namespaces::Namespaces;
 use super::policies::{DEFAULT, ROOT};
+use super::removal;
 use super::system::{Ask, Done};
 use crate::auth::{LiveToken, TokenEntry, TokenKey, TokenRef, token};
 use crate::barrier::{Barrier, Overlay};
@@ -33,10 +34,10 @@ impl TokenCache {
     }
 
     /// Puts revocations into effect, once they are durable.
-    pub(super) fn revoke(&self, keys: &[TokenKey]) {
+    pub(super) fn revoke(&self, tokens: &[TokenRef]) {
         let mut live = self.live.write();
-        for key in keys {
-            if let Some(token) = live.remove(key) {
+        for token in tokens {
+            if let Some(token) = live.remove(&token.key) {
                 token.revoke();
             }
         }
@@ -93,7 +94,7 @@ pub(super) fn look_up(core: &Core, namespaces: &Namespaces, token: TokenRef) -> 
         let live = core.tokens.hold(LiveToken::new(token, entry, parent.take()));
         // A revocation that became durable before the token was held has raised no flag: the store tells, or that its namespace has ended.
         if load(&token)?.is_none() {
-            core.tokens.revoke(&[token.key]);
+            core.tokens.revoke(&[token]);
             return Ok(None);
         }
         parent = Some(live);
@@ -195,6 +196,7 @@ pub(super) fn lookup_self(ask: &Ask<'_>) -> Done {
 pub(super) fn revoke_self(core: &Core, overlay: &mut Overlay<'_>, caller: &LiveToken) -> Result<Done> {
     let namespaces = core.namespaces.load();
     let removed = token::remove_tree(overlay, &caller.id, &|id| namespaces.barrier(id))?;
+    removal::doom_cubbyholes(overlay, &namespaces, &removed)?;
     let tokens = Arc::clone(&core.tokens);
     Ok(Done::default().publishing(move || tokens.revoke(&removed)))
 }

@@ -36,8 +36,18 @@ pub const TTL_SECONDS_DEFAULT: u64 = 768 * 3600;
 pub const TTL_SECONDS_MAX: u64 = 768 * 3600;
 /// Most versions that a KV secret keeps where neither the mount nor the key says otherwise.
 pub const KV_VERSIONS_DEFAULT: u32 = 10;
-/// Most names in one listing.
+/// Most versions that a KV secret can be told to keep.
+pub const KV_VERSIONS_MAX: u32 = 10_000;
+/// Most keys of a KV secret's custom metadata.
+pub const CUSTOM_KEYS_MAX: usize = 64;
+/// Longest key of a KV secret's custom metadata, in bytes.
+pub const CUSTOM_KEY_BYTES_MAX: usize = 128;
+/// Longest value of a KV secret's custom metadata, in bytes.
+pub const CUSTOM_VALUE_BYTES_MAX: usize = 512;
+/// Most names in one listing, or in one page of it.
 pub const LIST_NAMES_MAX: usize = 100_000;
+/// Longest description of a mount, in bytes.
+pub const DESCRIPTION_BYTES_MAX: usize = 1024;
 /// Most mounts of a namespace.
 pub const MOUNTS_MAX: usize = 1_000;
 /// Most namespaces of a vault, the root namespace not counted; the keys of each stand in locked memory.

@@ -12,7 +12,7 @@ mod tokens;
 pub use audit::{Audit, AuditReport};
 pub use backup::Backup;
 pub use config::{AuditMode, Config};
-pub use kv::{Kv, KvMetadata, KvSecret, KvVersion};
+pub use kv::{Kv, KvMetadata, KvSecret, KvSettings, KvVersion};
 pub use policies::Policies;
 pub use session::Session;
 pub use tokens::{TokenInfo, TokenOptions, Tokens};

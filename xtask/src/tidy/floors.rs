@@ -32,8 +32,8 @@ const SAME_FLOOR: [(&str, &str, &str); 3] = [
     ("os", "host", "the default world implements the world's traits"),
 ];
 
-/// Folders whose members know their folder's own file (`mod.rs`), and not each other.
-const STRANGERS: [&str; 1] = ["engines"];
+/// Folders whose members know their folder's own file (`mod.rs`) and the one member that holds what they share, and not each other.
+const STRANGERS: [(&str, &str); 1] = [("engines", "common")];
 
 /// Paths that may stand only in some files, and the beginnings of the names of those files.
 const WALLS: [(&[&str], &[&str]); 5] = [
@@ -110,7 +110,8 @@ fn stranger(module: &[&str], found: &Found) -> Option<String> {
     let [other_folder, other, ..] = found.segments.as_slice() else { return None };
     // Types and functions of the folder's own file have no path of their own below it; modules are lower case.
     let is_module = found.segments.len() > 2 && other.starts_with(char::is_lowercase);
-    let strange = STRANGERS.contains(folder) && other_folder == folder && is_module && other != own;
+    let shared = STRANGERS.iter().find(|(strange, _)| strange == folder).map(|(_, shared)| *shared)?;
+    let strange = other_folder == folder && is_module && other != own && other != shared;
     strange.then(|| format!("{folder}::{own} imports {folder}::{other}: members of {folder} do not know each other"))
 }
 
@@ -173,6 +174,8 @@ mod tests {
     fn engines_do_not_know_each_other() {
         bad("engines/kv/a.rs", "use crate::engines::transit::Key;");
         bad("engines/kv/mod.rs", "use super::transit::Key;");
+        good("engines/kv/a.rs", "use crate::engines::common::input::member;");
+        bad("engines/common/input.rs", "use crate::engines::kv::Kv;");
         good("engines/kv/a.rs", "use crate::engines::{Engine, kv::b::C};");
         good("engines/mod.rs", "use crate::engines::kv::Kv;");
     }

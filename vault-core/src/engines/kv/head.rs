@@ -1,10 +1,12 @@
 //! The records of a secret: its head, with metadata and current content, and its older versions.
 
+use super::rules::Rules;
 use crate::barrier::{Barrier, BarrierError, Kind, Overlay};
 use crate::storage::Key;
 use crate::types::id::Id;
-use crate::types::{Code, Error, Object, Result, Timestamp, Value};
+use crate::types::{Object, Result, Timestamp, Value};
 use minicbor::{Decode, Encode};
+use std::collections::BTreeMap;
 use zeroize::Zeroizing;
 
 /// A secret without its content.
@@ -20,6 +22,11 @@ pub(super) struct Head {
     /// The versions that are kept, in ascending order.
     #[n(3)]
     pub(super) versions: Vec<Version>,
+    #[cbor(n(4), default)]
+    pub(super) rules: Rules,
+    /// What its users say about it.
+    #[cbor(n(5), default)]
+    pub(super) custom: BTreeMap<String, String>,
 }
 
 /// One version without its content.
@@ -34,6 +41,9 @@ pub(super) struct Version {
     pub(super) deleted_millis: u64,
     #[n(3)]
     pub(super) destroyed: bool,
+    /// When it is deleted by itself; 0 for never. Beside `deleted_millis`, so that a clock that steps back brings nothing back that was deleted.
+    #[cbor(n(4), default)]
+    pub(super) expires_millis: u64,
 }
 
 /// The head's record: the secret without its content, then the current version's content.
@@ -53,28 +63,38 @@ pub(super) struct Loaded {
 }
 
 impl Version {
-    pub(super) fn is_readable(&self) -> bool {
-        !self.destroyed && self.deleted_millis == 0
+    pub(super) fn new(number: u64, now: Timestamp, expires_millis: u64) -> Self {
+        Version { number, created_millis: now.as_millis(), deleted_millis: 0, destroyed: false, expires_millis }
+    }
+
+    pub(super) fn is_readable(&self, now: Timestamp) -> bool {
+        !self.destroyed && self.deleted_millis == 0 && (self.expires_millis == 0 || now.as_millis() < self.expires_millis)
     }
 
     /// The row of a version, as answers show it.
     pub(super) fn to_object(&self) -> Object {
-        let deleted = if self.deleted_millis == 0 { String::new() } else { Timestamp::from_millis(self.deleted_millis).to_string() };
+        let deletion = match (self.deleted_millis, self.expires_millis) {
+            (0, 0) => String::new(),
+            (0, millis) | (millis, _) => Timestamp::from_millis(millis).to_string(),
+        };
         Object::new()
             .with("created_time", Timestamp::from_millis(self.created_millis).to_string())
-            .with("deletion_time", deleted)
+            .with("deletion_time", deletion)
             .with("destroyed", self.destroyed)
-    }
-
-    /// The metadata of a version that stands beside its content.
-    pub(super) fn to_metadata(&self) -> Value {
-        self.to_object().with("custom_metadata", Value::Null).with("version", self.number).into()
     }
 }
 
 impl Head {
     pub(super) fn new(now: Timestamp) -> Self {
-        Head { created_millis: now.as_millis(), updated_millis: now.as_millis(), current: 0, versions: Vec::new() }
+        let millis = now.as_millis();
+        Head {
+            created_millis: millis,
+            updated_millis: millis,
+            current: 0,
+            versions: Vec::new(),
+            rules: Rules::default(),
+            custom: BTreeMap::new(),
+        }
     }
 
     pub(super) fn version_mut(&mut self, number: u64) -> Option<&mut Version> {
@@ -83,6 +103,19 @@ impl Head {
 
     pub(super) fn version(&self, number: u64) -> Option<&Version> {
         self.versions.iter().find(|version| version.number == number)
+    }
+
+    /// The metadata of a version that stands beside its content.
+    pub(super) fn metadata_of(&self, version: &Version) -> Value {
+        version.to_object().with("custom_metadata", self.custom_metadata()).with("version", version.number).into()
+    }
+
+    /// What its users say about it, as answers show it.
+    pub(super) fn custom_metadata(&self) -> Value {
+        if self.custom.is_empty() {
+            return Value::Null;
+        }
+        self.custom.iter().map(|(name, text)| (name.as_str(), text.as_str().into())).collect::<Object>().into()
     }
 }
 
@@ -106,13 +139,19 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Loaded> {
 
 /// Writes the head of a secret with the content of its current version.
 pub(super) fn save(overlay: &mut Overlay<'_>, mount: &Id, path: &str, head: Head, content: Option<&[u8]>) -> Result<()> {
-    // Sized before writing, so that growth leaves no copies behind: a version's row takes at most 40 bytes, the rest at most 64.
-    let capacity = 64 + 40 * head.versions.len() + content.map_or(0, <[u8]>::len);
+    // Sized before writing, so that growth leaves no copies behind.
+    let capacity = capacity_of(&head, content);
     let mut bytes = Zeroizing::new(Vec::with_capacity(capacity));
     minicbor::encode(HeadRecord { head, content }, &mut *bytes).expect("encoding to memory cannot fail");
     debug_assert!(bytes.len() <= capacity);
     let key = head_key(overlay.barrier(), mount, path);
     Ok(overlay.put(Kind::KvHead, key, &bytes)?)
+}
+
+/// The most bytes that a head's record takes: a version's row at most 48, a text 5 more than it has, the rest at most 96.
+fn capacity_of(head: &Head, content: Option<&[u8]>) -> usize {
+    let custom: usize = head.custom.iter().map(|(name, text)| 10 + name.len() + text.len()).sum();
+    96 + 48 * head.versions.len() + custom + content.map_or(0, <[u8]>::len)
 }
 
 /// Removes the head of a secret.
@@ -121,11 +160,10 @@ pub(super) fn remove(overlay: &mut Overlay<'_>, mount: &Id, path: &str) {
     overlay.delete(key);
 }
 
-/// The content of an older version.
-pub(super) fn load_version(overlay: &mut Overlay<'_>, mount: &Id, path: &str, number: u64) -> Result<Zeroizing<Vec<u8>>> {
+/// The content of an older version, if it is there.
+pub(super) fn load_version(overlay: &mut Overlay<'_>, mount: &Id, path: &str, number: u64) -> Result<Option<Zeroizing<Vec<u8>>>> {
     let key = version_key(overlay.barrier(), mount, path, number);
-    let missing = || Error::new(Code::Corrupt, "the store does not verify: a version of a secret is missing");
-    overlay.get(Kind::KvVersion, &key)?.ok_or_else(missing)
+    Ok(overlay.get(Kind::KvVersion, &key)?)
 }
 
 /// Writes the content of an older version.
@@ -146,4 +184,80 @@ pub(super) fn head_key(barrier: &Barrier, mount: &Id, path: &str) -> Key {
 
 pub(super) fn version_key(barrier: &Barrier, mount: &Id, path: &str, number: u64) -> Key {
     barrier.key(Kind::KvVersion, &[mount.as_bytes(), path.as_bytes(), &number.to_le_bytes()])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A head as it was before there were rules, custom metadata and versions that are deleted by themselves.
+    #[derive(Encode)]
+    struct OldHead {
+        #[n(0)]
+        created_millis: u64,
+        #[n(1)]
+        updated_millis: u64,
+        #[n(2)]
+        current: u64,
+        #[n(3)]
+        versions: Vec<OldVersion>,
+    }
+
+    #[derive(Encode)]
+    struct OldVersion {
+        #[n(0)]
+        number: u64,
+        #[n(1)]
+        created_millis: u64,
+        #[n(2)]
+        deleted_millis: u64,
+        #[n(3)]
+        destroyed: bool,
+    }
+
+    #[derive(Encode)]
+    struct OldRecord<'b> {
+        #[n(0)]
+        head: OldHead,
+        #[cbor(b(1), with = "minicbor::bytes")]
+        content: Option<&'b [u8]>,
+    }
+
+    #[test]
+    fn a_head_from_before_there_were_rules_reads_as_one_that_has_none() {
+        let version = OldVersion { number: 3, created_millis: 5, deleted_millis: 7, destroyed: false };
+        let head = OldHead { created_millis: 1, updated_millis: 7, current: 3, versions: vec![version] };
+        let bytes = minicbor::to_vec(OldRecord { head, content: Some(b"{}") }).expect("encoded");
+        let record: HeadRecord<'_> = minicbor::decode(&bytes).expect("decoded");
+        let expected = Head {
+            updated_millis: 7,
+            current: 3,
+            versions: vec![Version { deleted_millis: 7, ..Version::new(3, Timestamp::from_millis(5), 0) }],
+            ..Head::new(Timestamp::from_millis(1))
+        };
+        assert_eq!((record.head, record.content), (expected, Some(&b"{}"[..])));
+    }
+
+    #[test]
+    fn the_largest_head_fits_the_buffer_that_is_sized_for_it() {
+        let most = |number| Version {
+            deleted_millis: u64::MAX,
+            destroyed: true,
+            ..Version::new(number, Timestamp::from_millis(u64::MAX), u64::MAX)
+        };
+        let mut head = Head {
+            current: u64::MAX,
+            versions: (0..300).map(|back| most(u64::MAX - back)).collect(),
+            ..Head::new(Timestamp::from_millis(u64::MAX))
+        };
+        head.custom = (0..64).map(|number| (format!("{number:0>128}"), "v".repeat(512))).collect();
+        let everything = Value::from(
+            Object::new().with("max_versions", 10_000_u64).with("cas_required", true).with("delete_version_after", 1_000_000_000_u64),
+        );
+        head.rules.change(Some(&everything), super::super::rules::Owner::Key, false).expect("in range");
+        let content = vec![b'x'; 1000];
+        let capacity = capacity_of(&head, Some(&content));
+        let bytes = minicbor::to_vec(HeadRecord { head, content: Some(&content) }).expect("encoded");
+        assert!(bytes.len() <= capacity, "{} {capacity}", bytes.len());
+    }
 }

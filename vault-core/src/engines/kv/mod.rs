@@ -2,16 +2,24 @@
 //!
 //! A secret's head holds its metadata and its current version's content, so that reading it costs one record; older versions have a record each.
 
+mod data;
 mod head;
-mod paths;
+mod merge;
+mod metadata;
 #[cfg(any(feature = "sled", feature = "redb"))]
 pub(crate) mod rescue;
+mod rules;
+mod target;
+mod versions;
 
-use super::{Engine, Outcome};
+use super::{Call, Engine, Outcome};
 use crate::barrier::Overlay;
 use crate::types::id::Id;
-use crate::types::{Operation, Result, Timestamp, Value};
-use paths::Target;
+use crate::types::{Result, Timestamp};
+use target::Target;
+
+pub(super) use rules::forget_rest;
+pub(super) use versions::forget;
 
 /// The engine of one mount.
 pub(crate) struct KvEngine {
@@ -25,22 +33,22 @@ impl KvEngine {
 }
 
 impl Engine for KvEngine {
-    fn exists(&self, overlay: &mut Overlay<'_>, path: &str) -> Result<Option<bool>> {
-        match Target::parse(path)? {
-            // The other verbs change what is there: always an update, as users know it.
+    fn exists(&self, overlay: &mut Overlay<'_>, call: &Call<'_>) -> Result<Option<bool>> {
+        match Target::parse(call.path)? {
             Target::Data(path) | Target::Metadata(path) => Ok(Some(head::exists(overlay, &self.mount, path)?)),
-            Target::Delete(_) | Target::Undelete(_) | Target::Destroy(_) => Ok(None),
+            // The others change what is there, or the mount: always an update, as users know it.
+            Target::Delete(_) | Target::Undelete(_) | Target::Destroy(_) | Target::Subkeys(_) | Target::Config => Ok(None),
         }
     }
 
-    fn execute(
-        &self,
-        overlay: &mut Overlay<'_>,
-        operation: Operation,
-        path: &str,
-        data: Option<&Value>,
-        now: Timestamp,
-    ) -> Result<Outcome> {
-        paths::execute(&self.mount, overlay, operation, Target::parse(path)?, data, now)
+    fn execute(&self, overlay: &mut Overlay<'_>, call: &Call<'_>) -> Result<Outcome> {
+        Secrets { mount: &self.mount, overlay, now: call.now }.execute(call)
     }
+}
+
+/// The secrets of a mount, as one request works on them.
+struct Secrets<'s, 'o> {
+    mount: &'s Id,
+    overlay: &'s mut Overlay<'o>,
+    now: Timestamp,
 }

@@ -38,7 +38,7 @@ pub(crate) fn examine(overlay: &mut Overlay<'_>, mount: &Id, path: &str, newest:
 /// Makes the head of a secret agree with what is there: versions that are gone are destroyed, a head that is gone is made anew.
 pub(crate) fn mend(overlay: &mut Overlay<'_>, mount: &Id, path: &str, health: &Health, now: Timestamp) -> Result<()> {
     if health.headless {
-        let version = |number, destroyed| Version { number, created_millis: now.as_millis(), deleted_millis: 0, destroyed };
+        let version = |number, destroyed| Version { destroyed, ..Version::new(number, now, 0) };
         let mut head = Head::new(now);
         head.versions = health.readable.iter().map(|number| version(*number, false)).collect();
         // The newest version stood in the head. It stays as one that was destroyed, so that its number is not given twice.
@@ -68,7 +68,7 @@ pub(crate) fn content_of_head(plaintext: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
 pub(crate) fn lay(overlay: &mut Overlay<'_>, mount: &Id, path: &str, content: &[u8], now: Timestamp) -> Result<()> {
     let mut head = Head::new(now);
     head.current = 1;
-    head.versions.push(Version { number: 1, created_millis: now.as_millis(), deleted_millis: 0, destroyed: false });
+    head.versions.push(Version::new(1, now, 0));
     head::save(overlay, mount, path, head, Some(content))
 }
 

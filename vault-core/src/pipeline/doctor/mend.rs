@@ -1,6 +1,7 @@
 //! Making what was taken out of a damaged store agree with itself: mounts, listings, heads of secrets, policies, tokens.
 
 use super::super::backup::Target;
+use super::super::mounts::MountEntry;
 use super::super::policies;
 use super::super::tick;
 use super::Opened;
@@ -8,6 +9,7 @@ use super::salvage::Salvaged;
 use super::survey::{Kept, each, is_content};
 use crate::auth::token::{self, TokenEntry, TokenRef};
 use crate::barrier::{Barrier, Kind, Overlay, folder_and_child};
+use crate::engines::EngineKind;
 use crate::engines::kv::rescue;
 use crate::storage::{Key, Read};
 use crate::types::id::Id;
@@ -168,8 +170,8 @@ impl<'m> Mend<'m> {
             names.into_iter().find(|name| !taken.iter().any(|other| other.starts_with(name.as_str()) || name.starts_with(other.as_str())));
         let name = name.expect("there are more names than mounts");
         let uuid = Id::from_random(self.barrier().rng().array().map_err(crate::barrier::BarrierError::from)?);
-        kept.mounts.add(&name, "kv-v2", "secrets whose names were lost", uuid)?;
         let mut overlay = self.overlay();
+        kept.mounts.add(&mut overlay, MountEntry::new(&name, EngineKind::Kv2, uuid)?.described("secrets whose names were lost"))?;
         kept.mounts.save(&mut overlay)?;
         put_all(overlay, target)?;
         Ok((name, uuid))

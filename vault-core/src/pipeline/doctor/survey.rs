@@ -218,7 +218,7 @@ pub(super) fn keep(sound: &Sound<'_>, opened: &Opened, hints: &Hints) -> Result<
         Some(mounts) => mounts,
         None => {
             system_lost.push("mount table");
-            MountTable::of_a_new_vault(barrier)?
+            MountTable::of_a_new_vault(&mut overlay)?
         }
     };
     if opened.root.is_none() {

@@ -1,0 +1,76 @@
+//! Listings by pages, of folders that are too large to be listed whole too.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+#[path = "support/mounts.rs"]
+mod support;
+
+use support::*;
+use vault_core::types::limits::LIST_NAMES_MAX;
+use vault_core::types::{Code, Object, Operation};
+use vault_core::{Config, NewSeal, Vault};
+
+#[test]
+fn a_listing_comes_by_pages_in_order() {
+    let world = world();
+    let kv = world.root.kv("secret");
+    for path in ["b", "a/x", "c", "a", "d/y", "ä"] {
+        kv.put(path, Object::new()).unwrap();
+    }
+    let page = |data: &str| {
+        ask(&world.root, Operation::List, "secret/metadata", data).map(|response| {
+            let keys = response.data.unwrap().get("keys").unwrap().as_array().unwrap().to_vec();
+            keys.iter().map(|key| key.as_str().unwrap().to_owned()).collect::<Vec<_>>()
+        })
+    };
+    let all = ["a", "a/", "b", "c", "d/", "ä"];
+    assert_eq!(page("").unwrap(), all);
+    for everything in [r#"{"limit":0}"#, r#"{"limit":-1}"#, r#"{"limit":6}"#, r#"{"limit":"100","after":""}"#] {
+        assert_eq!(page(everything).unwrap(), all, "{everything}");
+    }
+    assert_eq!(page(r#"{"limit":2}"#).unwrap(), ["a", "a/"]);
+    assert_eq!(page(r#"{"limit":2,"after":"a/"}"#).unwrap(), ["b", "c"]);
+    assert_eq!(page(r#"{"after":"bb"}"#).unwrap(), ["c", "d/", "ä"], "a name that is not there is a place all the same");
+    assert_eq!(code_of(page(r#"{"limit":2,"after":"ä"}"#)), Code::NotFound);
+    for bad in [r#"{"limit":"all"}"#, r#"{"limit":100001}"#, r#"{"after":1}"#] {
+        assert_eq!(code_of(page(bad)), Code::InvalidData, "{bad}");
+    }
+    assert_eq!(kv.list_page("", "b", 2).unwrap(), ["c", "d/"]);
+    assert!(kv.list_page("", "ä", 2).unwrap().is_empty(), "the typed face ends with an empty page");
+    assert_eq!(code_of(kv.list_page("", "", 0)), Code::InvalidData);
+    assert_eq!(code_of(kv.list_page("none", "", 2)), Code::NotFound);
+}
+
+#[test]
+fn a_folder_of_more_than_a_hundred_thousand_names_is_listed_by_pages() {
+    let (vault, init) = Vault::create(Config::in_memory(), NewSeal::raw_key(&KEY).unwrap()).unwrap();
+    let root = vault.session(init.root_token);
+    mount(&root, "m", "1").unwrap();
+    let total = LIST_NAMES_MAX + 1;
+    std::thread::scope(|scope| {
+        for thread in 0..8 {
+            let root = &root;
+            scope.spawn(move || {
+                for number in (thread..total).step_by(8) {
+                    root.request(Operation::Write, &format!("m/n{number:06}"), Some(Object::new().with("a", 1_u64).into())).unwrap();
+                }
+            });
+        }
+    });
+    let error = ask(&root, Operation::List, "m", "").unwrap_err();
+    assert_eq!(error.code(), Code::InvalidRequest);
+    assert!(error.to_string().contains("limit"), "the message says how to go on: {error}");
+    let page = |after: &str| {
+        let data = ask(&root, Operation::List, "m", &format!(r#"{{"limit":20000,"after":"{after}"}}"#));
+        let data = data.map(|response| response.data.unwrap());
+        data.map(|data| {
+            data.get("keys").unwrap().as_array().unwrap().iter().map(|key| key.as_str().unwrap().to_owned()).collect::<Vec<_>>()
+        })
+    };
+    let (mut seen, mut after) = (0, String::new());
+    while let Ok(names) = page(&after) {
+        names.iter().zip(seen..).for_each(|(name, number)| assert_eq!(*name, format!("n{number:06}")));
+        seen += names.len();
+        after = names.last().unwrap().clone();
+    }
+    assert_eq!(seen, total);
+}
