@@ -40,7 +40,7 @@ fn policies_are_refused_or_evaluated() {
     replay("policy", |bytes| {
         let Ok(text) = std::str::from_utf8(bytes) else { return };
         for operation in [Capability::Read, Capability::List] {
-            let _decision = evaluate(&[text], &Facts { operation, path: "secret/data/app/db" }, Dialect::Vault);
+            let _decision = evaluate(&[text], &Facts::new(operation, "secret/data/app/db"), Dialect::Vault);
         }
     });
 }

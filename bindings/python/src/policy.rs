@@ -61,7 +61,7 @@ pub(crate) fn evaluate(
     let decision = detached(py, || {
         let operation = Capability::from_name(operation.0)
             .ok_or_else(|| Error::new(Code::InvalidRequest, "unknown operation: use create, read, update, patch, delete or list"))?;
-        core_evaluate(&texts, &Facts { operation, path: path.0 }, dialect)
+        core_evaluate(&texts, &Facts::new(operation, path.0), dialect)
     })?;
     Ok(Decision {
         text: decision.to_string(),

@@ -11,6 +11,7 @@ use crate::barrier::{Barrier, Overlay};
 use crate::commit::Committer;
 use crate::crypto::Key256;
 use crate::host::{Clock, KeyWrapper};
+use crate::policy::Settings;
 use crate::seal::Header;
 use crate::storage::{Read, Storage};
 use crate::types::id::Id;
@@ -70,15 +71,16 @@ pub(super) struct Foundation {
     pub(super) wrappers: Vec<Arc<dyn KeyWrapper>>,
     pub(super) feeds: Arc<Vec<Feed>>,
     pub(super) frozen: bool,
+    pub(super) policies: Settings,
 }
 
 impl Core {
     /// Reads what is published from the store.
     pub(super) fn load(foundation: Foundation) -> Result<Self> {
-        let Foundation { opening, storage, barrier, committer, clock, keys, header, wrappers, feeds, frozen } = foundation;
+        let Foundation { opening, storage, barrier, committer, clock, keys, header, wrappers, feeds, frozen, policies } = foundation;
         let mut overlay = Overlay::reading(&barrier, source(&*storage));
         let mounts = MountTable::load(&mut overlay)?;
-        let policies = PolicyStore::load(&mut overlay)?;
+        let policies = PolicyStore::load(&mut overlay, policies)?;
         let rotation = RotationPolicy::load(&mut overlay)?;
         let retention = RetentionPolicy::load(&mut overlay)?;
         drop(overlay);

@@ -8,7 +8,7 @@ use crate::auth::{LiveToken, token};
 use crate::barrier::Overlay;
 use crate::commit::{CommitError, Proposal, Receipt};
 use crate::engines::Engine;
-use crate::policy::{Capability, CompiledPolicies};
+use crate::policy::{Capability, CompiledPolicies, Given};
 use crate::types::limits::TOKEN_BYTES_MAX;
 use crate::types::{Code, Error, Operation, Request, Response, Result, SecretString, Timestamp};
 use arc_swap::ArcSwapOption;
@@ -161,7 +161,8 @@ impl<'r> Authenticated<'r> {
     }
 
     fn decide(&self, capability: Capability, event: &mut Event) -> Result<()> {
-        let ruling = self.known.rules.decide(self.request().path.as_str(), capability);
+        let given = Given { data: self.request().data.as_ref(), wrap_ttl: None };
+        let ruling = self.known.rules.decide(self.request().path.as_str(), capability, given);
         let needs_sudo = matches!(self.routed.route, Route::System(path) if path.is_root_protected());
         let lacks_sudo = needs_sudo && !ruling.has(Capability::Sudo);
         let allowed = ruling.allowed() && !lacks_sudo;
