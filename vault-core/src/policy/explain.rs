@@ -92,10 +92,17 @@ impl PolicySet {
     /// # Errors
     /// `InvalidPolicy` when one does not parse.
     pub fn parse(policy_texts: &[&str], settings: impl Into<Settings>, caller: Option<&TemplateFacts>) -> Result<Self> {
-        let mut policies = Vec::with_capacity(policy_texts.len());
-        for (number, text) in (1..).zip(policy_texts) {
-            policies.push(Policy::parse(&format!("policy {number}"), text)?);
-        }
+        let names: Vec<String> = (1..=policy_texts.len()).map(|number| format!("policy {number}")).collect();
+        let policies: Vec<(&str, &str)> = names.iter().map(String::as_str).zip(policy_texts.iter().copied()).collect();
+        PolicySet::parse_named(&policies, settings, caller)
+    }
+
+    /// Compiles policies by name and text, as [`PolicySet::parse`] does.
+    ///
+    /// # Errors
+    /// `InvalidPolicy` when one does not parse.
+    pub fn parse_named(policies: &[(&str, &str)], settings: impl Into<Settings>, caller: Option<&TemplateFacts>) -> Result<Self> {
+        let policies = policies.iter().map(|(name, text)| Policy::parse(name, text)).collect::<Result<Vec<_>, _>>()?;
         Ok(PolicySet(CompiledPolicies::compile(&policies.iter().collect::<Vec<_>>(), settings.into(), caller)))
     }
 
@@ -110,8 +117,8 @@ impl PolicySet {
     /// # Errors
     /// `InvalidPath` for a malformed path; `InvalidRequest` when the operation is `sudo` or `deny`, or the data is no object.
     pub fn explain(&self, facts: &Facts<'_>) -> Result<Decision> {
-        if matches!(facts.operation, Capability::Sudo | Capability::Deny) {
-            return Err(Error::new(Code::InvalidRequest, "ask for create, read, update, patch, delete or list"));
+        if !facts.operation.can_be_asked() {
+            return Err(Capability::none_asked());
         }
         if facts.data.is_some_and(|data| data.as_object().is_none()) {
             return Err(Error::new(Code::InvalidRequest, "the data must be a JSON object"));

@@ -16,12 +16,14 @@ mod parse;
 mod quoted;
 mod reader;
 mod template;
+mod test_file;
 
 pub use capability::{Capability, CapabilitySet};
 pub use explain::{Decision, Facts, Loser, PolicySet, VoidRule, evaluate};
 pub use name::PolicyName;
 pub use parse::{Policy, Rule};
 pub use template::{AliasFacts, EntityFacts, GroupFacts, TemplateFacts};
+pub use test_file::{TestReport, TestResult, run_tests, run_tests_of};
 
 pub(crate) use compile::CompiledPolicies;
 pub(crate) use constraints::Given;

@@ -2,6 +2,7 @@
 //!
 //! What is not known, is empty, or could change the meaning of the path makes the rule match nothing.
 
+use crate::types::{Code, Error, Object, Result, Value};
 use std::collections::BTreeMap;
 
 /// What is known of a caller, for templates.
@@ -120,6 +121,26 @@ impl Template {
 }
 
 impl TemplateFacts {
+    /// What is known of a caller, from JSON: `{"entity": {"id", "name", "metadata", "aliases": {ACCESSOR: {"id", "name", "metadata"}}}, "groups":
+    /// [{"id", "name", "metadata"}]}`; each member may be left out.
+    ///
+    /// # Errors
+    /// `InvalidData`, naming the member that is unknown or no text.
+    pub fn from_value(value: &Value) -> Result<Self> {
+        let mut facts = TemplateFacts::default();
+        for (name, value) in object(value, "the caller")?.iter() {
+            match name {
+                "entity" => facts.entity = Some(EntityFacts::from_value(value)?),
+                "groups" => {
+                    let groups = value.as_array().ok_or_else(|| bad("\"groups\" must be a list"))?;
+                    facts.groups = groups.iter().map(GroupFacts::from_value).collect::<Result<_>>()?;
+                }
+                _ => return Err(bad(&format!("unknown member {name:?} of the caller: expected entity or groups"))),
+            }
+        }
+        Ok(facts)
+    }
+
     fn value(&self, subject: &Subject, field: &Field) -> Option<&str> {
         let (id, name, metadata) = match subject {
             Subject::Entity => self.entity.as_ref().map(|entity| (&entity.id, &entity.name, &entity.metadata))?,
@@ -139,6 +160,65 @@ impl TemplateFacts {
     fn group(&self, is_meant: impl Fn(&GroupFacts) -> bool) -> Option<(&String, &String, &BTreeMap<String, String>)> {
         self.groups.iter().find(|group| is_meant(group)).map(|group| (&group.id, &group.name, &group.metadata))
     }
+}
+
+impl EntityFacts {
+    fn from_value(value: &Value) -> Result<Self> {
+        let mut facts = EntityFacts::default();
+        for (name, value) in object(value, "an entity")?.iter() {
+            if name == "aliases" {
+                let aliases = object(value, "\"aliases\"")?;
+                facts.aliases =
+                    aliases.iter().map(|(name, alias)| Ok((name.to_owned(), AliasFacts::from_value(alias)?))).collect::<Result<_>>()?;
+            } else {
+                member(name, value, &mut facts.id, &mut facts.name, &mut facts.metadata)?;
+            }
+        }
+        Ok(facts)
+    }
+}
+
+impl AliasFacts {
+    fn from_value(value: &Value) -> Result<Self> {
+        let mut facts = AliasFacts::default();
+        object(value, "an alias")?
+            .iter()
+            .try_for_each(|(name, value)| member(name, value, &mut facts.id, &mut facts.name, &mut facts.metadata))?;
+        Ok(facts)
+    }
+}
+
+impl GroupFacts {
+    fn from_value(value: &Value) -> Result<Self> {
+        let mut facts = GroupFacts::default();
+        object(value, "a group")?
+            .iter()
+            .try_for_each(|(name, value)| member(name, value, &mut facts.id, &mut facts.name, &mut facts.metadata))?;
+        Ok(facts)
+    }
+}
+
+/// Reads what entities, aliases and groups have in common.
+fn member(member: &str, value: &Value, id: &mut String, name: &mut String, metadata: &mut BTreeMap<String, String>) -> Result<()> {
+    let text = |value: &Value| value.as_str().map(str::to_owned).ok_or_else(|| bad(&format!("{member:?} must be text")));
+    match member {
+        "id" => *id = text(value)?,
+        "name" => *name = text(value)?,
+        "metadata" => {
+            let members = object(value, "\"metadata\"")?;
+            *metadata = members.iter().map(|(key, value)| Ok((key.to_owned(), text(value)?))).collect::<Result<_>>()?;
+        }
+        _ => return Err(bad(&format!("unknown member {member:?}: expected id, name or metadata, and for an entity aliases"))),
+    }
+    Ok(())
+}
+
+fn object<'v>(value: &'v Value, what: &str) -> Result<&'v Object> {
+    value.as_object().ok_or_else(|| bad(&format!("{what} must be an object")))
+}
+
+fn bad(why: &str) -> Error {
+    Error::new(Code::InvalidData, why)
 }
 
 fn value(words: &str) -> Option<(Subject, Field)> {
@@ -207,6 +287,25 @@ mod tests {
             assert!(template.expand(None).is_err() && template.expand(Some(&TemplateFacts::default())).is_err(), "{path}");
         }
         assert_eq!(Template::parse("secret/{a}/}"), Ok(None));
+    }
+
+    #[test]
+    fn a_caller_is_read_from_json() {
+        let json = r#"{"entity": {"id": "e-1", "name": "ann", "metadata": {"team.name": "ops"},
+            "aliases": {"auth_userpass_1": {"id": "a-1", "name": "ann-up", "metadata": {"desk": "7"}}}},
+            "groups": [{"id": "g-1", "name": "admins", "metadata": {"floor": "2"}}]}"#;
+        let read = |json: &str| TemplateFacts::from_value(&Value::from_json(json.as_bytes()).expect("JSON"));
+        assert_eq!(read(json).expect("sound"), facts());
+        for (json, part) in [
+            ("[]", "the caller must be an object"),
+            (r#"{"x": 1}"#, "unknown member \"x\""),
+            (r#"{"groups": {}}"#, "must be a list"),
+            (r#"{"groups": [{"id": 1}]}"#, "\"id\" must be text"),
+            (r#"{"entity": {"aliases": {"a": {"aliases": {}}}}}"#, "unknown member \"aliases\""),
+            (r#"{"entity": {"metadata": {"k": 1}}}"#, "\"metadata\" must be text"),
+        ] {
+            assert!(read(json).expect_err(json).to_string().contains(part), "{json}");
+        }
     }
 
     #[test]
