@@ -19,7 +19,7 @@ mod support;
 use model::{Case, Numbers, caller};
 use std::time::Instant;
 use support::number_from;
-use vault_core::policy::{Capability, Dialect, EntityFacts, Facts, GroupFacts, PolicySet, Settings, TemplateFacts, evaluate};
+use vault_core::policy::{Capability, Dialect, EntityFacts, Facts, GroupFacts, PolicySet, Settings, TemplateFacts, evaluate, run_tests};
 use vault_core::types::{Path, Ttl};
 
 const CASES: u64 = 200_000;
@@ -176,4 +176,12 @@ fn a_template_value_with_a_glob_character_matches_nothing() {
             }
         }
     }
+}
+
+#[test]
+fn the_example_of_a_test_file_passes() {
+    let report = run_tests(concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/policies/app.tests.json")).unwrap();
+    assert_eq!((report.failed(), report.passed()), (0, report.results.len()), "{report}");
+    let missing = run_tests("no/such/file.json").unwrap_err();
+    assert!(missing.to_string().contains("no/such/file.json"), "{missing}");
 }

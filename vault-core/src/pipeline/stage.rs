@@ -84,6 +84,8 @@ impl<'r> Routed<'r> {
     pub(super) fn new(core: &'r Core, request: &'r Request, now: Timestamp) -> Self {
         let path = request.path.as_str();
         let route = match SystemPath::parse(path) {
+            // A slash is left out for a listing only, as policy does: no other rule may decide on what is in truth the same path.
+            Some(_) if request.path.is_folder() && request.operation != Operation::List => Route::System(SystemPath::Unknown),
             Some(system) => Route::System(system),
             None => core.mounts.load().route(path).map_or(Route::Nowhere, |(engine, rest)| Route::Engine(engine, rest)),
         };
