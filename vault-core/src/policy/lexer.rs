@@ -44,7 +44,7 @@ impl Token {
     /// What the token is called in a message; texts are not repeated.
     pub(super) fn describe(&self) -> String {
         match self {
-            Token::Identifier(name) => format!("the word {name:?}"),
+            Token::Identifier(name) => format!("the word {}", shown(name)),
             Token::Text(_) => "a quoted text".to_owned(),
             Token::Number(_) => "a number".to_owned(),
             Token::OpenBrace => "'{'".to_owned(),
@@ -62,6 +62,15 @@ impl Token {
 impl Place {
     pub(super) fn error(self, message: impl Into<String>) -> PolicyError {
         PolicyError::Syntax { line: self.line, column: self.column, message: message.into() }
+    }
+}
+
+/// A word of the text as messages repeat it: quoted, and no longer than a line.
+pub(super) fn shown(word: &str) -> String {
+    const CHARS_MAX: usize = 64;
+    match word.char_indices().nth(CHARS_MAX) {
+        None => format!("{word:?}"),
+        Some((end, _)) => format!("{:?}...", &word[..end]),
     }
 }
 

@@ -1,7 +1,7 @@
 //! From a policy's text to its rules.
 
 use super::constraints::{Constraints, Parameters, lower_cased};
-use super::lexer::{Form, Place, Token};
+use super::lexer::{Form, Place, Token, shown};
 use super::reader::{Reader, unexpected};
 use super::template::Template;
 use super::{Capability, CapabilitySet, PolicyError};
@@ -175,7 +175,7 @@ impl Parser<'_> {
         let mut seen: Vec<String> = Vec::new();
         while let Some((name, at)) = self.reader.key(seen.is_empty(), "an attribute, such as \"capabilities\",")? {
             if seen.contains(&name) {
-                return Err(at.error(format!("{name:?} is given twice in one rule: write it once")));
+                return Err(at.error(format!("{} is given twice in one rule: write it once", shown(&name))));
             }
             if !ATTRIBUTES.contains(&name.as_str()) {
                 return Err(at.error(unknown_attribute(&name)));
@@ -231,7 +231,7 @@ impl Parser<'_> {
             self.reader.count()?;
             self.reader.assignment()?;
             if !parameters.insert(&name, self.reader.values()?) {
-                return Err(at.error(format!("the parameter {:?} is given twice", lower_cased(&name))));
+                return Err(at.error(format!("the parameter {} is given twice", shown(&lower_cased(&name)))));
             }
             is_first = false;
         }
@@ -270,8 +270,8 @@ fn rule_path(path: &str) -> Result<Option<Template>, &'static str> {
 fn capability(name: &str) -> Result<Capability, String> {
     let known = Capability::ALL.map(Capability::name);
     Capability::from_name(name).ok_or_else(|| match nearest(name, &known) {
-        Some(near) => format!("unknown capability {name:?}: did you mean {near:?}?"),
-        None => format!("unknown capability {name:?}: expected one of {}", known.join(", ")),
+        Some(near) => format!("unknown capability {}: did you mean {near:?}?", shown(name)),
+        None => format!("unknown capability {}: expected one of {}", shown(name), known.join(", ")),
     })
 }
 
@@ -283,7 +283,7 @@ fn shorthand(word: &str) -> Result<CapabilitySet, String> {
         "read" => &[Read, List],
         "write" => &[Create, Read, Update, Delete, List],
         "sudo" => &[Create, Read, Update, Delete, List, Sudo],
-        _ => return Err(format!("unknown policy {word:?}: expected read, write, sudo or deny; or write capabilities")),
+        _ => return Err(format!("unknown policy {}: expected read, write, sudo or deny; or write capabilities", shown(word))),
     };
     Ok(capabilities.iter().copied().collect())
 }
@@ -292,15 +292,15 @@ fn unknown_attribute(name: &str) -> String {
     if NOT_SUPPORTED.contains(&name) {
         format!("{name:?} is not supported in this version, and would restrict the rule: it cannot be ignored")
     } else if let Some(near) = nearest(name, &ATTRIBUTES) {
-        format!("unknown attribute {name:?}: did you mean {near:?}?")
+        format!("unknown attribute {}: did you mean {near:?}?", shown(name))
     } else {
-        format!("unknown attribute {name:?}: expected one of {}", ATTRIBUTES.join(", "))
+        format!("unknown attribute {}: expected one of {}", shown(name), ATTRIBUTES.join(", "))
     }
 }
 
 fn unknown_key(word: &str, at: Place) -> PolicyError {
     let hint = nearest(word, &["path", "name"]).map_or_else(String::new, |near| format!(" (did you mean {near:?}?)"));
-    at.error(format!("unknown key {word:?}{hint}: expected a rule, such as path \"secret/data/app/*\" {{ ... }}"))
+    at.error(format!("unknown key {}{hint}: expected a rule, such as path \"secret/data/app/*\" {{ ... }}", shown(word)))
 }
 
 /// The word that at most two typing mistakes turned into this one.

@@ -164,6 +164,23 @@ fn errors_give_line_column_and_what_was_expected() {
 }
 
 #[test]
+fn a_message_repeats_no_more_of_a_text_than_a_line() {
+    let long = "x".repeat(100_000);
+    for text in [
+        long.clone(),
+        format!("path \"a\" {{ {long} = 1 }}"),
+        format!("path \"a\" {{ capabilities = [\"{long}\"] }}"),
+        format!("path \"a\" {{ policy = \"{long}\" }}"),
+        format!("path {long} {{}}"),
+        format!("path \"a\" {{ comment = <<{long}\n }}"),
+        format!("path \"a\" {{ allowed_parameters = {{ {long} = [], {long} = [] }} }}"),
+    ] {
+        let message = Policy::parse("p", &text).expect_err("unsound").to_string();
+        assert!(message.len() < 400, "{} bytes", message.len());
+    }
+}
+
+#[test]
 fn what_restricts_and_is_not_supported_is_refused_by_name() {
     for name in NOT_SUPPORTED {
         for text in [format!("path \"a\" {{ {name} = [] }}"), format!("{{\"path\": {{\"a\": {{{name:?}: []}}}}}}")] {

@@ -1,7 +1,7 @@
 //! Texts in a policy: quoted ones with their escapes, and heredocs.
 
 use super::PolicyError;
-use super::lexer::{Form, Lexer, Place};
+use super::lexer::{Form, Lexer, Place, shown};
 
 impl Lexer<'_> {
     /// A quoted text. `${` is nothing special in it: policies know no interpolation.
@@ -111,7 +111,7 @@ impl Lexer<'_> {
             }
             lines.push(line);
         }
-        Err(start.error(format!("this heredoc is not closed: expected a line that is {marker}")))
+        Err(start.error(format!("this heredoc is not closed: expected a line that is {}", shown(&marker))))
     }
 }
 

@@ -1,7 +1,7 @@
 //! Objects, lists and values of a policy's text: one way of reading them for HCL and for JSON.
 
 use super::PolicyError;
-use super::lexer::{Form, Lexeme, Lexer, Place, Token};
+use super::lexer::{Form, Lexeme, Lexer, Place, Token, shown};
 use crate::types::limits::{POLICY_DEPTH_MAX, POLICY_VALUES_MAX};
 use crate::types::{Object, Value};
 use serde_json::Number;
@@ -153,7 +153,7 @@ impl<'t> Reader<'t> {
         while let Some((name, at)) = self.key(is_first, "a name")? {
             self.assignment()?;
             if object.get(&name).is_some() {
-                return Err(at.error(format!("{name:?} is given twice")));
+                return Err(at.error(format!("{} is given twice", shown(&name))));
             }
             let value = self.value(depth)?;
             object.insert(&name, value);
