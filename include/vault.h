@@ -32,6 +32,11 @@
 #define VAULT_ABI_VERSION 0
 
 /**
+ * For `vault_policy_evaluate`: the deny of any rule that matches wins, however broad the rule is.
+ */
+#define VAULT_POLICY_ABSOLUTE_DENY 1
+
+/**
  * No check-and-set: `vault_kv_put` writes whatever the current version is.
  */
 #define VAULT_KV_CAS_NONE -1
@@ -369,6 +374,16 @@ typedef struct {
  * What a request asks for: one of the `VAULT_OP_` numbers.
  */
 typedef int32_t vault_operation_t;
+
+/**
+ * Whose rules are followed where HashiCorp Vault and OpenBao differ: one of the `VAULT_DIALECT_` numbers.
+ */
+typedef int32_t vault_dialect_t;
+
+/**
+ * What is asked of a policy: one of the `VAULT_CAPABILITY_` numbers.
+ */
+typedef int32_t vault_capability_t;
 
 /**
  * Takes bytes of a backup or of an export: all of them, and answers `VAULT_OK`, or any other number, which ends the backup. Borrowed for the call.
@@ -722,6 +737,46 @@ typedef vault_status_t (*vault_read_fn)(void *user, uint8_t *out, size_t capacit
  */
 #define VAULT_OP_DELETE 5
 
+/**
+ * HashiCorp Vault's.
+ */
+#define VAULT_DIALECT_VAULT 1
+
+/**
+ * OpenBao's.
+ */
+#define VAULT_DIALECT_OPENBAO 2
+
+/**
+ * Write where nothing is yet.
+ */
+#define VAULT_CAPABILITY_CREATE 1
+
+/**
+ * Read.
+ */
+#define VAULT_CAPABILITY_READ 2
+
+/**
+ * Write where something is.
+ */
+#define VAULT_CAPABILITY_UPDATE 3
+
+/**
+ * Change part of what is there.
+ */
+#define VAULT_CAPABILITY_PATCH 4
+
+/**
+ * Delete.
+ */
+#define VAULT_CAPABILITY_DELETE 5
+
+/**
+ * List the names below.
+ */
+#define VAULT_CAPABILITY_LIST 6
+
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
@@ -1017,6 +1072,36 @@ vault_status_t vault_request(vault_session_t *session,
                              const char *json,
                              size_t json_len,
                              vault_secret_t **out_reply);
+
+/**
+ * Decides a request by policies alone: a pure function, for which no vault is needed.
+ *
+ * - `texts`, `count`: the policies, HCL or JSON, each NUL-terminated UTF-8; borrowed for the call. NULL with the count 0 for none. In
+ *   the decision they are named `policy 1`, `policy 2` and so on.
+ * - `dialect`: one of the `VAULT_DIALECT_` numbers.
+ * - `flags`: 0, or `VAULT_POLICY_ABSOLUTE_DENY`.
+ * - `capability`: one of the `VAULT_CAPABILITY_` numbers.
+ * - `path`: the request's; NUL-terminated UTF-8, borrowed for the call.
+ * - `json`, `json_len`: the request's data, a JSON object; borrowed for the call. NULL with the length 0 for none.
+ * - `wrap_ttl_seconds`: for how long the reply is to be wrapped; 0 for not.
+ * - `out_allowed`: receives whether the request is allowed; may be NULL. False on failure.
+ * - `out_decision`: receives the decision as JSON: `allowed`, `operation`, `path`, `rule`, `policy`, `line`, `step`, `parameter`,
+ *   `capabilities`, `losers`, `void` and, in one line, `text`. Owner: the caller; free it with `vault_secret_free`. May be NULL when
+ *   only `out_allowed` is wanted. NULL on failure.
+ * - Fails with `VAULT_ERR_INVALID_POLICY` when a policy does not parse; the message has line and column.
+ * - Threads: any.
+ */
+vault_status_t vault_policy_evaluate(const char *const *texts,
+                                     size_t count,
+                                     vault_dialect_t dialect,
+                                     uint32_t flags,
+                                     vault_capability_t capability,
+                                     const char *path,
+                                     const char *json,
+                                     size_t json_len,
+                                     uint64_t wrap_ttl_seconds,
+                                     bool *out_allowed,
+                                     vault_secret_t **out_decision);
 
 /**
  * Reads a secret of a KV version 2 mount.

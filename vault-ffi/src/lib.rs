@@ -57,6 +57,8 @@ pub mod session;
 
 pub mod request;
 
+pub mod policy;
+
 pub mod kv;
 
 pub mod backup;

@@ -54,5 +54,6 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(audit::verify_checkpoint, module)?)?;
     module.add_function(wrap_pyfunction!(audit::verify_inclusion, module)?)?;
     module.add_function(wrap_pyfunction!(audit::verify_consistency, module)?)?;
+    module.add_function(wrap_pyfunction!(policy::run_policy_tests, module)?)?;
     module.add_function(wrap_pyfunction!(policy::evaluate, module)?)
 }

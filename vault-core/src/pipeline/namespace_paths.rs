@@ -5,7 +5,7 @@ use super::keys::RotationPolicy;
 use super::mounts::MountTable;
 use super::namespace_table::{Deleted, NamespaceEntry, NamespaceTable};
 use super::namespaces::Namespace;
-use super::policies::{self, DEFAULT, DEFAULT_TEXT, PolicyStore};
+use super::policies::{self, DEFAULT, DEFAULT_TEXT};
 use super::system::{Ask, Done};
 use crate::barrier::{Barrier, BarrierError, Overlay};
 use crate::crypto::Keyring;
@@ -74,7 +74,7 @@ pub(super) fn create(ask: &Ask<'_>, overlay: &mut Overlay<'_>, name: &str) -> Re
     let body = to_object(ask, &entry);
     table.entries.push(entry);
     table.save(&core.barrier, overlay)?;
-    let made = Namespace::new(name, Some(Arc::clone(above)), barrier, mounts, PolicyStore::fresh()?, RotationPolicy::default());
+    let made = Namespace::new(name, Some(Arc::clone(above)), barrier, mounts, above.policies.fresh()?, RotationPolicy::default());
     let (published, next_key) = (Arc::clone(&core.namespaces), Arc::clone(&core.next_key));
     Ok(Done::answer(body).publishing(move || {
         let mut namespaces = (**published.load()).clone();

@@ -18,6 +18,7 @@ use crate::commit::{AnchorPlan, Committer, Proposal, Standing, standing};
 use crate::crypto::{Key256, Keyring};
 use crate::host::{AuditSink, Clock, KeyWrapper, Rng, RngError};
 use crate::os::ForkGuard;
+use crate::policy::Settings;
 use crate::seal::{Header, NewSeal, SealError, SlotInfo, UnsealKey};
 use crate::storage::{Compaction, Key, Storage};
 use crate::types::id::Id;
@@ -39,6 +40,7 @@ pub(crate) struct Parts {
     pub(crate) anchor: Option<AnchorPlan>,
     /// A store that is older than its anchor is taken as it is: for once, by whoever knows why.
     pub(crate) accept_rollback: bool,
+    pub(crate) policies: Settings,
 }
 
 /// An open vault, in whichever state.
@@ -160,6 +162,7 @@ impl Runtime {
             wrappers: self.parts.wrappers.clone(),
             feeds: Arc::clone(&self.feeds),
             frozen,
+            policies: self.parts.policies,
         })
     }
 

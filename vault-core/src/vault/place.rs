@@ -81,6 +81,7 @@ fn parts(config: Config, storage: Arc<dyn Storage>) -> Parts {
         sinks: config.sinks,
         anchor: config.anchor,
         accept_rollback: config.accept_rollback,
+        policies: config.policies,
     }
 }
 
