@@ -1,6 +1,6 @@
 //! The steps that cargo does: format, clippy, tests, the quickstart, the benches.
 
-use crate::run::{Outcome, cargo, run, target};
+use crate::run::{Outcome, cargo, command, output, run, target};
 use crate::setup;
 
 /// `cargo fmt --check`.
@@ -71,6 +71,31 @@ pub(crate) fn faults(seed: &str, every: &str) -> Outcome {
     run(faults.env("LIBVAULT_SEED", seed).env("LIBVAULT_FAULTS_EVERY", every))
 }
 
+/// Every interleaving of a few callers, with the preemptions that the models have themselves.
+pub(crate) fn interleavings() -> Outcome {
+    models(None)
+}
+
+/// Every interleaving of a few callers, with so many preemptions.
+pub(crate) fn loom(preemptions: &str) -> Outcome {
+    models(Some(preemptions))
+}
+
+/// Only the core's own tests are compiled with `--cfg loom`, and nothing below them: they need no build of their own for that.
+fn models(preemptions: Option<&str>) -> Outcome {
+    let mut build = cargo();
+    build.args(["rustc", "-p", "vault-core", "--all-features", "--lib", "--profile", "test"]);
+    let messages = output(build.args(["--message-format", "json-render-diagnostics", "--", "--cfg", "loom"]))?;
+    let program = messages.split("\"executable\":\"").nth(1).and_then(|rest| rest.split('"').next()).ok_or("cargo names no program")?;
+    let models = output(command(program).args(["interleavings", "--list"]))?;
+    if !models.lines().any(|line| line.ends_with(": test")) {
+        return Err("there is no model to run".to_owned());
+    }
+    let mut models = command(program);
+    models.args(["interleavings", "--nocapture"]);
+    run(models.envs(preemptions.map(|preemptions| ("LIBVAULT_LOOM_PREEMPTIONS", preemptions))))
+}
+
 /// So many tampers, and a tenth as many flipped bits in the files of a store.
 pub(crate) fn tamper(seed: &str, count: &str) -> Outcome {
     let flips = count.parse::<u64>().map_err(|_| format!("{count} is no number"))? / 10;
@@ -99,5 +124,5 @@ pub(crate) fn deny() -> Outcome {
     if !tool.exists() {
         run(cargo().args(["install", "--locked", "--root"]).arg(&tools).args(["cargo-deny", "--version", "0.20.2"]))?;
     }
-    run(crate::run::command(tool).args(["check", "licenses", "bans", "sources"]))
+    run(command(tool).args(["check", "licenses", "bans", "sources"]))
 }

@@ -4,17 +4,13 @@
 
 mod clock;
 mod file_sink;
+#[cfg(all(test, loom))]
+pub(crate) mod interleavings_tests;
 mod memory;
 mod rng;
+pub(crate) mod sync;
 
 pub use clock::SystemClock;
 pub use file_sink::FileSink;
 pub use memory::{ForkGuard, LockedBox, lock_failures};
 pub use rng::SystemRng;
-
-/// Which thread this is, among those that live: by it a callback that comes back is told from another caller. The standard library's own
-/// number would leave an allocation behind in threads that it has not made.
-pub(crate) fn this_thread() -> usize {
-    std::thread_local!(static MARK: u8 = const { 0 });
-    MARK.with(|mark| std::ptr::from_ref(mark).addr())
-}

@@ -4,6 +4,8 @@ mod audit_log;
 mod backup;
 mod ceremony;
 mod core;
+#[cfg(all(test, loom))]
+mod interleavings_tests;
 mod keys;
 mod mounts;
 mod operator;

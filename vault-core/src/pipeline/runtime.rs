@@ -19,14 +19,14 @@ use crate::commit::{AnchorPlan, Committer, Proposal, Standing, standing};
 use crate::crypto::{Key256, Keyring};
 use crate::host::{AuditSink, Clock, KeyWrapper, Rng, RngError};
 use crate::os::ForkGuard;
+use crate::os::sync::{ArcSwapOption, AtomicBool, Mutex};
 use crate::seal::{Header, NewSeal, SealError, SlotInfo, UnsealKey};
 use crate::storage::{Key, Storage};
 use crate::types::id::Id;
 use crate::types::{Code, Error, Object, Request, Response, Result, SecretString, Timestamp, Value};
-use arc_swap::{ArcSwap, ArcSwapOption};
-use parking_lot::Mutex;
+use arc_swap::ArcSwap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 /// Messages by which the count of an opening is raised, for those that a crash kept from being counted.
 const MESSAGES_UNCOUNTED: u64 = 1 << 16;
