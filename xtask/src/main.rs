@@ -28,7 +28,8 @@ cargo xtask crash ROUNDS [--backend B]  the kill -9 loop over sled or redb (LIBV
 cargo xtask sim --seed S --steps N  the simulation, from this seed on
 cargo xtask faults [--seed S] [--every K]  every system call of every operation fails, or is the last; or one in K
 cargo xtask loom [--preemptions P]          the interleavings of a few callers, one by one
-cargo xtask tamper --seed S --count N      N tampers with logs, proofs and records, and a tenth as many flipped bits";
+cargo xtask stress --seconds N              real threads for so long, in memory and over each backend
+cargo xtask tamper --seed S --count N      N tampers with stores, proofs and whole logs, and a tenth as many flipped bits";
 
 /// What every step of `test` stands on.
 const SET_UP: Step = ("set-up", setup::everything);
@@ -68,6 +69,7 @@ fn main() -> ExitCode {
         ["faults", "--seed", seed, "--every", every] => rust::faults(seed, every),
         ["loom"] => rust::interleavings(),
         ["loom", "--preemptions", preemptions] => rust::loom(preemptions),
+        ["stress", "--seconds", seconds] => rust::stress(seconds),
         ["tamper", "--seed", seed, "--count", count] => rust::tamper(seed, count),
         ["crash", rounds] => rust::crash(rounds, "sled"),
         ["crash", rounds, "--backend", backend] => rust::crash(rounds, backend),

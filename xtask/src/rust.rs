@@ -96,6 +96,26 @@ fn models(preemptions: Option<&str>) -> Outcome {
     run(models.envs(preemptions.map(|preemptions| ("LIBVAULT_LOOM_PREEMPTIONS", preemptions))))
 }
 
+/// Real threads for so long, in memory and over each backend.
+pub(crate) fn stress(seconds: &str) -> Outcome {
+    let mut stress = cargo();
+    // One after another: side by side they would only slow each other.
+    stress.args([
+        "test",
+        "--release",
+        "-p",
+        "vault-core",
+        "--all-features",
+        "--test",
+        "stress",
+        "--",
+        "--nocapture",
+        "--test-threads",
+        "1",
+    ]);
+    run(stress.env("LIBVAULT_STRESS_SECONDS", seconds))
+}
+
 /// So many tampers, and a tenth as many flipped bits in the files of a store.
 pub(crate) fn tamper(seed: &str, count: &str) -> Outcome {
     let flips = count.parse::<u64>().map_err(|_| format!("{count} is no number"))? / 10;
@@ -109,6 +129,8 @@ pub(crate) fn tamper(seed: &str, count: &str) -> Outcome {
         "testing",
         "--test",
         "tamper",
+        "--test",
+        "rewritten_log",
         "--test",
         "disk",
         "--",
