@@ -130,7 +130,8 @@ impl World {
 
     /// The log as it is in the store: the names of its events, in order. They make the chain and the tree of the root record.
     fn log(&self) -> Vec<String> {
-        let (root, records) = self.committer.snapshot().expect("the store reads");
+        let root = self.committer.leader.lock().root().clone();
+        let records = self.storage.snapshot().expect("the store reads");
         let mut chain = Chain::start(self.barrier.store());
         let mut tree = Tree::empty();
         let mut names = Vec::new();

@@ -216,10 +216,18 @@ impl Committer {
         self.audit.lock().deadline()
     }
 
-    /// The root record and a snapshot of the store that it describes.
-    pub(crate) fn snapshot(&self) -> Result<(RootRecord, Box<dyn Read + '_>), StorageError> {
+    /// The root record and a snapshot of the store that it describes. After the end there is none: another opening may be writing by now.
+    pub(crate) fn snapshot(&self) -> Result<(RootRecord, Box<dyn Read + '_>), CommitError> {
         let leader = self.leader.lock();
+        if leader.ended {
+            return Err(ended());
+        }
         Ok((leader.root().clone(), self.storage.snapshot()?))
+    }
+
+    /// Whether the vault was sealed, so that nothing is committed any more.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.leader.lock().ended
     }
 
     /// Whether a commit has failed.

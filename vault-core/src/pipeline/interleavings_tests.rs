@@ -1,6 +1,7 @@
 //! Every interleaving of a few requests with a tick, a seal, an unseal and a close, through the public face.
 
-use crate::host::ManualClock;
+use crate::crypto::sha256;
+use crate::host::{ManualClock, Rng, RngError};
 use crate::os::interleavings_tests::{explore, spawn};
 use crate::storage::memory::MemoryStorage;
 use crate::storage::{Batch, Key, Page, Read, Storage, StorageError};
@@ -9,7 +10,7 @@ use crate::{Config, NewSeal, UnsealKey, Vault};
 use loom::sync::atomic::AtomicUsize;
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 const KEY: [u8; 32] = [7; 32];
 
@@ -75,6 +76,19 @@ impl Storage for Seen {
     }
 }
 
+/// The same numbers in each execution: the names of records follow from them, and from those the way of a re-encryption.
+struct Counted(AtomicU64);
+
+impl Rng for Counted {
+    fn fill(&self, buffer: &mut [u8]) -> std::result::Result<(), RngError> {
+        for chunk in buffer.chunks_mut(32) {
+            let number = self.0.fetch_add(1, Ordering::Relaxed);
+            chunk.copy_from_slice(&sha256(&[&number.to_le_bytes()])[..chunk.len()]);
+        }
+        Ok(())
+    }
+}
+
 #[derive(Clone)]
 struct World {
     vault: Vault,
@@ -92,7 +106,9 @@ impl World {
     fn new() -> Self {
         let storage = Arc::new(Seen { inner: MemoryStorage::new(), touched: AtomicUsize::new(0) });
         let clock = Arc::new(ManualClock::new(Timestamp::from_millis(1_700_000_000_000)));
-        let config = Config::on(Arc::clone(&storage) as Arc<dyn Storage>).with_clock(Arc::clone(&clock) as Arc<_>);
+        let config = Config::on(Arc::clone(&storage) as Arc<dyn Storage>)
+            .with_clock(Arc::clone(&clock) as Arc<_>)
+            .with_rng(Arc::new(Counted(AtomicU64::new(0))));
         let (vault, init) = Vault::create(config, NewSeal::raw_key(&KEY).expect("32 bytes")).expect("created");
         let world = World { vault, storage, clock, token: init.root_token.expose().to_owned() };
         world.put("old").expect("written");
@@ -275,4 +291,30 @@ fn a_vault_that_is_unsealed_while_it_is_closed_stays_closed() {
         assert!(world.vault.seal_status().sealed && world.vault.seal_status().closed);
         world.check(&[]);
     });
+}
+
+/// Something that is under way while the vault is sealed, unsealed again and written to, under a new data key too.
+fn under_way(name: &str, what: fn(&Vault) -> Result<()>) {
+    explore(&format!("{name} while the vault is sealed, unsealed, rolled and written"), move || {
+        let world = World::new();
+        loom::explore();
+        let under_way = world.at_once(move |world| what(&world.vault));
+        let vault = world.vault.seal().expect("sealed").unseal(&key()).expect("unsealed");
+        vault.session(SecretString::copy_from(&world.token)).request(Operation::Write, "sys/rotate", None).expect("rolled");
+        let wrote = world.put("a");
+        let outcome = under_way.join().expect("no panic");
+        loom::stop_exploring();
+        assert!(outcome.as_ref().err().is_none_or(is_refusal), "{outcome:?}");
+        world.check(&[("a", &wrote)]);
+    });
+}
+
+#[test]
+fn a_verification_that_is_under_way_does_not_take_the_next_opening_for_damage() {
+    under_way("a verification", |vault| vault.verify().map(drop));
+}
+
+#[test]
+fn a_tick_that_is_under_way_does_not_take_the_next_opening_for_damage() {
+    under_way("a tick", |vault| vault.tick().map(drop));
 }

@@ -344,25 +344,21 @@ impl Runtime {
     }
 
     pub(crate) fn tick(&self) -> Result<Option<Timestamp>> {
-        self.check_usable()?;
-        tick::tick(&*self.unsealed()?)
+        self.with_core(tick::tick)
     }
 
     pub(crate) fn verify(&self) -> Result<Verification> {
-        self.check_usable()?;
-        verify(&*self.unsealed()?)
+        self.with_core(verify)
     }
 
     /// Writes a backup. Whether the caller may was asked before.
     pub(crate) fn backup(&self, sink: &mut dyn std::io::Write, seals: &BackupSeals) -> Result<(BackupInfo, Vec<SecretString>)> {
-        self.check_usable()?;
-        backup(&*self.unsealed()?, sink, seals)
+        self.with_core(|core| backup(core, sink, seals))
     }
 
     /// Writes the audit log as JSON lines. Whether the caller may was asked before.
     pub(crate) fn export_audit(&self, sink: &mut dyn std::io::Write, after: u64) -> Result<u64> {
-        self.check_usable()?;
-        audit_log::export(&*self.unsealed()?, sink, after)
+        self.with_core(|core| audit_log::export(core, sink, after))
     }
 
     /// Whether the vault was restored and not yet adopted.
@@ -441,9 +437,20 @@ impl Runtime {
     }
 
     fn unsealed(&self) -> Result<Arc<Core>> {
-        // Without keys the vault is sealed, or was closed since the check.
-        let why = || self.check_usable().err().unwrap_or_else(|| Error::new(Code::Sealed, "the vault is sealed: unseal it"));
-        self.core.load_full().ok_or_else(why)
+        self.core.load_full().ok_or_else(|| self.sealed())
+    }
+
+    /// Does something with an unsealed vault. What fails after that was sealed fails for this reason, whatever it met: when the vault was
+    /// unsealed again and its keys rolled, the store holds what the keys of this opening do not know, and is sound.
+    fn with_core<R>(&self, what: impl FnOnce(&Core) -> Result<R>) -> Result<R> {
+        self.check_usable()?;
+        let core = self.unsealed()?;
+        what(&core).map_err(|error| if core.committer.has_ended() { self.sealed() } else { error })
+    }
+
+    /// Why there are no keys: the vault is sealed, or was closed since that was checked.
+    fn sealed(&self) -> Error {
+        self.check_usable().err().unwrap_or_else(|| Error::new(Code::Sealed, "the vault is sealed: unseal it"))
     }
 
     fn check_usable(&self) -> Result<()> {
