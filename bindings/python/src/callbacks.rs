@@ -4,7 +4,6 @@ use pyo3::exceptions::{PyNotImplementedError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyTuple};
 use std::io;
-use std::sync::Arc;
 use vault_core::host::{
     Anchor as CoreAnchor, AnchorError, AuditLine as CoreLine, AuditSink as CoreSink, KeyWrapper as CoreWrapper, SinkError, WrapError,
 };
