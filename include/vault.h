@@ -32,9 +32,19 @@
 #define VAULT_ABI_VERSION 0
 
 /**
+ * For `vault_policy_evaluate`: the deny of any rule that matches wins, however broad the rule is.
+ */
+#define VAULT_POLICY_ABSOLUTE_DENY 1
+
+/**
  * No check-and-set: `vault_kv_put` writes whatever the current version is.
  */
 #define VAULT_KV_CAS_NONE -1
+
+/**
+ * For `vault_doctor` and `vault_salvage`: damaged secrets are named by mount and path, and not only counted.
+ */
+#define VAULT_DOCTOR_NAMES 1
 
 /**
  * A secret or a reply: read-only JSON in memory that is wiped when it is freed. A handle, not an address.
@@ -364,6 +374,16 @@ typedef struct {
  * What a request asks for: one of the `VAULT_OP_` numbers.
  */
 typedef int32_t vault_operation_t;
+
+/**
+ * Whose rules are followed where HashiCorp Vault and OpenBao differ: one of the `VAULT_DIALECT_` numbers.
+ */
+typedef int32_t vault_dialect_t;
+
+/**
+ * What is asked of a policy: one of the `VAULT_CAPABILITY_` numbers.
+ */
+typedef int32_t vault_capability_t;
 
 /**
  * Takes bytes of a backup or of an export: all of them, and answers `VAULT_OK`, or any other number, which ends the backup. Borrowed for the call.
@@ -717,6 +737,46 @@ typedef vault_status_t (*vault_read_fn)(void *user, uint8_t *out, size_t capacit
  */
 #define VAULT_OP_DELETE 5
 
+/**
+ * HashiCorp Vault's.
+ */
+#define VAULT_DIALECT_VAULT 1
+
+/**
+ * OpenBao's.
+ */
+#define VAULT_DIALECT_OPENBAO 2
+
+/**
+ * Write where nothing is yet.
+ */
+#define VAULT_CAPABILITY_CREATE 1
+
+/**
+ * Read.
+ */
+#define VAULT_CAPABILITY_READ 2
+
+/**
+ * Write where something is.
+ */
+#define VAULT_CAPABILITY_UPDATE 3
+
+/**
+ * Change part of what is there.
+ */
+#define VAULT_CAPABILITY_PATCH 4
+
+/**
+ * Delete.
+ */
+#define VAULT_CAPABILITY_DELETE 5
+
+/**
+ * List the names below.
+ */
+#define VAULT_CAPABILITY_LIST 6
+
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
@@ -921,6 +981,21 @@ vault_status_t vault_verify(vault_t *vault,
                             uint64_t *out_audit_records);
 
 /**
+ * Gives disk space back that no record needs any more, while the vault is in use. Over sled readers go on, and writers but for a moment;
+ * it needs room for a second copy of what is there. Over redb all wait.
+ *
+ * - `vault`: borrowed.
+ * - `out_bytes_before`: receives how large the records are on the device beforehand; may be NULL. 0 on failure, and for a vault in memory.
+ * - `out_bytes_after`: receives how large they are afterwards; may be NULL. 0 on failure, and for a vault in memory.
+ * - Fails with `VAULT_ERR_CONFLICT` over redb while a backup or a verification is under way: try again. On any other failure but
+ *   `VAULT_ERR_POISONED` the vault is as it was, and goes on.
+ * - Threads: any.
+ */
+vault_status_t vault_compact(vault_t *vault,
+                             uint64_t *out_bytes_before,
+                             uint64_t *out_bytes_after);
+
+/**
  * Writes what waits, wipes the keys from memory, closes the store for others to open, and frees the handle.
  *
  * Sessions of the vault answer `VAULT_ERR_CLOSED` from then on, and are still to be closed with `vault_session_close`.
@@ -997,6 +1072,36 @@ vault_status_t vault_request(vault_session_t *session,
                              const char *json,
                              size_t json_len,
                              vault_secret_t **out_reply);
+
+/**
+ * Decides a request by policies alone: a pure function, for which no vault is needed.
+ *
+ * - `texts`, `count`: the policies, HCL or JSON, each NUL-terminated UTF-8; borrowed for the call. NULL with the count 0 for none. In
+ *   the decision they are named `policy 1`, `policy 2` and so on.
+ * - `dialect`: one of the `VAULT_DIALECT_` numbers.
+ * - `flags`: 0, or `VAULT_POLICY_ABSOLUTE_DENY`.
+ * - `capability`: one of the `VAULT_CAPABILITY_` numbers.
+ * - `path`: the request's; NUL-terminated UTF-8, borrowed for the call.
+ * - `json`, `json_len`: the request's data, a JSON object; borrowed for the call. NULL with the length 0 for none.
+ * - `wrap_ttl_seconds`: for how long the reply is to be wrapped; 0 for not.
+ * - `out_allowed`: receives whether the request is allowed; may be NULL. False on failure.
+ * - `out_decision`: receives the decision as JSON: `allowed`, `operation`, `path`, `rule`, `policy`, `line`, `step`, `parameter`,
+ *   `capabilities`, `losers`, `void` and, in one line, `text`. Owner: the caller; free it with `vault_secret_free`. May be NULL when
+ *   only `out_allowed` is wanted. NULL on failure.
+ * - Fails with `VAULT_ERR_INVALID_POLICY` when a policy does not parse; the message has line and column.
+ * - Threads: any.
+ */
+vault_status_t vault_policy_evaluate(const char *const *texts,
+                                     size_t count,
+                                     vault_dialect_t dialect,
+                                     uint32_t flags,
+                                     vault_capability_t capability,
+                                     const char *path,
+                                     const char *json,
+                                     size_t json_len,
+                                     uint64_t wrap_ttl_seconds,
+                                     bool *out_allowed,
+                                     vault_secret_t **out_decision);
 
 /**
  * Reads a secret of a KV version 2 mount.
@@ -1097,6 +1202,46 @@ vault_status_t vault_restore(const vault_options_t *options,
                              vault_read_fn read,
                              void *user,
                              vault_t **out_vault);
+
+/**
+ * Tells what is wrong with a store. Without a key in the options that is what its files and its database tell; with one, every record and
+ * the audit log are read as well. The store is not changed: a private copy is opened, which takes as much room as the store.
+ *
+ * - `options`: borrowed for the call; `path`, the key, `cache_bytes` and `anchor` matter.
+ * - `scratch`: the directory for the copy, NUL-terminated UTF-8, at most 4096 bytes; NULL for the store's parent. Borrowed for the call.
+ * - `flags`: 0 or `VAULT_DOCTOR_NAMES`.
+ * - `out_report`: receives the report as JSON: verdict (sound, degraded, damaged, unreadable), advice, findings (severity, name, what,
+ *   advice), backend, in_use, pid, bytes, segments, opens, commit, acknowledged, vault, created, slots, content, text (all of it to
+ *   read). Owner: the caller; free it with `vault_secret_free`. NULL on failure.
+ * - A store that is damaged is no failure. Fails with `VAULT_ERR_NOT_A_STORE`, `VAULT_ERR_WRONG_KEY`, `VAULT_ERR_NO_SPACE`.
+ * - Threads: any.
+ */
+vault_status_t vault_doctor(const vault_options_t *options,
+                            const char *scratch,
+                            uint32_t flags,
+                            vault_secret_t **out_report);
+
+/**
+ * Takes out of a store what can be read of it, into an empty place, and opens that: frozen, as after `vault_restore`, until somebody writes
+ * to `sys/storage/adopt`. The damaged store is not changed.
+ *
+ * - `from`: borrowed for the call; `path`, a key of one of its slots, and `cache_bytes` matter.
+ * - `to`: borrowed for the call: the new vault. A key in it is not looked at, since the new vault is opened by the slots of the old one.
+ * - `scratch`, `flags`: as for `vault_doctor`.
+ * - `out_vault`: receives the new vault. Owner: the caller; close it with `vault_close`. NULL on failure; nothing is left at the place then.
+ * - `out_report`: receives what was taken and lost as JSON: complete, commits_lost, records, records_lost, gaps, secrets,
+ *   secrets_damaged, secrets_lost, damaged, nameless, nameless_mount, policies_lost, tokens_dropped, remade, header_remade, audit, text.
+ *   Owner: the caller; free it with `vault_secret_free`. NULL on failure.
+ * - Fails with `VAULT_ERR_CORRUPT` where no key opens the store any more, `VAULT_ERR_STORE_LOCKED` where it is open,
+ *   `VAULT_ERR_STORE_EXISTS` where the new place is not empty, and as `vault_doctor`.
+ * - Threads: any.
+ */
+vault_status_t vault_salvage(const vault_options_t *from,
+                             const vault_options_t *to,
+                             const char *scratch,
+                             uint32_t flags,
+                             vault_t **out_vault,
+                             vault_secret_t **out_report);
 
 /**
  * Writes the events of the audit log as JSON lines, one object a line. Needs `read` and `sudo` on `sys/audit-log/export`.

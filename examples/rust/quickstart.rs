@@ -62,7 +62,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let decision = event.get("decision").ok_or("the event has no decision")?;
     say(&format!("the audit log knows: {} by {}: {}", text(event, "operation"), text(event, "display_name"), text(decision, "step")));
     for path in ["secret/data/payroll/db", "secret/data/billing/db"] {
-        let facts = Facts { operation: Capability::Read, path };
+        let facts = Facts::new(Capability::Read, path);
         say(&format!("explain: {}", evaluate(&[POLICY], &facts, Dialect::Vault)?));
     }
 

@@ -18,6 +18,8 @@
 //! vault. The way of a request through the crate is told in `ARCHITECTURE.md`.
 
 pub mod backup;
+#[cfg(any(feature = "sled", feature = "redb"))]
+pub mod doctor;
 pub mod host;
 pub mod os;
 pub mod policy;

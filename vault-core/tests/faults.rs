@@ -34,6 +34,8 @@ const OPERATION: &str = "LIBVAULT_TEST_OPERATION";
 const SHARES: &str = "LIBVAULT_TEST_SHARES";
 /// The name of the backup that lies beside the store.
 const BACKUP: &str = "backup";
+/// The name of the store beside it that a salvage makes.
+const SALVAGED: &str = "salvaged";
 /// Secrets that each store holds beforehand.
 const SECRETS: u64 = 8;
 /// Secrets that the worker writes.
@@ -201,6 +203,12 @@ fn writes_that_were_acknowledged_stay() {
 }
 
 #[test]
+fn a_compaction_loses_nothing_and_what_is_written_after_it_stays() {
+    let store = Store::raw();
+    explore("compact", &|scene| store.prepare(scene), &|scene, outcome| store.check(&open(&scene.place()).unwrap(), outcome));
+}
+
+#[test]
 fn a_roll_comes_to_its_end_later() {
     let store = Store::raw();
     let check = |scene: &Scene, outcome: &Outcome| {
@@ -243,6 +251,36 @@ fn a_backup_is_whole_or_refused_and_harms_nothing() {
         store.check(&open(&scene.place()).unwrap(), outcome);
     };
     explore("backup", &|scene| store.prepare(scene), &check);
+}
+
+#[test]
+fn a_salvage_changes_nothing_and_is_whole_or_can_be_done_again() {
+    let store = Store::raw();
+    let check = |scene: &Scene, outcome: &Outcome| {
+        let new = scene.beside(SALVAGED);
+        match open(&new) {
+            Ok(vault) => {
+                assert!(vault.is_frozen());
+                vault.verify().unwrap();
+                let root = vault.session(SecretString::copy_from(&store.token));
+                root.request(Operation::Write, "sys/storage/adopt", None).unwrap();
+                // A place at which the device would not read is a loss that is told.
+                (0..SECRETS).for_each(|number| {
+                    let found = root.kv("secret").get(&base_path(number));
+                    let told = |secret: vault_core::KvSecret| text_of(&secret.data).to_owned();
+                    assert!(found.map(told).map_or_else(|error| error.code() == Code::NotFound, |found| found == text(number)));
+                });
+                goes_on(&vault, &root);
+            }
+            Err(error) => {
+                assert!(outcome.acknowledged().is_none(), "what was acknowledged opens: {error}");
+                let cut_off = error.code() == Code::Corrupt && error.to_string().contains("a restore was cut off here");
+                assert!(error.code() == Code::NotAStore || cut_off, "{error}");
+            }
+        }
+        store.check(&open(&scene.place()).unwrap(), outcome);
+    };
+    explore("salvage", &|scene| store.prepare(scene), &check);
 }
 
 #[test]

@@ -5,8 +5,8 @@
 mod kv_model;
 
 use std::path::Path;
-use vault_core::policy::{Capability, Dialect, Facts, evaluate};
-use vault_core::types::{self, Value};
+use vault_core::policy::{Capability, Dialect, Facts, Settings, evaluate};
+use vault_core::types::{self, Object, Ttl, Value};
 
 /// Calls `check` with every input of a target; there must be some.
 fn replay(target: &str, check: impl Fn(&[u8])) {
@@ -42,8 +42,18 @@ fn json_is_refused_or_round_trips() {
 fn policies_are_refused_or_evaluated() {
     replay("policy", |bytes| {
         let Ok(text) = std::str::from_utf8(bytes) else { return };
-        for operation in [Capability::Read, Capability::List] {
-            let _decision = evaluate(&[text], &Facts { operation, path: "secret/data/app/db" }, Dialect::Vault);
+        let data = Value::from(Object::new().with("k", "a,b").with("L", vec![1_u32]));
+        let facts = |operation, data| Facts { data, wrap_ttl: Some(Ttl::from_secs(60)), ..Facts::new(operation, "secret/data/app/db") };
+        for operation in [Capability::Read, Capability::Update, Capability::List] {
+            for dialect in [Dialect::Vault, Dialect::OpenBao] {
+                for absolute_deny in [false, true] {
+                    let settings = Settings { dialect, absolute_deny };
+                    if let Ok(decision) = evaluate(&[text], &facts(operation, Some(&data)), settings) {
+                        assert!(!decision.allowed || decision.rule.is_some());
+                        let _text = (decision.to_string(), decision.to_value().to_json());
+                    }
+                }
+            }
         }
     });
 }

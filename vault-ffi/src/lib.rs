@@ -57,9 +57,13 @@ pub mod session;
 
 pub mod request;
 
+pub mod policy;
+
 pub mod kv;
 
 pub mod backup;
+
+pub mod doctor;
 
 pub mod audit;
 

@@ -110,7 +110,7 @@ pub struct vault_options_t {
 }
 
 /// Longest path of a vault's directory, in bytes.
-const STORE_PATH_BYTES_MAX: usize = 4096;
+pub(crate) const STORE_PATH_BYTES_MAX: usize = 4096;
 /// No later version's options are larger than this, so a size that was never set is refused before it is believed.
 const OPTIONS_BYTES_MAX: usize = 4096;
 const RAW_KEY_BYTES_MAX: usize = 64;

@@ -1,4 +1,4 @@
-//! The vault: create, open, unseal, seal, tick, verify, close.
+//! The vault: create, open, unseal, seal, tick, verify, compact, close.
 
 use crate::error::bad_argument;
 use crate::guard::guard;
@@ -242,6 +242,23 @@ pub unsafe extern "C" fn vault_verify(vault: *mut vault_t, out_records: *mut u64
     guard!(optional out_records, optional out_audit_records => {
         let found = get::<VaultEntry>(vault)?.unsealed()?.verify()?;
         Ok((found.records, found.audit.records))
+    })
+}
+
+/// Gives disk space back that no record needs any more, while the vault is in use. Over sled readers go on, and writers but for a moment;
+/// it needs room for a second copy of what is there. Over redb all wait.
+///
+/// - `vault`: borrowed.
+/// - `out_bytes_before`: receives how large the records are on the device beforehand; may be NULL. 0 on failure, and for a vault in memory.
+/// - `out_bytes_after`: receives how large they are afterwards; may be NULL. 0 on failure, and for a vault in memory.
+/// - Fails with `VAULT_ERR_CONFLICT` over redb while a backup or a verification is under way: try again. On any other failure but
+///   `VAULT_ERR_POISONED` the vault is as it was, and goes on.
+/// - Threads: any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vault_compact(vault: *mut vault_t, out_bytes_before: *mut u64, out_bytes_after: *mut u64) -> vault_status_t {
+    guard!(optional out_bytes_before, optional out_bytes_after => {
+        let found = get::<VaultEntry>(vault)?.unsealed()?.compact()?;
+        Ok((found.before, found.after))
     })
 }
 

@@ -26,6 +26,7 @@ cargo xtask deny             licences, bans and sources of the dependencies (bui
 cargo xtask bench            the criterion benches
 cargo xtask crash ROUNDS [--backend B]  the kill -9 loop over sled or redb (LIBVAULT_SEED to replay)
 cargo xtask sim --seed S --steps N  the simulation, from this seed on
+cargo xtask policy --seed S --cases N  random decisions of the policy engine beside a naive evaluator's
 cargo xtask faults [--seed S] [--every K]  every system call of every operation fails, or is the last; or one in K
 cargo xtask tamper --seed S --count N      N tampers with logs, proofs and records, and a tenth as many flipped bits";
 
@@ -60,6 +61,7 @@ fn main() -> ExitCode {
         ["deny"] => rust::deny(),
         ["bench"] => rust::bench(),
         ["sim", "--seed", seed, "--steps", steps] => rust::sim(seed, steps),
+        ["policy", "--seed", seed, "--cases", cases] => rust::policy(seed, cases),
         ["faults"] => rust::faults("0", "1"),
         ["faults", "--every", every] => rust::faults("0", every),
         ["faults", "--seed", seed] => rust::faults(seed, "1"),

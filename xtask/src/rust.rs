@@ -42,12 +42,12 @@ pub(crate) fn tests_over_redb() -> Outcome {
 /// The main job, and the other examples.
 pub(crate) fn examples() -> Outcome {
     let example = |name: &str| run(cargo().args(["run", "--quiet", "--example", name]));
-    ["quickstart", "key_shares", "backup"].into_iter().try_for_each(example)
+    ["quickstart", "key_shares", "backup", "doctor"].into_iter().try_for_each(example)
 }
 
 /// The criterion benches.
 pub(crate) fn bench() -> Outcome {
-    run(cargo().args(["bench", "-p", "vault-core", "--bench", "read"]))
+    run(cargo().args(["bench", "-p", "vault-core", "--bench", "read", "--bench", "policy"]))
 }
 
 /// The kill -9 loop for this many rounds over a backend.
@@ -62,6 +62,24 @@ pub(crate) fn sim(seed: &str, steps: &str) -> Outcome {
     let mut sim = cargo();
     sim.args(["test", "--release", "-p", "vault-core", "--features", "testing", "--test", "sim", "--", "--nocapture"]);
     run(sim.env("LIBVAULT_SEED", seed).env("LIBVAULT_SIM_STEPS", steps))
+}
+
+/// So many random decisions, the policy engine's beside a naive evaluator's.
+pub(crate) fn policy(seed: &str, cases: &str) -> Outcome {
+    let mut policy = cargo();
+    policy.args([
+        "test",
+        "--release",
+        "-p",
+        "vault-core",
+        "--all-features",
+        "--test",
+        "policies",
+        "the_engine_decides",
+        "--",
+        "--nocapture",
+    ]);
+    run(policy.env("LIBVAULT_SEED", seed).env("LIBVAULT_POLICY_CASES", cases))
 }
 
 /// Faults at system calls over each backend: one in `every` of them, those that the seed picks; and a device that is full.

@@ -6,6 +6,7 @@ mod backup;
 mod callbacks;
 mod clock;
 mod convert;
+mod doctor;
 mod errors;
 mod keys;
 mod kv;
@@ -48,8 +49,11 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(vault::open, module)?)?;
     module.add_function(wrap_pyfunction!(vault::restore, module)?)?;
     module.add_function(wrap_pyfunction!(backup::verify_backup, module)?)?;
+    module.add_function(wrap_pyfunction!(doctor::examine, module)?)?;
+    module.add_function(wrap_pyfunction!(doctor::salvage, module)?)?;
     module.add_function(wrap_pyfunction!(audit::verify_checkpoint, module)?)?;
     module.add_function(wrap_pyfunction!(audit::verify_inclusion, module)?)?;
     module.add_function(wrap_pyfunction!(audit::verify_consistency, module)?)?;
+    module.add_function(wrap_pyfunction!(policy::run_policy_tests, module)?)?;
     module.add_function(wrap_pyfunction!(policy::evaluate, module)?)
 }

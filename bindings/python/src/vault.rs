@@ -139,7 +139,7 @@ pub(crate) fn restore(
 }
 
 /// Key services, audit sinks and the anchor, as the keywords give them.
-fn surroundings(
+pub(crate) fn surroundings(
     mut config: Config,
     key: Option<&Bound<'_, PyAny>>,
     key_wrappers: Option<&Bound<'_, PyAny>>,
@@ -164,7 +164,7 @@ fn surroundings(
     Ok(config.with_anchor(keeper, interval))
 }
 
-fn config(py: Python<'_>, path: Option<Place>, clock: Option<&ManualClock>, audit: Text<'_>) -> PyResult<Config> {
+pub(crate) fn config(py: Python<'_>, path: Option<Place>, clock: Option<&ManualClock>, audit: Text<'_>) -> PyResult<Config> {
     let mode = match audit.0 {
         "batched" => AuditMode::Batched,
         "strict" => AuditMode::Strict,
@@ -178,7 +178,7 @@ fn config(py: Python<'_>, path: Option<Place>, clock: Option<&ManualClock>, audi
 }
 
 /// A new store is kept by the backend that is named, else by the preferred one.
-fn on_backend(py: Python<'_>, config: Config, name: Option<Text<'_>>) -> PyResult<Config> {
+pub(crate) fn on_backend(py: Python<'_>, config: Config, name: Option<Text<'_>>) -> PyResult<Config> {
     let Some(name) = name else { return Ok(config) };
     match Backend::named(name.0) {
         Some(backend) => Ok(config.with_backend(backend)),
@@ -187,6 +187,11 @@ fn on_backend(py: Python<'_>, config: Config, name: Option<Text<'_>>) -> PyResul
 }
 
 impl Vault {
+    /// A vault that is open and unsealed.
+    pub(crate) fn unsealed_by(vault: CoreVault) -> Self {
+        Vault::new(State::Open { vault, way_back: None })
+    }
+
     fn new(state: State) -> Self {
         Vault { state: Mutex::new(state), maintenance: Mutex::new(None) }
     }
@@ -394,6 +399,16 @@ impl Vault {
         dict.set_item("records", found.records)?;
         dict.set_item("audit_records", found.audit.records)?;
         dict.set_item("audit_segments", found.audit.segments)?;
+        Ok(dict)
+    }
+
+    /// Gives disk space back that no record needs any more; how many bytes the records had before and have after.
+    fn compact<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let vault = self.unsealed(py)?;
+        let found = detached(py, || vault.compact())?;
+        let dict = PyDict::new(py);
+        dict.set_item("bytes_before", found.before)?;
+        dict.set_item("bytes_after", found.after)?;
         Ok(dict)
     }
 

@@ -139,6 +139,10 @@ def test_wrong_types_are_type_errors(world: World) -> None:
         lambda: libvault.Passphrase(b"text"),  # type: ignore[arg-type]
         lambda: libvault.policy.evaluate([b"x"], "read", "a"),  # type: ignore[list-item]
         lambda: libvault.policy.evaluate("path", "read", "a"),
+        lambda: libvault.policy.evaluate([], "read", "a", [1]),  # type: ignore[arg-type]
+        lambda: libvault.policy.evaluate([], "read", "a", wrap_ttl=1.5),  # type: ignore[arg-type]
+        lambda: libvault.policy.evaluate([], "read", "a", caller="ann"),  # type: ignore[arg-type]
+        lambda: libvault.policy.run_tests(1),  # type: ignore[arg-type]
         lambda: world.root.kv("secret").get("x", version="1"),  # type: ignore[arg-type]
         lambda: world.root.kv("secret").delete_versions("x", 1),  # type: ignore[arg-type]
         lambda: world.root.kv("secret").delete_versions("x", ["1"]),  # type: ignore[list-item]
@@ -193,8 +197,14 @@ def test_wrong_values_are_invalid_requests(world: World, tmp_path: pathlib.Path)
         lambda: libvault.policy.evaluate([], "steal", "a"),
         lambda: libvault.policy.evaluate([], "read", "a/../b"),
         lambda: libvault.policy.evaluate([], "read", "a", dialect="other"),
-        lambda: libvault.policy.evaluate([], "read", "a", {"k": "v"}),
-        lambda: libvault.policy.evaluate([], "read", "a", wrap_ttl=60),
+        lambda: libvault.policy.evaluate([], "sudo", "a"),
+        lambda: libvault.policy.evaluate([], "read", "a", {"k": float("nan")}),
+        lambda: libvault.policy.evaluate([], "read", "a", wrap_ttl="soon"),
+        lambda: libvault.policy.evaluate([], "read", "a", wrap_ttl=-1),
+        lambda: libvault.policy.evaluate([], "read", "a", caller={"x": {}}),
+        lambda: libvault.policy.evaluate([], "read", "a", caller={"entity": {"id": 1}}),
+        lambda: libvault.policy.run_tests(tmp_path / "missing.json"),
+        lambda: libvault.policy.run_tests(tmp_path),
     ]
     for call in wrong:
         with pytest.raises(libvault.InvalidRequest) as caught:

@@ -4,7 +4,7 @@
 
 mod common;
 pub(crate) mod cubbyhole;
-mod kv;
+pub(crate) mod kv;
 mod kv1;
 
 use crate::barrier::{Kind, Overlay};

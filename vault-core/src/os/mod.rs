@@ -6,11 +6,14 @@ mod clock;
 mod file_sink;
 mod memory;
 mod rng;
+mod text_file;
 
 pub use clock::SystemClock;
 pub use file_sink::FileSink;
 pub use memory::{ForkGuard, LockedBox, lock_failures};
 pub use rng::SystemRng;
+
+pub(crate) use text_file::read_text;
 
 /// Which thread this is, among those that live: by it a callback that comes back is told from another caller. The standard library's own
 /// number would leave an allocation behind in threads that it has not made.

@@ -144,24 +144,31 @@ pub(crate) fn restore(parts: &Parts, source: &mut dyn Read, key: &UnsealKey) -> 
 }
 
 /// Collects records into batches.
-struct Target<'s> {
+pub(super) struct Target<'s> {
     storage: &'s dyn Storage,
     changes: BTreeMap<Key, Option<Vec<u8>>>,
     bytes: usize,
 }
 
 impl<'s> Target<'s> {
-    fn new(storage: &'s dyn Storage) -> Self {
+    pub(super) fn new(storage: &'s dyn Storage) -> Self {
         Target { storage, changes: BTreeMap::new(), bytes: 0 }
     }
 
-    fn put(&mut self, key: Key, record: Vec<u8>) -> Result<()> {
+    pub(super) fn put(&mut self, key: Key, record: Vec<u8>) -> Result<()> {
         self.bytes += record.len();
         self.changes.insert(key, Some(record));
         if self.bytes >= BATCH_BYTES { self.flush() } else { Ok(()) }
     }
 
-    fn flush(&mut self) -> Result<()> {
+    /// Removes a record.
+    #[cfg(any(feature = "sled", feature = "redb"))]
+    pub(super) fn remove(&mut self, key: Key) -> Result<()> {
+        self.changes.insert(key, None);
+        Ok(())
+    }
+
+    pub(super) fn flush(&mut self) -> Result<()> {
         let changes = std::mem::take(&mut self.changes);
         self.bytes = 0;
         if changes.is_empty() {

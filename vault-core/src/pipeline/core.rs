@@ -9,6 +9,7 @@ use crate::barrier::{Barrier, Overlay};
 use crate::commit::Committer;
 use crate::crypto::Key256;
 use crate::host::{Clock, KeyWrapper};
+use crate::policy::Settings;
 use crate::seal::Header;
 use crate::storage::{Read, Storage};
 use crate::types::id::Id;
@@ -69,16 +70,17 @@ pub(super) struct Foundation {
     pub(super) wrappers: Vec<Arc<dyn KeyWrapper>>,
     pub(super) feeds: Arc<Vec<Feed>>,
     pub(super) frozen: bool,
+    pub(super) policies: Settings,
 }
 
 impl Core {
     /// Reads what is published from the store.
     pub(super) fn load(foundation: Foundation) -> Result<Self> {
-        let Foundation { opening, storage, barrier, committer, clock, keys, header, wrappers, feeds, frozen } = foundation;
+        let Foundation { opening, storage, barrier, committer, clock, keys, header, wrappers, feeds, frozen, policies } = foundation;
         let mut overlay = Overlay::reading(&barrier, source(&*storage));
         let retention = RetentionPolicy::load(&mut overlay)?;
         drop(overlay);
-        let (root, namespaces, next_key) = Namespaces::load(&barrier, source(&*storage))?;
+        let (root, namespaces, next_key) = Namespaces::load(&barrier, source(&*storage), policies)?;
         Ok(Core {
             store: *barrier.store(),
             opening,

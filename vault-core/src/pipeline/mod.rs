@@ -4,6 +4,8 @@ mod audit_log;
 mod backup;
 mod ceremony;
 mod core;
+#[cfg(any(feature = "sled", feature = "redb"))]
+pub(crate) mod doctor;
 mod keys;
 mod mount_paths;
 mod mounts;
@@ -38,7 +40,7 @@ use self::core::Core;
 use crate::audit::Event;
 use crate::commit::CommitError;
 use crate::types::limits::{COMMIT_RETRIES_MAX, REQUEST_ID_BYTES_MAX};
-use crate::types::{Code, Error, Request, Result, Timestamp};
+use crate::types::{Code, Error, Operation, Request, Result, Timestamp};
 use namespaces::Place;
 use stage::{Recorded as Carried, Routed};
 
@@ -121,6 +123,9 @@ fn check_context(request: &Request) -> Result<()> {
     }
     if request.data.as_ref().is_some_and(|data| data.as_object().is_none()) {
         return Err(Error::new(Code::InvalidData, "the data of a request must be an object"));
+    }
+    if matches!(request.operation, Operation::Write | Operation::Patch) && request.path.is_folder() {
+        return Err(Error::new(Code::InvalidPath, "invalid path: it ends in a slash, and a folder cannot be written"));
     }
     Ok(())
 }

@@ -127,6 +127,28 @@ impl MountTable {
         Ok(MountTable { mounts, ..MountTable::default() })
     }
 
+    /// The table of a store, if it is there.
+    #[cfg(any(feature = "sled", feature = "redb"))]
+    pub(super) fn load_if_there(overlay: &mut Overlay<'_>) -> Result<Option<Self>> {
+        let key = table_key(overlay.barrier());
+        let is_there = overlay.get(Kind::MountTable, &key)?.is_some();
+        is_there.then(|| Self::load(overlay)).transpose()
+    }
+
+    /// The mounts that every new vault has.
+    pub(super) fn of_a_new_vault(overlay: &mut Overlay<'_>) -> Result<Self> {
+        let mut mounts = Self::default();
+        let uuid = Id::from_random(overlay.barrier().rng().array().map_err(BarrierError::from)?);
+        mounts.add(overlay, MountEntry::new("secret/", EngineKind::Kv2, uuid)?.described("versioned secrets"))?;
+        Ok(mounts)
+    }
+
+    /// Where secrets are mounted, and what their records are bound to.
+    #[cfg(any(feature = "sled", feature = "redb"))]
+    pub(super) fn places(&self) -> Vec<(String, Id)> {
+        self.mounts.iter().map(|mount| (mount.entry.path.clone(), Id::from_bytes(mount.entry.uuid))).collect()
+    }
+
     pub(super) fn save(&self, overlay: &mut Overlay<'_>) -> Result<()> {
         let entries: Vec<&MountEntry> = self.mounts.iter().map(|mount| &mount.entry).collect();
         let bytes = minicbor::to_vec(entries).expect("encoding to memory cannot fail");

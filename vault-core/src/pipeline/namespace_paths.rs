@@ -2,14 +2,13 @@
 
 use super::keys;
 use super::keys::RotationPolicy;
-use super::mounts::{MountEntry, MountTable};
+use super::mounts::MountTable;
 use super::namespace_table::{Deleted, NamespaceEntry, NamespaceTable};
 use super::namespaces::Namespace;
-use super::policies::{self, DEFAULT, DEFAULT_TEXT, PolicyStore};
+use super::policies::{self, DEFAULT, DEFAULT_TEXT};
 use super::system::{Ask, Done};
 use crate::barrier::{Barrier, BarrierError, Overlay};
 use crate::crypto::Keyring;
-use crate::engines::EngineKind;
 use crate::types::id::Id;
 use crate::types::limits::{NAMESPACE_DEPTH_MAX, NAMESPACE_METADATA_BYTES_MAX, NAMESPACES_MAX};
 use crate::types::namespace::check_name;
@@ -20,9 +19,7 @@ use std::sync::atomic::Ordering;
 
 /// What stands in every new namespace: the mount `secret/`, the policy `default`.
 pub(super) fn lay_out(overlay: &mut Overlay<'_>) -> Result<MountTable> {
-    let mut mounts = MountTable::default();
-    let uuid = Id::from_random(overlay.barrier().rng().array().map_err(BarrierError::from)?);
-    mounts.add(overlay, MountEntry::new("secret/", EngineKind::Kv2, uuid)?.described("versioned secrets"))?;
+    let mounts = MountTable::of_a_new_vault(overlay)?;
     mounts.save(overlay)?;
     policies::put(overlay, DEFAULT, DEFAULT_TEXT)?;
     Ok(mounts)
@@ -77,7 +74,7 @@ pub(super) fn create(ask: &Ask<'_>, overlay: &mut Overlay<'_>, name: &str) -> Re
     let body = to_object(ask, &entry);
     table.entries.push(entry);
     table.save(&core.barrier, overlay)?;
-    let made = Namespace::new(name, Some(Arc::clone(above)), barrier, mounts, PolicyStore::fresh()?, RotationPolicy::default());
+    let made = Namespace::new(name, Some(Arc::clone(above)), barrier, mounts, above.policies.fresh()?, RotationPolicy::default());
     let (published, next_key) = (Arc::clone(&core.namespaces), Arc::clone(&core.next_key));
     Ok(Done::answer(body).publishing(move || {
         let mut namespaces = (**published.load()).clone();

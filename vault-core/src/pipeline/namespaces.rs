@@ -6,6 +6,7 @@ use super::mounts::MountTable;
 use super::namespace_table::{Deleted, NamespaceTable};
 use super::policies::PolicyStore;
 use crate::barrier::{Barrier, BarrierError, Overlay};
+use crate::policy::Settings;
 use crate::storage::Read;
 use crate::types::id::Id;
 use crate::types::limits::{PATH_BYTES_MAX, PATH_SEGMENTS_MAX};
@@ -48,10 +49,10 @@ pub(super) struct Place<'r> {
 
 impl Namespace {
     /// Reads what a namespace publishes from the store.
-    fn load(name: &str, above: Option<Arc<Namespace>>, barrier: Arc<Barrier>, records: &dyn Read) -> Result<Self> {
+    fn load(name: &str, above: Option<Arc<Namespace>>, barrier: Arc<Barrier>, records: &dyn Read, settings: Settings) -> Result<Self> {
         let mut overlay = Overlay::reading(&barrier, records);
         let mounts = MountTable::load(&mut overlay)?;
-        let policies = PolicyStore::load(&mut overlay)?;
+        let policies = PolicyStore::load(&mut overlay, settings)?;
         let rotation = RotationPolicy::load(&mut overlay)?;
         if above.is_some() {
             keys::restore_count(&mut overlay)?;
@@ -95,16 +96,16 @@ impl Namespace {
 
 impl Namespaces {
     /// Reads the namespaces of a store; the root one, all, and the number of the next data key.
-    pub(super) fn load(root: &Arc<Barrier>, records: &dyn Read) -> Result<(Arc<Namespace>, Self, u32)> {
+    pub(super) fn load(root: &Arc<Barrier>, records: &dyn Read, settings: Settings) -> Result<(Arc<Namespace>, Self, u32)> {
         let table = NamespaceTable::load(root, &mut Overlay::reading(root, records))?;
         let barriers = table.unlock(root, records)?;
-        let top = Arc::new(Namespace::load("", None, Arc::clone(root), records)?);
+        let top = Arc::new(Namespace::load("", None, Arc::clone(root), records, settings)?);
         let mut namespaces =
             Namespaces { all: HashMap::from([(Id::ROOT, Arc::clone(&top))]), by_path: HashMap::new(), deleted: table.deleted };
         for entry in &table.entries {
             let above = namespaces.get(&Id::from_bytes(entry.parent)).ok_or(BarrierError::Corrupt)?;
             let barrier = barriers.get(&Id::from_bytes(entry.id)).ok_or(BarrierError::Corrupt)?;
-            namespaces.add(Arc::new(Namespace::load(&entry.name, Some(above), Arc::clone(barrier), records)?));
+            namespaces.add(Arc::new(Namespace::load(&entry.name, Some(above), Arc::clone(barrier), records, settings)?));
         }
         Ok((top, namespaces, table.next_key))
     }

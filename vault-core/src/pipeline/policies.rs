@@ -2,7 +2,7 @@
 
 use super::system::Done;
 use crate::barrier::{Barrier, BarrierError, Kind, Overlay};
-use crate::policy::{CompiledPolicies, Dialect, Policy, PolicyName};
+use crate::policy::{CompiledPolicies, Policy, PolicyName, Settings};
 use crate::storage::Key;
 use crate::types::id::Id;
 use crate::types::{Code, Error, Object, Result, Value};
@@ -19,7 +19,7 @@ pub(super) const ROOT: &str = "root";
 /// Sets of policies that are kept compiled.
 const COMPILED_SETS_MAX: usize = 1_000;
 /// The folder in which the names of policies are listed, as if it were a mount.
-const FOLDER: Id = Id::from_bytes(*b"sys/policies/acl");
+pub(super) const FOLDER: Id = Id::from_bytes(*b"sys/policies/acl");
 
 /// What a new vault's policy `default` says: each token may look at itself and end itself.
 pub(super) const DEFAULT_TEXT: &str = r#"# What each token may do unless it was made without this policy.
@@ -46,23 +46,25 @@ pub(super) struct PolicyStore {
     /// Raised with every change: what was compiled before is stale.
     generation: AtomicU64,
     compiled: Mutex<HashMap<Vec<String>, Arc<CompiledPolicies>>>,
+    settings: Settings,
 }
 
 impl PolicyStore {
     /// The policies of a store.
-    pub(super) fn load(overlay: &mut Overlay<'_>) -> Result<Self> {
+    pub(super) fn load(overlay: &mut Overlay<'_>, settings: Settings) -> Result<Self> {
         let mut texts = BTreeMap::new();
         for name in overlay.children(&FOLDER, "")? {
             let text = text_of(overlay, &name)?.ok_or(BarrierError::Corrupt)?;
             texts.insert(name.clone(), Arc::new(parse(&name, &text)?));
         }
-        Ok(PolicyStore { texts: ArcSwap::from_pointee(texts), generation: AtomicU64::new(1), compiled: Mutex::default() })
+        Ok(PolicyStore { texts: ArcSwap::from_pointee(texts), generation: AtomicU64::new(1), compiled: Mutex::default(), settings })
     }
 
-    /// Those of a new namespace.
-    pub(super) fn fresh() -> Result<Self> {
+    /// Those of a new namespace below this one's.
+    pub(super) fn fresh(&self) -> Result<Self> {
         let texts = BTreeMap::from([(DEFAULT.to_owned(), Arc::new(parse(DEFAULT, DEFAULT_TEXT)?))]);
-        Ok(PolicyStore { texts: ArcSwap::from_pointee(texts), generation: AtomicU64::new(1), compiled: Mutex::default() })
+        let settings = self.settings;
+        Ok(PolicyStore { texts: ArcSwap::from_pointee(texts), generation: AtomicU64::new(1), compiled: Mutex::default(), settings })
     }
 
     pub(super) fn generation(&self) -> u64 {
@@ -80,7 +82,7 @@ impl PolicyStore {
             CompiledPolicies::root()
         } else {
             let held: Vec<&Policy> = names.iter().filter_map(|name| texts.get(name)).map(|policy| &**policy).collect();
-            CompiledPolicies::compile(&held, Dialect::Vault)
+            CompiledPolicies::compile(&held, self.settings, None)
         };
         let rules = Arc::new(rules);
         if compiled.len() >= COMPILED_SETS_MAX {
@@ -162,12 +164,12 @@ fn parse(name: &str, text: &str) -> Result<Policy> {
     Ok(Policy::parse(name, text)?)
 }
 
-fn text_of(overlay: &mut Overlay<'_>, name: &str) -> Result<Option<String>> {
+pub(super) fn text_of(overlay: &mut Overlay<'_>, name: &str) -> Result<Option<String>> {
     let key = key_of(overlay.barrier(), name);
     let bytes = overlay.get(Kind::Policy, &key)?;
     Ok(bytes.map(|bytes| String::from_utf8(bytes.to_vec()).map_err(|_| BarrierError::Corrupt)).transpose()?)
 }
 
-fn key_of(barrier: &Barrier, name: &str) -> Key {
+pub(super) fn key_of(barrier: &Barrier, name: &str) -> Key {
     barrier.key(Kind::Policy, &[name.as_bytes()])
 }

@@ -18,8 +18,9 @@ use crate::commit::{AnchorPlan, Committer, Proposal, Standing, standing};
 use crate::crypto::{Key256, Keyring};
 use crate::host::{AuditSink, Clock, KeyWrapper, Rng, RngError};
 use crate::os::ForkGuard;
+use crate::policy::Settings;
 use crate::seal::{Header, NewSeal, SealError, SlotInfo, UnsealKey};
-use crate::storage::{Key, Storage};
+use crate::storage::{Compaction, Key, Storage};
 use crate::types::id::Id;
 use crate::types::{Code, Error, Object, Request, Response, Result, SecretString, Timestamp, Value};
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -39,6 +40,7 @@ pub(crate) struct Parts {
     pub(crate) anchor: Option<AnchorPlan>,
     /// A store that is older than its anchor is taken as it is: for once, by whoever knows why.
     pub(crate) accept_rollback: bool,
+    pub(crate) policies: Settings,
 }
 
 /// An open vault, in whichever state.
@@ -160,6 +162,7 @@ impl Runtime {
             wrappers: self.parts.wrappers.clone(),
             feeds: Arc::clone(&self.feeds),
             frozen,
+            policies: self.parts.policies,
         })
     }
 
@@ -347,6 +350,17 @@ impl Runtime {
         verify(&*self.unsealed()?)
     }
 
+    /// Compacts the store, and records that the host has done so.
+    pub(crate) fn compact(&self) -> Result<Compaction> {
+        self.check_usable()?;
+        let core = self.unsealed()?;
+        let now = self.parts.clock.now();
+        let event =
+            Event { operation: "compact".to_owned(), path: "sys/storage/compact".to_owned(), ..own_event(core.barrier.rng(), now)? };
+        core.committer.admit(&event, now, false)?;
+        core.storage.compact().map_err(|error| self.check_usable().err().unwrap_or_else(|| error.into()))
+    }
+
     /// Writes a backup. Whether the caller may was asked before.
     pub(crate) fn backup(&self, sink: &mut dyn std::io::Write, seals: &BackupSeals) -> Result<(BackupInfo, Vec<SecretString>)> {
         self.check_usable()?;
@@ -496,7 +510,7 @@ fn initialized() -> Response {
 }
 
 /// The event of something that the host did without a token.
-fn own_event(rng: &dyn Rng, now: Timestamp) -> Result<Event> {
+pub(super) fn own_event(rng: &dyn Rng, now: Timestamp) -> Result<Event> {
     let request_id = Id::from_random(rng.array().map_err(no_entropy)?).to_string();
     Ok(Event { time_millis: now.as_millis(), request_id, count: 1, ..Event::default() })
 }

@@ -11,7 +11,7 @@ use crate::auth::{LiveToken, TokenRef, token};
 use crate::barrier::Overlay;
 use crate::commit::{CommitError, Proposal, Receipt};
 use crate::engines::Call;
-use crate::policy::{Capability, CompiledPolicies};
+use crate::policy::{Capability, CompiledPolicies, Given};
 use crate::types::limits::TOKEN_BYTES_MAX;
 use crate::types::{Code, Error, Operation, Request, Response, Result, SecretString, Timestamp};
 use arc_swap::ArcSwapOption;
@@ -95,6 +95,8 @@ impl<'r> Routed<'r> {
         let path = place.path();
         let route = match SystemPath::parse(path) {
             _ if place.is_missing => Route::NoNamespace,
+            // A slash is left out for a listing only, as policy does: no other rule may decide on what is in truth the same path.
+            Some(_) if request.path.is_folder() && request.operation != Operation::List => Route::System(SystemPath::Unknown),
             Some(system) => Route::System(system),
             None => place.namespace.mounts.load().route(path).map_or(Route::Nowhere, Route::Engine),
         };
@@ -210,7 +212,8 @@ impl<'r> Authenticated<'r> {
 
     /// What the policies of the token's namespace say of the path as it is seen from there.
     fn decide(&self, capability: Capability, event: &mut Event) -> Result<()> {
-        let ruling = self.known.rules.decide(self.policy_path(), capability);
+        let given = Given { data: self.request().data.as_ref(), wrap_ttl: None };
+        let ruling = self.known.rules.decide(self.policy_path(), capability, given);
         let needs_sudo = matches!(self.routed.route, Route::System(path) if path.is_root_protected(self.request().operation));
         let lacks_sudo = needs_sudo && !ruling.has(Capability::Sudo);
         let allowed = ruling.allowed() && !lacks_sudo;

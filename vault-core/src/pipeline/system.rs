@@ -69,6 +69,7 @@ pub(super) enum SystemPath<'p> {
     AuditInclusion,
     AuditConsistency,
     StorageVerify,
+    StorageCompact,
     Backup,
     Adopt,
     Namespaces,
@@ -109,6 +110,7 @@ impl<'p> SystemPath<'p> {
             "sys/audit-log/proof/inclusion" => SystemPath::AuditInclusion,
             "sys/audit-log/proof/consistency" => SystemPath::AuditConsistency,
             "sys/storage/verify" => SystemPath::StorageVerify,
+            "sys/storage/compact" => SystemPath::StorageCompact,
             "sys/storage/backup" => SystemPath::Backup,
             "sys/storage/adopt" => SystemPath::Adopt,
             "sys/namespaces" => SystemPath::Namespaces,
@@ -140,7 +142,10 @@ impl<'p> SystemPath<'p> {
 
     /// Whether the path may be written while the vault is frozen.
     pub(super) fn is_for_the_frozen(self) -> bool {
-        matches!(self, SystemPath::Adopt | SystemPath::Backup | SystemPath::Seal | SystemPath::CapabilitiesSelf)
+        matches!(
+            self,
+            SystemPath::Adopt | SystemPath::Backup | SystemPath::StorageCompact | SystemPath::Seal | SystemPath::CapabilitiesSelf
+        )
     }
 
     /// Whether the path is there in every namespace; the others speak of the whole store, and are the root namespace's.
@@ -189,6 +194,7 @@ impl<'p> SystemPath<'p> {
                     | SystemPath::AuditPrune
                     | SystemPath::AuditInclusion
                     | SystemPath::StorageVerify
+                    | SystemPath::StorageCompact
                     | SystemPath::Backup
                     | SystemPath::Adopt
             )
@@ -257,6 +263,7 @@ pub(super) fn execute(ask: &Ask<'_>, overlay: &mut Overlay<'_>, operation: Opera
         (Operation::Read, SystemPath::AuditInclusion) => audit_log::inclusion_proof(core, ask.data),
         (Operation::Read, SystemPath::AuditConsistency) => audit_log::consistency_proof(core, ask.data),
         (Operation::Read, SystemPath::StorageVerify) => storage_verify(core),
+        (Operation::Write, SystemPath::StorageCompact) => storage_compact(core),
         // The backup itself goes to a stream of the host's; what is asked here is whether it may, and that is recorded.
         (Operation::Write, SystemPath::Backup) => Ok(Done::default()),
         (Operation::Write, SystemPath::Adopt) => adopt(core),
@@ -287,6 +294,11 @@ fn capabilities_self(ask: &Ask<'_>) -> Result<Done> {
 fn storage_verify(core: &Core) -> Result<Done> {
     let found = super::verify::verify(core)?;
     Ok(Done::answer(Object::new().with("records", found.records).with("audit_records", found.audit.records)))
+}
+
+fn storage_compact(core: &Core) -> Result<Done> {
+    let found = core.storage.compact()?;
+    Ok(Done::answer(Object::new().with("bytes_before", found.before).with("bytes_after", found.after)))
 }
 
 /// Lets a restored store go on as a new one: of a lineage of its own, so that it is never taken for the one that it was copied from.

@@ -8,7 +8,7 @@ use super::system::{Ask, Done};
 use crate::auth::{LiveToken, TokenEntry, TokenKey, TokenRef, token};
 use crate::barrier::{Barrier, Overlay};
 use crate::host::RngError;
-use crate::policy::{Capability, PolicyName};
+use crate::policy::{Capability, Given, PolicyName};
 use crate::types::id::Id;
 use crate::types::limits::{NAME_BYTES_MAX, TOKEN_CACHE_MAX, TOKEN_POLICIES_MAX, TTL_SECONDS_DEFAULT, TTL_SECONDS_MAX};
 use crate::types::{Auth, Code, Error, Object, Result, SecretString, Timestamp, Ttl, Value};
@@ -232,7 +232,7 @@ fn requested_policies(ask: &Ask<'_>) -> Result<Vec<String>> {
         }
     }
     if from_above {
-        if !ask.rules.decide(ask.policy_path, Capability::Sudo).has(Capability::Sudo) {
+        if !ask.rules.decide(ask.policy_path, Capability::Sudo, Given::default()).has(Capability::Sudo) {
             return Err(Error::permission_denied());
         }
         if data.and_then(|data| data.get("policies")).is_none() || policies.is_empty() {

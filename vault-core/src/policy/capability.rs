@@ -1,5 +1,7 @@
 //! Capabilities: what a rule lets a token do.
 
+use crate::types::{Code, Error, Result};
+
 /// What a rule can give, or with `deny` take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Capability {
@@ -53,6 +55,23 @@ impl Capability {
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|capability| capability.name() == name)
+    }
+
+    /// The capability of that name, as what a request asks for.
+    ///
+    /// # Errors
+    /// `InvalidRequest` for `sudo`, `deny` and unknown names.
+    pub fn asked(name: &str) -> Result<Self> {
+        Self::from_name(name).filter(|capability| capability.can_be_asked()).ok_or_else(Self::none_asked)
+    }
+
+    /// Whether a request can ask for it: `sudo` comes in addition, and nobody asks to be denied.
+    pub(super) fn can_be_asked(self) -> bool {
+        !matches!(self, Capability::Sudo | Capability::Deny)
+    }
+
+    pub(super) fn none_asked() -> Error {
+        Error::new(Code::InvalidRequest, "unknown operation: ask for create, read, update, patch, delete or list")
     }
 }
 

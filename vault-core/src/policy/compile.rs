@@ -1,33 +1,39 @@
-//! Policies compiled for evaluation: one look-up for exact rules, one for each length of prefix, a tree of segments for `+` rules.
+//! Policies compiled for evaluation: rules merged by their paths, ranked by precedence, and indexed; and the decision.
 //!
 //! Precedence: an exact rule wins. Otherwise the longest prefix rule competes with all matching `+` rules; of two, that one yields whose
 //! first wildcard comes earlier, then that which ends in `*`, then that with more `+`, then the shorter, then the lexically smaller.
 
-use super::{Capability, CapabilitySet, Dialect, Policy};
+use super::constraints::{Constraints, Given, Refusal, Why};
+use super::index::{Candidates, Index, NoTrace, Trace};
+use super::{Capability, CapabilitySet, Dialect, Policy, Settings, TemplateFacts};
+use std::borrow::Cow;
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// A set of policies, ready for evaluation. Decisions allocate nothing, and their cost does not grow with the number of rules.
 #[derive(Debug)]
 pub(crate) struct CompiledPolicies {
-    dialect: Dialect,
+    settings: Settings,
     is_root: bool,
     policies: Vec<String>,
+    /// By rank: of several that match, the last wins.
     rules: Vec<Merged>,
-    exact: HashMap<Box<str>, usize>,
-    prefixes: HashMap<Box<str>, usize>,
-    /// The lengths of the prefixes in bytes, longest first.
-    prefix_lengths: Vec<usize>,
-    segments: Vec<Node>,
+    index: Index,
+    /// The rules that deny, where a deny is absolute.
+    denials: Option<Index>,
+    /// Rules with templates that stand for no path of this caller's.
+    pub(super) void: Vec<Void>,
 }
 
 /// The rules of all policies that are written for one and the same path, merged.
 #[derive(Debug)]
 pub(super) struct Merged {
-    /// The path as the policies write it, without a leading slash.
+    /// The path as the policies write it, without a leading slash, its templates expanded.
     pub(super) path: Box<str>,
     pub(super) kind: Kind,
     pub(super) capabilities: CapabilitySet,
+    constraints: Option<Constraints>,
     /// Where they are written, in order of policies.
     sources: Vec<Source>,
 }
@@ -37,6 +43,16 @@ struct Source {
     policy: usize,
     line: u32,
     capabilities: CapabilitySet,
+    constraints: Option<Arc<Constraints>>,
+}
+
+/// A rule that matches nothing, and why.
+#[derive(Debug)]
+pub(super) struct Void {
+    pub(super) path: String,
+    pub(super) policy: String,
+    pub(super) line: u32,
+    pub(super) reason: &'static str,
 }
 
 /// How a rule's path matches.
@@ -48,204 +64,127 @@ pub(super) enum Kind {
     Segments,
 }
 
-/// A node of the tree of segments.
-#[derive(Debug, Default)]
-struct Node {
-    literals: HashMap<Box<str>, usize>,
-    plus: Option<usize>,
-    /// The rule that ends with the segment of this node.
-    end: Option<usize>,
-    /// Rules whose last segment is what comes before their `*`.
-    globs: Vec<(Box<str>, usize)>,
-}
-
 /// The decision on one request, with what it was decided by.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ruling<'p> {
     compiled: &'p CompiledPolicies,
     winner: Option<&'p Merged>,
     asked: Capability,
+    outcome: Outcome<'p>,
+}
+
+/// The step that decided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outcome<'p> {
+    Root,
+    NoRule,
+    Denied,
+    DeniedAbsolutely,
+    NotGiven,
+    Refused(Refusal<'p>),
+    Given,
 }
 
 impl CompiledPolicies {
     /// What the policy `root` gives: everything.
     pub(crate) fn root() -> Self {
-        CompiledPolicies { is_root: true, ..CompiledPolicies::compile(&[], Dialect::Vault) }
+        CompiledPolicies { is_root: true, ..CompiledPolicies::compile(&[], Settings::default(), None) }
     }
 
-    /// Merges the rules of policies by their paths, and builds what they are looked up in.
-    pub(crate) fn compile(policies: &[&Policy], dialect: Dialect) -> Self {
-        let mut by_path: BTreeMap<&str, Merged> = BTreeMap::new();
+    /// Merges the rules of policies by their paths, and builds what they are looked up in. Templates are expanded by what is known of the caller.
+    pub(crate) fn compile(policies: &[&Policy], settings: Settings, caller: Option<&TemplateFacts>) -> Self {
+        let mut by_path: BTreeMap<Cow<'_, str>, Merged> = BTreeMap::new();
+        let mut void = Vec::new();
         for (number, policy) in policies.iter().enumerate() {
             for rule in &policy.rules {
-                let merged = by_path.entry(&rule.path).or_insert_with(|| Merged::new(&rule.path));
+                let path = match rule.template.as_ref().map(|template| template.expand(caller)) {
+                    None => Cow::Borrowed(rule.path.as_str()),
+                    Some(Ok(path)) => Cow::Owned(path),
+                    Some(Err(reason)) => {
+                        void.push(Void { path: rule.path.clone(), policy: policy.name.clone(), line: rule.line, reason });
+                        continue;
+                    }
+                };
+                let merged = by_path.entry(path).or_insert_with_key(|path| Merged::new(path));
                 merged.capabilities = merged.capabilities.union(rule.capabilities);
-                merged.sources.push(Source { policy: number, line: rule.line, capabilities: rule.capabilities });
+                if let Some(constraints) = &rule.constraints {
+                    merged.constraints.get_or_insert_default().merge(constraints);
+                }
+                let constraints = rule.constraints.clone();
+                merged.sources.push(Source { policy: number, line: rule.line, capabilities: rule.capabilities, constraints });
             }
         }
-        let mut compiled = CompiledPolicies {
-            dialect,
+        let mut rules: Vec<Merged> = by_path.into_values().collect();
+        rules.sort_by(precedence);
+        let denials = settings.absolute_deny.then(|| Index::of(&rules, |rule| rule.capabilities.contains(Capability::Deny)));
+        CompiledPolicies {
+            settings,
             is_root: false,
             policies: policies.iter().map(|policy| policy.name.clone()).collect(),
-            rules: by_path.into_values().collect(),
-            exact: HashMap::new(),
-            prefixes: HashMap::new(),
-            prefix_lengths: Vec::new(),
-            segments: vec![Node::default()],
-        };
-        for number in 0..compiled.rules.len() {
-            compiled.index(number);
+            index: Index::of(&rules, |_| true),
+            rules,
+            denials,
+            void,
         }
-        compiled.prefix_lengths.sort_unstable_by(|a, b| b.cmp(a));
-        compiled.prefix_lengths.dedup();
-        compiled
     }
 
-    /// Decides whether a path may be asked for with a capability.
-    pub(crate) fn decide(&self, path: &str, asked: Capability) -> Ruling<'_> {
-        let winner = if self.is_root { None } else { self.winner(path, asked == Capability::List) };
-        Ruling { compiled: self, winner: winner.map(|number| &self.rules[number]), asked }
+    /// Decides whether a path may be asked for with a capability, and with what is given beside it.
+    pub(crate) fn decide<'p>(&'p self, path: &str, asked: Capability, given: Given<'p>) -> Ruling<'p> {
+        self.rule(path, asked, given, &mut NoTrace)
+    }
+
+    /// The same decision, with the rules that it came by.
+    pub(super) fn explain<'p>(&'p self, path: &str, asked: Capability, given: Given<'p>) -> (Ruling<'p>, Candidates) {
+        let mut candidates = Candidates::default();
+        (self.rule(path, asked, given, &mut candidates), candidates)
     }
 
     /// The names of what a token may do at a path: `root`, the capabilities, or `deny`.
     pub(crate) fn capabilities(&self, path: &str) -> Vec<&'static str> {
+        // A folder is there to be listed, so its rules are found as a listing finds them.
+        let asked = if path.ends_with('/') { Capability::List } else { Capability::Read };
+        self.decide(path, asked, Given::default()).capabilities()
+    }
+
+    pub(super) fn ranked(&self, rank: u32) -> &Merged {
+        &self.rules[rank as usize]
+    }
+
+    fn rule<'p>(&'p self, path: &str, asked: Capability, given: Given<'p>, trace: &mut impl Trace) -> Ruling<'p> {
+        let mut ruling = Ruling { compiled: self, winner: None, asked, outcome: Outcome::Root };
         if self.is_root {
-            return vec!["root"];
+            return ruling;
         }
-        self.winner(path, false).map_or(CapabilitySet::default(), |number| self.rules[number].capabilities).names()
-    }
-
-    fn index(&mut self, number: usize) {
-        let path = self.rules[number].path.clone();
-        match self.rules[number].kind {
-            Kind::Exact => drop(self.exact.insert(path, number)),
-            Kind::Prefix => {
-                let prefix = &path[..path.len() - 1];
-                self.prefix_lengths.push(prefix.len());
-                self.prefixes.insert(prefix.into(), number);
-            }
-            Kind::Segments => self.index_segments(&path, number),
+        let denial = self.denials.as_ref().and_then(|denials| self.search(denials, path, asked, trace));
+        if denial.is_none() || trace_wants_losers(trace) {
+            ruling.winner = self.search(&self.index, path, asked, trace).map(|rank| self.ranked(rank));
         }
-    }
-
-    fn index_segments(&mut self, path: &str, number: usize) {
-        let (body, is_glob) = path.strip_suffix('*').map_or((path, false), |body| (body, true));
-        let mut node = 0;
-        let mut segments = body.split('/').peekable();
-        while let Some(segment) = segments.next() {
-            if is_glob && segments.peek().is_none() {
-                self.segments[node].globs.push((segment.into(), number));
-                return;
-            }
-            let fresh = self.segments.len();
-            let child = if segment == "+" {
-                *self.segments[node].plus.get_or_insert(fresh)
-            } else {
-                *self.segments[node].literals.entry(segment.into()).or_insert(fresh)
-            };
-            if child == fresh {
-                self.segments.push(Node::default());
-            }
-            node = child;
+        if let Some(rank) = denial {
+            return Ruling { winner: Some(self.ranked(rank)), outcome: Outcome::DeniedAbsolutely, ..ruling };
         }
-        self.segments[node].end = Some(number);
-    }
-
-    /// The rule that decides. A listing is asked for with a trailing slash, and matched without it too.
-    fn winner(&self, path: &str, is_list: bool) -> Option<usize> {
-        let bare = path.strip_suffix('/').unwrap_or(path);
-        if !is_list {
-            return self.exact.get(path).copied().or_else(|| self.non_exact(path, false));
-        }
-        let exact = || self.exact_with_slash(bare).or_else(|| self.exact.get(bare).copied());
-        let with_slash = || self.non_exact(bare, true);
-        let without = || self.non_exact(bare, false);
-        match self.dialect {
-            Dialect::Vault => exact().or_else(without).or_else(with_slash),
-            Dialect::OpenBao => exact().or_else(with_slash).or_else(without),
-        }
-    }
-
-    fn exact_with_slash(&self, bare: &str) -> Option<usize> {
-        // The paths of a request are bounded, so that this fits on the stack.
-        let mut buffer = [0_u8; crate::types::limits::PATH_BYTES_MAX + 1];
-        let bytes = buffer.get_mut(..=bare.len())?;
-        bytes[..bare.len()].copy_from_slice(bare.as_bytes());
-        bytes[bare.len()] = b'/';
-        self.exact.get(std::str::from_utf8(bytes).ok()?).copied()
-    }
-
-    /// The best of the prefix and segment rules that match `path`, or `path/` where `slash` says so.
-    fn non_exact(&self, path: &str, slash: bool) -> Option<usize> {
-        let mut best = self.longest_prefix(path, slash);
-        self.visit(0, Some(path), slash, &mut best);
-        best
-    }
-
-    fn longest_prefix(&self, path: &str, slash: bool) -> Option<usize> {
-        let len = path.len() + usize::from(slash);
-        for prefix_len in self.prefix_lengths.iter().copied().filter(|prefix_len| *prefix_len <= len) {
-            let found = if prefix_len > path.len() {
-                self.prefix_with_slash(path)
-            } else {
-                path.get(..prefix_len).and_then(|prefix| self.prefixes.get(prefix)).copied()
-            };
-            if found.is_some() {
-                return found;
-            }
-        }
-        None
-    }
-
-    fn prefix_with_slash(&self, bare: &str) -> Option<usize> {
-        let mut buffer = [0_u8; crate::types::limits::PATH_BYTES_MAX + 1];
-        let bytes = buffer.get_mut(..=bare.len())?;
-        bytes[..bare.len()].copy_from_slice(bare.as_bytes());
-        bytes[bare.len()] = b'/';
-        self.prefixes.get(std::str::from_utf8(bytes).ok()?).copied()
-    }
-
-    /// Walks the tree along the segments of `rest`; `None` when they are used up. With `slash` an empty segment follows the last one.
-    fn visit(&self, node: usize, rest: Option<&str>, slash: bool, best: &mut Option<usize>) {
-        let node = &self.segments[node];
-        let Some(rest) = rest else {
-            if slash {
-                self.visit_step(node, "", None, best);
-            } else {
-                self.consider(node.end, best);
-            }
-            return;
+        ruling.outcome = match ruling.winner {
+            None => Outcome::NoRule,
+            Some(rule) if rule.capabilities.contains(Capability::Deny) => Outcome::Denied,
+            Some(rule) if !rule.capabilities.contains(asked) => Outcome::NotGiven,
+            Some(rule) => match rule.constraints.as_ref().map(|constraints| constraints.check(asked, given, self.settings.dialect)) {
+                Some(Err(refusal)) => Outcome::Refused(refusal),
+                _ => Outcome::Given,
+            },
         };
-        for (prefix, number) in &node.globs {
-            // The rest may go on past this segment: what comes before the `*` is a prefix of all of it. A slash that is only implied adds nothing.
-            if rest.starts_with(&**prefix) || (slash && prefix.strip_suffix('/').is_some_and(|bare| bare == rest)) {
-                self.consider(Some(*number), best);
-            }
-        }
-        let (segment, after) = rest.split_once('/').map_or((rest, None), |(segment, after)| (segment, Some(after)));
-        for child in [node.literals.get(segment).copied(), node.plus].into_iter().flatten() {
-            self.visit(child, after, slash, best);
-        }
+        ruling
     }
 
-    /// One step along the empty segment behind an implied slash.
-    fn visit_step(&self, node: &Node, segment: &str, rest: Option<&str>, best: &mut Option<usize>) {
-        for (prefix, number) in &node.globs {
-            if prefix.is_empty() {
-                self.consider(Some(*number), best);
-            }
-        }
-        for child in [node.literals.get(segment).copied(), node.plus].into_iter().flatten() {
-            self.visit(child, rest, false, best);
+    fn search(&self, index: &Index, path: &str, asked: Capability, trace: &mut impl Trace) -> Option<u32> {
+        if asked == Capability::List {
+            index.search_listing(path, self.settings.dialect == Dialect::OpenBao, trace)
+        } else {
+            index.search(path, trace)
         }
     }
+}
 
-    fn consider(&self, candidate: Option<usize>, best: &mut Option<usize>) {
-        let Some(candidate) = candidate else { return };
-        if best.is_none_or(|best| precedence(&self.rules[candidate], &self.rules[best]) == Ordering::Greater) {
-            *best = Some(candidate);
-        }
-    }
+fn trace_wants_losers<T: Trace>(_: &T) -> bool {
+    T::WANTS_LOSERS
 }
 
 impl Merged {
@@ -257,40 +196,24 @@ impl Merged {
         } else {
             Kind::Exact
         };
-        Merged { path: path.into(), kind, capabilities: CapabilitySet::default(), sources: Vec::new() }
+        Merged { path: path.into(), kind, capabilities: CapabilitySet::default(), constraints: None, sources: Vec::new() }
     }
 
     fn first_wildcard(&self) -> usize {
-        let wildcard = if self.kind == Kind::Segments { '+' } else { '*' };
-        self.path.find(wildcard).unwrap_or(self.path.len())
+        match self.kind {
+            Kind::Segments => self.path.find('+').unwrap_or(self.path.len()),
+            Kind::Prefix => self.path.len() - 1,
+            Kind::Exact => self.path.len(),
+        }
     }
 
     fn plus_segments(&self) -> usize {
         if self.kind == Kind::Segments { self.path.trim_end_matches('*').split('/').filter(|segment| *segment == "+").count() } else { 0 }
     }
-
-    /// Whether the rule matches a path, for listing what lost: the plain definition, apart from the index.
-    pub(super) fn matches(&self, path: &str) -> bool {
-        let body = self.path.strip_suffix('*');
-        match self.kind {
-            Kind::Exact => *self.path == *path,
-            Kind::Prefix => body.is_some_and(|body| path.starts_with(body)),
-            Kind::Segments => {
-                let pattern: Vec<&str> = body.unwrap_or(&self.path).split('/').collect();
-                let segments: Vec<&str> = path.splitn(pattern.len(), '/').collect();
-                let last = pattern.len() - 1;
-                segments.len() == pattern.len()
-                    && pattern.iter().zip(&segments).enumerate().all(|(i, (part, segment))| match body {
-                        Some(_) if i == last => segment.starts_with(part),
-                        _ => *part == "+" && !segment.contains('/') || part == segment,
-                    })
-            }
-        }
-    }
 }
 
 /// Which of two rules that match wins.
-pub(super) fn precedence(a: &Merged, b: &Merged) -> Ordering {
+fn precedence(a: &Merged, b: &Merged) -> Ordering {
     let is_glob = |rule: &Merged| rule.path.ends_with('*');
     (a.kind == Kind::Exact)
         .cmp(&(b.kind == Kind::Exact))
@@ -304,7 +227,7 @@ pub(super) fn precedence(a: &Merged, b: &Merged) -> Ordering {
 impl<'p> Ruling<'p> {
     /// Whether the request is allowed.
     pub(crate) fn allowed(&self) -> bool {
-        self.has(self.asked)
+        matches!(self.outcome, Outcome::Root | Outcome::Given)
     }
 
     /// Whether the winning rule gives a capability.
@@ -317,7 +240,7 @@ impl<'p> Ruling<'p> {
         self.winner.map(|rule| &*rule.path)
     }
 
-    /// The policy that decided: one that gives the capability, or denies it; else the first that has the rule.
+    /// The policy that decided: one that gives the capability, denies it or asks for what is missing; else the first that has the rule.
     pub(crate) fn policy(&self) -> Option<&'p str> {
         if self.compiled.is_root {
             return Some("root");
@@ -325,20 +248,27 @@ impl<'p> Ruling<'p> {
         self.source().map(|source| self.compiled.policies[source.policy].as_str())
     }
 
-    /// The line of the rule in that policy; `None` in the JSON form.
+    /// The line of the rule in that policy.
     pub(crate) fn line(&self) -> Option<u32> {
-        self.source().map(|source| source.line).filter(|line| *line != 0)
+        self.source().map(|source| source.line)
     }
 
     /// The step that decided.
     pub(crate) fn step(&self) -> &'static str {
-        match self.winner {
-            _ if self.compiled.is_root => "the policy root allows everything",
-            None => "no rule matches, and the default is to deny",
-            Some(rule) if rule.capabilities.contains(Capability::Deny) => "the rule denies",
-            Some(_) if self.allowed() => "the rule gives the capability",
-            Some(_) => "the rule does not give the capability",
+        match self.outcome {
+            Outcome::Root => "the policy root allows everything",
+            Outcome::NoRule => "no rule matches, and the default is to deny",
+            Outcome::Denied => "the rule denies",
+            Outcome::DeniedAbsolutely => "a rule that matches denies, and a deny is absolute here",
+            Outcome::NotGiven => "the rule does not give the capability",
+            Outcome::Refused(refusal) => refusal.why.words(),
+            Outcome::Given => "the rule gives the capability",
         }
+    }
+
+    /// The name of the parameter that was refused or is missing.
+    pub(super) fn parameter(&self) -> Option<&'p str> {
+        if let Outcome::Refused(refusal) = self.outcome { refusal.parameter } else { None }
     }
 
     /// What the winning rule gives.
@@ -346,18 +276,39 @@ impl<'p> Ruling<'p> {
         if self.compiled.is_root { vec!["root"] } else { self.winner.map_or(CapabilitySet::default(), |rule| rule.capabilities).names() }
     }
 
-    /// The other rules that match the path.
-    pub(super) fn losers(&self, path: &str) -> Vec<&'p Merged> {
-        let is_winner = |rule: &Merged| self.winner.is_some_and(|winner| std::ptr::eq(winner, rule));
-        let slashed = format!("{}/", path.strip_suffix('/').unwrap_or(path));
-        let matches = |rule: &Merged| rule.matches(path) || self.asked == Capability::List && rule.matches(&slashed);
-        self.compiled.rules.iter().filter(|rule| !is_winner(rule) && matches(rule)).collect()
+    pub(super) fn is_winner(&self, rule: &Merged) -> bool {
+        self.winner.is_some_and(|winner| std::ptr::eq(winner, rule))
+    }
+
+    pub(super) fn is_absolute(&self) -> bool {
+        self.outcome == Outcome::DeniedAbsolutely
     }
 
     fn source(&self) -> Option<&'p Source> {
         let rule = self.winner?;
-        let decisive = if rule.capabilities.contains(Capability::Deny) { Capability::Deny } else { self.asked };
-        rule.sources.iter().find(|source| source.capabilities.contains(decisive)).or(rule.sources.first())
+        let is_decisive = |source: &&Source| match self.outcome {
+            Outcome::Refused(refusal) => source.constraints.as_ref().is_some_and(|constraints| constraints.has_part_in(refusal)),
+            Outcome::Denied | Outcome::DeniedAbsolutely => source.capabilities.contains(Capability::Deny),
+            _ => source.capabilities.contains(self.asked),
+        };
+        rule.sources.iter().find(is_decisive).or(rule.sources.first())
+    }
+}
+
+impl Constraints {
+    /// Whether these, before they were merged with others, ask for what was refused.
+    fn has_part_in(&self, refusal: Refusal<'_>) -> bool {
+        match refusal.why {
+            Why::NotWrapped => self.wrap_min.is_some() || self.wrap_max.is_some(),
+            Why::WrappedTooLong => self.wrap_max.is_some(),
+            Why::WrappedTooShort => self.wrap_min.is_some(),
+            Why::NoObject => true,
+            Why::Missing => refusal.parameter.is_some_and(|name| self.required.iter().any(|required| required == name)),
+            Why::AnyDenied => self.denied.has("*"),
+            Why::Denied => refusal.parameter.is_some_and(|name| self.denied.has(name)),
+            Why::NotListed => !self.allowed.is_empty(),
+            Why::ValueNotListed => refusal.parameter.is_some_and(|name| self.allowed.has(name)),
+        }
     }
 }
 

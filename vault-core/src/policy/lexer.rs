@@ -1,4 +1,4 @@
-//! The tokens of HCL 1, as policies use it: identifiers, quoted text, numbers, brackets, comments of three kinds.
+//! The tokens of a policy, one at a time: those of HCL 1 as policies use it, or of JSON.
 
 use super::PolicyError;
 use std::iter::Peekable;
@@ -18,6 +18,13 @@ pub(super) struct Place {
     pub(super) column: u32,
 }
 
+/// Which of the two forms a text is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    Hcl,
+    Json,
+}
+
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Token {
     Identifier(String),
@@ -28,6 +35,7 @@ pub(super) enum Token {
     OpenBracket,
     CloseBracket,
     Equals,
+    Colon,
     Comma,
     End,
 }
@@ -36,7 +44,7 @@ impl Token {
     /// What the token is called in a message; texts are not repeated.
     pub(super) fn describe(&self) -> String {
         match self {
-            Token::Identifier(name) => format!("the word {name:?}"),
+            Token::Identifier(name) => format!("the word {}", shown(name)),
             Token::Text(_) => "a quoted text".to_owned(),
             Token::Number(_) => "a number".to_owned(),
             Token::OpenBrace => "'{'".to_owned(),
@@ -44,6 +52,7 @@ impl Token {
             Token::OpenBracket => "'['".to_owned(),
             Token::CloseBracket => "']'".to_owned(),
             Token::Equals => "'='".to_owned(),
+            Token::Colon => "':'".to_owned(),
             Token::Comma => "','".to_owned(),
             Token::End => "the end of the policy".to_owned(),
         }
@@ -56,29 +65,34 @@ impl Place {
     }
 }
 
-/// Splits a text into tokens; the last one is [`Token::End`].
-pub(super) fn lex(text: &str) -> Result<Vec<Lexeme>, PolicyError> {
-    let mut lexer = Lexer { rest: text.chars().peekable(), at: Place { line: 1, column: 1 } };
-    let mut lexemes = Vec::new();
-    loop {
-        lexer.skip_blank()?;
-        let at = lexer.at;
-        let token = lexer.token()?;
-        let is_end = token == Token::End;
-        lexemes.push(Lexeme { token, at });
-        if is_end {
-            return Ok(lexemes);
-        }
+/// A word of the text as messages repeat it: quoted, and no longer than a line.
+pub(super) fn shown(word: &str) -> String {
+    const CHARS_MAX: usize = 64;
+    match word.char_indices().nth(CHARS_MAX) {
+        None => format!("{word:?}"),
+        Some((end, _)) => format!("{:?}...", &word[..end]),
     }
 }
 
-struct Lexer<'t> {
+/// Gives the tokens of a text; after the last one, [`Token::End`] for ever.
+pub(super) struct Lexer<'t> {
     rest: Peekable<Chars<'t>>,
-    at: Place,
+    pub(super) form: Form,
+    pub(super) at: Place,
 }
 
-impl Lexer<'_> {
-    fn next(&mut self) -> Option<char> {
+impl<'t> Lexer<'t> {
+    pub(super) fn new(text: &'t str, form: Form) -> Self {
+        Lexer { rest: text.chars().peekable(), form, at: Place { line: 1, column: 1 } }
+    }
+
+    /// The next token.
+    pub(super) fn lexeme(&mut self) -> Result<Lexeme, PolicyError> {
+        self.skip_blank()?;
+        Ok(Lexeme { at: self.at, token: self.token()? })
+    }
+
+    pub(super) fn next(&mut self) -> Option<char> {
         let c = self.rest.next()?;
         if c == '\n' {
             self.at = Place { line: self.at.line + 1, column: 1 };
@@ -88,8 +102,17 @@ impl Lexer<'_> {
         Some(c)
     }
 
-    fn peek(&mut self) -> Option<char> {
+    pub(super) fn peek(&mut self) -> Option<char> {
         self.rest.peek().copied()
+    }
+
+    pub(super) fn take_while(&mut self, accept: impl Fn(char) -> bool) -> String {
+        let mut taken = String::new();
+        while let Some(c) = self.peek().filter(|c| accept(*c)) {
+            taken.push(c);
+            self.next();
+        }
+        taken
     }
 
     fn skip_blank(&mut self) -> Result<(), PolicyError> {
@@ -98,8 +121,8 @@ impl Lexer<'_> {
                 _ if c.is_whitespace() || c == '\u{feff}' => {
                     self.next();
                 }
-                '#' => self.skip_line(),
-                '/' => {
+                '#' if self.form == Form::Hcl => self.skip_line(),
+                '/' if self.form == Form::Hcl => {
                     let start = self.at;
                     self.next();
                     match self.peek() {
@@ -134,18 +157,20 @@ impl Lexer<'_> {
 
     fn token(&mut self) -> Result<Token, PolicyError> {
         let at = self.at;
+        let is_hcl = self.form == Form::Hcl;
         let Some(c) = self.peek() else { return Ok(Token::End) };
         let single = match c {
             '{' => Token::OpenBrace,
             '}' => Token::CloseBrace,
             '[' => Token::OpenBracket,
             ']' => Token::CloseBracket,
-            '=' => Token::Equals,
+            '=' if is_hcl => Token::Equals,
+            ':' if !is_hcl => Token::Colon,
             ',' => Token::Comma,
-            '"' => return self.text(),
-            '<' => return Err(at.error("heredocs are not supported in policies: write a quoted text")),
+            '"' => return self.quoted().map(Token::Text),
+            '<' if is_hcl => return self.heredoc().map(Token::Text),
             _ if c.is_ascii_digit() || c == '-' => {
-                return Ok(Token::Number(self.take_while(|c| c.is_ascii_alphanumeric() || c == '-' || c == '.')));
+                return Ok(Token::Number(self.take_while(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '+' | '.'))));
             }
             _ if c.is_alphabetic() || c == '_' => {
                 return Ok(Token::Identifier(self.take_while(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '.'))));
@@ -154,52 +179,5 @@ impl Lexer<'_> {
         };
         self.next();
         Ok(single)
-    }
-
-    fn take_while(&mut self, accept: impl Fn(char) -> bool) -> String {
-        let mut taken = String::new();
-        while let Some(c) = self.peek().filter(|c| accept(*c)) {
-            taken.push(c);
-            self.next();
-        }
-        taken
-    }
-
-    fn text(&mut self) -> Result<Token, PolicyError> {
-        let start = self.at;
-        self.next();
-        let mut text = String::new();
-        loop {
-            let at = self.at;
-            match self.next() {
-                Some('"') => return Ok(Token::Text(text)),
-                Some('\\') => text.push(self.escape(at)?),
-                Some('\n') | None => return Err(start.error("this text is not closed: expected '\"' on the same line")),
-                Some(c) => text.push(c),
-            }
-        }
-    }
-
-    fn escape(&mut self, at: Place) -> Result<char, PolicyError> {
-        match self.next() {
-            Some('"') => Ok('"'),
-            Some('\\') => Ok('\\'),
-            Some('n') => Ok('\n'),
-            Some('r') => Ok('\r'),
-            Some('t') => Ok('\t'),
-            Some('u') => self.code_point(at, 4),
-            Some('U') => self.code_point(at, 8),
-            _ => Err(at.error("unknown escape: use \\\", \\\\, \\n, \\r, \\t, \\uXXXX or \\UXXXXXXXX")),
-        }
-    }
-
-    fn code_point(&mut self, at: Place, digits: usize) -> Result<char, PolicyError> {
-        let mut number = 0_u32;
-        for _ in 0..digits {
-            let digit =
-                self.next().and_then(|c| c.to_digit(16)).ok_or_else(|| at.error(format!("expected {digits} hexadecimal digits")))?;
-            number = number << 4 | digit;
-        }
-        char::from_u32(number).ok_or_else(|| at.error("this escape is no character"))
     }
 }

@@ -1,22 +1,32 @@
 //! Path policies: parsed from HCL or JSON, compiled for a set of policies at once, evaluated without allocation, and explained by the evaluation's own trace.
 //!
 //! The language and its rules of precedence are those of HashiCorp Vault's and OpenBao's ACL policies; `docs/semantics.md` states each with its test.
-//! This version knows paths and capabilities. Parameter constraints, wrapping TTLs and templates are refused, never ignored.
+//! What restricts and is not supported (`mfa_methods`, `control_group` and their like) is refused, never ignored.
 
 mod capability;
 mod compile;
+mod constraints;
 mod explain;
-mod json;
+mod hash;
+mod index;
 mod lexer;
+mod matching;
 mod name;
 mod parse;
+mod quoted;
+mod reader;
+mod template;
+mod test_file;
 
 pub use capability::{Capability, CapabilitySet};
-pub use explain::{Decision, Facts, Loser, evaluate};
+pub use explain::{Decision, Facts, Loser, PolicySet, VoidRule, evaluate};
 pub use name::PolicyName;
 pub use parse::{Policy, Rule};
+pub use template::{AliasFacts, EntityFacts, GroupFacts, TemplateFacts};
+pub use test_file::{TestReport, TestResult, run_tests, run_tests_of};
 
 pub(crate) use compile::CompiledPolicies;
+pub(crate) use constraints::Given;
 
 use crate::types::{Code, Error};
 
@@ -28,6 +38,22 @@ pub enum Dialect {
     Vault,
     /// OpenBao's.
     OpenBao,
+}
+
+/// How policies are evaluated. A [`Dialect`] by itself is one with the field's own `deny`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Settings {
+    /// Whose rules are followed.
+    pub dialect: Dialect,
+    /// Whether the deny of any rule that matches wins, however broad the rule is, and for a listing in either form of its path. In the
+    /// field's servers a deny counts for its own path only, and a more specific rule may allow what a broader one denies.
+    pub absolute_deny: bool,
+}
+
+impl From<Dialect> for Settings {
+    fn from(dialect: Dialect) -> Self {
+        Settings { dialect, absolute_deny: false }
+    }
 }
 
 /// Why a policy was refused. Messages give the place and what was expected.
@@ -44,17 +70,15 @@ pub enum PolicyError {
         /// What was found and what was expected.
         message: String,
     },
-    /// The JSON form does not parse.
-    #[error("JSON policy: {0}")]
-    Json(String),
     /// The name cannot be a policy's.
     #[error("{0}")]
     Name(&'static str),
-    /// The text is larger, or has more rules, than the limit.
+    /// The text is larger, or has more rules or values, than the limit.
     #[error(
-        "the policy is too large: at most {} bytes and {} rules",
+        "the policy is too large: at most {} bytes, {} rules and {} values of parameters",
         crate::types::limits::POLICY_BYTES_MAX,
-        crate::types::limits::POLICY_RULES_MAX
+        crate::types::limits::POLICY_RULES_MAX,
+        crate::types::limits::POLICY_VALUES_MAX
     )]
     TooLarge,
 }

@@ -1,8 +1,13 @@
 //! From a policy's text to its rules.
 
-use super::lexer::{Lexeme, Place, Token, lex};
-use super::{Capability, CapabilitySet, PolicyError, json};
+use super::constraints::{Constraints, Parameters, lower_cased};
+use super::lexer::{Form, Place, Token, shown};
+use super::reader::{Reader, unexpected};
+use super::template::Template;
+use super::{Capability, CapabilitySet, PolicyError};
+use crate::types::Ttl;
 use crate::types::limits::{POLICY_BYTES_MAX, POLICY_RULES_MAX};
+use std::sync::Arc;
 
 /// A parsed policy.
 #[derive(Clone, Debug, PartialEq)]
@@ -15,20 +20,33 @@ pub struct Policy {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rule {
     pub(super) path: String,
+    pub(super) template: Option<Template>,
     pub(super) capabilities: CapabilitySet,
+    pub(super) constraints: Option<Arc<Constraints>>,
     pub(super) line: u32,
 }
 
-/// Attributes of a rule that the field's servers know and this version does not: each of them restricts, so none may be ignored.
-const NOT_YET: [&str; 8] = [
+/// What a rule may say.
+const ATTRIBUTES: [&str; 8] = [
+    "capabilities",
+    "policy",
     "allowed_parameters",
     "denied_parameters",
     "required_parameters",
     "min_wrapping_ttl",
     "max_wrapping_ttl",
+    "comment",
+];
+
+/// Attributes of a rule that the field's servers know and this version does not: each of them restricts, so none may be ignored.
+const NOT_SUPPORTED: [&str; 7] = [
     "mfa_methods",
     "control_group",
     "subscribe_event_types",
+    "pagination_limit",
+    "expiration",
+    "response_keys_filter_path",
+    "list_scan_response_keys_filter_path",
 ];
 
 impl Policy {
@@ -40,10 +58,10 @@ impl Policy {
         if text.len() > POLICY_BYTES_MAX {
             return Err(PolicyError::TooLarge);
         }
-        let rules = if text.trim_start().starts_with('{') { json::rules(text)? } else { Parser::new(text)?.rules()? };
-        if rules.len() > POLICY_RULES_MAX {
-            return Err(PolicyError::TooLarge);
-        }
+        let is_json = text.trim_start_matches(|c: char| c.is_whitespace() || c == '\u{feff}').starts_with('{');
+        let form = if is_json { Form::Json } else { Form::Hcl };
+        let parser = Parser { reader: Reader::new(text, form), rules: Vec::new() };
+        let rules = if is_json { parser.json()? } else { parser.hcl()? };
         Ok(Policy { name: name.to_owned(), rules })
     }
 
@@ -61,7 +79,7 @@ impl Policy {
 }
 
 impl Rule {
-    /// The path, without a leading slash.
+    /// The path as it is written, without a leading slash.
     #[must_use]
     pub fn path(&self) -> &str {
         &self.path
@@ -73,245 +91,239 @@ impl Rule {
         self.capabilities
     }
 
-    /// The line of the text on which it starts, from 1 on; 0 in the JSON form.
+    /// The line of the text on which it starts, from 1 on.
     #[must_use]
     pub fn line(&self) -> u32 {
         self.line
     }
 }
 
-/// Checks a rule's path, and strips its leading slash.
-pub(super) fn rule_path(path: &str) -> Result<&str, &'static str> {
-    let path = path.strip_prefix('/').unwrap_or(path);
-    if path.is_empty() {
-        Err("the path is empty")
-    } else if path.contains("+*") {
-        Err("the path holds \"+*\": '+' stands for one whole segment and '*' for any ending, so write one of them")
-    } else if path.contains("{{") {
-        Err("templated paths are not supported in this version")
-    } else {
-        Ok(path)
+struct Parser<'t> {
+    reader: Reader<'t>,
+    rules: Vec<Rule>,
+}
+
+impl Parser<'_> {
+    fn hcl(mut self) -> Result<Vec<Rule>, PolicyError> {
+        loop {
+            let found = self.reader.take()?;
+            match &found.token {
+                Token::End => return Ok(self.rules),
+                Token::Identifier(word) | Token::Text(word) if word == "path" => {
+                    let (path, at) = self.reader.text("the rule's path, quoted")?;
+                    self.rule(&path, at, found.at.line)?;
+                }
+                Token::Identifier(word) | Token::Text(word) if word == "name" => self.name()?,
+                Token::Identifier(word) | Token::Text(word) => return Err(unknown_key(word, found.at)),
+                _ => return Err(unexpected(&found, "a rule, such as path \"secret/data/app/*\" { ... }")),
+            }
+            self.reader.skip_comma()?;
+        }
+    }
+
+    /// `{"path": {"secret/*": {"capabilities": ["read"]}}}`, or a list of such objects of rules.
+    fn json(mut self) -> Result<Vec<Rule>, PolicyError> {
+        self.reader.expect(&Token::OpenBrace, "'{'")?;
+        let mut is_first = true;
+        while let Some((word, at)) = self.reader.key(is_first, "\"path\"")? {
+            match word.as_str() {
+                "path" => self.json_rules()?,
+                "name" => self.name()?,
+                _ => return Err(unknown_key(&word, at)),
+            }
+            is_first = false;
+        }
+        self.reader.expect(&Token::End, "the end of the policy")?;
+        Ok(self.rules)
+    }
+
+    fn json_rules(&mut self) -> Result<(), PolicyError> {
+        self.reader.assignment()?;
+        if self.reader.peek()?.token != Token::OpenBracket {
+            return self.json_rules_by_path();
+        }
+        self.reader.take()?;
+        let mut is_first = true;
+        while self.reader.has_element(is_first)? {
+            self.json_rules_by_path()?;
+            is_first = false;
+        }
+        Ok(())
+    }
+
+    fn json_rules_by_path(&mut self) -> Result<(), PolicyError> {
+        self.reader.expect(&Token::OpenBrace, "an object of rules by path")?;
+        let mut is_first = true;
+        while let Some((path, at)) = self.reader.key(is_first, "a rule's path")? {
+            self.reader.assignment()?;
+            self.rule(&path, at, at.line)?;
+            is_first = false;
+        }
+        Ok(())
+    }
+
+    fn name(&mut self) -> Result<(), PolicyError> {
+        self.reader.assignment()?;
+        self.reader.text("the policy's name, quoted").map(drop)
+    }
+
+    fn rule(&mut self, path: &str, at: Place, line: u32) -> Result<(), PolicyError> {
+        let path = path.strip_prefix('/').unwrap_or(path);
+        let template = rule_path(path).map_err(|why| at.error(why))?;
+        self.reader.expect(&Token::OpenBrace, "'{'")?;
+        let mut body = Body::default();
+        let mut seen: Vec<String> = Vec::new();
+        while let Some((name, at)) = self.reader.key(seen.is_empty(), "an attribute, such as \"capabilities\",")? {
+            if seen.contains(&name) {
+                return Err(at.error(format!("{} is given twice in one rule: write it once", shown(&name))));
+            }
+            if !ATTRIBUTES.contains(&name.as_str()) {
+                return Err(at.error(unknown_attribute(&name)));
+            }
+            self.reader.assignment()?;
+            self.attribute(&name, at, &mut body)?;
+            seen.push(name);
+        }
+        if self.rules.len() == POLICY_RULES_MAX {
+            return Err(PolicyError::TooLarge);
+        }
+        let constraints = (!body.constraints.is_empty()).then(|| Arc::new(body.constraints));
+        self.rules.push(Rule { path: path.to_owned(), template, capabilities: body.capabilities, constraints, line });
+        Ok(())
+    }
+
+    fn attribute(&mut self, name: &str, at: Place, body: &mut Body) -> Result<(), PolicyError> {
+        let constraints = &mut body.constraints;
+        match name {
+            "capabilities" => self.reader.texts("a capability", |text, at| {
+                body.capabilities.insert(capability(&text).map_err(|why| at.error(why))?);
+                Ok(())
+            })?,
+            "policy" => {
+                let (text, at) = self.reader.text("read, write, sudo or deny, quoted")?;
+                body.capabilities = body.capabilities.union(shorthand(&text).map_err(|why| at.error(why))?);
+            }
+            "comment" => drop(self.reader.text("a comment, quoted")?),
+            "allowed_parameters" => self.parameters(&mut constraints.allowed)?,
+            "denied_parameters" => self.parameters(&mut constraints.denied)?,
+            "required_parameters" => {
+                let mut names = Vec::new();
+                self.reader.texts("a parameter's name", |text, _| {
+                    names.push(lower_cased(&text));
+                    Ok(())
+                })?;
+                names.iter().try_for_each(|_| self.reader.count())?;
+                constraints.required = names;
+            }
+            "min_wrapping_ttl" => constraints.wrap_min = self.ttl()?,
+            _ => constraints.wrap_max = self.ttl()?,
+        }
+        if constraints.wrap_min.zip(constraints.wrap_max).is_some_and(|(min, max)| min > max) {
+            return Err(at.error("max_wrapping_ttl is below min_wrapping_ttl: no request could pass"));
+        }
+        Ok(())
+    }
+
+    fn parameters(&mut self, parameters: &mut Parameters) -> Result<(), PolicyError> {
+        self.reader.expect(&Token::OpenBrace, "an object of lists by parameter, such as { \"ttl\" = [\"1h\"], \"*\" = [] }")?;
+        let mut is_first = true;
+        while let Some((name, at)) = self.reader.key(is_first, "a parameter's name")? {
+            self.reader.count()?;
+            self.reader.assignment()?;
+            if !parameters.insert(&name, self.reader.values()?) {
+                return Err(at.error(format!("the parameter {} is given twice", shown(&lower_cased(&name)))));
+            }
+            is_first = false;
+        }
+        Ok(())
+    }
+
+    /// A time as text, or as a number of whole seconds; none where it is zero.
+    fn ttl(&mut self) -> Result<Option<Ttl>, PolicyError> {
+        let found = self.reader.take()?;
+        let ttl = match &found.token {
+            Token::Text(text) | Token::Number(text) => Ttl::parse(text),
+            _ => return Err(unexpected(&found, "a time, such as \"90s\", \"1h\" or 3600")),
+        };
+        let ttl = ttl.map_err(|_| found.at.error("expected a time in whole seconds, such as \"90s\", \"1h30m\" or 3600"))?;
+        Ok(Some(ttl).filter(|ttl| *ttl > Ttl::ZERO))
     }
 }
 
-/// The capability of a name, or what to say of it.
-pub(super) fn capability(name: &str) -> Result<Capability, String> {
-    Capability::from_name(name).ok_or_else(|| {
-        let known: Vec<_> = Capability::ALL.into_iter().map(Capability::name).collect();
-        format!("unknown capability {name:?}: expected one of {}", known.join(", "))
+#[derive(Default)]
+struct Body {
+    capabilities: CapabilitySet,
+    constraints: Constraints,
+}
+
+/// Checks a rule's path, and reads its template where it is one.
+fn rule_path(path: &str) -> Result<Option<Template>, &'static str> {
+    if path.is_empty() {
+        return Err("the path is empty");
+    }
+    if path.contains("+*") {
+        return Err("the path holds \"+*\": '+' stands for one whole segment and '*' for any ending, so write one of them");
+    }
+    Template::parse(path)
+}
+
+fn capability(name: &str) -> Result<Capability, String> {
+    let known = Capability::ALL.map(Capability::name);
+    Capability::from_name(name).ok_or_else(|| match nearest(name, &known) {
+        Some(near) => format!("unknown capability {}: did you mean {near:?}?", shown(name)),
+        None => format!("unknown capability {}: expected one of {}", shown(name), known.join(", ")),
     })
 }
 
-/// What to say of an attribute that is not `capabilities`.
-pub(super) fn refuse_attribute(name: &str) -> String {
-    if NOT_YET.contains(&name) {
+/// What the old form `policy = "write"` gives.
+fn shorthand(word: &str) -> Result<CapabilitySet, String> {
+    use Capability::{Create, Delete, Deny, List, Read, Sudo, Update};
+    let capabilities: &[Capability] = match word {
+        "deny" => &[Deny],
+        "read" => &[Read, List],
+        "write" => &[Create, Read, Update, Delete, List],
+        "sudo" => &[Create, Read, Update, Delete, List, Sudo],
+        _ => return Err(format!("unknown policy {}: expected read, write, sudo or deny; or write capabilities", shown(word))),
+    };
+    Ok(capabilities.iter().copied().collect())
+}
+
+fn unknown_attribute(name: &str) -> String {
+    if NOT_SUPPORTED.contains(&name) {
         format!("{name:?} is not supported in this version, and would restrict the rule: it cannot be ignored")
-    } else if name == "policy" {
-        "the shorthand \"policy\" is not supported: write capabilities".to_owned()
+    } else if let Some(near) = nearest(name, &ATTRIBUTES) {
+        format!("unknown attribute {}: did you mean {near:?}?", shown(name))
     } else {
-        format!("unknown attribute {name:?}: expected \"capabilities\"")
+        format!("unknown attribute {}: expected one of {}", shown(name), ATTRIBUTES.join(", "))
     }
 }
 
-struct Parser {
-    lexemes: Vec<Lexeme>,
-    next: usize,
+fn unknown_key(word: &str, at: Place) -> PolicyError {
+    let hint = nearest(word, &["path", "name"]).map_or_else(String::new, |near| format!(" (did you mean {near:?}?)"));
+    at.error(format!("unknown key {}{hint}: expected a rule, such as path \"secret/data/app/*\" {{ ... }}", shown(word)))
 }
 
-impl Parser {
-    fn new(text: &str) -> Result<Self, PolicyError> {
-        Ok(Parser { lexemes: lex(text)?, next: 0 })
-    }
-
-    /// The next token; the last one is never passed.
-    fn take(&mut self) -> Lexeme {
-        let lexeme = self.lexemes[self.next].clone();
-        self.next = (self.next + 1).min(self.lexemes.len() - 1);
-        lexeme
-    }
-
-    fn peek(&self) -> &Lexeme {
-        &self.lexemes[self.next]
-    }
-
-    fn expect(&mut self, token: &Token, what: &str) -> Result<(), PolicyError> {
-        let found = self.take();
-        if found.token == *token { Ok(()) } else { Err(unexpected(&found, what)) }
-    }
-
-    fn skip_comma(&mut self) {
-        if self.peek().token == Token::Comma {
-            self.take();
-        }
-    }
-
-    fn rules(mut self) -> Result<Vec<Rule>, PolicyError> {
-        let mut rules = Vec::new();
-        loop {
-            let found = self.take();
-            match &found.token {
-                Token::End => return Ok(rules),
-                Token::Identifier(word) | Token::Text(word) if word == "path" => rules.push(self.rule(found.at)?),
-                Token::Identifier(word) | Token::Text(word) if word == "name" => {
-                    self.expect(&Token::Equals, "'='")?;
-                    self.text("the policy's name, quoted")?;
-                }
-                Token::Identifier(word) | Token::Text(word) => {
-                    return Err(found
-                        .at
-                        .error(format!("unknown key {word:?}: expected a rule, such as path \"secret/data/app/*\" {{ ... }}")));
-                }
-                _ => return Err(unexpected(&found, "a rule, such as path \"secret/data/app/*\" { ... }")),
-            }
-            self.skip_comma();
-        }
-    }
-
-    fn rule(&mut self, start: Place) -> Result<Rule, PolicyError> {
-        let (path, at) = self.text("the rule's path, quoted")?;
-        let path = rule_path(&path).map_err(|why| at.error(why))?.to_owned();
-        self.expect(&Token::OpenBrace, "'{'")?;
-        let mut capabilities = CapabilitySet::default();
-        loop {
-            let found = self.take();
-            match &found.token {
-                Token::CloseBrace => return Ok(Rule { path, capabilities, line: start.line }),
-                Token::Identifier(word) | Token::Text(word) if word == "capabilities" => {
-                    self.expect(&Token::Equals, "'='")?;
-                    capabilities = capabilities.union(self.capabilities()?);
-                }
-                Token::Identifier(word) | Token::Text(word) => return Err(found.at.error(refuse_attribute(word))),
-                _ => return Err(unexpected(&found, "\"capabilities\" or '}'")),
-            }
-            self.skip_comma();
-        }
-    }
-
-    fn capabilities(&mut self) -> Result<CapabilitySet, PolicyError> {
-        self.expect(&Token::OpenBracket, "'['")?;
-        let mut set = CapabilitySet::default();
-        loop {
-            let found = self.take();
-            match &found.token {
-                Token::CloseBracket => return Ok(set),
-                Token::Text(name) => set.insert(capability(name).map_err(|why| found.at.error(why))?),
-                _ => return Err(unexpected(&found, "a capability, quoted, or ']'")),
-            }
-            match &self.peek().token {
-                Token::Comma => drop(self.take()),
-                Token::CloseBracket => {}
-                _ => return Err(unexpected(self.peek(), "',' or ']'")),
+/// The word that at most two typing mistakes turned into this one.
+fn nearest<'w>(word: &str, known: &[&'w str]) -> Option<&'w str> {
+    const MISTAKES_MAX: usize = 2;
+    let distance = |known: &str| {
+        let known: Vec<char> = known.chars().collect();
+        let mut row: Vec<usize> = (0..=known.len()).collect();
+        for (i, c) in word.chars().enumerate() {
+            let mut diagonal = std::mem::replace(&mut row[0], i + 1);
+            for (j, k) in known.iter().enumerate() {
+                let changed = diagonal + usize::from(c != *k);
+                diagonal = row[j + 1];
+                row[j + 1] = changed.min(row[j] + 1).min(diagonal + 1);
             }
         }
-    }
-
-    fn text(&mut self, what: &str) -> Result<(String, Place), PolicyError> {
-        let found = self.take();
-        match found.token {
-            Token::Text(text) => Ok((text, found.at)),
-            _ => Err(unexpected(&found, what)),
-        }
-    }
-}
-
-fn unexpected(found: &Lexeme, what: &str) -> PolicyError {
-    found.at.error(format!("expected {what}, found {}", found.token.describe()))
+        row[known.len()]
+    };
+    let is_comparable = word.len() <= 64;
+    let near = known.iter().filter(|_| is_comparable).map(|known| (distance(known), *known)).min()?;
+    Some(near).filter(|(distance, known)| *distance <= MISTAKES_MAX && *distance * 2 <= known.len()).map(|(_, known)| known)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn rules(text: &str) -> Vec<(String, Vec<&'static str>, u32)> {
-        let policy = Policy::parse("p", text).unwrap_or_else(|error| panic!("{error}: {text}"));
-        policy.rules.iter().map(|rule| (rule.path.clone(), rule.capabilities.names(), rule.line)).collect()
-    }
-
-    #[test]
-    fn policies_read_as_users_write_them() {
-        let text = r#"
-# three kinds of comments
-// and several attributes on a line
-/* of
-   HCL 1 */
-name = "app"
-path "secret/data/app/*" { capabilities = ["read", "list",] }
-"path" "/sys/mounts" {
-  "capabilities" = [
-    "update", # trailing
-    "create"
-  ]
-}
-path "literal/${x}/\"quoted\"" { capabilities = ["deny"], }
-path "nothing" {}
-"#;
-        let expected: Vec<(String, Vec<&str>, u32)> = vec![
-            ("secret/data/app/*".into(), vec!["list", "read"], 7),
-            ("sys/mounts".into(), vec!["create", "update"], 8),
-            ("literal/${x}/\"quoted\"".into(), vec!["deny"], 14),
-            ("nothing".into(), vec!["deny"], 15),
-        ];
-        assert_eq!(rules(text), expected);
-        assert_eq!(rules(r#"{"path": {"a/*": {"capabilities": ["read"]}, "b": {"capabilities": []}}}"#).len(), 2);
-        assert!(rules("").is_empty() && rules("# nothing").is_empty());
-    }
-
-    #[test]
-    fn errors_give_line_column_and_what_was_expected() {
-        for (text, line, column, part) in [
-            ("path \"a\" { capabilities = [\"raed\"] }", 1, 28, "unknown capability \"raed\""),
-            ("path \"a\" {\n  capabilites = [\"read\"]\n}", 2, 3, "unknown attribute \"capabilites\""),
-            ("path \"a\" { capabilities = [\"read\"] ", 1, 36, "the end of the policy"),
-            ("path a { }", 1, 6, "the rule's path, quoted"),
-            ("path \"a\" = { }", 1, 10, "expected '{'"),
-            ("rule \"a\" { }", 1, 1, "unknown key \"rule\""),
-            ("path \"\" { }", 1, 6, "empty"),
-            ("path \"a/+*\" { }", 1, 6, "+*"),
-            ("path \"a/{{identity.entity.id}}\" { }", 1, 6, "templated"),
-            ("path \"a\" { policy = \"write\" }", 1, 12, "shorthand"),
-            ("path \"a\" { allowed_parameters = { } }", 1, 12, "cannot be ignored"),
-            ("path \"a\" { min_wrapping_ttl = \"1h\" }", 1, 12, "cannot be ignored"),
-            ("path \"a { }", 1, 6, "not closed"),
-            ("/* path", 1, 1, "not closed"),
-            ("path \"a\" { capabilities = [\"read\" \"list\"] }", 1, 35, "',' or ']'"),
-            ("path \"a\\x\" {}", 1, 8, "unknown escape"),
-            ("@", 1, 1, "unexpected character"),
-        ] {
-            match Policy::parse("p", text) {
-                Err(PolicyError::Syntax { line: l, column: c, message }) => {
-                    assert!(message.contains(part), "{text}: {message}");
-                    assert_eq!((l, c), (line, column), "{text}: {message}");
-                }
-                other => panic!("{text}: {other:?}"),
-            }
-        }
-    }
-
-    #[test]
-    fn bad_json_policies_are_refused() {
-        for text in [
-            "{",
-            "{\"path\": []}",
-            "{\"paths\": {}}",
-            "{\"path\": {\"a\": {\"capabilities\": [\"raed\"]}}}",
-            "{\"path\": {\"a\": {\"capabilities\": \"read\"}}}",
-            "{\"path\": {\"a\": {\"allowed_parameters\": {}}}}",
-            "{\"path\": {\"a/+*\": {}}}",
-        ] {
-            assert!(Policy::parse("p", text).is_err(), "{text}");
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn parsing_any_text_gives_rules_or_an_error(text in "\\PC*") {
-            let _outcome = Policy::parse("p", &text);
-        }
-
-        #[test]
-        fn parsing_almost_policies_gives_rules_or_an_error(text in "(path|\"a/\\+\"|\\{|\\}|\\[|\\]|=|,|capabilities|\"read\"|#|\n|/\\*| ){0,40}") {
-            let _outcome = Policy::parse("p", &text);
-        }
-    }
-}
+#[path = "parse_tests.rs"]
+mod tests;

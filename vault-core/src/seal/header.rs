@@ -159,6 +159,12 @@ impl Header {
 
     /// The root key and the slot's number, if this key opens a slot and the header is the one that the root key has signed.
     pub(crate) fn unseal(&self, key: &UnsealKey) -> Result<(Key256, u32), SealError> {
+        let (root_key, id, sound) = self.open_unsigned(key)?;
+        if sound { Ok((root_key, id)) } else { Err(SealError::Corrupt) }
+    }
+
+    /// The root key, the slot's number, and whether the header is the one that the root key has signed.
+    pub(crate) fn open_unsigned(&self, key: &UnsealKey) -> Result<(Key256, u32, bool), SealError> {
         let store = self.store();
         let mut outcome = Err(SealError::WrongKey);
         for slot in &self.body.slots {
@@ -174,7 +180,23 @@ impl Header {
         }
         let (root_key, id) = outcome?;
         let sound = mac_key(&root_key, &store).verify(&[&self.body.signed_bytes()], &self.mac);
-        if sound { Ok((root_key, id)) } else { Err(SealError::Corrupt) }
+        Ok((root_key, id, sound))
+    }
+
+    /// This header with one slot alone, which was opened: what it is bound to is as it was, whatever became of the rest.
+    #[cfg(any(feature = "sled", feature = "redb"))]
+    pub(crate) fn with_slot_alone(&self, root_key: &Key256, id: u32) -> Header {
+        let mut body = self.body.clone();
+        body.slots.retain(|slot| slot.id == id);
+        body.slots.iter_mut().for_each(|slot| slot.superseded_by = None);
+        body.next_slot = body.next_slot.max(id.saturating_add(1));
+        body.signed(root_key)
+    }
+
+    /// When the store was made.
+    #[cfg(any(feature = "sled", feature = "redb"))]
+    pub(crate) fn created(&self) -> Timestamp {
+        Timestamp::from_millis(self.body.created_millis)
     }
 
     pub(crate) fn store(&self) -> Id {

@@ -4,6 +4,8 @@
 use super::StorageError;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
+#[cfg(feature = "redb")]
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
@@ -30,6 +32,34 @@ pub(super) fn write_durably(dir: &Path, name: &str, content: &[u8]) -> io::Resul
     file.sync_all()?;
     fs::rename(&aside, dir.join(name))?;
     sync_dir(dir)
+}
+
+/// How many bytes the files below a directory hold; one that vanishes meanwhile is left out.
+pub(super) fn size_of(dir: &Path) -> io::Result<u64> {
+    let mut bytes = 0;
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        match entry.metadata() {
+            Ok(found) if found.is_dir() => bytes += size_of(&entry.path())?,
+            Ok(found) => bytes += found.len(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(bytes)
+}
+
+/// How many bytes a file holds.
+#[cfg(feature = "redb")]
+pub(super) fn size_of_file(file: &Path) -> io::Result<u64> {
+    Ok(fs::metadata(file)?.len())
+}
+
+/// Copies a file, by reference where the file system can; the copy is 0600.
+#[cfg(feature = "redb")]
+pub(super) fn copy(from: &Path, to: &Path) -> io::Result<()> {
+    fs::copy(from, to)?;
+    fs::set_permissions(to, fs::Permissions::from_mode(0o600))
 }
 
 /// Makes the names in a directory durable.

@@ -13,7 +13,7 @@ use std::io::{ErrorKind, Read, Result as IoResult, Seek, Write};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-const HEAD_SLOT_BYTES: u64 = 512;
+pub(super) const HEAD_SLOT_BYTES: u64 = 512;
 
 /// A store's directory, locked by this handle.
 pub(super) struct Home {
@@ -79,7 +79,7 @@ impl Home {
         Ok(home)
     }
 
-    fn lock_dir(dir: &Path) -> Result<Self, StorageError> {
+    pub(super) fn lock_dir(dir: &Path) -> Result<Self, StorageError> {
         let mut lock = open_file(&dir.join("LOCK")).map_err(io("opening LOCK"))?;
         match lock.try_lock() {
             Ok(()) => {}
@@ -156,7 +156,8 @@ fn must_be_free(path: &Path) -> Result<(), StorageError> {
     }
 }
 
-fn head_of(bytes: &[u8; 48]) -> Option<(u64, [u8; 32])> {
+/// The head in a slot; `None` where it is torn or empty.
+pub(super) fn head_of(bytes: &[u8; 48]) -> Option<(u64, [u8; 32])> {
     let (body, check) = bytes.split_last_chunk::<8>()?;
     let (number, mac) = body.split_first_chunk::<8>()?;
     (sha256(&[body])[..8] == *check).then_some((u64::from_le_bytes(*number), mac.try_into().ok()?))

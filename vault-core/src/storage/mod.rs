@@ -13,6 +13,8 @@ mod anchor_file;
 mod backend;
 #[cfg(any(test, feature = "testing"))]
 pub mod conformance;
+#[cfg(any(feature = "sled", feature = "redb"))]
+pub(crate) mod doctor;
 #[cfg(any(test, feature = "testing"))]
 pub mod faulty;
 #[cfg(any(feature = "sled", feature = "redb"))]
@@ -194,11 +196,30 @@ pub trait Storage: Read {
     /// See [`StorageError`].
     fn remove_segment(&self, index: u64) -> Result<bool, StorageError>;
 
+    /// Gives room back that no record needs any more, without changing what is there; how large the store is before and after. Readers and
+    /// snapshots stay right. Commits wait where they must, and over redb readers too. A crash at any instant leaves the store as it was or compacted.
+    ///
+    /// # Errors
+    /// [`StorageError::Busy`] where open snapshots keep the backend from it; see [`StorageError`]. Unless the answer is
+    /// [`StorageError::Poisoned`] the store is as it was, and goes on.
+    fn compact(&self) -> Result<Compaction, StorageError> {
+        Ok(Compaction::default())
+    }
+
     /// Closes the store and waits until nothing of it runs any more; later calls answer [`StorageError::Closed`]. Closing twice is fine.
     ///
     /// # Errors
     /// See [`StorageError`]; the store is closed all the same.
     fn close(&self) -> Result<(), StorageError>;
+}
+
+/// What a compaction has brought. Both are 0 for a store that has no files.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Compaction {
+    /// Bytes of the store's records on the device beforehand.
+    pub before: u64,
+    /// Bytes of them afterwards.
+    pub after: u64,
 }
 
 /// Why storage failed. Messages name files of the store and nothing that is in them.
@@ -239,6 +260,9 @@ pub enum StorageError {
         /// The process that holds it, where it could be read.
         pid: Option<u32>,
     },
+    /// What was asked for has to wait until others are done.
+    #[error("the store is in use by a backup, a verification or the like: try again when it has ended")]
+    Busy,
     /// There is a store already.
     #[error("there is a store at this place already: open it, or choose another place")]
     Exists,
@@ -259,7 +283,7 @@ pub enum StorageError {
 impl From<StorageError> for Error {
     fn from(error: StorageError) -> Self {
         let code = match &error {
-            StorageError::Conflict => Code::Conflict,
+            StorageError::Conflict | StorageError::Busy => Code::Conflict,
             StorageError::Invalid(_) => Code::Internal,
             StorageError::Io { source, .. }
                 if matches!(source.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded) =>

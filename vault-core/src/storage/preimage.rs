@@ -85,6 +85,11 @@ impl PreImages {
 }
 
 impl SnapshotNotes {
+    /// The keys that have changed since the snapshot.
+    pub(super) fn changed(&self) -> Vec<Key> {
+        self.0.lock().keys().copied().collect()
+    }
+
     /// The value of a key as of the snapshot.
     pub(super) fn get(
         &self,

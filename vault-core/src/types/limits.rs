@@ -16,6 +16,10 @@ pub const RECORD_BYTES_MAX: usize = 2 * 1024 * 1024;
 pub const POLICY_BYTES_MAX: usize = 256 * 1024;
 /// Most rules of one policy.
 pub const POLICY_RULES_MAX: usize = 10_000;
+/// Deepest nesting of a parameter's values in a policy.
+pub const POLICY_DEPTH_MAX: usize = 16;
+/// Most values of parameter constraints in one policy, names of parameters included.
+pub const POLICY_VALUES_MAX: usize = 20_000;
 /// Longest policy, display or metadata name, in bytes.
 pub const NAME_BYTES_MAX: usize = 512;
 /// Most policies of one token.

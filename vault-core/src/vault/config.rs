@@ -3,6 +3,7 @@
 use crate::commit::AnchorPlan;
 use crate::host::{Anchor, AuditSink, Clock, KeyWrapper, Rng};
 use crate::os::{SystemClock, SystemRng};
+use crate::policy::Settings;
 use crate::storage::{Backend, Storage};
 use crate::types::Ttl;
 use crate::types::limits::AUDIT_TAIL_BYTES_MAX;
@@ -45,6 +46,7 @@ pub struct Config {
     pub(crate) sinks: Vec<Arc<dyn AuditSink>>,
     pub(crate) anchor: Option<AnchorPlan>,
     pub(crate) accept_rollback: bool,
+    pub(crate) policies: Settings,
 }
 
 impl Config {
@@ -75,6 +77,7 @@ impl Config {
             sinks: Vec::new(),
             anchor: None,
             accept_rollback: false,
+            policies: Settings::default(),
         }
     }
 
@@ -113,6 +116,14 @@ impl Config {
     #[must_use]
     pub fn with_rollback_accepted(mut self) -> Self {
         self.accept_rollback = true;
+        self
+    }
+
+    /// Says how policies are evaluated: a [`Dialect`](crate::policy::Dialect), or [`Settings`] where a deny is to be absolute. Unless told, as
+    /// HashiCorp Vault evaluates them. It is no part of the store: whoever opens the vault says it each time.
+    #[must_use]
+    pub fn with_policies(mut self, settings: impl Into<Settings>) -> Self {
+        self.policies = settings.into();
         self
     }
 

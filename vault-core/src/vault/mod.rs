@@ -18,8 +18,9 @@ pub use session::Session;
 pub use tokens::{TokenInfo, TokenOptions, Tokens};
 
 use crate::backup::BackupInfo;
-use crate::pipeline::{Caller, Reply, Runtime, SealStatus, Verification};
+use crate::pipeline::{Caller, Parts, Reply, Runtime, SealStatus, Verification};
 use crate::seal::{NewSeal, UnsealKey};
+use crate::storage::Compaction;
 use crate::types::{Code, Error, Request, Result, SecretString, Timestamp};
 use std::fmt;
 use std::io::Read;
@@ -107,11 +108,15 @@ impl Vault {
     /// `InvalidRequest` with the code `BadBackup` when the backup is cut, altered or none of libvault's, `WrongKey` when the key opens none of
     /// its slots, `StoreExists` when there is something at the place. Nothing is left at the place then.
     pub fn restore(config: Config, source: &mut dyn Read, key: &UnsealKey) -> Result<(Vault, BackupInfo)> {
+        Self::filled(config, key, |parts| crate::pipeline::restore(parts, source, key))
+    }
+
+    /// Makes a store that is filled by something else than a new vault, opens it and unseals it. Nothing is left of it where that fails.
+    pub(crate) fn filled<T>(config: Config, key: &UnsealKey, fill: impl FnOnce(&Parts) -> Result<T>) -> Result<(Vault, T)> {
         let place = config.clone();
         let parts = place::create(config)?;
-        let restored = crate::pipeline::restore(&parts, source, key);
-        let info = match restored {
-            Ok(info) => info,
+        let told = match fill(&parts) {
+            Ok(told) => told,
             Err(error) => {
                 // The first error is the one to tell.
                 let _closed = parts.storage.close();
@@ -122,7 +127,7 @@ impl Vault {
         };
         let runtime = Arc::new(Runtime::open(parts)?);
         runtime.unseal(key)?;
-        Ok((Vault { runtime }, info))
+        Ok((Vault { runtime }, told))
     }
 
     /// Whether the vault was restored and not yet adopted.
@@ -195,6 +200,17 @@ impl Vault {
     /// `Corrupt` with what is wrong: a record altered, removed, added or put back.
     pub fn verify(&self) -> Result<Verification> {
         self.runtime.verify()
+    }
+
+    /// Gives disk space back that no record needs any more, while the vault is in use; how large the records are on the device before and
+    /// after. Over sled readers go on, and writers but for a moment; it needs room for a second copy of what is there. Over redb all wait.
+    /// Needs no token, as [`Vault::verify`]; `WRITE sys/storage/compact` is the same for a token with `update` and `sudo`.
+    ///
+    /// # Errors
+    /// `Conflict` over redb while a backup or a verification is under way: try again. `Unavailable` when the device fails or is full: the
+    /// vault is as it was and goes on, unless the code is `Poisoned`.
+    pub fn compact(&self) -> Result<Compaction> {
+        self.runtime.compact()
     }
 
     /// Writes what waits, wipes the keys, closes the store and frees it for others. Closing twice is fine; later requests answer `Closed`.

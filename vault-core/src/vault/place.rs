@@ -46,6 +46,22 @@ pub(super) fn discard(config: &Config) {
     let _ = config;
 }
 
+#[cfg(any(feature = "sled", feature = "redb"))]
+impl Config {
+    /// The directory of the vault, where it has one.
+    pub(crate) fn directory(&self) -> Result<Option<&Path>> {
+        if let Place::Directory(path) = &self.place { checked(path).map(Some) } else { Ok(None) }
+    }
+
+    /// The storage that the host has given.
+    pub(crate) fn storage(&self) -> Result<&Arc<dyn Storage>> {
+        match &self.place {
+            Place::Storage(storage) => Ok(storage),
+            _ => Err(Error::new(Code::NotAStore, "a vault in memory has no store: give the place of one on disk")),
+        }
+    }
+}
+
 /// A path that the system can be asked for.
 fn checked(path: &Path) -> Result<&Path> {
     if path.as_os_str().as_encoded_bytes().contains(&0) {
@@ -65,6 +81,7 @@ fn parts(config: Config, storage: Arc<dyn Storage>) -> Parts {
         sinks: config.sinks,
         anchor: config.anchor,
         accept_rollback: config.accept_rollback,
+        policies: config.policies,
     }
 }
 

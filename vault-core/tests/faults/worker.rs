@@ -1,7 +1,7 @@
 //! What the process does whose system calls go wrong: one operation, telling what was acknowledged. A failure is told by its code and not the end:
 //! what is acknowledged after it counts as well.
 
-use super::{BACKUP, PUTS, SHARES, begin, config, say, text};
+use super::{BACKUP, PUTS, SALVAGED, SHARES, begin, config, say, text};
 use crate::support::{KEY, member};
 use std::fs::File;
 use std::path::Path;
@@ -56,6 +56,23 @@ pub fn work(operation: &str, place: &Path, token: &str) -> Result<()> {
             let outcome = back_up(&root(&vault), &beside(BACKUP));
             put(&root(&vault));
             vault.close().and(outcome)
+        }
+        "compact" => {
+            let vault = open(place)?;
+            begin(place);
+            let outcome = vault.compact();
+            if outcome.is_ok() {
+                say("ack");
+            }
+            // Whatever became of it, what is written then counts.
+            put(&root(&vault));
+            vault.close().and(outcome.map(drop))
+        }
+        "salvage" => {
+            begin(place);
+            let (vault, _) = vault_core::doctor::salvage(&config(place), &UnsealKey::raw_key(&KEY)?, config(&beside(SALVAGED)))?;
+            say("ack");
+            vault.close()
         }
         "restore" => {
             begin(place);

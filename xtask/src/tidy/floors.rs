@@ -4,7 +4,7 @@ use super::code::{without_comments, without_tests};
 use super::paths::{Found, module_of, paths, tokens};
 
 /// What a folder (or a file) may import besides itself is every folder on a lower floor.
-const FLOORS: [(&str, u8); 17] = [
+const FLOORS: [(&str, u8); 18] = [
     ("types", 0),
     ("host", 0),
     ("os", 0),
@@ -20,6 +20,7 @@ const FLOORS: [(&str, u8); 17] = [
     ("engines", 6),
     ("pipeline", 7),
     ("vault", 8),
+    ("doctor", 8),
     ("wire", 8),
     ("lib", 9),
 ];
@@ -38,7 +39,16 @@ const STRANGERS: [(&str, &str); 1] = [("engines", "common")];
 const WALLS: [(&[&str], &[&str]); 5] = [
     (
         &["std::fs", "std::net", "std::os", "std::time::SystemTime", "std::time::Instant", "std::env", "std::process"],
-        &["os/", "storage/sled", "storage/redb", "storage/files.rs", "storage/home.rs", "storage/segments", "storage/anchor_file.rs"],
+        &[
+            "os/",
+            "storage/sled",
+            "storage/redb",
+            "storage/files.rs",
+            "storage/home.rs",
+            "storage/segments",
+            "storage/anchor_file.rs",
+            "storage/doctor",
+        ],
     ),
     // The suite that every backend passes reads from several threads at once; it is compiled for tests only.
     (&["std::thread"], &["os/", "storage/sled", "storage/conformance.rs"]),

@@ -17,7 +17,7 @@ import weakref as _weakref
 from collections.abc import Sequence as _Sequence
 from typing import BinaryIO as _BinaryIO
 
-from . import audit, errors, policy
+from . import audit, errors, policy, reports
 from ._native import (
     Anchor,
     AuditLine,
@@ -40,11 +40,13 @@ from ._native import (
     SyslogSink,
     Vault,
     __version__,
+    doctor,
     verify_backup,
 )
 from ._native import create as _create
 from ._native import open as _open
 from ._native import restore as _restore
+from ._native import salvage as _salvage
 from .errors import (
     Conflict,
     Corrupt,
@@ -94,10 +96,13 @@ __all__ = [
     "__version__",
     "audit",
     "create",
+    "doctor",
     "errors",
     "open",
     "policy",
+    "reports",
     "restore",
+    "salvage",
     "verify_backup",
 ]
 
@@ -209,6 +214,30 @@ def restore(
     )
     _vaults.add(vault)
     return vault
+
+
+def salvage(
+    path: str | _os.PathLike[str],
+    *,
+    key: OpeningKey,
+    to: str | _os.PathLike[str] | None,
+    names: bool = False,
+    scratch: str | _os.PathLike[str] | None = None,
+    backend: str | None = None,
+    clock: ManualClock | None = None,
+    audit: str = "batched",
+) -> tuple[Vault, reports.SalvageReport]:
+    """Take out of a store what can be read of it, into an empty place, or memory where ``to`` is None: the new vault, frozen, and what was lost.
+
+    The damaged store is not changed. ``names`` names damaged secrets in the report, and ``scratch`` is a directory for a private copy
+    of the store (its parent unless told). Raises Corrupt when no key opens the store any more, InvalidRequest when it is open, the key
+    is wrong, or there is something at the new place.
+    """
+    vault, report = _salvage(
+        path, key=key, to=to, names=names, scratch=scratch, backend=backend, clock=clock, audit=audit
+    )
+    _vaults.add(vault)
+    return vault, report
 
 
 @_atexit.register

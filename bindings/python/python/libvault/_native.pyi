@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, BinaryIO, NoReturn, final
 
+from .reports import Report, SalvageReport
+
 __version__: str
 __all__ = [
     "__version__",
@@ -35,10 +37,13 @@ __all__ = [
     "open",
     "restore",
     "verify_backup",
+    "doctor",
+    "salvage",
     "verify_checkpoint",
     "verify_inclusion",
     "verify_consistency",
     "evaluate",
+    "run_policy_tests",
 ]
 
 class Anchor:
@@ -265,6 +270,7 @@ class Vault:
         remote_address: str | None = None,
     ) -> dict[str, Any] | None: ...
     def verify(self) -> dict[str, int]: ...
+    def compact(self) -> dict[str, int]: ...
     def tick(self) -> float | None: ...
     def start_maintenance(self) -> None: ...
     def stop_maintenance(self) -> None: ...
@@ -287,9 +293,13 @@ class Decision:
     @property
     def step(self) -> str: ...
     @property
+    def parameter(self) -> str | None: ...
+    @property
     def capabilities(self) -> list[str]: ...
     @property
     def losers(self) -> list[tuple[str, str]]: ...
+    @property
+    def void(self) -> list[tuple[str, str, int, str]]: ...
     @property
     def text(self) -> str: ...
     def __bool__(self) -> bool: ...
@@ -332,7 +342,36 @@ def restore(
     backend: str | None = None,
 ) -> Vault: ...
 def verify_backup(file: BinaryIO) -> dict[str, Any]: ...
+def doctor(
+    path: str | os.PathLike[str],
+    *,
+    key: Passphrase | RawKey | Shares | KeyWrapper | None = None,
+    names: bool = False,
+    scratch: str | os.PathLike[str] | None = None,
+    anchor: str | os.PathLike[str] | Anchor | None = None,
+) -> Report: ...
+def salvage(
+    path: str | os.PathLike[str],
+    *,
+    key: Passphrase | RawKey | Shares | KeyWrapper,
+    to: str | os.PathLike[str] | None,
+    names: bool = False,
+    scratch: str | os.PathLike[str] | None = None,
+    backend: str | None = None,
+    clock: ManualClock | None = None,
+    audit: str = "batched",
+) -> tuple[Vault, SalvageReport]: ...
 def verify_checkpoint(note: str, key: str) -> dict[str, Any]: ...
 def verify_inclusion(note: str, key: str, proof: Mapping[str, Any]) -> None: ...
 def verify_consistency(older: str, newer: str, key: str, proof: Mapping[str, Any]) -> None: ...
-def evaluate(texts: list[str], operation: str, path: str, dialect: str) -> Decision: ...
+def evaluate(
+    texts: list[str],
+    operation: str,
+    path: str,
+    data: Mapping[str, Any] | None,
+    wrap_ttl: str | int | None,
+    dialect: str,
+    absolute_deny: bool,
+    caller: Mapping[str, Any] | None,
+) -> Decision: ...
+def run_policy_tests(path: str | os.PathLike[str]) -> tuple[int, int, str]: ...

@@ -1,7 +1,7 @@
 //! The records of a secret: its head, with metadata and current content, and its older versions.
 
 use super::rules::Rules;
-use crate::barrier::{BarrierError, Kind, Overlay};
+use crate::barrier::{Barrier, BarrierError, Kind, Overlay};
 use crate::storage::Key;
 use crate::types::id::Id;
 use crate::types::{Object, Result, Timestamp, Value};
@@ -120,16 +120,21 @@ impl Head {
 }
 
 pub(super) fn exists(overlay: &mut Overlay<'_>, mount: &Id, path: &str) -> Result<bool> {
-    let key = head_key(overlay, mount, path);
+    let key = head_key(overlay.barrier(), mount, path);
     Ok(overlay.get(Kind::KvHead, &key)?.is_some())
 }
 
 /// The head of a secret, if there is one.
 pub(super) fn load(overlay: &mut Overlay<'_>, mount: &Id, path: &str) -> Result<Option<Loaded>> {
-    let key = head_key(overlay, mount, path);
+    let key = head_key(overlay.barrier(), mount, path);
     let Some(bytes) = overlay.get(Kind::KvHead, &key)? else { return Ok(None) };
-    let record: HeadRecord<'_> = minicbor::decode(&bytes).map_err(|_| BarrierError::Corrupt)?;
-    Ok(Some(Loaded { head: record.head, content: record.content.map(|content| Zeroizing::new(content.to_vec())) }))
+    parse(&bytes).map(Some)
+}
+
+/// A head of its plaintext.
+pub(super) fn parse(bytes: &[u8]) -> Result<Loaded> {
+    let record: HeadRecord<'_> = minicbor::decode(bytes).map_err(|_| BarrierError::Corrupt)?;
+    Ok(Loaded { head: record.head, content: record.content.map(|content| Zeroizing::new(content.to_vec())) })
 }
 
 /// Writes the head of a secret with the content of its current version.
@@ -139,7 +144,7 @@ pub(super) fn save(overlay: &mut Overlay<'_>, mount: &Id, path: &str, head: Head
     let mut bytes = Zeroizing::new(Vec::with_capacity(capacity));
     minicbor::encode(HeadRecord { head, content }, &mut *bytes).expect("encoding to memory cannot fail");
     debug_assert!(bytes.len() <= capacity);
-    let key = head_key(overlay, mount, path);
+    let key = head_key(overlay.barrier(), mount, path);
     Ok(overlay.put(Kind::KvHead, key, &bytes)?)
 }
 
@@ -151,34 +156,34 @@ fn capacity_of(head: &Head, content: Option<&[u8]>) -> usize {
 
 /// Removes the head of a secret.
 pub(super) fn remove(overlay: &mut Overlay<'_>, mount: &Id, path: &str) {
-    let key = head_key(overlay, mount, path);
+    let key = head_key(overlay.barrier(), mount, path);
     overlay.delete(key);
 }
 
 /// The content of an older version, if it is there.
 pub(super) fn load_version(overlay: &mut Overlay<'_>, mount: &Id, path: &str, number: u64) -> Result<Option<Zeroizing<Vec<u8>>>> {
-    let key = version_key(overlay, mount, path, number);
+    let key = version_key(overlay.barrier(), mount, path, number);
     Ok(overlay.get(Kind::KvVersion, &key)?)
 }
 
 /// Writes the content of an older version.
 pub(super) fn save_version(overlay: &mut Overlay<'_>, mount: &Id, path: &str, number: u64, content: &[u8]) -> Result<()> {
-    let key = version_key(overlay, mount, path, number);
+    let key = version_key(overlay.barrier(), mount, path, number);
     Ok(overlay.put(Kind::KvVersion, key, content)?)
 }
 
 /// Removes the content of an older version.
 pub(super) fn remove_version(overlay: &mut Overlay<'_>, mount: &Id, path: &str, number: u64) {
-    let key = version_key(overlay, mount, path, number);
+    let key = version_key(overlay.barrier(), mount, path, number);
     overlay.delete(key);
 }
 
-fn head_key(overlay: &Overlay<'_>, mount: &Id, path: &str) -> Key {
-    overlay.barrier().key(Kind::KvHead, &[mount.as_bytes(), path.as_bytes()])
+pub(super) fn head_key(barrier: &Barrier, mount: &Id, path: &str) -> Key {
+    barrier.key(Kind::KvHead, &[mount.as_bytes(), path.as_bytes()])
 }
 
-fn version_key(overlay: &Overlay<'_>, mount: &Id, path: &str, number: u64) -> Key {
-    overlay.barrier().key(Kind::KvVersion, &[mount.as_bytes(), path.as_bytes(), &number.to_le_bytes()])
+pub(super) fn version_key(barrier: &Barrier, mount: &Id, path: &str, number: u64) -> Key {
+    barrier.key(Kind::KvVersion, &[mount.as_bytes(), path.as_bytes(), &number.to_le_bytes()])
 }
 
 #[cfg(test)]

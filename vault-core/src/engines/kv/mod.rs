@@ -6,6 +6,8 @@ mod data;
 mod head;
 mod merge;
 mod metadata;
+#[cfg(any(feature = "sled", feature = "redb"))]
+pub(crate) mod rescue;
 mod rules;
 mod target;
 mod versions;

@@ -3,7 +3,7 @@
 
 use super::super::files::io;
 use super::super::{Batch, Key, Page, StorageError};
-use redb::{Database, Durability, ReadTransaction, ReadableDatabase, TableDefinition};
+use redb::{CompactionError, Database, Durability, ReadTransaction, ReadableDatabase, TableDefinition};
 use std::fs;
 use std::io::ErrorKind;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -14,6 +14,17 @@ const NUMBERS: TableDefinition<'_, &str, u64> = TableDefinition::new("numbers");
 const COMMIT: &str = "commit";
 /// Up to this size every page is checked against its checksum at each opening; a larger file only after it was not closed well.
 const CHECKED_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
+/// How much of a database is compared with its checksums when it is opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Check {
+    /// All of a small one; a larger one where it was not closed well.
+    Usual,
+    /// All of it.
+    Whole,
+    /// None of it: for what is known to be damaged.
+    Nothing,
+}
 
 /// An open redb database.
 pub(super) struct Engine(Database);
@@ -35,13 +46,13 @@ impl Engine {
     }
 
     /// Opens a database, which is mended by redb when the process or the machine had stopped at work.
-    pub(super) fn open(file: &Path, cache_bytes: u64) -> Result<Self, StorageError> {
+    pub(super) fn open(file: &Path, cache_bytes: u64, check: Check) -> Result<Self, StorageError> {
         let size = fs::metadata(file).map_err(io("opening the store"))?.len();
         if size == 0 {
             return Err(StorageError::Corrupt("the file store.redb is empty".to_owned()));
         }
         let mut builder = builder(cache_bytes);
-        builder.set_check_integrity_on_open(size <= CHECKED_BYTES_MAX);
+        builder.set_check_integrity_on_open(check == Check::Whole || check == Check::Usual && size <= CHECKED_BYTES_MAX);
         caught("opening the store", || Ok(Engine(builder.open(file)?)))
     }
 
@@ -75,6 +86,17 @@ impl Engine {
             begun.commit()?;
             Ok(())
         })
+    }
+
+    /// Moves pages to the beginning of the file and cuts off what is free then.
+    pub(super) fn compact(&mut self) -> Result<(), StorageError> {
+        let compacted = catch_unwind(AssertUnwindSafe(|| self.0.compact()));
+        caught("compacting the store", || match compacted {
+            Ok(Ok(_)) => Ok(Ok(())),
+            Ok(Err(CompactionError::TransactionInProgress)) => Ok(Err(StorageError::Busy)),
+            Ok(Err(error)) => Err(error.into()),
+            Err(panic) => std::panic::resume_unwind(panic),
+        })?
     }
 
     pub(super) fn close(self) -> Result<(), StorageError> {

@@ -7,11 +7,11 @@ mod engine;
 
 use super::home::{Home, open_file, sync_all};
 use super::segments::Segments;
-use super::{Backend, Batch, Expected, Key, Page, Read, Storage, StorageError, files};
+use super::{Backend, Batch, Compaction, Expected, Key, Page, Read, Storage, StorageError, files};
 use crate::os::ForkGuard;
-use engine::{Engine, View};
+use engine::{Check, Engine, View};
 use parking_lot::{Mutex, RwLock};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// Where a store lies, and how it is held.
@@ -59,21 +59,53 @@ impl RedbStorage {
     }
 
     fn over(home: Home, options: &RedbOptions) -> Result<Self, StorageError> {
-        let opened = Engine::open(&home.dir().join(Backend::Redb.marker()), options.cache_bytes).and_then(|engine| {
+        let file = home.dir().join(Backend::Redb.marker());
+        let opened = Engine::open(&file, options.cache_bytes, Check::Usual).and_then(|engine| {
             let number = engine.number()?;
             home.check_number(number, 0)?;
             Ok((engine, number))
         });
         let (engine, number) = opened.inspect_err(|_| home.unlock())?;
-        Ok(RedbStorage {
-            segments: Segments::at(home.audit_dir()),
+        let audit = home.audit_dir();
+        Ok(Self::of(home, audit, engine, number))
+    }
+
+    /// Opens a copy of a database in an empty directory, whatever became of its commits; the audit segments are those in `audit`. With
+    /// `checked` every page has to be sound; without, what is not is found when it is read.
+    pub(super) fn open_copy(file: &Path, scratch: &Path, audit: PathBuf, cache_bytes: u64, checked: bool) -> Result<Self, StorageError> {
+        let home = Home::lock_dir(scratch)?;
+        let own = scratch.join(Backend::Redb.marker());
+        let check = if checked { Check::Whole } else { Check::Nothing };
+        let opened = files::copy(file, &own).map_err(files::io("copying the store"));
+        let opened = opened.and_then(|()| {
+            let engine = Engine::open(&own, cache_bytes, check)?;
+            let number = engine.number()?;
+            Ok((engine, number))
+        });
+        let (engine, number) = opened.inspect_err(|_| home.unlock())?;
+        Ok(Self::of(home, audit, engine, number))
+    }
+
+    /// Makes an empty database in a new directory, for what can be read of another one; the audit segments are those in `audit`.
+    pub(super) fn create_beside(dir: &Path, audit: PathBuf, cache_bytes: u64) -> Result<Self, StorageError> {
+        files::make_dir(dir).map_err(files::io("making a directory for what can be read"))?;
+        let home = Home::lock_dir(dir)?;
+        let file = dir.join(Backend::Redb.marker());
+        drop(open_file(&file).map_err(files::io("making the store's file"))?);
+        let engine = Engine::create(&file, cache_bytes)?;
+        Ok(Self::of(home, audit, engine, 0))
+    }
+
+    fn of(home: Home, audit: PathBuf, engine: Engine, number: u64) -> Self {
+        RedbStorage {
+            segments: Segments::at(audit),
             home,
             engine: RwLock::new(Some(engine)),
             committing: Mutex::new(()),
             number: AtomicU64::new(number),
             poisoned: AtomicBool::new(false),
             fork: ForkGuard::new(),
-        })
+        }
     }
 
     fn with_engine<R>(&self, with: impl FnOnce(&Engine) -> Result<R, StorageError>) -> Result<R, StorageError> {
@@ -168,6 +200,27 @@ impl Storage for RedbStorage {
 
     fn remove_segment(&self, index: u64) -> Result<bool, StorageError> {
         self.with_engine(|_| self.segments.remove(index))
+    }
+
+    fn compact(&self) -> Result<Compaction, StorageError> {
+        let _committing = self.committing.lock();
+        self.with_engine(|_| Ok(()))?;
+        let file = self.home.dir().join(Backend::Redb.marker());
+        let size = || files::size_of_file(&file).map_err(files::io("measuring the store"));
+        let before = size()?;
+        // redb moves pages about, which nobody may read meanwhile: readers wait here.
+        let mut engine = self.engine.write();
+        match engine.as_mut().ok_or(StorageError::Closed)?.compact() {
+            Ok(()) => {}
+            Err(StorageError::Busy) => return Err(StorageError::Busy),
+            Err(_) => {
+                // Whether redb can go on after that is not known; what was committed is there at the next opening.
+                self.poisoned.store(true, Ordering::Release);
+                return Err(StorageError::Poisoned);
+            }
+        }
+        drop(engine);
+        Ok(Compaction { before, after: size()? })
     }
 
     fn close(&self) -> Result<(), StorageError> {

@@ -23,14 +23,16 @@ pub(super) struct Current {
 impl Current {
     pub(super) fn read(home: &Home) -> Result<Self, StorageError> {
         let bytes = fs::read(home.dir().join(FILE)).map_err(io("reading CURRENT"))?;
-        let sound = || {
-            let (body, hash) = bytes.split_last_chunk::<32>()?;
-            let (generation, number) = body.strip_prefix(MAGIC)?.split_first_chunk::<8>()?;
-            let number: [u8; 8] = number.try_into().ok()?;
-            let current = Current { generation: u64::from_le_bytes(*generation), number: u64::from_le_bytes(number) };
-            (sha256(&[body]) == *hash).then_some(current)
-        };
-        sound().ok_or_else(|| StorageError::Corrupt("the file CURRENT was altered or cut".to_owned()))
+        Self::parse(&bytes).ok_or_else(|| StorageError::Corrupt("the file CURRENT was altered or cut".to_owned()))
+    }
+
+    /// What the file's content says; `None` where it was altered or cut.
+    pub(super) fn parse(bytes: &[u8]) -> Option<Self> {
+        let (body, hash) = bytes.split_last_chunk::<32>()?;
+        let (generation, number) = body.strip_prefix(MAGIC)?.split_first_chunk::<8>()?;
+        let number: [u8; 8] = number.try_into().ok()?;
+        let current = Current { generation: u64::from_le_bytes(*generation), number: u64::from_le_bytes(number) };
+        (sha256(&[body]) == *hash).then_some(current)
     }
 
     /// Makes this the generation that counts: written aside, synced, renamed, the directory synced.

@@ -86,6 +86,12 @@ impl Engine {
 
     /// Applies a batch in one atomic step and waits until it is durable.
     pub(super) fn apply(&self, batch: &Batch) -> Result<(), StorageError> {
+        self.put(batch)?;
+        self.sync()
+    }
+
+    /// Applies a batch in one atomic step, which [`Self::sync`] makes durable.
+    pub(super) fn put(&self, batch: &Batch) -> Result<(), StorageError> {
         let mut changes = sled::Batch::default();
         for (key, change) in &batch.changes {
             self.remove_chunks(key, &mut changes)?;
@@ -95,11 +101,20 @@ impl Engine {
             }
         }
         changes.insert(NUMBER_KEY, &batch.number.to_le_bytes());
-        self.db.call("applying a batch", |db| db.apply_batch(changes))?;
+        self.db.call("applying a batch", |db| db.apply_batch(changes))
+    }
+
+    /// Waits until all that was applied is durable.
+    pub(super) fn sync(&self) -> Result<(), StorageError> {
         self.db.flush()?;
         self.sync_blobs()?;
         // sled's flush is sync_file_range on Linux, which is no barrier and reports no error: this is what makes the batch durable.
         self.log.sync_data().map_err(io("syncing the log"))
+    }
+
+    /// Where it lies.
+    pub(super) fn dir(&self) -> &Path {
+        &self.dir
     }
 
     /// Closes sled and waits until its threads have let go of the files.

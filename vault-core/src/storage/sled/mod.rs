@@ -1,8 +1,9 @@
 //! The store on disk, over sled 0.34.7. ARCHITECTURE.md says why it stands on sled in this way.
 //!
 //! A store is a directory `{LOCK, HEAD, audit/, CURRENT, g-N/}`: `current` says which generation counts, `recovery` opens it in a private
-//! copy, `engine` lays records into sled's one tree, `handle` makes sled's calls come back.
+//! copy, `compaction` writes a fresh one, `engine` lays records into sled's one tree, `handle` makes sled's calls come back.
 
+mod compaction;
 mod current;
 mod engine;
 mod handle;
@@ -11,11 +12,11 @@ mod recovery;
 use super::home::Home;
 use super::preimage::{Olds, PreImages, SnapshotNotes};
 use super::segments::Segments;
-use super::{Backend, Batch, Expected, Key, Page, Read, Storage, StorageError};
+use super::{Backend, Batch, Compaction, Expected, Key, Page, Read, Storage, StorageError};
 use crate::os::ForkGuard;
 use engine::Engine;
 use parking_lot::{Mutex, RwLock};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -36,9 +37,19 @@ pub struct SledStorage {
     engine: RwLock<Option<Engine>>,
     pre_images: PreImages,
     committing: Mutex<()>,
+    /// Held by a compaction, and by closing.
+    compacting: Mutex<()>,
+    closing: AtomicBool,
+    /// Of the cache of the next generation.
+    cache_bytes: u64,
     number: AtomicU64,
     poisoned: AtomicBool,
     fork: ForkGuard,
+}
+
+/// What the content of CURRENT says: the generation, and the commit number when it was opened last; `None` where it was altered or cut.
+pub(super) fn read_current(bytes: &[u8]) -> Option<(u64, u64)> {
+    current::Current::parse(bytes).map(|current| (current.generation, current.number))
 }
 
 impl SledStorage {
@@ -60,18 +71,33 @@ impl SledStorage {
         Self::recover(home, options)
     }
 
+    /// Opens a copy of a generation in an empty directory, whatever became of its commits; the audit segments are those in `audit`.
+    pub(super) fn open_copy(generation: &Path, scratch: &Path, audit: PathBuf, cache_bytes: u64) -> Result<Self, StorageError> {
+        let home = Home::lock_dir(scratch)?;
+        let (engine, number) = recovery::open_beside(&home, generation, cache_bytes).inspect_err(|_| home.unlock())?;
+        Ok(Self::over(home, audit, engine, number, cache_bytes))
+    }
+
     fn recover(home: Home, options: &SledOptions) -> Result<Self, StorageError> {
         let (engine, number) = recovery::recover(&home, options.cache_bytes).inspect_err(|_| home.unlock())?;
-        Ok(SledStorage {
-            segments: Segments::at(home.audit_dir()),
+        let audit = home.audit_dir();
+        Ok(Self::over(home, audit, engine, number, options.cache_bytes))
+    }
+
+    fn over(home: Home, audit: PathBuf, engine: Engine, number: u64, cache_bytes: u64) -> Self {
+        SledStorage {
+            segments: Segments::at(audit),
             home,
             engine: RwLock::new(Some(engine)),
             pre_images: PreImages::default(),
             committing: Mutex::new(()),
+            compacting: Mutex::new(()),
+            closing: AtomicBool::new(false),
+            cache_bytes,
             number: AtomicU64::new(number),
             poisoned: AtomicBool::new(false),
             fork: ForkGuard::new(),
-        })
+        }
     }
 
     fn with_engine<R>(&self, with: impl FnOnce(&Engine) -> Result<R, StorageError>) -> Result<R, StorageError> {
@@ -176,10 +202,17 @@ impl Storage for SledStorage {
         self.with_engine(|_| self.segments.remove(index))
     }
 
+    fn compact(&self) -> Result<Compaction, StorageError> {
+        compaction::compact(self)
+    }
+
     fn close(&self) -> Result<(), StorageError> {
         if self.fork.is_forked() {
             return Err(StorageError::Forked);
         }
+        // A compaction must have let go of the directory before somebody else may open it: it ends at its next page.
+        self.closing.store(true, Ordering::Release);
+        let _compacting = self.compacting.lock();
         let engine = self.engine.write().take();
         let closed = engine.map_or(Ok(()), Engine::close);
         self.home.unlock();

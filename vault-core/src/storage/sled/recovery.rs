@@ -54,6 +54,15 @@ pub(super) fn recover(home: &Home, cache_bytes: u64) -> Result<(Engine, u64), St
     }
 }
 
+/// Opens a private copy of any generation, and nothing else of the store that it is of.
+pub(super) fn open_beside(home: &Home, generation: &Path, cache_bytes: u64) -> Result<(Engine, u64), StorageError> {
+    let own = generation_dir(home, 1);
+    copy(generation, &own)?;
+    let engine = Engine::open(&own, cache_bytes)?;
+    let number = engine.number()?;
+    Ok((engine, number))
+}
+
 /// Opens the copy and checks that it has every commit that was acknowledged.
 fn open_copy(home: &Home, dir: &Path, number_at_open: u64, cache_bytes: u64) -> Result<(Engine, u64), StorageError> {
     let engine = Engine::open(dir, cache_bytes)?;
