@@ -56,6 +56,11 @@ pub(crate) fn part(overlay: &mut Overlay<'_>, token: &[u8; 16]) -> Result<Option
     Ok(owner)
 }
 
+/// The owner of a token's secrets, of the plaintext of the record that names it.
+pub(crate) fn parse_owner(bytes: &[u8]) -> Result<Id, BarrierError> {
+    bytes.try_into().map(Id::from_bytes).map_err(|_| BarrierError::Corrupt)
+}
+
 fn holder<'c>(call: &Call<'c>) -> Result<&'c [u8; 16]> {
     call.holder.ok_or_else(|| Error::new(Code::UnsupportedPath, "a token has its cubbyhole in its own namespace: ask there"))
 }
@@ -67,7 +72,7 @@ fn secrets<'s, 'o>(overlay: &'s mut Overlay<'o>, owner: Id) -> PlainSecrets<'s, 
 fn owner_of(overlay: &mut Overlay<'_>, token: &[u8; 16]) -> Result<Option<Id>, BarrierError> {
     let key = owner_key(overlay, token);
     let bytes = overlay.get(Kind::CubbyholeOwner, &key)?;
-    bytes.map(|bytes| bytes.as_slice().try_into().map(Id::from_bytes).map_err(|_| BarrierError::Corrupt)).transpose()
+    bytes.map(|bytes| parse_owner(&bytes)).transpose()
 }
 
 fn new_owner(overlay: &mut Overlay<'_>, token: &[u8; 16]) -> Result<Id> {

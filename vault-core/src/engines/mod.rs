@@ -7,12 +7,18 @@ pub(crate) mod cubbyhole;
 pub(crate) mod kv;
 mod kv1;
 
+#[cfg(any(feature = "sled", feature = "redb"))]
+use crate::barrier::Barrier;
 use crate::barrier::{Kind, Overlay};
+#[cfg(any(feature = "sled", feature = "redb"))]
+use crate::storage::Key;
 use crate::types::id::Id;
 use crate::types::{Operation, Result, Timestamp, Ttl, Value};
 use common::plain::PlainSecrets;
 use cubbyhole::CubbyholeEngine;
 use kv::KvEngine;
+#[cfg(any(feature = "sled", feature = "redb"))]
+use kv::rescue::Health;
 use kv1::Kv1Engine;
 use std::sync::Arc;
 
@@ -84,10 +90,9 @@ impl EngineKind {
 
     /// Removes the records of one path of an owner that is gone, its entry in its folder excepted; how many.
     pub(crate) fn forget(self, overlay: &mut Overlay<'_>, owner: &Id, path: &str) -> Result<usize> {
-        match self {
-            EngineKind::Kv1 => Ok(PlainSecrets { kind: Kind::KvPlain, owner: *owner, overlay }.forget(path)),
-            EngineKind::Kv2 => kv::forget(overlay, owner, path),
-            EngineKind::Cubbyhole => Ok(PlainSecrets { kind: Kind::Cubbyhole, owner: *owner, overlay }.forget(path)),
+        match self.plain() {
+            Some(kind) => Ok(PlainSecrets { kind, owner: *owner, overlay }.forget(path)),
+            None => kv::forget(overlay, owner, path),
         }
     }
 
@@ -95,6 +100,39 @@ impl EngineKind {
     pub(crate) fn forget_rest(self, overlay: &mut Overlay<'_>, owner: &Id) {
         if self == EngineKind::Kv2 {
             kv::forget_rest(overlay, owner);
+        }
+    }
+
+    /// Which versions of a secret can be read: one without versions has one, with the number 1. `newest` is the largest that is known of it.
+    #[cfg(any(feature = "sled", feature = "redb"))]
+    pub(crate) fn examine(self, overlay: &mut Overlay<'_>, owner: &Id, path: &str, newest: u64) -> Result<Health> {
+        let Some(kind) = self.plain() else { return kv::rescue::examine(overlay, owner, path, newest) };
+        let there = PlainSecrets { kind, owner: *owner, overlay }.exists(path)?;
+        let (readable, lost) = if there { (vec![1], Vec::new()) } else { (Vec::new(), vec![1]) };
+        Ok(Health { headless: !there, readable, lost })
+    }
+
+    /// The storage keys that a secret's records have.
+    #[cfg(any(feature = "sled", feature = "redb"))]
+    pub(crate) fn keys(self, barrier: &Barrier, owner: &Id, path: &str, versions: &[u64]) -> Vec<Key> {
+        match self.plain() {
+            Some(kind) => vec![common::plain::key_of(barrier, kind, owner, path)],
+            None => kv::rescue::keys(barrier, owner, path, versions),
+        }
+    }
+
+    /// The path of a request for a secret, from its mount's path on.
+    #[cfg(any(feature = "sled", feature = "redb"))]
+    pub(crate) fn request_prefix(self, mount: &str) -> String {
+        if self == EngineKind::Kv2 { format!("{mount}data/") } else { mount.to_owned() }
+    }
+
+    /// What the records of its secrets are, where those have no versions.
+    fn plain(self) -> Option<Kind> {
+        match self {
+            EngineKind::Kv1 => Some(Kind::KvPlain),
+            EngineKind::Kv2 => None,
+            EngineKind::Cubbyhole => Some(Kind::Cubbyhole),
         }
     }
 }

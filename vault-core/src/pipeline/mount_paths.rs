@@ -1,7 +1,7 @@
 //! What the paths below `sys/mounts` answer, and `sys/remount`: mounts are made, shown, tuned, moved and removed.
 
 use super::core::Core;
-use super::mounts::{MountEntry, MountTable};
+use super::mounts::{self, MountEntry, MountTable};
 use super::namespace_table::NamespaceTable;
 use super::namespaces::Namespace;
 use super::removal;
@@ -33,7 +33,8 @@ pub(super) fn mount(core: &Core, namespace: &Namespace, overlay: &mut Overlay<'_
     let config = member(data, "config");
     known_only(config, &["default_lease_ttl", "max_lease_ttl", "force_no_cache"])?;
     set_leases(&mut entry, config)?;
-    table.add(overlay, entry)?;
+    mounts::sign(overlay, &entry.uuid())?;
+    table.add(entry)?;
     publish(namespace, overlay, table)
 }
 

@@ -136,21 +136,20 @@ impl MountTable {
     }
 
     /// The mounts that every new vault has.
-    pub(super) fn of_a_new_vault(overlay: &mut Overlay<'_>) -> Result<Self> {
+    pub(super) fn of_a_new_vault(barrier: &Barrier) -> Result<Self> {
         let mut mounts = Self::default();
-        let uuid = Id::from_random(overlay.barrier().rng().array().map_err(BarrierError::from)?);
-        mounts.add(overlay, MountEntry::new("secret/", EngineKind::Kv2, uuid)?.described("versioned secrets"))?;
+        let uuid = Id::from_random(barrier.rng().array().map_err(BarrierError::from)?);
+        mounts.add(MountEntry::new("secret/", EngineKind::Kv2, uuid)?.described("versioned secrets"))?;
         Ok(mounts)
     }
 
-    /// Where secrets are mounted, and what their records are bound to.
-    #[cfg(any(feature = "sled", feature = "redb"))]
-    pub(super) fn places(&self) -> Vec<(String, Id)> {
-        self.mounts.iter().map(|mount| (mount.entry.path.clone(), Id::from_bytes(mount.entry.uuid))).collect()
+    /// The mounts as their records say.
+    pub(super) fn entries(&self) -> impl Iterator<Item = &MountEntry> {
+        self.mounts.iter().map(|mount| &mount.entry)
     }
 
     pub(super) fn save(&self, overlay: &mut Overlay<'_>) -> Result<()> {
-        let entries: Vec<&MountEntry> = self.mounts.iter().map(|mount| &mount.entry).collect();
+        let entries: Vec<&MountEntry> = self.entries().collect();
         let bytes = minicbor::to_vec(entries).expect("encoding to memory cannot fail");
         let key = table_key(overlay.barrier());
         Ok(overlay.put(Kind::MountTable, key, &bytes)?)
@@ -171,14 +170,7 @@ impl MountTable {
     /// The mount at a path.
     pub(super) fn at(&self, path: &str) -> Option<&MountEntry> {
         let path = path.strip_suffix('/').unwrap_or(path);
-        self.mounts.iter().map(|mount| &mount.entry).find(|entry| entry.path.strip_suffix('/') == Some(path))
-    }
-
-    /// Adds a mount, and the sign by which writes know that it is there.
-    pub(super) fn add(&mut self, overlay: &mut Overlay<'_>, entry: MountEntry) -> Result<()> {
-        let key = sign_key(overlay.barrier(), &entry.uuid());
-        overlay.put(Kind::MountSign, key, &[])?;
-        self.insert(entry)
+        self.entries().find(|entry| entry.path.strip_suffix('/') == Some(path))
     }
 
     /// Takes a mount out, and the sign by which writes know that it is there: those under way fail.
@@ -191,7 +183,7 @@ impl MountTable {
     /// Puts another entry in the place of a mount's; its path may be another.
     pub(super) fn replace(&mut self, entry: MountEntry) -> Result<()> {
         self.mounts.retain(|mount| mount.entry.uuid != entry.uuid);
-        self.insert(entry)
+        self.add(entry)
     }
 
     /// The same entry at another path.
@@ -199,7 +191,8 @@ impl MountTable {
         Ok(MountEntry { path: canonical(to)?, ..entry.clone() })
     }
 
-    fn insert(&mut self, entry: MountEntry) -> Result<()> {
+    /// Adds a mount.
+    pub(super) fn add(&mut self, entry: MountEntry) -> Result<()> {
         let path = &entry.path;
         if RESERVED.iter().any(|reserved| path.starts_with(reserved)) {
             return Err(Error::new(Code::InvalidRequest, "this path is reserved for the vault: choose another"));
@@ -243,6 +236,12 @@ impl Mount {
     }
 }
 
+/// Gives a new mount the sign by which writes know that it is there.
+pub(super) fn sign(overlay: &mut Overlay<'_>, uuid: &Id) -> Result<(), BarrierError> {
+    let key = sign_key(overlay.barrier(), uuid);
+    overlay.put(Kind::MountSign, key, &[])
+}
+
 /// Whether a mount is there. What is read becomes an expectation: a write that was told so commits only while it is.
 pub(super) fn is_there(overlay: &mut Overlay<'_>, uuid: &Id) -> Result<bool> {
     let key = sign_key(overlay.barrier(), uuid);
@@ -250,7 +249,7 @@ pub(super) fn is_there(overlay: &mut Overlay<'_>, uuid: &Id) -> Result<bool> {
         return Ok(true);
     }
     // One from before there were signs.
-    Ok(MountTable::load(overlay)?.mounts.iter().any(|mount| mount.entry.uuid() == *uuid))
+    Ok(MountTable::load(overlay)?.entries().any(|entry| entry.uuid() == *uuid))
 }
 
 fn canonical(path: &str) -> Result<String> {
@@ -310,7 +309,8 @@ mod tests {
         overlay.put(Kind::MountTable, table_key(&barrier), &table).expect("put");
         let mut table = MountTable::load(&mut overlay).expect("decoded");
         let new = MountEntry::new("c", EngineKind::Kv1, Id::from_bytes([3; 16])).expect("canonical");
-        table.add(&mut overlay, new).expect("added");
+        sign(&mut overlay, &new.uuid()).expect("signed");
+        table.add(new).expect("added");
         table.save(&mut overlay).expect("saved");
         for byte in [1, 2, 3] {
             assert!(is_there(&mut overlay, &Id::from_bytes([byte; 16])).expect("asked"));

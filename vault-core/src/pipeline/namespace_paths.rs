@@ -2,7 +2,7 @@
 
 use super::keys;
 use super::keys::RotationPolicy;
-use super::mounts::MountTable;
+use super::mounts::{self, MountTable};
 use super::namespace_table::{Deleted, NamespaceEntry, NamespaceTable};
 use super::namespaces::Namespace;
 use super::policies::{self, DEFAULT, DEFAULT_TEXT};
@@ -19,10 +19,11 @@ use std::sync::atomic::Ordering;
 
 /// What stands in every new namespace: the mount `secret/`, the policy `default`.
 pub(super) fn lay_out(overlay: &mut Overlay<'_>) -> Result<MountTable> {
-    let mounts = MountTable::of_a_new_vault(overlay)?;
-    mounts.save(overlay)?;
+    let table = MountTable::of_a_new_vault(overlay.barrier())?;
+    table.entries().try_for_each(|entry| mounts::sign(overlay, &entry.uuid()))?;
+    table.save(overlay)?;
     policies::put(overlay, DEFAULT, DEFAULT_TEXT)?;
-    Ok(mounts)
+    Ok(table)
 }
 
 /// `LIST sys/namespaces`: those directly below the request's.

@@ -50,6 +50,12 @@ pub(super) fn doom_cubbyholes(overlay: &mut Overlay<'_>, namespaces: &Namespaces
     Ok(())
 }
 
+/// Whose records are to be removed, of a note's plaintext.
+pub(super) fn parse(bytes: &[u8]) -> Result<(EngineKind, Id), BarrierError> {
+    let removal: Removal = minicbor::decode(bytes).map_err(|_| BarrierError::Corrupt)?;
+    Ok((EngineKind::named(&removal.engine).ok_or(BarrierError::Corrupt)?, Id::from_bytes(removal.owner)))
+}
+
 /// Does some steps of what is to be removed; whether there is more to do.
 pub(super) fn work(core: &Core) -> Result<bool> {
     let mut left = STEPS;
@@ -74,14 +80,12 @@ pub(super) fn work(core: &Core) -> Result<bool> {
 fn step(core: &Core, namespace: &Namespace) -> Result<bool, CommitError> {
     let mut overlay = Overlay::writing(&namespace.barrier, core.source());
     let prefix = namespace.barrier.member_prefix(Kind::Removal, &[]);
-    let mut found: Option<Removal> = None;
+    let mut found = None;
     overlay.scan(Kind::Removal, &prefix, |_, bytes| {
-        found = Some(minicbor::decode(bytes).map_err(|_| BarrierError::Corrupt)?);
+        found = Some(parse(bytes)?);
         Ok(false)
     })?;
-    let Some(removal) = found else { return Ok(false) };
-    let kind = EngineKind::named(&removal.engine).ok_or(BarrierError::Corrupt)?;
-    let owner = Id::from_bytes(removal.owner);
+    let Some((kind, owner)) = found else { return Ok(false) };
     let mut sweep = Sweep { kind, owner, overlay: &mut overlay, left: STEP_RECORDS };
     if sweep.folder("").map_err(CommitError::Failed)? {
         kind.forget_rest(&mut overlay, &owner);

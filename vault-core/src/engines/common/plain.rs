@@ -1,7 +1,7 @@
 //! Secrets without versions: one record each, found by who owns it and by its path.
 
 use super::input::{named, not_found};
-use crate::barrier::{Kind, Overlay};
+use crate::barrier::{Barrier, Kind, Overlay};
 use crate::storage::Key;
 use crate::types::id::Id;
 use crate::types::{Code, Error, Result, Value};
@@ -59,6 +59,11 @@ impl PlainSecrets<'_, '_> {
     }
 
     fn key(&self, path: &str) -> Key {
-        self.overlay.barrier().key(self.kind, &[self.owner.as_bytes(), path.as_bytes()])
+        key_of(self.overlay.barrier(), self.kind, &self.owner, path)
     }
+}
+
+/// Where a secret's record lies.
+pub(in crate::engines) fn key_of(barrier: &Barrier, kind: Kind, owner: &Id, path: &str) -> Key {
+    barrier.key(kind, &[owner.as_bytes(), path.as_bytes()])
 }

@@ -1,16 +1,15 @@
 //! Making what was taken out of a damaged store agree with itself: mounts, listings, heads of secrets, policies, tokens.
 
 use super::super::backup::Target;
-use super::super::mounts::MountEntry;
-use super::super::policies;
-use super::super::tick;
+use super::super::mounts::{self, MountEntry};
+use super::super::{policies, removal, tick};
 use super::Opened;
 use super::salvage::Salvaged;
 use super::survey::{Kept, each, is_content};
 use crate::auth::token::{self, TokenEntry, TokenRef};
 use crate::barrier::{Barrier, Kind, Overlay, folder_and_child};
-use crate::engines::EngineKind;
 use crate::engines::kv::rescue;
+use crate::engines::{EngineKind, cubbyhole};
 use crate::storage::{Key, Read};
 use crate::types::id::Id;
 use crate::types::limits::TTL_SECONDS_MAX;
@@ -58,7 +57,7 @@ impl<'m> Mend<'m> {
         let mut overlay = self.overlay();
         for name in &kept.system_lost {
             match *name {
-                "mount table" => kept.mounts.save(&mut overlay)?,
+                "mount table" => save_mounts(kept, &mut overlay)?,
                 // So early that no token's end is passed over.
                 "tick state" => {
                     let longest = self.now.as_secs().saturating_sub(TTL_SECONDS_MAX);
@@ -82,7 +81,7 @@ impl<'m> Mend<'m> {
             }
             self.enter(&secret.uuid, &secret.path, target)?;
         }
-        Ok(())
+        kept.cubbyholes.iter().try_for_each(|(owner, path)| self.enter(owner, path, target))
     }
 
     fn policies(&mut self, kept: &Kept, target: &mut Target<'_>) -> Result<()> {
@@ -125,7 +124,11 @@ impl<'m> Mend<'m> {
         let (mut nameless, mut gone, mut dropped) = (Vec::new(), Vec::new(), Vec::new());
         each(self.records, |key, record| {
             let Ok(kind) = self.barrier().kind_of(&key, &record) else { return Ok(()) };
-            if is_content(kind) && !kept.keys.contains(&key) || kind == Kind::Policy as u16 && !known.contains(&key) && key != default {
+            if kept.doomed.contains(&key) {
+                gone.push(key);
+            } else if is_content(kind) && !kept.keys.contains(&key)
+                || kind == Kind::Policy as u16 && !known.contains(&key) && key != default
+            {
                 nameless.push(key);
             } else if kind == Kind::FolderEntry as u16 && !self.entries.contains(&key) {
                 gone.push(key);
@@ -140,7 +143,11 @@ impl<'m> Mend<'m> {
             let mut overlay = self.overlay();
             if let Ok(own) = key.as_bytes().try_into() {
                 let own = TokenRef { namespace: Id::ROOT, key: own };
-                token::remove_tree(&mut overlay, &own, &|id| (*id == Id::ROOT).then(|| Arc::clone(self.barrier())))?;
+                for token in token::remove_tree(&mut overlay, &own, &|id| (*id == Id::ROOT).then(|| Arc::clone(self.barrier())))? {
+                    if let Some(owner) = cubbyhole::part(&mut overlay, &token.key)? {
+                        removal::doom(&mut overlay, EngineKind::Cubbyhole, &owner)?;
+                    }
+                }
             }
             put_all(overlay, target)?;
         }
@@ -164,15 +171,15 @@ impl<'m> Mend<'m> {
     }
 
     fn nameless_mount(&self, kept: &mut Kept, target: &mut Target<'_>) -> Result<(String, Id)> {
-        let taken: BTreeSet<String> = kept.mounts.places().into_iter().map(|(path, _)| path).collect();
+        let taken: BTreeSet<String> = kept.mounts.entries().map(|entry| entry.path().to_owned()).collect();
         let names = std::iter::once(format!("{NAMELESS_MOUNT}/")).chain((2..).map(|number| format!("{NAMELESS_MOUNT}-{number}/")));
         let name =
             names.into_iter().find(|name| !taken.iter().any(|other| other.starts_with(name.as_str()) || name.starts_with(other.as_str())));
         let name = name.expect("there are more names than mounts");
         let uuid = Id::from_random(self.barrier().rng().array().map_err(crate::barrier::BarrierError::from)?);
+        kept.mounts.add(MountEntry::new(&name, EngineKind::Kv2, uuid)?.described("secrets whose names were lost"))?;
         let mut overlay = self.overlay();
-        kept.mounts.add(&mut overlay, MountEntry::new(&name, EngineKind::Kv2, uuid)?.described("secrets whose names were lost"))?;
-        kept.mounts.save(&mut overlay)?;
+        save_mounts(kept, &mut overlay)?;
         put_all(overlay, target)?;
         Ok((name, uuid))
     }
@@ -184,6 +191,8 @@ impl<'m> Mend<'m> {
         let open = |kind| barrier.open(kind, key, &record).ok();
         let (folder, content) = if let Some(plaintext) = open(Kind::KvHead) {
             ("secrets", rescue::content_of_head(&plaintext))
+        } else if let Some(plaintext) = open(Kind::KvPlain) {
+            ("secrets", Some(plaintext))
         } else if let Some(plaintext) = open(Kind::KvVersion) {
             ("versions", Some(plaintext))
         } else {
@@ -199,6 +208,12 @@ impl<'m> Mend<'m> {
         }
         target.remove(*key)
     }
+}
+
+/// Lays the mount table, with a sign for each mount.
+fn save_mounts(kept: &Kept, overlay: &mut Overlay<'_>) -> Result<()> {
+    kept.mounts.entries().try_for_each(|entry| mounts::sign(overlay, &entry.uuid()))?;
+    kept.mounts.save(overlay)
 }
 
 fn put_all(overlay: Overlay<'_>, target: &mut Target<'_>) -> Result<()> {

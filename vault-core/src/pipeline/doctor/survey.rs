@@ -1,7 +1,7 @@
 //! What a store holds, as far as it decrypts, and what is missing of what it should hold.
 
 use super::super::mounts::MountTable;
-use super::super::policies;
+use super::super::{policies, removal};
 use super::log::{LogState, Reader};
 use super::sound::Sound;
 use super::{Opened, Shut};
@@ -9,7 +9,8 @@ use crate::audit::Event;
 use crate::barrier::{Barrier, Digest, Kind, Overlay, RootRecord, fixed};
 use crate::commit::{AnchorPlan, Standing, standing};
 use crate::crypto::sha256;
-use crate::engines::kv::rescue::{self, Health};
+use crate::engines::kv::rescue::Health;
+use crate::engines::{EngineKind, cubbyhole};
 use crate::host::Rng;
 use crate::seal::UnsealKey;
 use crate::storage::{Key, Read, Storage};
@@ -117,7 +118,7 @@ fn read_all(records: &dyn Read, opened: &Opened, kept: &Kept, found: &mut Survey
         }
         match barrier.kind_of(&key, &record) {
             Err(_) => found.unreadable += 1,
-            Ok(kind) if is_content(kind) && !kept.keys.contains(&key) => found.nameless += 1,
+            Ok(kind) if is_content(kind) && !kept.keys.contains(&key) && !kept.doomed.contains(&key) => found.nameless += 1,
             Ok(_) => {}
         }
         Ok(())
@@ -128,7 +129,7 @@ fn read_all(records: &dyn Read, opened: &Opened, kept: &Kept, found: &mut Survey
 
 /// Whether records of this kind hold what a secret is.
 pub(super) fn is_content(kind: u16) -> bool {
-    kind == Kind::KvHead as u16 || kind == Kind::KvVersion as u16
+    [Kind::KvHead, Kind::KvVersion, Kind::KvPlain].into_iter().any(|content| content as u16 == kind)
 }
 
 /// Gives every record of a store in order of their keys.
@@ -165,6 +166,10 @@ pub(super) struct Kept {
     pub(super) secrets: Vec<Secret>,
     /// The storage keys of the secrets' records.
     pub(super) keys: BTreeSet<Key>,
+    /// What is in cubbyholes: by whom they are owned, and the path.
+    pub(super) cubbyholes: Vec<(Id, String)>,
+    /// The storage keys of what was behind mounts that are being removed: nobody is to see it again.
+    pub(super) doomed: BTreeSet<Key>,
 }
 
 /// A secret whose name is known.
@@ -204,8 +209,8 @@ impl Hints {
         range.filter_map(move |(path, newest)| Some((path.strip_prefix(prefix)?, *newest)))
     }
 
-    fn newest(&self, mount: &str, path: &str) -> u64 {
-        self.0.get(&format!("{mount}data/{path}")).copied().unwrap_or_default()
+    fn newest(&self, path: &str) -> u64 {
+        self.0.get(path).copied().unwrap_or_default()
     }
 }
 
@@ -218,7 +223,7 @@ pub(super) fn keep(sound: &Sound<'_>, opened: &Opened, hints: &Hints) -> Result<
         Some(mounts) => mounts,
         None => {
             system_lost.push("mount table");
-            MountTable::of_a_new_vault(&mut overlay)?
+            MountTable::of_a_new_vault(barrier)?
         }
     };
     if opened.root.is_none() {
@@ -229,22 +234,53 @@ pub(super) fn keep(sound: &Sound<'_>, opened: &Opened, hints: &Hints) -> Result<
     }
     let mut secrets = Vec::new();
     let mut keys = BTreeSet::new();
-    for (mount, uuid) in mounts.places() {
+    for entry in mounts.entries() {
+        let (kind, uuid, prefix) = (entry.kind()?, entry.uuid(), entry.kind()?.request_prefix(entry.path()));
         let mut names = names_below(&overlay, &uuid)?;
         let listed = names.clone();
-        names.extend(hints.below(&format!("{mount}data/")).map(|(path, _)| path.to_owned()).filter(|path| !path.is_empty()));
+        names.extend(hints.below(&prefix).map(|(path, _)| path.to_owned()).filter(|path| !path.is_empty()));
         for path in names {
-            let health = rescue::examine(&mut overlay, &uuid, &path, hints.newest(&mount, &path))?;
+            let health = kind.examine(&mut overlay, &uuid, &path, hints.newest(&format!("{prefix}{path}")))?;
             // What only the log names, and of which nothing is there, was removed by somebody.
             if health.headless && health.readable.is_empty() && !listed.contains(&path) {
                 continue;
             }
-            keys.extend(rescue::keys(barrier, &uuid, &path, &health.readable));
-            secrets.push(Secret { mount: mount.clone(), uuid, path, health });
+            keys.extend(kind.keys(barrier, &uuid, &path, &health.readable));
+            secrets.push(Secret { mount: entry.path().to_owned(), uuid, path, health });
         }
     }
+    let (cubbyholes, doomed) = owned(&mut overlay, sound)?;
     let (policies, policies_lost) = policies_of(&mut overlay, sound, hints)?;
-    Ok(Kept { mounts, system_lost, policies, policies_lost, secrets, keys })
+    Ok(Kept { mounts, system_lost, policies, policies_lost, secrets, keys, cubbyholes, doomed })
+}
+
+/// What is in cubbyholes, and where the records lie of what is being removed.
+fn owned(overlay: &mut Overlay<'_>, sound: &Sound<'_>) -> Result<(Vec<(Id, String)>, BTreeSet<Key>)> {
+    let barrier = overlay.barrier();
+    let (mut owners, mut removals) = (Vec::new(), Vec::new());
+    each(sound, |key, record| {
+        if let Ok(owner) = barrier.open(Kind::CubbyholeOwner, &key, &record) {
+            owners.push(cubbyhole::parse_owner(&owner)?);
+        } else if let Ok(removal) = barrier.open(Kind::Removal, &key, &record) {
+            removals.push(removal::parse(&removal)?);
+        }
+        Ok(())
+    })?;
+    let (mut cubbyholes, mut doomed) = (Vec::new(), BTreeSet::new());
+    for owner in owners {
+        for path in names_below(overlay, &owner)? {
+            if !EngineKind::Cubbyhole.examine(overlay, &owner, &path, 0)?.headless {
+                cubbyholes.push((owner, path));
+            }
+        }
+    }
+    for (kind, owner) in removals {
+        for path in names_below(overlay, &owner)? {
+            let readable = kind.examine(overlay, &owner, &path, 0)?.readable;
+            doomed.extend(kind.keys(barrier, &owner, &path, &readable));
+        }
+    }
+    Ok((cubbyholes, doomed))
 }
 
 /// The names below a mount, as its folder entries tell them.
