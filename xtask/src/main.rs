@@ -27,7 +27,8 @@ cargo xtask bench            the criterion benches
 cargo xtask crash ROUNDS [--backend B]  the kill -9 loop over sled or redb (LIBVAULT_SEED to replay)
 cargo xtask sim --seed S --steps N  the simulation, from this seed on
 cargo xtask faults [--seed S] [--every K]  every system call of every operation fails, or is the last; or one in K
-cargo xtask tamper --seed S --count N      N tampers with logs, proofs and records, and a tenth as many flipped bits";
+cargo xtask tamper --seed S --count N      N tampers with logs, proofs and records, and a tenth as many flipped bits
+cargo xtask powercut --seed S --states N --backend B  N states that a power cut can leave of a store are opened";
 
 /// What every step of `test` stands on.
 const SET_UP: Step = ("set-up", setup::everything);
@@ -65,6 +66,7 @@ fn main() -> ExitCode {
         ["faults", "--seed", seed] => rust::faults(seed, "1"),
         ["faults", "--seed", seed, "--every", every] => rust::faults(seed, every),
         ["tamper", "--seed", seed, "--count", count] => rust::tamper(seed, count),
+        ["powercut", "--seed", seed, "--states", states, "--backend", backend] => rust::powercut(seed, states, backend),
         ["crash", rounds] => rust::crash(rounds, "sled"),
         ["crash", rounds, "--backend", backend] => rust::crash(rounds, backend),
         _ => {
