@@ -119,5 +119,5 @@ fn path(number: u64) -> String {
 }
 
 fn value(number: u64) -> String {
-    format!("value {number} ").repeat(if number % 5 == 0 { 4_000 } else { 20 })
+    format!("value {number} ").repeat(if number.is_multiple_of(5) { 4_000 } else { 20 })
 }
