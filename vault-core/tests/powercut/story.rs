@@ -14,9 +14,11 @@ pub enum Run {
     Anchored,
     /// A vault that comes from a backup.
     Restored,
+    /// Values so large that one commit is many writes of the engine's.
+    Large,
 }
 
-pub const RUNS: [Run; 4] = [Run::Lives, Run::Churn, Run::Anchored, Run::Restored];
+pub const RUNS: [Run; 5] = [Run::Lives, Run::Churn, Run::Anchored, Run::Restored, Run::Large];
 
 /// What is done to an open vault.
 #[derive(Clone, Copy, Debug)]
@@ -48,6 +50,7 @@ impl Run {
             Run::Churn => "churn",
             Run::Anchored => "anchored",
             Run::Restored => "restored",
+            Run::Large => "large",
         }
     }
 
@@ -78,6 +81,7 @@ impl Run {
                 (0..4).flat_map(life).chain([put(5, 1)]).collect()
             }
             Run::Anchored => vec![put(0, 0), put(1, 1), Step::Reopen, put(0, 7), Step::Roll, Step::Reopen, put(2, 2)],
+            Run::Large => vec![put(0, 0), put(1, LARGE), put(2, 1), put(1, LARGE), Step::Reopen, put(1, LARGE), put(3, 2)],
             Run::Restored => vec![Step::Adopt, put(0, 30), put(9, 31), Step::Reopen, put(1, 32)],
         }
     }
@@ -94,6 +98,8 @@ pub const BACKED_UP: [Step; 5] = [
 
 /// Versions that a secret keeps.
 const VERSIONS_MAX: usize = 10;
+/// The number of a value of 900 KB.
+const LARGE: u64 = 5_000;
 /// More than any secret's number.
 pub const SECRETS: u64 = 12;
 /// What is written after a cut.
@@ -106,7 +112,11 @@ pub fn path(secret: u64) -> String {
 
 /// Mostly small; every fourth has 20 KB and more, so that it is cut into chunks.
 pub fn text(number: u64) -> String {
-    let length = if number % 4 == 3 { 20_000 + usize::try_from(number * 1_237 % 80_000).unwrap() } else { 30 };
+    let length = match number {
+        LARGE => 900_000,
+        number if number % 4 == 3 => 20_000 + usize::try_from(number * 1_237 % 80_000).unwrap(),
+        _ => 30,
+    };
     let mut text = format!("{number} ");
     while text.len() < length {
         text.push_str(&(number * 31 + text.len() as u64).to_string());
