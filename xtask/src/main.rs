@@ -30,7 +30,8 @@ cargo xtask policy --seed S --cases N  random decisions of the policy engine bes
 cargo xtask faults [--seed S] [--every K]  every system call of every operation fails, or is the last; or one in K
 cargo xtask loom [--preemptions P]          the interleavings of a few callers, one by one
 cargo xtask stress --seconds N              real threads for so long, in memory and over each backend
-cargo xtask tamper --seed S --count N      N tampers with stores, proofs and whole logs, and a tenth as many flipped bits";
+cargo xtask tamper --seed S --count N      N tampers with stores, proofs and whole logs, and a tenth as many flipped bits
+cargo xtask powercut --seed S --states N --backend B  N states that a power cut can leave of a store are opened";
 
 /// What every step of `test` stands on.
 const SET_UP: Step = ("set-up", setup::everything);
@@ -73,6 +74,7 @@ fn main() -> ExitCode {
         ["loom", "--preemptions", preemptions] => rust::loom(preemptions),
         ["stress", "--seconds", seconds] => rust::stress(seconds),
         ["tamper", "--seed", seed, "--count", count] => rust::tamper(seed, count),
+        ["powercut", "--seed", seed, "--states", states, "--backend", backend] => rust::powercut(seed, states, backend),
         ["crash", rounds] => rust::crash(rounds, "sled"),
         ["crash", rounds, "--backend", backend] => rust::crash(rounds, backend),
         _ => {

@@ -149,6 +149,17 @@ pub(crate) fn tamper(seed: &str, count: &str) -> Outcome {
     ["sled", "redb"].into_iter().try_for_each(|backend| run(test(&["--test", "disk", "flipped"]).env("LIBVAULT_TEST_BACKEND", backend)))
 }
 
+/// So many states that a power cut can leave of a store over a backend.
+pub(crate) fn powercut(seed: &str, states: &str, backend: &str) -> Outcome {
+    if !["sled", "redb"].contains(&backend) {
+        return Err(format!("{backend} is no backend: sled or redb"));
+    }
+    let test = format!("a_power_cut_loses_nothing_over_{backend}");
+    let mut powercut = cargo();
+    powercut.args(["test", "--release", "-p", "vault-core", "--all-features", "--test", "powercut", "--", "--nocapture", "--exact", &test]);
+    run(powercut.env("LIBVAULT_SEED", seed).env("LIBVAULT_POWERCUT_STATES", states))
+}
+
 /// Licences, bans and sources; needs a tool that is built first, so it is not part of `test`.
 pub(crate) fn deny() -> Outcome {
     let tools = target()?.join("tools");
