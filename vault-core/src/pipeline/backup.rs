@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 /// Records that are read at a time, and bytes after which a batch of a restore is committed.
 const PAGE: usize = 256;
-const BATCH_BYTES: usize = 4 * 1024 * 1024;
+const BATCH_BYTES: usize = 64 * 1024;
 /// Times that a snapshot is taken anew because the keys changed just then.
 const TRIES_MAX: usize = 5;
 

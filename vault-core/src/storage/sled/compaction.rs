@@ -85,7 +85,7 @@ fn fill(storage: &SledStorage, fresh: &Engine) -> Result<Arc<SnapshotNotes>, Sto
         after = page.last().map(|(key, _)| *key);
         let ended = page.len() < PAGE;
         let changes = page.into_iter().map(|(key, value)| (key, Some(value))).collect();
-        fresh.put(&Batch { number: storage.commit_number(), expectations: Vec::new(), changes })?;
+        fresh.fill(&Batch { number: storage.commit_number(), expectations: Vec::new(), changes })?;
         if ended {
             // So that little is left to be written while commits wait.
             fresh.sync()?;
@@ -101,7 +101,7 @@ fn switch(storage: &SledStorage, fresh: &Engine, notes: &SnapshotNotes, current:
     for key in notes.changed() {
         changes.insert(key, storage.with_engine(|from| from.get(&key))?);
     }
-    fresh.put(&Batch { number, expectations: Vec::new(), changes })?;
+    fresh.fill(&Batch { number, expectations: Vec::new(), changes })?;
     fresh.sync()?;
     sync_all(fresh.dir())?;
     sync_dir(storage.home.dir()).map_err(io("syncing the store's directory"))?;

@@ -2,13 +2,14 @@
 //!
 //! `0x00 "number"`: the commit number. `0x01 key`: a record, either `0x00 value` or `0x01 commit (8) chunks (4)`.
 //! `0x02 length-of-key key chunk (4)`: `commit (8) bytes`, at most 4 KiB of them. A leaf of sled's holds some 16 records;
-//! one of more than 128 KiB would go to a file of its own, which sled never syncs.
+//! one of more than 128 KiB would go to a file of its own, which sled never syncs. `journal` has the other keys.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "a backend on disk touches files")]
 
 use super::super::files::io;
 use super::super::home::restrict_all;
 use super::super::{Batch, Key, Page, StorageError};
 use super::handle::Handle;
+use super::journal::{self, Changes};
 use parking_lot::Mutex;
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -16,7 +17,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-const NUMBER_KEY: &[u8] = b"\x00number";
+pub(super) const NUMBER_KEY: &[u8] = b"\x00number";
 const RECORD: u8 = 1;
 const CHUNK: u8 = 2;
 const WHOLE: u8 = 0;
@@ -37,14 +38,17 @@ pub(super) struct Engine {
 }
 
 impl Engine {
-    /// Opens sled in a directory.
+    /// Opens sled in a directory, and ends a commit that was cut off.
     pub(super) fn open(dir: &Path, cache_bytes: u64) -> Result<Self, StorageError> {
         let config = sled::Config::new().path(dir).cache_capacity(cache_bytes).flush_every_ms(None).use_compression(false);
+        let config = config.segment_size(journal::SEGMENT_BYTES);
         let db = Handle::open(config)?;
         restrict_all(dir)?;
         let log = File::options().read(true).write(true).open(dir.join("db")).map_err(io("opening the log"))?;
         let blobs = Mutex::new(names_in(&dir.join("blobs"))?);
-        Ok(Engine { db, log, dir: dir.to_owned(), blobs })
+        let engine = Engine { db, log, dir: dir.to_owned(), blobs };
+        journal::recover(&engine)?;
+        Ok(engine)
     }
 
     /// The number of the last commit; 0 when there was none.
@@ -86,22 +90,43 @@ impl Engine {
 
     /// Applies a batch in one atomic step and waits until it is durable.
     pub(super) fn apply(&self, batch: &Batch) -> Result<(), StorageError> {
-        self.put(batch)?;
-        self.sync()
+        journal::apply(self, self.changes(batch)?, batch.number)
     }
 
-    /// Applies a batch in one atomic step, which [`Self::sync`] makes durable.
-    pub(super) fn put(&self, batch: &Batch) -> Result<(), StorageError> {
-        let mut changes = sled::Batch::default();
+    /// Writes a batch into a database that nobody relies on before it was synced as a whole.
+    pub(super) fn fill(&self, batch: &Batch) -> Result<(), StorageError> {
+        let number = (NUMBER_KEY.to_vec(), Some(batch.number.to_le_bytes().to_vec()));
+        self.put_all(self.changes(batch)?.into_iter().chain([number]))
+    }
+
+    /// Applies changes of the tree in one atomic step, which [`Self::sync`] makes durable.
+    pub(super) fn put_all(&self, changes: impl IntoIterator<Item = (Vec<u8>, Option<Vec<u8>>)>) -> Result<(), StorageError> {
+        let mut batch = sled::Batch::default();
+        for (key, change) in changes {
+            match change {
+                None => batch.remove(key),
+                Some(value) => batch.insert(key, value),
+            }
+        }
+        self.db.call("applying a batch", |db| db.apply_batch(batch))
+    }
+
+    /// What lies at a key of the tree.
+    pub(super) fn get_raw(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StorageError> {
+        Ok(self.db.call("reading", |db| db.get(key))?.map(|value| value.to_vec()))
+    }
+
+    /// What a batch changes in the tree, but for the number.
+    fn changes(&self, batch: &Batch) -> Result<Changes, StorageError> {
+        let mut changes = Changes::new();
         for (key, change) in &batch.changes {
             self.remove_chunks(key, &mut changes)?;
             match change {
-                None => changes.remove(record_key(key)),
+                None => drop(changes.insert(record_key(key), None)),
                 Some(value) => insert(&mut changes, key, value, batch.number)?,
             }
         }
-        changes.insert(NUMBER_KEY, &batch.number.to_le_bytes());
-        self.db.call("applying a batch", |db| db.apply_batch(changes))
+        Ok(changes)
     }
 
     /// Waits until all that was applied is durable.
@@ -145,10 +170,10 @@ impl Engine {
         Ok(Some(value))
     }
 
-    fn remove_chunks(&self, key: &Key, changes: &mut sled::Batch) -> Result<(), StorageError> {
+    fn remove_chunks(&self, key: &Key, changes: &mut Changes) -> Result<(), StorageError> {
         if let Some(old) = self.db.call("reading", |db| db.get(record_key(key)))? {
             let chunks = chunks_of(&old)?.map_or(0, |(_, chunks)| chunks);
-            (0..chunks).for_each(|index| changes.remove(chunk_key(key, index)));
+            changes.extend((0..chunks).map(|index| (chunk_key(key, index), None)));
         }
         Ok(())
     }
@@ -176,16 +201,16 @@ impl Engine {
     }
 }
 
-fn insert(changes: &mut sled::Batch, key: &Key, value: &[u8], number: u64) -> Result<(), StorageError> {
+fn insert(changes: &mut Changes, key: &Key, value: &[u8], number: u64) -> Result<(), StorageError> {
     if value.len() <= CHUNK_BYTES {
-        changes.insert(record_key(key), [&[WHOLE], value].concat());
+        changes.insert(record_key(key), Some([&[WHOLE], value].concat()));
         return Ok(());
     }
     let chunks = u32::try_from(value.len().div_ceil(CHUNK_BYTES)).map_err(|_| StorageError::Invalid("a value is too large"))?;
     let number = number.to_le_bytes();
-    changes.insert(record_key(key), [&[CHUNKED], &number[..], &chunks.to_le_bytes()].concat());
+    changes.insert(record_key(key), Some([&[CHUNKED], &number[..], &chunks.to_le_bytes()].concat()));
     for (index, bytes) in (0..chunks).zip(value.chunks(CHUNK_BYTES)) {
-        changes.insert(chunk_key(key, index), [&number[..], bytes].concat());
+        changes.insert(chunk_key(key, index), Some([&number[..], bytes].concat()));
     }
     Ok(())
 }
@@ -220,6 +245,6 @@ fn names_in(dir: &Path) -> Result<BTreeSet<OsString>, StorageError> {
     }
 }
 
-fn corrupt() -> StorageError {
+pub(super) fn corrupt() -> StorageError {
     StorageError::Corrupt("a record is not one that a vault wrote".to_owned())
 }

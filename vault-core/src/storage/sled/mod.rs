@@ -7,6 +7,7 @@ mod compaction;
 mod current;
 mod engine;
 mod handle;
+mod journal;
 mod recovery;
 
 use super::home::Home;
