@@ -1,7 +1,7 @@
 //! The keyrings: each rolled by hand, on schedule or at the message limit; the old data keys stay until nothing is under them (`reencrypt`).
 
 use super::core::Core;
-use super::namespace_table::{NamespaceTable, load_keyring};
+use super::namespace_table::{NamespaceTable, keyring_key, load_keyring};
 use super::namespaces::Namespace;
 use super::reencrypt::Progress;
 use super::system::Done;
@@ -194,13 +194,13 @@ pub(super) fn put_keyring(core: &Core, namespace: &Namespace, overlay: &mut Over
 
 /// Writes the keyring of a namespace through an overlay of the one above it.
 pub(super) fn put_keyring_below(above: &mut Overlay<'_>, barrier: &Barrier, data_keys: &DataKeys) -> Result<(), BarrierError> {
-    let key = above.barrier().key(Kind::NamespaceKeyring, &[barrier.namespace().as_bytes()]);
+    let key = keyring_key(above.barrier(), barrier.namespace());
     above.put(Kind::NamespaceKeyring, key, &barrier.keyring().to_bytes(data_keys))
 }
 
 /// Removes the keyring of a namespace through an overlay of the one above it: what is under it can then be read by nobody.
 pub(super) fn delete_keyring_below(above: &mut Overlay<'_>, id: &Id) {
-    let key = above.barrier().key(Kind::NamespaceKeyring, &[id.as_bytes()]);
+    let key = keyring_key(above.barrier(), id);
     above.delete(key);
 }
 
