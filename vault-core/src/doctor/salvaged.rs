@@ -15,6 +15,14 @@ pub struct SalvageReport {
     pub records: u64,
     /// Records that do not decrypt.
     pub records_lost: u64,
+    /// Records of namespaces whose keys are gone.
+    pub orphans: u64,
+    /// Namespaces below the root one that were taken.
+    pub namespaces: u64,
+    /// Namespaces whose keys are gone: the new vault does not have them.
+    pub namespaces_lost: u64,
+    /// The paths of those, where names were asked for.
+    pub lost_namespaces: Vec<String>,
     /// Places at which the database could not be read: how many records lay there is not known.
     pub gaps: u64,
     /// Secrets that are whole.
@@ -27,7 +35,7 @@ pub struct SalvageReport {
     pub damaged: Vec<DamagedSecret>,
     /// Secrets, versions of secrets and policies whose names were lost.
     pub nameless: u64,
-    /// The mount in which they lie now, under the names of their records.
+    /// The mount in which they lie now, each in its namespace, under the names of their records.
     pub nameless_mount: Option<String>,
     /// Policies that were lost; `default` was made anew.
     pub policies_lost: u64,
@@ -48,13 +56,17 @@ impl SalvageReport {
             commits_lost,
             records: salvaged.taken,
             records_lost: salvaged.unreadable,
+            orphans: salvaged.orphans,
+            namespaces: salvaged.namespaces,
+            namespaces_lost: salvaged.namespaces_lost.len() as u64,
+            lost_namespaces: if names { salvaged.namespaces_lost } else { Vec::new() },
             gaps,
             secrets: salvaged.whole,
             secrets_damaged: salvaged.damaged.len() as u64 - lost,
             secrets_lost: lost,
             nameless: salvaged.nameless,
             nameless_mount: salvaged.nameless_mount,
-            policies_lost: salvaged.policies_lost.len() as u64,
+            policies_lost: salvaged.policies_lost,
             tokens_dropped: salvaged.tokens_dropped,
             remade: salvaged.remade,
             header_remade: salvaged.header_remade,
@@ -69,6 +81,8 @@ impl SalvageReport {
         let counts = [
             self.commits_lost,
             self.records_lost,
+            self.orphans,
+            self.namespaces_lost,
             self.gaps,
             self.secrets_damaged,
             self.secrets_lost,
@@ -89,6 +103,10 @@ impl SalvageReport {
             .with("commits_lost", self.commits_lost)
             .with("records", self.records)
             .with("records_lost", self.records_lost)
+            .with("orphans", self.orphans)
+            .with("namespaces", self.namespaces)
+            .with("namespaces_lost", self.namespaces_lost)
+            .with("lost_namespaces", Value::Array(self.lost_namespaces.iter().map(|path| Value::from(path.as_str())).collect()))
             .with("gaps", self.gaps)
             .with("secrets", self.secrets)
             .with("secrets_damaged", self.secrets_damaged)
@@ -111,6 +129,10 @@ impl fmt::Display for SalvageReport {
         writeln!(f, "secrets: {} whole, {} without some versions, {} lost", self.secrets, self.secrets_damaged, self.secrets_lost)?;
         writeln!(f, "records: {} taken, {} lost, and {} gaps of unknown size", self.records, self.records_lost, self.gaps)?;
         writeln!(f, "commits lost: {}", self.commits_lost)?;
+        if self.namespaces + self.namespaces_lost + self.orphans > 0 {
+            let (taken, lost, orphans) = (self.namespaces, self.namespaces_lost, self.orphans);
+            writeln!(f, "namespaces: {taken} taken, {lost} lost with their keys; {orphans} records of such")?;
+        }
         if let Some(mount) = &self.nameless_mount {
             writeln!(f, "without a name: {}, now below {mount}", self.nameless)?;
         }
