@@ -105,7 +105,7 @@ fn keep_of(sound: &Sound<'_>, space: &Space, held: BTreeSet<String>, hints: &Hin
         for path in names {
             let health = rescue::examine(&mut overlay, &uuid, &path, hints.newest(&mount, &path))?;
             // What only the log names, and of which nothing is there, was removed by somebody.
-            if health.headless && health.readable.is_empty() && !listed.contains(&path) {
+            if health.headless && health.readable.is_empty() && !listed.contains(&path) && !has_head(sound, barrier, &uuid, &path)? {
                 continue;
             }
             keys.extend(rescue::keys(barrier, &uuid, &path, &health.readable));
@@ -114,6 +114,12 @@ fn keep_of(sound: &Sound<'_>, space: &Space, held: BTreeSet<String>, hints: &Hin
     }
     let (policies, policies_lost) = policies_of(&mut overlay, sound, space, held, hints)?;
     Ok(KeptSpace { mounts, mounts_lost, policies, policies_lost, secrets })
+}
+
+/// Whether something lies where the head of a secret should, whatever it is.
+fn has_head(sound: &Sound<'_>, barrier: &Barrier, mount: &Id, path: &str) -> Result<bool> {
+    let head = rescue::keys(barrier, mount, path, &[]).into_iter().next();
+    Ok(head.map(|key| sound.records.get(&key)).transpose()?.flatten().is_some())
 }
 
 /// The names below a mount, as its folder entries tell them.
