@@ -15,6 +15,8 @@ pub struct SalvageReport {
     pub records: u64,
     /// Records that do not decrypt.
     pub records_lost: u64,
+    /// Whether the records were all those, and only those, that the root record knows: otherwise some may be gone without a trace.
+    pub digest_agrees: bool,
     /// Records of namespaces whose keys are gone.
     pub orphans: u64,
     /// Namespaces below the root one that were taken.
@@ -56,6 +58,7 @@ impl SalvageReport {
             commits_lost,
             records: salvaged.taken,
             records_lost: salvaged.unreadable,
+            digest_agrees: salvaged.digest_agrees,
             orphans: salvaged.orphans,
             namespaces: salvaged.namespaces,
             namespaces_lost: salvaged.namespaces_lost.len() as u64,
@@ -92,7 +95,7 @@ impl SalvageReport {
             self.remade.len() as u64,
             self.audit.lost,
         ];
-        counts.iter().all(|count| *count == 0) && !self.header_remade && self.audit.first_bad.is_none()
+        counts.iter().all(|count| *count == 0) && self.digest_agrees && !self.header_remade && self.audit.first_bad.is_none()
     }
 
     /// The report as JSON.
@@ -103,6 +106,7 @@ impl SalvageReport {
             .with("commits_lost", self.commits_lost)
             .with("records", self.records)
             .with("records_lost", self.records_lost)
+            .with("digest_agrees", self.digest_agrees)
             .with("orphans", self.orphans)
             .with("namespaces", self.namespaces)
             .with("namespaces_lost", self.namespaces_lost)
@@ -128,6 +132,9 @@ impl fmt::Display for SalvageReport {
         writeln!(f, "{}", if self.is_complete() { "everything was taken" } else { "what can be read was taken" })?;
         writeln!(f, "secrets: {} whole, {} without some versions, {} lost", self.secrets, self.secrets_damaged, self.secrets_lost)?;
         writeln!(f, "records: {} taken, {} lost, and {} gaps of unknown size", self.records, self.records_lost, self.gaps)?;
+        if !self.digest_agrees {
+            writeln!(f, "the records are not those that the root record knows: some may be gone without a trace")?;
+        }
         writeln!(f, "commits lost: {}", self.commits_lost)?;
         if self.namespaces + self.namespaces_lost + self.orphans > 0 {
             let (taken, lost, orphans) = (self.namespaces, self.namespaces_lost, self.orphans);

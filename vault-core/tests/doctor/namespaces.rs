@@ -2,6 +2,7 @@
 
 use super::records::memory;
 use super::{key, member, text_of};
+use crate::support::{Random, number_from};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use vault_core::doctor::{self, Content, Options, Report, SalvageReport, Verdict};
@@ -67,6 +68,24 @@ impl Teams {
         self.store(&records)
     }
 
+    /// The store with some records that are gone or altered, not those without which nothing opens it; and how many are gone.
+    fn harmed_at_random(&self, random: &mut Random) -> (Arc<MemoryStorage>, usize) {
+        let mut records = self.records.clone();
+        let is_fixed = |key: &Key| matches!(key.as_bytes(), b"header" | b"keyring");
+        for _ in 0..=random.below(12) {
+            let open: Vec<usize> = (0..records.len()).filter(|at| !is_fixed(&records[*at].0)).collect();
+            let at = *random.pick(&open);
+            let record = &mut records[at].1;
+            let byte = usize::try_from(random.below(record.len() as u64)).unwrap();
+            match random.below(3) {
+                0 => drop(records.remove(at)),
+                1 if byte > 0 => record.truncate(byte),
+                _ => record[byte] ^= 1 << random.below(8),
+            }
+        }
+        (self.store(&records), self.records.len() - records.len())
+    }
+
     /// Where the record lies without which the doctor finds this.
     fn find(&self, is_it: impl Fn(&Content) -> bool) -> usize {
         let found = (0..self.records.len()).find(|at| examine(&self.harmed(*at, true)).content.is_some_and(|content| is_it(&content)));
@@ -128,11 +147,13 @@ fn check(teams: &Teams, vault: &Vault, told: &SalvageReport) -> Vec<(String, Str
         }
     }
     root.request(Operation::Write, "sys/storage/adopt", None).unwrap();
-    let is_lost = |path: &str| told.lost_namespaces.iter().any(|lost| format!("{path}/").starts_with(lost));
     for path in NAMESPACES {
-        let (above, name) = path.rsplit_once('/').unwrap_or(("", path));
-        if is_lost(path) {
-            make(&root.namespace(above).unwrap(), name);
+        if let Some((above, name)) = path.rsplit_once('/').or((!path.is_empty()).then_some(("", path))) {
+            let above = root.namespace(above).unwrap();
+            if let Err(error) = above.request(Operation::Read, &format!("sys/namespaces/{name}"), None) {
+                assert!(error.code() == Code::NotFound && told.namespaces_lost + told.orphans > 0, "{path}: {error}\n{told}");
+                make(&above, name);
+            }
         }
         let session = root.namespace(path).unwrap();
         session.kv("secret").put("after", member(path)).unwrap();
@@ -183,6 +204,7 @@ fn whichever_record_of_a_store_with_namespaces_is_altered_or_gone_all_others_are
             }
             let content = report.content.as_ref().unwrap();
             let (vault, told) = salvage(&harmed);
+            assert!(!told.is_complete(), "{name}: {told}");
             salvages += 1;
             assert_eq!(
                 (content.namespaces, content.namespaces_lost, content.orphans),
@@ -264,4 +286,78 @@ fn a_table_that_is_gone_is_made_anew_of_the_entries_beside_the_keyrings() {
         }
     }
     assert_eq!(fewer, BTreeMap::from([(1, 2), (2, 4)]), "an entry and a keyring of each");
+}
+
+#[test]
+fn whatever_is_altered_or_gone_the_rest_is_salvaged_and_what_is_missing_is_told() {
+    let teams = Teams::new();
+    let mut random = Random::seeded();
+    let rounds = number_from("LIBVAULT_SALVAGES").unwrap_or(60);
+    let mut read = 0;
+    for round in 0..rounds {
+        let (harmed, gone) = teams.harmed_at_random(&mut random);
+        let report = examine(&harmed);
+        assert_eq!(report.verdict, Verdict::Damaged, "round {round}: {report}");
+        let (vault, told) = salvage(&harmed);
+        tokens_that_work(&teams, &vault);
+        let missing = check(&teams, &vault, &told);
+        read += teams.secrets.len() - missing.len();
+        let nameless = told.nameless > 0 || told.remade.iter().any(|remade| remade.starts_with("mount table"));
+        for (path, name) in missing {
+            let mount = if path.is_empty() { "secret/".to_owned() } else { format!("{path}/secret/") };
+            let damaged = told.damaged.iter().any(|damaged| damaged.mount == mount && damaged.path == name);
+            let lost_with_namespace = told.namespaces_lost + told.orphans > 0;
+            // Of a secret whose head and whose name are both gone without a trace nothing tells but the digest, and the log where it is whole.
+            let told_of = damaged || nameless || lost_with_namespace || told.audit.first_bad.is_some() || gone > 1;
+            assert!(told_of && !told.is_complete(), "round {round}: {mount}{name}\n{told}");
+        }
+    }
+    eprintln!("{rounds} salvages: {read} of {} secrets read", rounds * teams.secrets.len() as u64);
+}
+
+#[test]
+fn a_token_that_is_left_out_takes_along_those_that_it_has_made_in_namespaces_below() {
+    let origin = Arc::new(MemoryStorage::new());
+    let (vault, init) = Vault::create(on(&origin), NewSeal::raw_key(&super::KEY).unwrap()).unwrap();
+    let root = vault.session(init.root_token);
+    make(&root, "team");
+    let team = root.namespace("team").unwrap();
+    make(&team, "dev");
+    let dev = team.namespace("dev").unwrap();
+    dev.kv("secret").put("a", member("a")).unwrap();
+    dev.policies().write("readers", "path \"secret/data/*\" { capabilities = [\"read\"] }").unwrap();
+    team.policies().write("admin", "path \"*\" { capabilities = [\"create\", \"read\", \"update\", \"sudo\"] }").unwrap();
+    let holding =
+        |policy: &str| TokenOptions { policies: vec![policy.to_owned()], ttl: Some(Ttl::from_secs(7200)), ..TokenOptions::default() };
+    let admin = team.tokens().create(holding("admin")).unwrap().client_token;
+    let by_admin = vault.session(SecretString::copy_from(admin.expose())).namespace("team/dev").unwrap();
+    let child = by_admin.tokens().create(holding("readers")).unwrap().client_token;
+    vault.seal().unwrap();
+    let records = origin.scan(&[], None, 100_000).unwrap();
+    let reads = |vault: &Vault, token: &SecretString| {
+        let session = vault.session(SecretString::copy_from(token.expose())).namespace("team/dev").unwrap();
+        session.kv("secret").get("a").map(drop).map_err(|error| error.code())
+    };
+    let mut dropped = Vec::new();
+    for at in 0..records.len() {
+        let mut harmed = records.clone();
+        let last = harmed[at].1.len() - 1;
+        harmed[at].1[last] ^= 1;
+        let harmed = memory(&harmed, &[], origin.commit_number());
+        if !examine(&harmed).has("policies-lost") {
+            continue;
+        }
+        let (vault, told) = salvage(&harmed);
+        vault.verify().unwrap();
+        let refused = Err(Code::PermissionDenied);
+        match told.tokens_dropped {
+            0 => assert_eq!((reads(&vault, &admin), reads(&vault, &child)), (Ok(()), Ok(()))),
+            _ => {
+                assert_eq!(reads(&vault, &child), refused);
+                dropped.push(reads(&vault, &admin) == refused);
+            }
+        }
+    }
+    dropped.sort_unstable();
+    assert_eq!(dropped, [false, true], "the child's policy, and that of the one who made it");
 }

@@ -80,6 +80,7 @@ class SalvageReport(TypedDict):
     commits_lost: int
     records: int
     records_lost: int
+    digest_agrees: bool
     orphans: int
     namespaces: int
     namespaces_lost: int

@@ -116,7 +116,7 @@ fn keep_of(sound: &Sound<'_>, space: &Space, told: Told, hints: &Hints, kept: &m
     let found = MountTable::load_if_there(&mut overlay)?;
     let mounts_lost = found.is_none();
     let mounts = found.map_or_else(|| MountTable::of_a_new_vault(barrier), Ok)?;
-    let secrets = secrets_of(&mut overlay, space, &mounts, hints, kept)?;
+    let secrets = secrets_of(&mut overlay, sound, space, &mounts, hints, kept)?;
     let mut cubbyholes = Vec::new();
     for owner in told.owners {
         for path in names_below(&overlay, &owner)? {
@@ -136,7 +136,15 @@ fn keep_of(sound: &Sound<'_>, space: &Space, told: Told, hints: &Hints, kept: &m
 }
 
 /// The secrets behind the mounts of a namespace. Their keys are noted among those that are kept.
-fn secrets_of(overlay: &mut Overlay<'_>, space: &Space, mounts: &MountTable, hints: &Hints, kept: &mut Kept) -> Result<Vec<Secret>> {
+fn secrets_of(
+    overlay: &mut Overlay<'_>,
+    sound: &Sound<'_>,
+    space: &Space,
+    mounts: &MountTable,
+    hints: &Hints,
+    kept: &mut Kept,
+) -> Result<Vec<Secret>> {
+    let barrier = &space.barrier;
     let mut secrets = Vec::new();
     for entry in mounts.entries() {
         let (kind, uuid, mount) = (entry.kind()?, entry.uuid(), format!("{}{}", space.path, entry.path()));
@@ -147,14 +155,20 @@ fn secrets_of(overlay: &mut Overlay<'_>, space: &Space, mounts: &MountTable, hin
         for path in names {
             let health = kind.examine(overlay, &uuid, &path, hints.newest(&format!("{prefix}{path}")))?;
             // What only the log names, and of which nothing is there, was removed by somebody.
-            if health.headless && health.readable.is_empty() && !listed.contains(&path) {
+            let is_there = listed.contains(&path) || has_head(sound, &kind.keys(barrier, &uuid, &path, &[]))?;
+            if health.headless && health.readable.is_empty() && !is_there {
                 continue;
             }
-            kept.keys.extend(kind.keys(&space.barrier, &uuid, &path, &health.readable));
+            kept.keys.extend(kind.keys(barrier, &uuid, &path, &health.readable));
             secrets.push(Secret { mount: mount.clone(), uuid, path, health });
         }
     }
     Ok(secrets)
+}
+
+/// Whether something lies where the first record of a secret should, whatever it is.
+fn has_head(sound: &Sound<'_>, keys: &[Key]) -> Result<bool> {
+    Ok(keys.first().map(|key| sound.records.get(key)).transpose()?.flatten().is_some())
 }
 
 /// The names below a mount, as its folder entries tell them.

@@ -28,6 +28,8 @@ pub(crate) struct Salvaged {
     pub(crate) taken: u64,
     /// Records that do not decrypt.
     pub(crate) unreadable: u64,
+    /// Whether the records were those that the root record knows.
+    pub(crate) digest_agrees: bool,
     /// Records of namespaces whose keys are gone, and the paths of those.
     pub(crate) orphans: u64,
     pub(crate) namespaces_lost: Vec<String>,
@@ -62,7 +64,7 @@ pub(crate) fn salvage(records: &dyn Read, storage: &dyn Storage, key: &UnsealKey
     let sound = Sound { spaces: &opened.spaces, records };
     let mut told = Salvaged::default();
     let mut target = Target::new(new);
-    let agrees = take(records, &opened, &mut target, &mut told)?;
+    take(records, &opened, &mut target, &mut told)?;
     target.flush()?;
     let mut hints = Hints::default();
     let reader = Reader { barrier, root: opened.root.as_ref(), records: &sound, storage };
@@ -75,7 +77,7 @@ pub(crate) fn salvage(records: &dyn Read, storage: &dyn Storage, key: &UnsealKey
     drop(hints);
     let mut mend = Mend::new(&opened, new, now);
     mend.all(&mut kept, &mut target, &mut told)?;
-    mend.messages(agrees && lost_commits == 0, &mut target)?;
+    mend.messages(told.digest_agrees && lost_commits == 0, &mut target)?;
     tell_of(kept, &opened, &mut told);
     let mut root = Relaid { opened: &opened, reader: &reader, target: &mut target, new, now }.log(prefix, &told, lost_commits, parts)?;
     target.flush()?;
@@ -84,8 +86,8 @@ pub(crate) fn salvage(records: &dyn Read, storage: &dyn Storage, key: &UnsealKey
     Ok(told)
 }
 
-/// Takes every record that decrypts but those of the log; whether they are all that the root record knows.
-fn take(records: &dyn Read, opened: &Opened, target: &mut Target<'_>, told: &mut Salvaged) -> Result<bool> {
+/// Takes every record that decrypts but those of the log.
+fn take(records: &dyn Read, opened: &Opened, target: &mut Target<'_>, told: &mut Salvaged) -> Result<()> {
     let mut digest = Digest::default();
     each(records, |key, record| {
         if key == RootRecord::key() {
@@ -108,7 +110,8 @@ fn take(records: &dyn Read, opened: &Opened, target: &mut Target<'_>, told: &mut
         }
         Ok(())
     })?;
-    Ok(opened.root.as_ref().is_some_and(|root| root.digest() == digest))
+    told.digest_agrees = opened.root.as_ref().is_some_and(|root| root.digest() == digest);
+    Ok(())
 }
 
 fn tell_of(kept: Kept, opened: &Opened, told: &mut Salvaged) {
