@@ -52,6 +52,7 @@ pub(crate) enum Kind {
     NamespaceTable = 40,
     NamespaceKeyring = 41,
     KeyMessages = 42,
+    NamespaceEntry = 43,
 }
 
 /// Encrypts and decrypts the records of one namespace.

@@ -131,6 +131,19 @@ pub(super) fn gaps(count: u64) -> Finding {
     finding(Severity::Damage, "gaps", format!("the database could not be read at {count} places"), SALVAGE)
 }
 
+fn of_namespaces(report: &mut Report, survey: &Survey) {
+    if !survey.namespaces_lost.is_empty() {
+        let (count, records) = (survey.namespaces_lost.len(), survey.orphans);
+        let what =
+            format!("the keyrings of {count} namespaces are missing or were altered: {records} records cannot be decrypted for that");
+        report.add(finding(Severity::Damage, "namespaces-lost", what, SALVAGE));
+        report.opens = false;
+    } else if survey.orphans > 0 {
+        let what = format!("{} records are of namespaces that nothing tells of any more", survey.orphans);
+        report.add(finding(Severity::Damage, "namespaces-lost", what, SALVAGE));
+    }
+}
+
 /// What the records and the log tell.
 pub(super) fn of_survey(report: &mut Report, survey: &Survey) {
     if !survey.header_sound {
@@ -143,6 +156,7 @@ pub(super) fn of_survey(report: &mut Report, survey: &Survey) {
             format!("{} of {} records do not decrypt: they were altered or put in another's place", survey.unreadable, survey.records);
         report.add(finding(Severity::Damage, "records-unreadable", what, SALVAGE));
     }
+    of_namespaces(report, survey);
     if !survey.system_lost.is_empty() {
         let what = format!("records of the vault's own are missing: {}", survey.system_lost.join(", "));
         report.add(finding(Severity::Damage, "system-records", what, SALVAGE));
@@ -165,8 +179,8 @@ pub(super) fn of_survey(report: &mut Report, survey: &Survey) {
         let what = format!("{} records of secrets can be read, but their names are gone", survey.nameless);
         report.add(finding(Severity::Damage, "names-lost", what, SALVAGE));
     }
-    if !survey.policies_lost.is_empty() {
-        let what = format!("{} policies are missing or do not decrypt", survey.policies_lost.len());
+    if survey.policies_lost > 0 {
+        let what = format!("{} policies are missing or do not decrypt", survey.policies_lost);
         report.add(finding(Severity::Damage, "policies-lost", what, SALVAGE));
         report.opens = false;
     }

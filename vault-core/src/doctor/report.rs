@@ -91,6 +91,14 @@ pub struct Content {
     pub records: u64,
     /// Records among them that do not decrypt.
     pub unreadable: u64,
+    /// Records of namespaces whose keys are gone.
+    pub orphans: u64,
+    /// Namespaces below the root one whose keys are there.
+    pub namespaces: u64,
+    /// Namespaces whose keys are gone.
+    pub namespaces_lost: u64,
+    /// The paths of those, where names were asked for.
+    pub lost_namespaces: Vec<String>,
     /// Whether the records are all those, and only those, that the root record knows.
     pub digest_agrees: bool,
     /// Secrets all of whose versions can be read.
@@ -127,7 +135,7 @@ pub struct Audit {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DamagedSecret {
-    /// Its mount, which ends in a slash.
+    /// Its mount, which ends in a slash; it begins with the path of its namespace.
     pub mount: String,
     /// Its path below the mount.
     pub path: String,
@@ -275,11 +283,15 @@ impl Content {
             slot: survey.slot,
             records: survey.records,
             unreadable: survey.unreadable,
+            orphans: survey.orphans,
+            namespaces: survey.namespaces,
+            namespaces_lost: survey.namespaces_lost.len() as u64,
+            lost_namespaces: if names { survey.namespaces_lost } else { Vec::new() },
             digest_agrees: survey.digest_agrees,
             secrets: survey.whole,
             secrets_damaged: survey.damaged.len() as u64,
             nameless: survey.nameless,
-            policies_lost: survey.policies_lost.len() as u64,
+            policies_lost: survey.policies_lost,
             system_lost: survey.system_lost,
             audit: Audit::of(&survey.log),
             damaged: if names { survey.damaged.into_iter().map(DamagedSecret::of).collect() } else { Vec::new() },
@@ -291,6 +303,10 @@ impl Content {
             .with("slot", u64::from(self.slot))
             .with("records", self.records)
             .with("unreadable", self.unreadable)
+            .with("orphans", self.orphans)
+            .with("namespaces", self.namespaces)
+            .with("namespaces_lost", self.namespaces_lost)
+            .with("lost_namespaces", Value::Array(self.lost_namespaces.iter().map(|path| Value::from(path.as_str())).collect()))
             .with("digest_agrees", self.digest_agrees)
             .with("secrets", self.secrets)
             .with("secrets_damaged", self.secrets_damaged)
@@ -346,6 +362,10 @@ impl fmt::Display for Report {
         }
         if let Some(content) = &self.content {
             writeln!(f, "records: {}, of which {} do not decrypt", content.records, content.unreadable)?;
+            if content.namespaces + content.namespaces_lost + content.orphans > 0 {
+                let (there, lost, orphans) = (content.namespaces, content.namespaces_lost, content.orphans);
+                writeln!(f, "namespaces: {there}, and {lost} whose keys are gone; {orphans} records of such")?;
+            }
             writeln!(f, "secrets: {} whole, {} damaged, {} without a name", content.secrets, content.secrets_damaged, content.nameless)?;
             let audit = &content.audit;
             writeln!(f, "audit log: {} events in the chain, {} outside of it, {} lost", audit.chained, audit.unchained, audit.lost)?;

@@ -15,6 +15,16 @@ pub struct SalvageReport {
     pub records: u64,
     /// Records that do not decrypt.
     pub records_lost: u64,
+    /// Whether the records were all those, and only those, that the root record knows: otherwise some may be gone without a trace.
+    pub digest_agrees: bool,
+    /// Records of namespaces whose keys are gone.
+    pub orphans: u64,
+    /// Namespaces below the root one that were taken.
+    pub namespaces: u64,
+    /// Namespaces whose keys are gone: the new vault does not have them.
+    pub namespaces_lost: u64,
+    /// The paths of those, where names were asked for.
+    pub lost_namespaces: Vec<String>,
     /// Places at which the database could not be read: how many records lay there is not known.
     pub gaps: u64,
     /// Secrets that are whole.
@@ -27,7 +37,7 @@ pub struct SalvageReport {
     pub damaged: Vec<DamagedSecret>,
     /// Secrets, versions of secrets and policies whose names were lost.
     pub nameless: u64,
-    /// The mount in which they lie now, under the names of their records.
+    /// The mount in which they lie now, each in its namespace, under the names of their records.
     pub nameless_mount: Option<String>,
     /// Policies that were lost; `default` was made anew.
     pub policies_lost: u64,
@@ -48,13 +58,18 @@ impl SalvageReport {
             commits_lost,
             records: salvaged.taken,
             records_lost: salvaged.unreadable,
+            digest_agrees: salvaged.digest_agrees,
+            orphans: salvaged.orphans,
+            namespaces: salvaged.namespaces,
+            namespaces_lost: salvaged.namespaces_lost.len() as u64,
+            lost_namespaces: if names { salvaged.namespaces_lost } else { Vec::new() },
             gaps,
             secrets: salvaged.whole,
             secrets_damaged: salvaged.damaged.len() as u64 - lost,
             secrets_lost: lost,
             nameless: salvaged.nameless,
             nameless_mount: salvaged.nameless_mount,
-            policies_lost: salvaged.policies_lost.len() as u64,
+            policies_lost: salvaged.policies_lost,
             tokens_dropped: salvaged.tokens_dropped,
             remade: salvaged.remade,
             header_remade: salvaged.header_remade,
@@ -69,6 +84,8 @@ impl SalvageReport {
         let counts = [
             self.commits_lost,
             self.records_lost,
+            self.orphans,
+            self.namespaces_lost,
             self.gaps,
             self.secrets_damaged,
             self.secrets_lost,
@@ -78,7 +95,7 @@ impl SalvageReport {
             self.remade.len() as u64,
             self.audit.lost,
         ];
-        counts.iter().all(|count| *count == 0) && !self.header_remade && self.audit.first_bad.is_none()
+        counts.iter().all(|count| *count == 0) && self.digest_agrees && !self.header_remade && self.audit.first_bad.is_none()
     }
 
     /// The report as JSON.
@@ -89,6 +106,11 @@ impl SalvageReport {
             .with("commits_lost", self.commits_lost)
             .with("records", self.records)
             .with("records_lost", self.records_lost)
+            .with("digest_agrees", self.digest_agrees)
+            .with("orphans", self.orphans)
+            .with("namespaces", self.namespaces)
+            .with("namespaces_lost", self.namespaces_lost)
+            .with("lost_namespaces", Value::Array(self.lost_namespaces.iter().map(|path| Value::from(path.as_str())).collect()))
             .with("gaps", self.gaps)
             .with("secrets", self.secrets)
             .with("secrets_damaged", self.secrets_damaged)
@@ -110,7 +132,14 @@ impl fmt::Display for SalvageReport {
         writeln!(f, "{}", if self.is_complete() { "everything was taken" } else { "what can be read was taken" })?;
         writeln!(f, "secrets: {} whole, {} without some versions, {} lost", self.secrets, self.secrets_damaged, self.secrets_lost)?;
         writeln!(f, "records: {} taken, {} lost, and {} gaps of unknown size", self.records, self.records_lost, self.gaps)?;
+        if !self.digest_agrees {
+            writeln!(f, "the records are not those that the root record knows: some may be gone without a trace")?;
+        }
         writeln!(f, "commits lost: {}", self.commits_lost)?;
+        if self.namespaces + self.namespaces_lost + self.orphans > 0 {
+            let (taken, lost, orphans) = (self.namespaces, self.namespaces_lost, self.orphans);
+            writeln!(f, "namespaces: {taken} taken, {lost} lost with their keys; {orphans} records of such")?;
+        }
         if let Some(mount) = &self.nameless_mount {
             writeln!(f, "without a name: {}, now below {mount}", self.nameless)?;
         }

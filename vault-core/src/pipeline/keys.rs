@@ -1,7 +1,7 @@
 //! The keyrings: each rolled by hand, on schedule or at the message limit; the old data keys stay until nothing is under them (`reencrypt`).
 
 use super::core::Core;
-use super::namespace_table::{NamespaceTable, load_keyring};
+use super::namespace_table::{NamespaceTable, keyring_key, load_keyring};
 use super::namespaces::Namespace;
 use super::reencrypt::Progress;
 use super::system::Done;
@@ -194,27 +194,41 @@ pub(super) fn put_keyring(core: &Core, namespace: &Namespace, overlay: &mut Over
 
 /// Writes the keyring of a namespace through an overlay of the one above it.
 pub(super) fn put_keyring_below(above: &mut Overlay<'_>, barrier: &Barrier, data_keys: &DataKeys) -> Result<(), BarrierError> {
-    let key = above.barrier().key(Kind::NamespaceKeyring, &[barrier.namespace().as_bytes()]);
+    let key = keyring_key(above.barrier(), barrier.namespace());
     above.put(Kind::NamespaceKeyring, key, &barrier.keyring().to_bytes(data_keys))
 }
 
 /// Removes the keyring of a namespace through an overlay of the one above it: what is under it can then be read by nobody.
 pub(super) fn delete_keyring_below(above: &mut Overlay<'_>, id: &Id) {
-    let key = above.barrier().key(Kind::NamespaceKeyring, &[id.as_bytes()]);
+    let key = keyring_key(above.barrier(), id);
     above.delete(key);
+}
+
+/// What the store knows of the messages under a namespace's primary key.
+pub(super) fn noted_messages(overlay: &mut Overlay<'_>) -> Result<Option<u64>, BarrierError> {
+    let barrier = overlay.barrier();
+    let Some(bytes) = overlay.get(Kind::KeyMessages, &barrier.key(Kind::KeyMessages, &[]))? else { return Ok(None) };
+    match bytes.split_first_chunk::<4>() {
+        Some((id, messages)) if u32::from_le_bytes(*id) == barrier.keyring().data_keys().primary().id() => {
+            messages.try_into().map(|messages| Some(u64::from_le_bytes(messages))).map_err(|_| BarrierError::Corrupt)
+        }
+        _ => Ok(None),
+    }
+}
+
+/// Notes how many messages a namespace's primary key has encrypted.
+#[cfg(any(feature = "sled", feature = "redb"))]
+pub(super) fn put_messages(overlay: &mut Overlay<'_>, messages: u64) -> Result<(), BarrierError> {
+    let barrier = overlay.barrier();
+    let id = barrier.keyring().data_keys().primary().id();
+    overlay.put(Kind::KeyMessages, barrier.key(Kind::KeyMessages, &[]), &[&id.to_le_bytes()[..], &messages.to_le_bytes()].concat())
 }
 
 /// Counts on from what the store knows of the messages under a namespace's primary key.
 pub(super) fn restore_count(overlay: &mut Overlay<'_>) -> Result<(), BarrierError> {
-    let barrier = overlay.barrier();
-    let found = overlay.get(Kind::KeyMessages, &barrier.key(Kind::KeyMessages, &[]))?;
-    let data_keys = barrier.keyring().data_keys();
+    let noted = noted_messages(overlay)?.unwrap_or_default();
+    let data_keys = overlay.barrier().keyring().data_keys();
     let primary = data_keys.primary();
-    let noted = found.map_or(Ok(0), |bytes| match bytes.split_first_chunk::<4>() {
-        Some((id, messages)) if u32::from_le_bytes(*id) == primary.id() => messages.try_into().map(u64::from_le_bytes),
-        _ => Ok(0),
-    });
-    let noted = noted.map_err(|_| BarrierError::Corrupt)?;
     primary.note(noted);
     primary.count(noted + MESSAGES_UNCOUNTED);
     Ok(())

@@ -72,6 +72,7 @@ pub(super) fn create(ask: &Ask<'_>, overlay: &mut Overlay<'_>, name: &str) -> Re
     keys::put_keyring_below(overlay, &barrier, &barrier.keyring().data_keys())?;
     let mounts = overlay.within(&barrier, lay_out)?;
     let entry = NamespaceEntry { id: *barrier.namespace().as_bytes(), parent: *above.id.as_bytes(), name: name.to_owned(), metadata };
+    entry.put(overlay)?;
     let body = to_object(ask, &entry);
     table.entries.push(entry);
     table.save(&core.barrier, overlay)?;
@@ -99,6 +100,7 @@ pub(super) fn delete(ask: &Ask<'_>, overlay: &mut Overlay<'_>, name: &str) -> Re
     let namespace = core.namespaces.load().get(&id).ok_or_else(keys::lost_race)?;
     let keys = keys::check_keyring(core, &namespace, overlay)?.ids().collect();
     keys::delete_keyring_below(overlay, &id);
+    overlay.delete(NamespaceEntry::key(overlay.barrier(), &id));
     table.entries.retain(|entry| entry.id != *id.as_bytes());
     let deleted = Deleted { keys, mark: table.draw()? };
     table.deleted.push(deleted.clone());

@@ -2,7 +2,7 @@
 
 use crate::barrier::{Barrier, BarrierError, Kind, Overlay};
 use crate::crypto::Keyring;
-use crate::storage::Read;
+use crate::storage::{Key, Read};
 use crate::types::id::Id;
 use minicbor::{Decode, Encode};
 use std::collections::{BTreeMap, HashMap};
@@ -82,17 +82,42 @@ impl NamespaceTable {
         let mut barriers = HashMap::from([(Id::ROOT, Arc::clone(root))]);
         for entry in &self.entries {
             let parent = barriers.get(&Id::from_bytes(entry.parent)).ok_or(BarrierError::Corrupt)?;
-            let id = Id::from_bytes(entry.id);
-            let keyring = load_keyring(&mut Overlay::reading(parent, records), &id)?;
-            barriers.insert(id, Arc::new(Barrier::new(*root.store(), id, keyring, root.shared_rng())));
+            let barrier = entry.unlock(parent, records)?;
+            barriers.insert(*barrier.namespace(), barrier);
         }
         Ok(barriers)
     }
 }
 
+impl NamespaceEntry {
+    /// The namespace's keys as a store has them.
+    pub(super) fn unlock(&self, above: &Arc<Barrier>, records: &dyn Read) -> Result<Arc<Barrier>, BarrierError> {
+        let id = Id::from_bytes(self.id);
+        let keyring = load_keyring(&mut Overlay::reading(above, records), &id)?;
+        Ok(Arc::new(Barrier::new(*above.store(), id, keyring, above.shared_rng())))
+    }
+
+    /// Writes the entry a second time, beside the keyring: a table that is lost can be made anew of these.
+    pub(super) fn put(&self, above: &mut Overlay<'_>) -> Result<(), BarrierError> {
+        let bytes = minicbor::to_vec(self).expect("encoding to memory cannot fail");
+        let key = Self::key(above.barrier(), &Id::from_bytes(self.id));
+        above.put(Kind::NamespaceEntry, key, &bytes)
+    }
+
+    /// Where the entry lies a second time.
+    pub(super) fn key(above: &Barrier, id: &Id) -> Key {
+        above.key(Kind::NamespaceEntry, &[id.as_bytes()])
+    }
+}
+
+/// Where the keyring of a namespace lies.
+pub(super) fn keyring_key(above: &Barrier, id: &Id) -> Key {
+    above.key(Kind::NamespaceKeyring, &[id.as_bytes()])
+}
+
 /// The keyring of a namespace, through an overlay of the one above it: a record like any other there, so that a roll there takes it along.
 pub(super) fn load_keyring(above: &mut Overlay<'_>, id: &Id) -> Result<Keyring, BarrierError> {
-    let key = above.barrier().key(Kind::NamespaceKeyring, &[id.as_bytes()]);
+    let key = keyring_key(above.barrier(), id);
     let bytes = above.get(Kind::NamespaceKeyring, &key)?.ok_or(BarrierError::Corrupt)?;
     Keyring::from_bytes(&bytes).map_err(|_| BarrierError::Corrupt)
 }

@@ -4,8 +4,8 @@
 //! owner to be there. So a step needs no note of how far it came: it takes what it finds first, and the last one ends the removal.
 
 use super::core::Core;
-use super::namespaces::{Namespace, Namespaces};
-use crate::auth::TokenRef;
+use super::namespaces::Namespace;
+use crate::auth::token::{BarrierOf, TokenRef};
 use crate::barrier::{BarrierError, Kind, Overlay};
 use crate::commit::{CommitError, Proposal};
 use crate::engines::{EngineKind, cubbyhole};
@@ -38,10 +38,10 @@ pub(super) fn doom(overlay: &mut Overlay<'_>, kind: EngineKind, owner: &Id) -> R
 }
 
 /// Notes, in the commit that removes tokens, that their cubbyholes are to be removed.
-pub(super) fn doom_cubbyholes(overlay: &mut Overlay<'_>, namespaces: &Namespaces, tokens: &[TokenRef]) -> Result<(), BarrierError> {
+pub(super) fn doom_cubbyholes(overlay: &mut Overlay<'_>, barrier_of: BarrierOf<'_>, tokens: &[TokenRef]) -> Result<(), BarrierError> {
     for token in tokens {
         // With its namespace goes the cubbyhole.
-        let Some(barrier) = namespaces.barrier(&token.namespace) else { continue };
+        let Some(barrier) = barrier_of(&token.namespace) else { continue };
         overlay.within(&barrier, |overlay| match cubbyhole::part(overlay, &token.key)? {
             Some(owner) => doom(overlay, EngineKind::Cubbyhole, &owner),
             None => Ok(()),

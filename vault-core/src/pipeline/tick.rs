@@ -100,7 +100,7 @@ fn remove_expired(core: &Core, now: Timestamp) -> Result<Round, Failure> {
             }
             expired.push((namespace.audit_name(), entry));
             let gone = token::remove_tree(&mut overlay, &token, &barrier_of)?;
-            removal::doom_cubbyholes(&mut overlay, &namespaces, &gone)?;
+            removal::doom_cubbyholes(&mut overlay, &barrier_of, &gone)?;
             removed.extend(gone);
             roots += 1;
             if roots == REMOVALS_MAX {

@@ -195,8 +195,9 @@ pub(super) fn lookup_self(ask: &Ask<'_>) -> Done {
 /// `WRITE auth/token/revoke-self`: the calling token and all its descendants.
 pub(super) fn revoke_self(core: &Core, overlay: &mut Overlay<'_>, caller: &LiveToken) -> Result<Done> {
     let namespaces = core.namespaces.load();
-    let removed = token::remove_tree(overlay, &caller.id, &|id| namespaces.barrier(id))?;
-    removal::doom_cubbyholes(overlay, &namespaces, &removed)?;
+    let barrier_of = |id: &Id| namespaces.barrier(id);
+    let removed = token::remove_tree(overlay, &caller.id, &barrier_of)?;
+    removal::doom_cubbyholes(overlay, &barrier_of, &removed)?;
     let tokens = Arc::clone(&core.tokens);
     Ok(Done::default().publishing(move || tokens.revoke(&removed)))
 }

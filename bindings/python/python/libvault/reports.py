@@ -38,6 +38,10 @@ class Content(TypedDict):
     slot: int
     records: int
     unreadable: int
+    orphans: int
+    namespaces: int
+    namespaces_lost: int
+    lost_namespaces: list[str]
     digest_agrees: bool
     secrets: int
     secrets_damaged: int
@@ -76,6 +80,11 @@ class SalvageReport(TypedDict):
     commits_lost: int
     records: int
     records_lost: int
+    digest_agrees: bool
+    orphans: int
+    namespaces: int
+    namespaces_lost: int
+    lost_namespaces: list[str]
     gaps: int
     secrets: int
     secrets_damaged: int

@@ -1,20 +1,23 @@
 //! Making what was taken out of a damaged store agree with itself: mounts, listings, heads of secrets, policies, tokens.
 
 use super::super::backup::Target;
-use super::super::mounts::{self, MountEntry};
-use super::super::{policies, removal, tick};
+use super::super::mounts::{self, MountEntry, MountTable};
+use super::super::namespace_table::NamespaceEntry;
+use super::super::{keys, policies, removal, tick};
 use super::Opened;
-use super::salvage::Salvaged;
-use super::survey::{Kept, each, is_content};
+use super::kept::{Kept, KeptSpace};
+use super::salvage::{MESSAGES_UNKNOWN, Salvaged};
+use super::spaces::Whose;
+use super::survey::{each, is_content};
 use crate::auth::token::{self, TokenEntry, TokenRef};
 use crate::barrier::{Barrier, Kind, Overlay, folder_and_child};
+use crate::engines::EngineKind;
 use crate::engines::kv::rescue;
-use crate::engines::{EngineKind, cubbyhole};
 use crate::storage::{Key, Read};
 use crate::types::id::Id;
 use crate::types::limits::TTL_SECONDS_MAX;
 use crate::types::{Object, Result, Timestamp, Value};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Where secrets come to lie whose names are gone.
@@ -37,77 +40,101 @@ impl<'m> Mend<'m> {
     /// Mends everything but the audit log.
     pub(super) fn all(&mut self, kept: &mut Kept, target: &mut Target<'_>, told: &mut Salvaged) -> Result<()> {
         self.system(kept, target)?;
-        self.secrets(kept, target)?;
-        self.policies(kept, target)?;
+        for (space, kept) in self.opened.spaces.all.iter().zip(&kept.spaces) {
+            if kept.mounts_lost {
+                let mut overlay = self.overlay(&space.barrier);
+                save_mounts(&kept.mounts, &mut overlay)?;
+                put_all(overlay, target)?;
+            }
+            self.secrets(&space.barrier, kept, target)?;
+            self.policies(&space.barrier, kept, target)?;
+        }
         target.flush()?;
         self.leftovers(kept, target, told)?;
         target.flush()
     }
 
-    fn barrier(&self) -> &'m Arc<Barrier> {
-        &self.opened.barrier
+    /// Notes how much the data keys of the namespaces below the root one have encrypted, which counts that of the root record does not.
+    pub(super) fn messages(&self, accounted: bool, target: &mut Target<'_>) -> Result<()> {
+        for space in self.opened.spaces.all.iter().skip(1) {
+            let mut overlay = self.overlay(&space.barrier);
+            let noted = keys::noted_messages(&mut overlay)?;
+            let data_keys = space.barrier.keyring().data_keys();
+            let sealed = data_keys.primary().messages();
+            // A namespace that has written little has none.
+            let before = noted.unwrap_or(if accounted { 0 } else { MESSAGES_UNKNOWN });
+            if sealed > 0 || noted.is_none() && !accounted {
+                keys::put_messages(&mut overlay, before + sealed + 1)?;
+                put_all(overlay, target)?;
+            }
+        }
+        target.flush()
     }
 
-    fn overlay(&self) -> Overlay<'m> {
-        Overlay::reading(self.barrier(), self.records)
+    fn overlay<'o>(&'o self, barrier: &'o Arc<Barrier>) -> Overlay<'o> {
+        Overlay::reading(barrier, self.records)
     }
 
     /// What every vault has of its own.
     fn system(&self, kept: &Kept, target: &mut Target<'_>) -> Result<()> {
-        let mut overlay = self.overlay();
-        for name in &kept.system_lost {
-            match *name {
-                "mount table" => save_mounts(kept, &mut overlay)?,
-                // So early that no token's end is passed over.
-                "tick state" => {
-                    let longest = self.now.as_secs().saturating_sub(TTL_SECONDS_MAX);
-                    tick::save_bucket(&mut overlay, token::bucket_at(Timestamp::from_secs(longest)))?;
-                }
-                _ => {}
+        let (root, spaces) = (&self.opened.barrier, &self.opened.spaces);
+        let mut overlay = self.overlay(root);
+        if kept.system_lost.contains(&"tick state") {
+            // So early that no token's end is passed over.
+            let longest = self.now.as_secs().saturating_sub(TTL_SECONDS_MAX);
+            tick::save_bucket(&mut overlay, token::bucket_at(Timestamp::from_secs(longest)))?;
+        }
+        if spaces.is_table_stale() {
+            spaces.table.save(root, &mut overlay)?;
+        }
+        for (entry, above) in spaces.entries() {
+            let key = NamespaceEntry::key(&above, &Id::from_bytes(entry.id));
+            if self.records.get(&key)?.is_none() {
+                overlay.within(&above, |overlay| entry.put(overlay))?;
             }
         }
         put_all(overlay, target)
     }
 
-    fn secrets(&mut self, kept: &mut Kept, target: &mut Target<'_>) -> Result<()> {
+    fn secrets(&mut self, barrier: &Arc<Barrier>, kept: &KeptSpace, target: &mut Target<'_>) -> Result<()> {
         for secret in &kept.secrets {
             if secret.health.headless && secret.health.readable.is_empty() {
                 continue;
             }
             if !secret.health.lost.is_empty() {
-                let mut overlay = self.overlay();
+                let mut overlay = self.overlay(barrier);
                 rescue::mend(&mut overlay, &secret.uuid, &secret.path, &secret.health, self.now)?;
                 put_all(overlay, target)?;
             }
-            self.enter(&secret.uuid, &secret.path, target)?;
+            self.enter(barrier, &secret.uuid, &secret.path, target)?;
         }
-        kept.cubbyholes.iter().try_for_each(|(owner, path)| self.enter(owner, path, target))
+        kept.cubbyholes.iter().try_for_each(|(owner, path)| self.enter(barrier, owner, path, target))
     }
 
-    fn policies(&mut self, kept: &Kept, target: &mut Target<'_>) -> Result<()> {
+    fn policies(&mut self, barrier: &Arc<Barrier>, kept: &KeptSpace, target: &mut Target<'_>) -> Result<()> {
         for name in &kept.policies {
-            self.enter(&policies::FOLDER, name, target)?;
+            self.enter(barrier, &policies::FOLDER, name, target)?;
         }
         if kept.policies_lost.contains(policies::DEFAULT) {
-            let mut overlay = self.overlay();
+            let mut overlay = self.overlay(barrier);
             policies::put(&mut overlay, policies::DEFAULT, policies::DEFAULT_TEXT)?;
             put_all(overlay, target)?;
-            self.enter(&policies::FOLDER, policies::DEFAULT, target)?;
+            self.enter(barrier, &policies::FOLDER, policies::DEFAULT, target)?;
         }
         Ok(())
     }
 
     /// Lets a path appear in the listings of its folders.
-    fn enter(&mut self, mount: &Id, path: &str, target: &mut Target<'_>) -> Result<()> {
+    fn enter(&mut self, barrier: &Barrier, mount: &Id, path: &str, target: &mut Target<'_>) -> Result<()> {
         let mut path = path;
         loop {
             let (folder, child) = folder_and_child(path);
-            let key = self.barrier().folder_key(mount, folder, child);
+            let key = barrier.folder_key(mount, folder, child);
             if !self.entries.insert(key) {
                 return Ok(());
             }
             if self.records.get(&key)?.is_none() {
-                target.put(key, self.barrier().seal(Kind::FolderEntry, &key, child.as_bytes())?)?;
+                target.put(key, barrier.seal(Kind::FolderEntry, &key, child.as_bytes())?)?;
             }
             if folder.is_empty() {
                 return Ok(());
@@ -116,78 +143,94 @@ impl<'m> Mend<'m> {
         }
     }
 
-    /// What belongs to nothing that is known: secrets and policies without a name get one, listings of nothing go, and so do tokens whose
-    /// policies are not all there.
+    /// What belongs to nothing that is known: secrets and policies without a name get one; listings of nothing go, keyrings of nothing, and
+    /// tokens whose policies are not all there.
     fn leftovers(&mut self, kept: &mut Kept, target: &mut Target<'_>, told: &mut Salvaged) -> Result<()> {
-        let known: BTreeSet<Key> = kept.policies.iter().map(|name| policies::key_of(self.barrier(), name)).collect();
-        let default = policies::key_of(self.barrier(), policies::DEFAULT);
+        let spaces = &self.opened.spaces;
+        let of_namespaces = spaces.keys();
+        let mut known = BTreeSet::new();
+        for (space, kept) in spaces.all.iter().zip(&kept.spaces) {
+            let names = kept.policies.iter().map(String::as_str).chain([policies::DEFAULT]);
+            known.extend(names.map(|name| policies::key_of(&space.barrier, name)));
+        }
         let (mut nameless, mut gone, mut dropped) = (Vec::new(), Vec::new(), Vec::new());
         each(self.records, |key, record| {
-            let Ok(kind) = self.barrier().kind_of(&key, &record) else { return Ok(()) };
+            let Whose::Space(at, kind) = spaces.whose(&key, &record) else { return Ok(()) };
+            let is = |of: Kind| kind == of as u16;
             if kept.doomed.contains(&key) {
                 gone.push(key);
-            } else if is_content(kind) && !kept.keys.contains(&key)
-                || kind == Kind::Policy as u16 && !known.contains(&key) && key != default
+            } else if is_content(kind) && !kept.keys.contains(&key) || is(Kind::Policy) && !known.contains(&key) {
+                nameless.push((at, key));
+            } else if is(Kind::FolderEntry) && !self.entries.contains(&key)
+                || (is(Kind::NamespaceKeyring) || is(Kind::NamespaceEntry)) && !of_namespaces.contains(&key)
             {
-                nameless.push(key);
-            } else if kind == Kind::FolderEntry as u16 && !self.entries.contains(&key) {
                 gone.push(key);
-            } else if kind == Kind::Token as u16 && self.holds_what_is_lost(&key, &record, kept) {
-                dropped.push(key);
+            } else if is(Kind::Token) && holds_what_is_lost(&spaces.all[at].barrier, &key, &record, &kept.spaces[at]) {
+                dropped.push((at, key));
             }
             Ok(())
         })?;
         gone.into_iter().try_for_each(|key| target.remove(key))?;
-        for key in dropped {
-            told.tokens_dropped += 1;
-            let mut overlay = self.overlay();
-            if let Ok(own) = key.as_bytes().try_into() {
-                let own = TokenRef { namespace: Id::ROOT, key: own };
-                for token in token::remove_tree(&mut overlay, &own, &|id| (*id == Id::ROOT).then(|| Arc::clone(self.barrier())))? {
-                    if let Some(owner) = cubbyhole::part(&mut overlay, &token.key)? {
-                        removal::doom(&mut overlay, EngineKind::Cubbyhole, &owner)?;
-                    }
-                }
-            }
-            put_all(overlay, target)?;
+        told.tokens_dropped = dropped.len() as u64;
+        for (at, key) in dropped {
+            self.drop_token(&spaces.all[at].barrier, &key, target)?;
         }
-        if !nameless.is_empty() {
-            let (mount, uuid) = self.nameless_mount(kept, target)?;
-            told.nameless_mount = Some(mount);
-            for key in nameless {
-                self.rename(&uuid, &key, target)?;
-                told.nameless += 1;
-            }
+        self.name(nameless, kept, target, told)
+    }
+
+    /// Leaves out a token and those that it has made, in namespaces below its own too; their cubbyholes go with them.
+    fn drop_token(&self, barrier: &Arc<Barrier>, key: &Key, target: &mut Target<'_>) -> Result<()> {
+        let Ok(own) = key.as_bytes().try_into() else { return target.remove(*key) };
+        let token = TokenRef { namespace: *barrier.namespace(), key: own };
+        let mut overlay = self.overlay(barrier);
+        let barrier_of = |id: &Id| self.opened.spaces.barrier(id);
+        let removed = token::remove_tree(&mut overlay, &token, &barrier_of)?;
+        removal::doom_cubbyholes(&mut overlay, &barrier_of, &removed)?;
+        put_all(overlay, target)
+    }
+
+    /// Gives names to what has none, each in its own namespace.
+    fn name(&mut self, nameless: Vec<(usize, Key)>, kept: &mut Kept, target: &mut Target<'_>, told: &mut Salvaged) -> Result<()> {
+        if nameless.is_empty() {
+            return Ok(());
         }
+        let mount = self.nameless_name(kept);
+        let mut uuids = BTreeMap::new();
+        for (at, key) in nameless {
+            let barrier = &self.opened.spaces.all[at].barrier;
+            let uuid = match uuids.get(&at) {
+                Some(uuid) => *uuid,
+                None => self.nameless_mount(barrier, &mount, &mut kept.spaces[at], target)?,
+            };
+            uuids.insert(at, uuid);
+            self.rename(barrier, &uuid, &key, target)?;
+            told.nameless += 1;
+        }
+        told.nameless_mount = Some(mount);
         Ok(())
     }
 
-    /// A policy could deny what another one allows: without it a token might be let do more than it was.
-    fn holds_what_is_lost(&self, key: &Key, record: &[u8], kept: &Kept) -> bool {
-        let entry = self.barrier().open(Kind::Token, key, record).and_then(|bytes| TokenEntry::from_bytes(&bytes));
-        // The default policy is made anew, and it denies nothing.
-        let is_lost = |name: &String| name != policies::DEFAULT && kept.policies_lost.contains(name);
-        entry.is_ok_and(|entry| entry.policies.iter().any(is_lost))
+    /// A name that is free for a mount in all namespaces.
+    fn nameless_name(&self, kept: &Kept) -> String {
+        let mounts = kept.spaces.iter().flat_map(|space| space.mounts.entries()).map(|entry| entry.path().to_ascii_lowercase());
+        let taken: BTreeSet<String> = mounts.chain(self.opened.spaces.names()).collect();
+        let names = std::iter::once(format!("{NAMELESS_MOUNT}/")).chain((2..).map(|number| format!("{NAMELESS_MOUNT}-{number}/")));
+        let is_free = |name: &String| !taken.iter().any(|other| other.starts_with(name.as_str()) || name.starts_with(other.as_str()));
+        names.into_iter().find(is_free).expect("there are more names than mounts and namespaces")
     }
 
-    fn nameless_mount(&self, kept: &mut Kept, target: &mut Target<'_>) -> Result<(String, Id)> {
-        let taken: BTreeSet<String> = kept.mounts.entries().map(|entry| entry.path().to_owned()).collect();
-        let names = std::iter::once(format!("{NAMELESS_MOUNT}/")).chain((2..).map(|number| format!("{NAMELESS_MOUNT}-{number}/")));
-        let name =
-            names.into_iter().find(|name| !taken.iter().any(|other| other.starts_with(name.as_str()) || name.starts_with(other.as_str())));
-        let name = name.expect("there are more names than mounts");
-        let uuid = Id::from_random(self.barrier().rng().array().map_err(crate::barrier::BarrierError::from)?);
-        kept.mounts.add(MountEntry::new(&name, EngineKind::Kv2, uuid)?.described("secrets whose names were lost"))?;
-        let mut overlay = self.overlay();
-        save_mounts(kept, &mut overlay)?;
+    fn nameless_mount(&self, barrier: &Arc<Barrier>, name: &str, kept: &mut KeptSpace, target: &mut Target<'_>) -> Result<Id> {
+        let uuid = Id::from_random(barrier.rng().array().map_err(crate::barrier::BarrierError::from)?);
+        kept.mounts.add(MountEntry::new(name, EngineKind::Kv2, uuid)?.described("secrets whose names were lost"))?;
+        let mut overlay = self.overlay(barrier);
+        save_mounts(&kept.mounts, &mut overlay)?;
         put_all(overlay, target)?;
-        Ok((name, uuid))
+        Ok(uuid)
     }
 
     /// Lays what a nameless record holds under the name of its storage key.
-    fn rename(&mut self, mount: &Id, key: &Key, target: &mut Target<'_>) -> Result<()> {
+    fn rename(&mut self, barrier: &Arc<Barrier>, mount: &Id, key: &Key, target: &mut Target<'_>) -> Result<()> {
         let Some(record) = self.records.get(key)? else { return Ok(()) };
-        let barrier = self.barrier();
         let open = |kind| barrier.open(kind, key, &record).ok();
         let (folder, content) = if let Some(plaintext) = open(Kind::KvHead) {
             ("secrets", rescue::content_of_head(&plaintext))
@@ -201,19 +244,27 @@ impl<'m> Mend<'m> {
         };
         if let Some(content) = content {
             let path = format!("{folder}/{}", hex::encode(key.as_bytes()));
-            let mut overlay = self.overlay();
+            let mut overlay = self.overlay(barrier);
             rescue::lay(&mut overlay, mount, &path, &content, self.now)?;
             put_all(overlay, target)?;
-            self.enter(mount, &path, target)?;
+            self.enter(barrier, mount, &path, target)?;
         }
         target.remove(*key)
     }
 }
 
-/// Lays the mount table, with a sign for each mount.
-fn save_mounts(kept: &Kept, overlay: &mut Overlay<'_>) -> Result<()> {
-    kept.mounts.entries().try_for_each(|entry| mounts::sign(overlay, &entry.uuid()))?;
-    kept.mounts.save(overlay)
+/// Lays a mount table, with a sign for each mount.
+fn save_mounts(table: &MountTable, overlay: &mut Overlay<'_>) -> Result<()> {
+    table.entries().try_for_each(|entry| mounts::sign(overlay, &entry.uuid()))?;
+    table.save(overlay)
+}
+
+/// A policy could deny what another one allows: without it a token might be let do more than it was.
+fn holds_what_is_lost(barrier: &Barrier, key: &Key, record: &[u8], kept: &KeptSpace) -> bool {
+    let entry = barrier.open(Kind::Token, key, record).and_then(|bytes| TokenEntry::from_bytes(&bytes));
+    // The default policy is made anew, and it denies nothing.
+    let is_lost = |name: &String| name != policies::DEFAULT && kept.policies_lost.contains(name);
+    entry.is_ok_and(|entry| entry.policies.iter().any(is_lost))
 }
 
 fn put_all(overlay: Overlay<'_>, target: &mut Target<'_>) -> Result<()> {

@@ -1,12 +1,17 @@
 //! Examining and salvaging a store that may be damaged, with a key that opens it: the records and the log as far as they can be read.
 //!
-//! `sound` shows of a store what decrypts; `survey` says what that is and what is missing; `log` reads the audit log in pieces;
-//! `salvage` writes what there is into an empty store, `mend` makes that agree with itself.
+//! `spaces` unlocks the namespaces, `sound` shows of a store what decrypts; `kept` finds what has a name, with `hints` from the audit log,
+//! which `log` reads in pieces; `survey` says what is there and what is missing. `salvage` writes what there is into an empty store, and lays
+//! the log there (`relay`); `mend` makes that agree with itself.
 
+mod hints;
+mod kept;
 mod log;
 mod mend;
+mod relay;
 mod salvage;
 mod sound;
+mod spaces;
 mod survey;
 
 pub(crate) use log::LogState;
@@ -20,6 +25,7 @@ use crate::seal::{Header, SealError, UnsealKey};
 use crate::storage::{Key, Read};
 use crate::types::id::Id;
 use crate::types::{Error, Result};
+use spaces::Spaces;
 use std::sync::Arc;
 
 /// A store whose keys are in memory, whatever else is to be said of it.
@@ -33,6 +39,8 @@ pub(crate) struct Opened {
     /// The keyring as it lies in the store.
     wrapped: Vec<u8>,
     pub(crate) barrier: Arc<Barrier>,
+    /// The root namespace and all others.
+    spaces: Spaces,
     /// The root record, if it can be read.
     pub(crate) root: Option<RootRecord>,
 }
@@ -82,7 +90,8 @@ pub(crate) fn open(records: &dyn Read, key: &UnsealKey, rng: &Arc<dyn Rng>) -> R
         Err(BarrierError::Corrupt) => None,
         Err(error) => return Err(error.into()),
     };
-    Ok(Ok(Opened { header, slot, header_sound, root_key, wrapped, barrier, root }))
+    let spaces = Spaces::of(&barrier, records)?;
+    Ok(Ok(Opened { header, slot, header_sound, root_key, wrapped, barrier, spaces, root }))
 }
 
 impl Shut {

@@ -1,22 +1,18 @@
 //! What a store holds, as far as it decrypts, and what is missing of what it should hold.
 
-use super::super::mounts::MountTable;
-use super::super::{policies, removal};
+use super::hints::Hints;
+use super::kept::{Kept, keep};
 use super::log::{LogState, Reader};
 use super::sound::Sound;
+use super::spaces::Whose;
 use super::{Opened, Shut};
-use crate::audit::Event;
-use crate::barrier::{Barrier, Digest, Kind, Overlay, RootRecord, fixed};
+use crate::barrier::{Digest, Kind, RootRecord, fixed};
 use crate::commit::{AnchorPlan, Standing, standing};
 use crate::crypto::sha256;
-use crate::engines::kv::rescue::Health;
-use crate::engines::{EngineKind, cubbyhole};
 use crate::host::Rng;
 use crate::seal::UnsealKey;
 use crate::storage::{Key, Read, Storage};
-use crate::types::id::Id;
 use crate::types::{Error, Result};
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Records that are read at a time.
@@ -25,7 +21,7 @@ pub(super) const PAGE: usize = 512;
 /// A secret that is not whole.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct DamagedSecret {
-    /// Its mount, which ends in a slash.
+    /// Its mount, with the path of its namespace; ends in a slash.
     pub(crate) mount: String,
     /// Its path below the mount.
     pub(crate) path: String,
@@ -46,12 +42,18 @@ pub(crate) struct Survey {
     pub(crate) records: u64,
     /// Records among them that do not decrypt.
     pub(crate) unreadable: u64,
+    /// Records of namespaces whose keys are gone.
+    pub(crate) orphans: u64,
+    /// Namespaces whose keys are there, the root one not counted.
+    pub(crate) namespaces: u64,
+    /// The paths of those whose keys are gone.
+    pub(crate) namespaces_lost: Vec<String>,
     /// Whether the records are those that the root record knows.
     pub(crate) digest_agrees: bool,
     /// Records of the vault's own that are missing, by name.
     pub(crate) system_lost: Vec<&'static str>,
     /// Policies that are missing.
-    pub(crate) policies_lost: Vec<String>,
+    pub(crate) policies_lost: u64,
     /// Secrets all of whose versions can be read.
     pub(crate) whole: u64,
     pub(crate) damaged: Vec<DamagedSecret>,
@@ -80,7 +82,7 @@ pub(crate) fn survey(
     let barrier = &*opened.barrier;
     let mut found = Survey { slot: opened.slot, header_sound: opened.header_sound, ..Survey::default() };
     found.commit = opened.root.as_ref().map(|root| root.commit);
-    let sound = Sound { barrier, records };
+    let sound = Sound { spaces: &opened.spaces, records };
     let mut hints = Hints::default();
     let reader = Reader { barrier, root: opened.root.as_ref(), records: &sound, storage };
     found.log = reader
@@ -91,14 +93,10 @@ pub(crate) fn survey(
         .1;
     let kept = keep(&sound, &opened, &hints)?;
     found.system_lost = kept.system_lost.clone();
-    found.policies_lost = kept.policies_lost.iter().cloned().collect();
-    for secret in &kept.secrets {
-        if secret.health.lost.is_empty() {
-            found.whole += 1;
-        } else {
-            found.damaged.push(secret.told());
-        }
-    }
+    found.policies_lost = kept.policies_lost();
+    (found.whole, found.damaged) = kept.secrets();
+    found.namespaces = opened.spaces.all.len() as u64 - 1;
+    found.namespaces_lost = opened.spaces.lost.clone();
     read_all(records, &opened, &kept, &mut found)?;
     found.anchor = anchor.map(|plan| standing_of(&opened, plan)).and_then(Result::transpose);
     Ok(Ok(found))
@@ -116,10 +114,11 @@ fn read_all(records: &dyn Read, opened: &Opened, kept: &Kept, found: &mut Survey
         if fixed::is_bare(key.as_bytes()) {
             return Ok(());
         }
-        match barrier.kind_of(&key, &record) {
-            Err(_) => found.unreadable += 1,
-            Ok(kind) if is_content(kind) && !kept.keys.contains(&key) && !kept.doomed.contains(&key) => found.nameless += 1,
-            Ok(_) => {}
+        match opened.spaces.whose(&key, &record) {
+            Whose::Unreadable => found.unreadable += 1,
+            Whose::Orphan => found.orphans += 1,
+            Whose::Space(_, kind) if is_content(kind) && !kept.has(&key) => found.nameless += 1,
+            Whose::Space(..) | Whose::Deleted => {}
         }
         Ok(())
     })?;
@@ -153,179 +152,4 @@ fn standing_of(opened: &Opened, plan: &AnchorPlan) -> Result<Option<Standing>> {
     let unread = |error| Error::new(crate::types::Code::AnchorFailed, format!("the anchor cannot be read: {error}"));
     let anchored = plan.anchor.load().map_err(unread)?;
     standing(&opened.barrier, opened.barrier.store(), root, anchored.as_deref()).map(Some)
-}
-
-/// What of a store has a name and is kept.
-pub(super) struct Kept {
-    /// The mounts; those of a new vault where the table is gone.
-    pub(super) mounts: MountTable,
-    pub(super) system_lost: Vec<&'static str>,
-    /// Policies that can be read.
-    pub(super) policies: BTreeSet<String>,
-    pub(super) policies_lost: BTreeSet<String>,
-    pub(super) secrets: Vec<Secret>,
-    /// The storage keys of the secrets' records.
-    pub(super) keys: BTreeSet<Key>,
-    /// What is in cubbyholes: by whom they are owned, and the path.
-    pub(super) cubbyholes: Vec<(Id, String)>,
-    /// The storage keys of what was behind mounts that are being removed: nobody is to see it again.
-    pub(super) doomed: BTreeSet<Key>,
-}
-
-/// A secret whose name is known.
-pub(super) struct Secret {
-    pub(super) mount: String,
-    pub(super) uuid: Id,
-    pub(super) path: String,
-    pub(super) health: Health,
-}
-
-impl Secret {
-    pub(super) fn told(&self) -> DamagedSecret {
-        let readable = self.health.readable.len() as u64;
-        DamagedSecret { mount: self.mount.clone(), path: self.path.clone(), lost: self.health.lost.clone(), readable }
-    }
-}
-
-/// What the audit log tells of names that have lost their folder entries.
-#[derive(Default)]
-pub(super) struct Hints(BTreeMap<String, u64>);
-
-/// Most paths that are remembered.
-const HINTS_MAX: usize = 1_000_000;
-
-impl Hints {
-    pub(super) fn see(&mut self, event: &[u8]) {
-        let Some(event) = Event::from_bytes(event) else { return };
-        if self.0.len() < HINTS_MAX || self.0.contains_key(&event.path) {
-            let newest = self.0.entry(event.path).or_default();
-            *newest = (*newest).max(event.version.unwrap_or_default());
-        }
-    }
-
-    /// The names below a mount, or below `sys/policies/acl/`, and the newest version that the log tells of.
-    fn below<'h>(&'h self, prefix: &'h str) -> impl Iterator<Item = (&'h str, u64)> + 'h {
-        let range = self.0.range(prefix.to_owned()..).take_while(move |(path, _)| path.starts_with(prefix));
-        range.filter_map(move |(path, newest)| Some((path.strip_prefix(prefix)?, *newest)))
-    }
-
-    fn newest(&self, path: &str) -> u64 {
-        self.0.get(path).copied().unwrap_or_default()
-    }
-}
-
-/// Finds what has a name.
-pub(super) fn keep(sound: &Sound<'_>, opened: &Opened, hints: &Hints) -> Result<Kept> {
-    let barrier = &opened.barrier;
-    let mut overlay = Overlay::reading(barrier, sound);
-    let mut system_lost = Vec::new();
-    let mounts = match MountTable::load_if_there(&mut overlay)? {
-        Some(mounts) => mounts,
-        None => {
-            system_lost.push("mount table");
-            MountTable::of_a_new_vault(barrier)?
-        }
-    };
-    if opened.root.is_none() {
-        system_lost.push("root record");
-    }
-    if overlay.get(Kind::TickState, &barrier.key(Kind::TickState, &[]))?.is_none() {
-        system_lost.push("tick state");
-    }
-    let mut secrets = Vec::new();
-    let mut keys = BTreeSet::new();
-    for entry in mounts.entries() {
-        let (kind, uuid, prefix) = (entry.kind()?, entry.uuid(), entry.kind()?.request_prefix(entry.path()));
-        let mut names = names_below(&overlay, &uuid)?;
-        let listed = names.clone();
-        names.extend(hints.below(&prefix).map(|(path, _)| path.to_owned()).filter(|path| !path.is_empty()));
-        for path in names {
-            let health = kind.examine(&mut overlay, &uuid, &path, hints.newest(&format!("{prefix}{path}")))?;
-            // What only the log names, and of which nothing is there, was removed by somebody.
-            if health.headless && health.readable.is_empty() && !listed.contains(&path) {
-                continue;
-            }
-            keys.extend(kind.keys(barrier, &uuid, &path, &health.readable));
-            secrets.push(Secret { mount: entry.path().to_owned(), uuid, path, health });
-        }
-    }
-    let (cubbyholes, doomed) = owned(&mut overlay, sound)?;
-    let (policies, policies_lost) = policies_of(&mut overlay, sound, hints)?;
-    Ok(Kept { mounts, system_lost, policies, policies_lost, secrets, keys, cubbyholes, doomed })
-}
-
-/// What is in cubbyholes, and where the records lie of what is being removed.
-fn owned(overlay: &mut Overlay<'_>, sound: &Sound<'_>) -> Result<(Vec<(Id, String)>, BTreeSet<Key>)> {
-    let barrier = overlay.barrier();
-    let (mut owners, mut removals) = (Vec::new(), Vec::new());
-    each(sound, |key, record| {
-        if let Ok(owner) = barrier.open(Kind::CubbyholeOwner, &key, &record) {
-            owners.push(cubbyhole::parse_owner(&owner)?);
-        } else if let Ok(removal) = barrier.open(Kind::Removal, &key, &record) {
-            removals.push(removal::parse(&removal)?);
-        }
-        Ok(())
-    })?;
-    let (mut cubbyholes, mut doomed) = (Vec::new(), BTreeSet::new());
-    for owner in owners {
-        for path in names_below(overlay, &owner)? {
-            if !EngineKind::Cubbyhole.examine(overlay, &owner, &path, 0)?.headless {
-                cubbyholes.push((owner, path));
-            }
-        }
-    }
-    for (kind, owner) in removals {
-        for path in names_below(overlay, &owner)? {
-            let readable = kind.examine(overlay, &owner, &path, 0)?.readable;
-            doomed.extend(kind.keys(barrier, &owner, &path, &readable));
-        }
-    }
-    Ok((cubbyholes, doomed))
-}
-
-/// The names below a mount, as its folder entries tell them.
-fn names_below(overlay: &Overlay<'_>, mount: &Id) -> Result<BTreeSet<String>> {
-    let barrier: &Barrier = overlay.barrier();
-    let mut names = BTreeSet::new();
-    let mut folders = vec![String::new()];
-    while let Some(folder) = folders.pop() {
-        overlay.scan(Kind::FolderEntry, &barrier.folder_prefix(mount, &folder), |_, child| {
-            let path = format!("{folder}{}", String::from_utf8_lossy(child));
-            if path.ends_with('/') {
-                folders.push(path);
-            } else {
-                names.insert(path);
-            }
-            Ok(true)
-        })?;
-    }
-    Ok(names)
-}
-
-/// The policies that can be read, and those that should be there.
-fn policies_of(overlay: &mut Overlay<'_>, sound: &Sound<'_>, hints: &Hints) -> Result<(BTreeSet<String>, BTreeSet<String>)> {
-    let listed: BTreeSet<String> = overlay.children(&policies::FOLDER, "")?.into_iter().collect();
-    let mut candidates = listed.clone();
-    candidates.insert(policies::DEFAULT.to_owned());
-    candidates.extend(hints.below("sys/policies/acl/").map(|(name, _)| name.to_owned()));
-    each(sound, |key, record| {
-        // Tokens tell the names of the policies that they hold.
-        if let Ok(bytes) = overlay.barrier().open(Kind::Token, &key, &record) {
-            candidates.extend(crate::auth::token::TokenEntry::from_bytes(&bytes).map(|entry| entry.policies).unwrap_or_default());
-        }
-        Ok(())
-    })?;
-    candidates.remove(policies::ROOT);
-    let (mut there, mut lost) = (BTreeSet::new(), BTreeSet::new());
-    for name in candidates {
-        let key = policies::key_of(overlay.barrier(), &name);
-        let readable = policies::text_of(overlay, &name)?.is_some();
-        // One that is listed, or of which something lies where it should, is lost; one that nobody has written is none.
-        if readable {
-            there.insert(name);
-        } else if listed.contains(&name) || name == policies::DEFAULT || sound.records.get(&key)?.is_some() {
-            lost.insert(name);
-        }
-    }
-    Ok((there, lost))
 }
