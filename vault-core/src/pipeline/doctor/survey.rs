@@ -249,38 +249,47 @@ pub(super) fn keep(sound: &Sound<'_>, opened: &Opened, hints: &Hints) -> Result<
             secrets.push(Secret { mount: entry.path().to_owned(), uuid, path, health });
         }
     }
-    let (cubbyholes, doomed) = owned(&mut overlay, sound)?;
+    let cubbyholes = cubbyholes(&mut overlay, sound)?;
+    let doomed = doomed(&mut overlay, sound)?;
     let (policies, policies_lost) = policies_of(&mut overlay, sound, hints)?;
     Ok(Kept { mounts, system_lost, policies, policies_lost, secrets, keys, cubbyholes, doomed })
 }
 
-/// What is in cubbyholes, and where the records lie of what is being removed.
-fn owned(overlay: &mut Overlay<'_>, sound: &Sound<'_>) -> Result<(Vec<(Id, String)>, BTreeSet<Key>)> {
-    let barrier = overlay.barrier();
-    let (mut owners, mut removals) = (Vec::new(), Vec::new());
+/// What is in cubbyholes: by whom it is owned, and its path.
+fn cubbyholes(overlay: &mut Overlay<'_>, sound: &Sound<'_>) -> Result<Vec<(Id, String)>> {
+    let mut owners = Vec::new();
     each(sound, |key, record| {
-        if let Ok(owner) = barrier.open(Kind::CubbyholeOwner, &key, &record) {
-            owners.push(cubbyhole::parse_owner(&owner)?);
-        } else if let Ok(removal) = barrier.open(Kind::Removal, &key, &record) {
-            removals.push(removal::parse(&removal)?);
-        }
+        let owner = overlay.barrier().open(Kind::CubbyholeOwner, &key, &record);
+        owners.extend(owner.ok().map(|owner| cubbyhole::parse_owner(&owner)).transpose()?);
         Ok(())
     })?;
-    let (mut cubbyholes, mut doomed) = (Vec::new(), BTreeSet::new());
+    let mut found = Vec::new();
     for owner in owners {
         for path in names_below(overlay, &owner)? {
             if !EngineKind::Cubbyhole.examine(overlay, &owner, &path, 0)?.headless {
-                cubbyholes.push((owner, path));
+                found.push((owner, path));
             }
         }
     }
+    Ok(found)
+}
+
+/// Where the records lie of what is being removed.
+fn doomed(overlay: &mut Overlay<'_>, sound: &Sound<'_>) -> Result<BTreeSet<Key>> {
+    let mut removals = Vec::new();
+    each(sound, |key, record| {
+        let removal = overlay.barrier().open(Kind::Removal, &key, &record);
+        removals.extend(removal.ok().map(|removal| removal::parse(&removal)).transpose()?);
+        Ok(())
+    })?;
+    let mut keys = BTreeSet::new();
     for (kind, owner) in removals {
         for path in names_below(overlay, &owner)? {
             let readable = kind.examine(overlay, &owner, &path, 0)?.readable;
-            doomed.extend(kind.keys(barrier, &owner, &path, &readable));
+            keys.extend(kind.keys(overlay.barrier(), &owner, &path, &readable));
         }
     }
-    Ok((cubbyholes, doomed))
+    Ok(keys)
 }
 
 /// The names below a mount, as its folder entries tell them.
