@@ -71,7 +71,7 @@ fn base_path(number: u64) -> String {
 
 /// What the worker writes: every third one a new version of a secret that was there.
 fn put_path(number: u64) -> String {
-    if number % 3 == 0 { base_path(number) } else { format!("new/{number}") }
+    if number.is_multiple_of(3) { base_path(number) } else { format!("new/{number}") }
 }
 
 #[test]

@@ -18,10 +18,12 @@ use support::{KEY, Random, member, number_from};
 use vault_core::audit_proof::{Checkpoint, ConsistencyProof, InclusionProof, verify_checkpoint};
 use vault_core::storage::memory::MemoryStorage;
 use vault_core::storage::{Batch, Key, Read, Storage};
-use vault_core::types::{Class, Object, Operation, Result, SecretString, Value};
+use vault_core::types::{Class, Code, Object, Operation, Result, SecretString, Value};
 use vault_core::{Config, NewSeal, Session, UnsealKey, Vault};
 
 const TAMPERS: u64 = 5_000;
+/// Draws after which one must have changed something.
+const DRAWS_MAX: u32 = 100;
 /// The length of the keys under which the tail of the audit log lies, in order.
 const TAIL_KEY_BYTES: usize = 24;
 
@@ -109,7 +111,7 @@ impl Store {
         let (segment, another) = (*random.pick(&segments), *random.pick(&segments));
         let tail = held.tail();
         let (chunk, other) = (*random.pick(&tail), *random.pick(&tail));
-        match random.below(16) {
+        match random.below(18) {
             0 => flip(held.records.get_mut(&one).unwrap(), random, "a record altered"),
             1 => cut(held.records.get_mut(&one).unwrap(), random, "a record cut"),
             2 => swap(&mut held.records, &one, &two, "records swapped"),
@@ -146,7 +148,17 @@ impl Store {
                 held.segments.remove(&segment);
                 "a segment removed"
             }
-            _ => some_of(&mut held.segments, &self.fork.segments, random, "segments of a fork"),
+            15 => some_of(&mut held.segments, &self.fork.segments, random, "segments of a fork"),
+            16 => {
+                let kept = usize::try_from(random.below(tail.len() as u64)).unwrap();
+                tail[kept..].iter().for_each(|key| drop(held.records.remove(key)));
+                "the end of the log removed"
+            }
+            _ => {
+                let kept = random.below(segments.len() as u64);
+                held.segments.retain(|index, _| *index <= kept);
+                "the last segments removed"
+            }
         }
     }
 }
@@ -207,10 +219,10 @@ struct Exported {
     checkpoints: Vec<Checkpoint>,
     consistency: Vec<(usize, usize, ConsistencyProof)>,
     inclusion: Vec<(usize, InclusionProof)>,
-    /// What the same vault, gone on elsewhere from the same beginning, has signed; and its proofs from the beginning on.
-    forked: Vec<(Checkpoint, ConsistencyProof)>,
-    /// How many events both have in common.
-    common: u64,
+    /// What the same vault, gone on elsewhere from the same beginning, has signed, with its proof from the size of each older checkpoint on.
+    forked: Vec<(Checkpoint, Checkpoint, ConsistencyProof)>,
+    /// The same from the beginning that both have in common.
+    common: Vec<(Checkpoint, Checkpoint, ConsistencyProof)>,
 }
 
 impl Exported {
@@ -221,7 +233,7 @@ impl Exported {
         let root = vault.session(init.root_token);
         let verifier = text(&read(&root, "public-key", Object::new()), "key");
         work(&root, 0, 5);
-        let common = verify_checkpoint(&note(&root), &verifier).unwrap().size;
+        let beginning = verify_checkpoint(&note(&root), &verifier).unwrap();
         let other = Arc::new(storage.copy());
         let notes: Vec<String> = (0..8)
             .map(|round| {
@@ -237,35 +249,34 @@ impl Exported {
             (0..40).map(|number| (7, inclusion_proof(&root, 1 + number * 3 % checkpoints[7].size, checkpoints[7].size))).collect();
         let forked = Vault::open(config(other)).unwrap().unseal(&key()).unwrap();
         let fork = forked.session(SecretString::copy_from(&token));
-        let forked = (0..16)
-            .map(|round| {
-                work(&fork, round * 4, round * 4 + 3);
-                let newer = verify_checkpoint(&note(&fork), &verifier).unwrap();
-                let older = checkpoints.iter().rev().find(|older| older.size <= newer.size).unwrap_or(&newer);
-                let proof = consistency_proof(&fork, older, newer.size);
-                (newer, proof)
-            })
-            .collect();
-        Exported { key: verifier, notes, checkpoints, consistency, inclusion, forked, common }
+        let (mut of_fork, mut common) = (Vec::new(), Vec::new());
+        for round in 0..16 {
+            work(&fork, round * 4, round * 4 + 3);
+            let newer = verify_checkpoint(&note(&fork), &verifier).unwrap();
+            for older in checkpoints.iter().filter(|older| older.size <= newer.size) {
+                assert!(older.size > beginning.size && older.origin == newer.origin);
+                of_fork.push((older.clone(), newer.clone(), consistency_proof(&fork, older, newer.size)));
+            }
+            common.push((beginning.clone(), newer.clone(), consistency_proof(&fork, &beginning, newer.size)));
+        }
+        Exported { key: verifier, notes, checkpoints, consistency, inclusion, forked: of_fork, common }
     }
 
-    /// Changes something that was exported; what was done, and whether it is found. What changed nothing counts as found.
-    fn tamper(&self, random: &mut Random) -> (&'static str, bool) {
+    /// Changes something that was exported; what was done, and whether it is found. `None` where it changed nothing.
+    fn tamper(&self, random: &mut Random) -> Option<(&'static str, bool)> {
         match random.below(6) {
             0 => self.tamper_note(random),
             1 | 2 => self.tamper_consistency(random),
             3 | 4 => self.tamper_inclusion(random),
             _ => {
-                let (newer, proof) = random.pick(&self.forked);
-                let older = random.pick(&self.checkpoints);
-                assert!(older.size > self.common && older.origin == newer.origin);
-                let proof = ConsistencyProof { from: older.size, ..proof.clone() };
-                ("a fork", proof.verify(older, newer).is_err())
+                // The fork's own proof, from an older checkpoint of its size: only what they are of tells them apart.
+                let (older, newer, proof) = random.pick(&self.forked);
+                Some(("a fork", proof.verify(older, newer).is_err()))
             }
         }
     }
 
-    fn tamper_note(&self, random: &mut Random) -> (&'static str, bool) {
+    fn tamper_note(&self, random: &mut Random) -> Option<(&'static str, bool)> {
         let at = usize::try_from(random.below(self.notes.len() as u64)).unwrap();
         let (note, checkpoint) = (&self.notes[at], &self.checkpoints[at]);
         let (body, signature) = note.split_once("\n\n").unwrap();
@@ -277,12 +288,18 @@ impl Exported {
             3 => ("a cut checkpoint", note.chars().take(usize::try_from(random.below(note.chars().count() as u64)).unwrap()).collect()),
             _ => ("a longer checkpoint", format!("{body}\nx\n\n{signature}")),
         };
-        let outcome = verify_checkpoint(&changed, &self.key);
-        // A line end that is missing says nothing else; whatever is accepted says what was signed.
-        (name, outcome.map_or(true, |found| found == *checkpoint && changed.starts_with(&format!("{body}\n\n"))))
+        // A last line end that is missing changes nothing that is said.
+        if changed.trim_end() == note.trim_end() {
+            return None;
+        }
+        match verify_checkpoint(&changed, &self.key) {
+            Err(_) => Some((name, true)),
+            // What was added to the signatures is not signed: it is accepted where it says what was signed.
+            Ok(found) => Some((name, found == *checkpoint && changed.starts_with(&format!("{body}\n\n")))),
+        }
     }
 
-    fn tamper_consistency(&self, random: &mut Random) -> (&'static str, bool) {
+    fn tamper_consistency(&self, random: &mut Random) -> Option<(&'static str, bool)> {
         let (older, newer, proof) = random.pick(&self.consistency);
         let mut changed = proof.clone();
         let (mut old, mut new) = (self.checkpoints[*older].clone(), self.checkpoints[*newer].clone());
@@ -304,10 +321,10 @@ impl Exported {
             }
         };
         let same = changed == *proof && old == self.checkpoints[*older] && new == self.checkpoints[*newer];
-        (name, same || changed.verify(&old, &new).is_err())
+        (!same).then(|| (name, changed.verify(&old, &new).is_err()))
     }
 
-    fn tamper_inclusion(&self, random: &mut Random) -> (&'static str, bool) {
+    fn tamper_inclusion(&self, random: &mut Random) -> Option<(&'static str, bool)> {
         let (at, proof) = random.pick(&self.inclusion);
         let mut changed = proof.clone();
         let mut checkpoint = self.checkpoints[*at].clone();
@@ -328,7 +345,7 @@ impl Exported {
             }
         };
         let same = changed == *proof && checkpoint == self.checkpoints[*at];
-        (name, same || changed.verify(&checkpoint).is_err())
+        (!same).then(|| (name, changed.verify(&checkpoint).is_err()))
     }
 }
 
@@ -383,19 +400,21 @@ fn lengthen(hashes: &mut Vec<[u8; 32]>, random: &mut Random, name: &'static str)
     name
 }
 
-/// Tries as many as are wanted, and tells which were tried how often and which were not found.
-fn try_all(share: u64, mut one: impl FnMut(&mut Random) -> (&'static str, bool)) {
+/// Tries as many as are wanted, those that change nothing left aside, and tells which were tried how often. One that is not found fails.
+fn try_all(share: u64, mut one: impl FnMut(&mut Random) -> Option<(&'static str, bool)>) {
     let count = number_from("LIBVAULT_TAMPERS").unwrap_or(TAMPERS) * share / 10;
     let first = number_from("LIBVAULT_SEED").unwrap_or(1);
     let start = Instant::now();
     let mut tried: BTreeMap<&str, u64> = BTreeMap::new();
     for seed in first..first + count {
-        let outcome = catch_unwind(AssertUnwindSafe(|| one(&mut Random::from_seed(seed))));
-        let (name, found) = outcome.unwrap_or_else(|_| panic!("LIBVAULT_SEED={seed} LIBVAULT_TAMPERS=10: it panicked"));
+        let mut random = Random::from_seed(seed);
+        let outcome = catch_unwind(AssertUnwindSafe(|| (0..DRAWS_MAX).find_map(|_| one(&mut random))));
+        let outcome = outcome.unwrap_or_else(|_| panic!("LIBVAULT_SEED={seed} LIBVAULT_TAMPERS=10: it panicked"));
+        let (name, found) = outcome.expect("some change changes something");
         assert!(found, "LIBVAULT_SEED={seed} LIBVAULT_TAMPERS=10: {name}: it was not found");
         *tried.entry(name).or_default() += 1;
     }
-    eprintln!("LIBVAULT_SEED={first}: {count} tampers, all found, {:.1?}: {tried:?}", start.elapsed());
+    eprintln!("LIBVAULT_SEED={first}: {count} tampers that changed something, all found, {:.1?}: {tried:?}", start.elapsed());
 }
 
 #[test]
@@ -406,12 +425,52 @@ fn whatever_is_changed_in_a_store_is_found() {
     try_all(5, |random| {
         let mut held = store.held.clone();
         let name = store.tamper(&mut held, random);
-        if held == store.held {
-            return ("nothing", true);
-        }
-        let outcome = store.examine(&held);
-        (name, outcome.is_err_and(|error| matches!(error.class(), Class::Corrupt | Class::InvalidRequest)))
+        (held != store.held).then(|| {
+            let outcome = store.examine(&held);
+            (name, outcome.is_err_and(|error| matches!(error.class(), Class::Corrupt | Class::InvalidRequest)))
+        })
     });
+}
+
+/// A state that is whole has nothing to be found in it but its age: the heads and the commit number know of later commits.
+#[test]
+fn a_whole_older_state_and_a_whole_fork_are_found_where_the_heads_are_newer() {
+    let store = Store::new();
+    for whole in [&store.older, &store.fork] {
+        assert!(*whole != store.held);
+        assert_eq!(store.examine(whole).unwrap_err().code(), Code::LostCommits);
+    }
+}
+
+/// Whoever puts back the heads too is not found by the store. Whoever has a checkpoint finds it.
+#[test]
+fn a_store_that_was_put_back_whole_cannot_prove_what_was_signed_before() {
+    let storage = Arc::new(MemoryStorage::new());
+    let (vault, init) = Vault::create(config(storage.clone()), NewSeal::raw_key(&KEY).unwrap()).unwrap();
+    let token = init.root_token.expose().to_owned();
+    let root = vault.session(init.root_token);
+    let verifier = text(&read(&root, "public-key", Object::new()), "key");
+    work(&root, 0, 5);
+    let earlier = verify_checkpoint(&note(&root), &verifier).unwrap();
+    let put_back = Arc::new(storage.copy());
+    work(&root, 5, 10);
+    let signed = verify_checkpoint(&note(&root), &verifier).unwrap();
+    let vault = Vault::open(config(put_back)).unwrap().unseal(&key()).unwrap();
+    vault.verify().unwrap();
+    let root = vault.session(SecretString::copy_from(&token));
+    root.audit().verify().unwrap();
+    let asked = Object::new().with("from", signed.size).with("to", signed.size);
+    let shorter = root.request(Operation::Read, "sys/audit-log/proof/consistency", Some(asked.into()));
+    assert_eq!(shorter.unwrap_err().class(), Class::InvalidRequest, "there are not as many events");
+    for round in 0..8 {
+        work(&root, round * 3, round * 3 + 3);
+        let newer = verify_checkpoint(&note(&root), &verifier).unwrap();
+        consistency_proof(&root, &earlier, newer.size).verify(&earlier, &newer).unwrap();
+        if newer.size >= signed.size {
+            assert_eq!(consistency_proof(&root, &signed, newer.size).verify(&signed, &newer).unwrap_err().code(), Code::Corrupt);
+        }
+    }
+    assert!(verify_checkpoint(&note(&root), &verifier).unwrap().size > signed.size);
 }
 
 #[test]
@@ -421,5 +480,8 @@ fn whatever_is_changed_in_checkpoints_and_proofs_is_found() {
         proof.verify(&exported.checkpoints[*older], &exported.checkpoints[*newer]).unwrap();
     }
     exported.inclusion.iter().for_each(|(at, proof)| proof.verify(&exported.checkpoints[*at]).unwrap());
+    // A fork proves what it has in common, and only that: what it is refused for below is what it has changed.
+    exported.common.iter().for_each(|(older, newer, proof)| proof.verify(older, newer).unwrap());
+    assert!(exported.forked.len() > 30);
     try_all(5, |random| exported.tamper(random));
 }

@@ -28,13 +28,16 @@ cargo xtask crash ROUNDS [--backend B]  the kill -9 loop over sled or redb (LIBV
 cargo xtask sim --seed S --steps N  the simulation, from this seed on
 cargo xtask policy --seed S --cases N  random decisions of the policy engine beside a naive evaluator's
 cargo xtask faults [--seed S] [--every K]  every system call of every operation fails, or is the last; or one in K
-cargo xtask tamper --seed S --count N      N tampers with logs, proofs and records, and a tenth as many flipped bits";
+cargo xtask loom [--preemptions P]          the interleavings of a few callers, one by one
+cargo xtask stress --seconds N              real threads for so long, in memory and over each backend
+cargo xtask tamper --seed S --count N      N tampers with stores, proofs and whole logs, and a tenth as many flipped bits
+cargo xtask powercut --seed S --states N --backend B  N states that a power cut can leave of a store are opened";
 
 /// What every step of `test` stands on.
 const SET_UP: Step = ("set-up", setup::everything);
 
 /// Every step of `test`, in order: the quick ones first.
-const STEPS: [Step; 10] = [
+const STEPS: [Step; 11] = [
     ("format", rust::format),
     ("tidy", tidy::tidy),
     ("header", header::check),
@@ -42,6 +45,7 @@ const STEPS: [Step; 10] = [
     ("core with fewer features", rust::check_features),
     ("Rust tests", rust::tests),
     ("Rust tests over redb", rust::tests_over_redb),
+    ("interleavings", rust::interleavings),
     ("Rust examples", rust::examples),
     ("C programs", c::programs),
     ("Python wheel", python::wheel_tests),
@@ -66,7 +70,11 @@ fn main() -> ExitCode {
         ["faults", "--every", every] => rust::faults("0", every),
         ["faults", "--seed", seed] => rust::faults(seed, "1"),
         ["faults", "--seed", seed, "--every", every] => rust::faults(seed, every),
+        ["loom"] => rust::interleavings(),
+        ["loom", "--preemptions", preemptions] => rust::loom(preemptions),
+        ["stress", "--seconds", seconds] => rust::stress(seconds),
         ["tamper", "--seed", seed, "--count", count] => rust::tamper(seed, count),
+        ["powercut", "--seed", seed, "--states", states, "--backend", backend] => rust::powercut(seed, states, backend),
         ["crash", rounds] => rust::crash(rounds, "sled"),
         ["crash", rounds, "--backend", backend] => rust::crash(rounds, backend),
         _ => {

@@ -1,6 +1,6 @@
 //! The steps that cargo does: format, clippy, tests, the quickstart, the benches.
 
-use crate::run::{Outcome, cargo, run, target};
+use crate::run::{Outcome, cargo, command, output, run, target};
 use crate::setup;
 
 /// `cargo fmt --check`.
@@ -64,6 +64,51 @@ pub(crate) fn sim(seed: &str, steps: &str) -> Outcome {
     run(sim.env("LIBVAULT_SEED", seed).env("LIBVAULT_SIM_STEPS", steps))
 }
 
+/// Every interleaving of a few callers, with the preemptions that the models have themselves.
+pub(crate) fn interleavings() -> Outcome {
+    models(None)
+}
+
+/// Every interleaving of a few callers, with so many preemptions.
+pub(crate) fn loom(preemptions: &str) -> Outcome {
+    models(Some(preemptions))
+}
+
+/// Only the core's own tests are compiled with `--cfg loom`, and nothing below them: they need no build of their own for that.
+fn models(preemptions: Option<&str>) -> Outcome {
+    let mut build = cargo();
+    build.args(["rustc", "-p", "vault-core", "--all-features", "--lib", "--profile", "test"]);
+    let messages = output(build.args(["--message-format", "json-render-diagnostics", "--", "--cfg", "loom"]))?;
+    let program = messages.split("\"executable\":\"").nth(1).and_then(|rest| rest.split('"').next()).ok_or("cargo names no program")?;
+    let models = output(command(program).args(["interleavings", "--list"]))?;
+    if !models.lines().any(|line| line.ends_with(": test")) {
+        return Err("there is no model to run".to_owned());
+    }
+    let mut models = command(program);
+    models.args(["interleavings", "--nocapture"]);
+    run(models.envs(preemptions.map(|preemptions| ("LIBVAULT_LOOM_PREEMPTIONS", preemptions))))
+}
+
+/// Real threads for so long, in memory and over each backend.
+pub(crate) fn stress(seconds: &str) -> Outcome {
+    let mut stress = cargo();
+    // One after another: side by side they would only slow each other.
+    stress.args([
+        "test",
+        "--release",
+        "-p",
+        "vault-core",
+        "--all-features",
+        "--test",
+        "stress",
+        "--",
+        "--nocapture",
+        "--test-threads",
+        "1",
+    ]);
+    run(stress.env("LIBVAULT_STRESS_SECONDS", seconds))
+}
+
 /// So many random decisions, the policy engine's beside a naive evaluator's.
 pub(crate) fn policy(seed: &str, cases: &str) -> Outcome {
     let mut policy = cargo();
@@ -100,8 +145,19 @@ pub(crate) fn tamper(seed: &str, count: &str) -> Outcome {
         test.env("LIBVAULT_SEED", seed).env("LIBVAULT_TAMPERS", count).env("LIBVAULT_FLIPS", flips.to_string());
         test
     };
-    run(&mut test(&["--test", "tamper"]))?;
+    run(&mut test(&["--test", "tamper", "--test", "rewritten_log"]))?;
     ["sled", "redb"].into_iter().try_for_each(|backend| run(test(&["--test", "disk", "flipped"]).env("LIBVAULT_TEST_BACKEND", backend)))
+}
+
+/// So many states that a power cut can leave of a store over a backend.
+pub(crate) fn powercut(seed: &str, states: &str, backend: &str) -> Outcome {
+    if !["sled", "redb"].contains(&backend) {
+        return Err(format!("{backend} is no backend: sled or redb"));
+    }
+    let test = format!("a_power_cut_loses_nothing_over_{backend}");
+    let mut powercut = cargo();
+    powercut.args(["test", "--release", "-p", "vault-core", "--all-features", "--test", "powercut", "--", "--nocapture", "--exact", &test]);
+    run(powercut.env("LIBVAULT_SEED", seed).env("LIBVAULT_POWERCUT_STATES", states))
 }
 
 /// Licences, bans and sources; needs a tool that is built first, so it is not part of `test`.
@@ -111,5 +167,5 @@ pub(crate) fn deny() -> Outcome {
     if !tool.exists() {
         run(cargo().args(["install", "--locked", "--root"]).arg(&tools).args(["cargo-deny", "--version", "0.20.2"]))?;
     }
-    run(crate::run::command(tool).args(["check", "licenses", "bans", "sources"]))
+    run(command(tool).args(["check", "licenses", "bans", "sources"]))
 }

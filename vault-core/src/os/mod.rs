@@ -4,8 +4,11 @@
 
 mod clock;
 mod file_sink;
+#[cfg(all(test, loom))]
+pub(crate) mod interleavings_tests;
 mod memory;
 mod rng;
+pub(crate) mod sync;
 mod text_file;
 
 pub use clock::SystemClock;
@@ -14,10 +17,3 @@ pub use memory::{ForkGuard, LockedBox, lock_failures};
 pub use rng::SystemRng;
 
 pub(crate) use text_file::read_text;
-
-/// Which thread this is, among those that live: by it a callback that comes back is told from another caller. The standard library's own
-/// number would leave an allocation behind in threads that it has not made.
-pub(crate) fn this_thread() -> usize {
-    std::thread_local!(static MARK: u8 = const { 0 });
-    MARK.with(|mark| std::ptr::from_ref(mark).addr())
-}

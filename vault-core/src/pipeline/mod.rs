@@ -6,6 +6,8 @@ mod ceremony;
 mod core;
 #[cfg(any(feature = "sled", feature = "redb"))]
 pub(crate) mod doctor;
+#[cfg(all(test, loom))]
+mod interleavings_tests;
 mod keys;
 mod mount_paths;
 mod mounts;

@@ -18,15 +18,15 @@ use crate::commit::{AnchorPlan, Committer, Proposal, Standing, standing};
 use crate::crypto::{Key256, Keyring};
 use crate::host::{AuditSink, Clock, KeyWrapper, Rng, RngError};
 use crate::os::ForkGuard;
+use crate::os::sync::{ArcSwapOption, AtomicBool, Mutex};
 use crate::policy::Settings;
 use crate::seal::{Header, NewSeal, SealError, SlotInfo, UnsealKey};
 use crate::storage::{Compaction, Key, Storage};
 use crate::types::id::Id;
 use crate::types::{Code, Error, Object, Request, Response, Result, SecretString, Timestamp, Value};
-use arc_swap::{ArcSwap, ArcSwapOption};
-use parking_lot::Mutex;
+use arc_swap::ArcSwap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 /// What a vault is given: its store and its world.
 pub(crate) struct Parts {
@@ -341,13 +341,11 @@ impl Runtime {
     }
 
     pub(crate) fn tick(&self) -> Result<Option<Timestamp>> {
-        self.check_usable()?;
-        tick::tick(&*self.unsealed()?)
+        self.with_core(tick::tick)
     }
 
     pub(crate) fn verify(&self) -> Result<Verification> {
-        self.check_usable()?;
-        verify(&*self.unsealed()?)
+        self.with_core(verify)
     }
 
     /// Compacts the store, and records that the host has done so.
@@ -363,14 +361,12 @@ impl Runtime {
 
     /// Writes a backup. Whether the caller may was asked before.
     pub(crate) fn backup(&self, sink: &mut dyn std::io::Write, seals: &BackupSeals) -> Result<(BackupInfo, Vec<SecretString>)> {
-        self.check_usable()?;
-        backup(&*self.unsealed()?, sink, seals)
+        self.with_core(|core| backup(core, sink, seals))
     }
 
     /// Writes the audit log as JSON lines. Whether the caller may was asked before.
     pub(crate) fn export_audit(&self, sink: &mut dyn std::io::Write, after: u64) -> Result<u64> {
-        self.check_usable()?;
-        audit_log::export(&*self.unsealed()?, sink, after)
+        self.with_core(|core| audit_log::export(core, sink, after))
     }
 
     /// Whether the vault was restored and not yet adopted.
@@ -449,9 +445,20 @@ impl Runtime {
     }
 
     fn unsealed(&self) -> Result<Arc<Core>> {
-        // Without keys the vault is sealed, or was closed since the check.
-        let why = || self.check_usable().err().unwrap_or_else(|| Error::new(Code::Sealed, "the vault is sealed: unseal it"));
-        self.core.load_full().ok_or_else(why)
+        self.core.load_full().ok_or_else(|| self.sealed())
+    }
+
+    /// Does something with an unsealed vault. What fails after that was sealed fails for this reason, whatever it met: when the vault was
+    /// unsealed again and its keys rolled, the store holds what the keys of this opening do not know, and is sound.
+    fn with_core<R>(&self, what: impl FnOnce(&Core) -> Result<R>) -> Result<R> {
+        self.check_usable()?;
+        let core = self.unsealed()?;
+        what(&core).map_err(|error| if core.committer.has_ended() { self.sealed() } else { error })
+    }
+
+    /// Why there are no keys: the vault is sealed, or was closed since that was checked.
+    fn sealed(&self) -> Error {
+        self.check_usable().err().unwrap_or_else(|| Error::new(Code::Sealed, "the vault is sealed: unseal it"))
     }
 
     fn check_usable(&self) -> Result<()> {

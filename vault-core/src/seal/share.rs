@@ -269,6 +269,65 @@ mod tests {
         assert!((15..110).contains(&equal), "{equal}");
     }
 
+    /// GF(2^8) as Shamir's scheme is commonly laid over it (the polynomial 0x11b of AES), written out bit by bit.
+    fn multiply(a: u8, b: u8) -> u8 {
+        let (mut a, mut product) = (u16::from(a), 0_u16);
+        for bit in 0..8 {
+            product ^= if b >> bit & 1 == 1 { a } else { 0 };
+            a = if a & 0x80 == 0 { a << 1 } else { (a << 1) ^ 0x11B };
+        }
+        u8::try_from(product).expect("reduced")
+    }
+
+    fn inverse(a: u8) -> u8 {
+        (1..=u8::MAX).find(|b| multiply(a, *b) == 1).expect("every number but 0 has one")
+    }
+
+    /// The value at 0 of the polynomial through these points: Lagrange's formula, as the textbooks have it.
+    fn value_at_zero(points: &[(u8, u8)]) -> u8 {
+        let term = |(x, y): &(u8, u8)| {
+            let others = points.iter().filter(|(other, _)| other != x);
+            others.fold(*y, |term, (other, _)| multiply(term, multiply(*other, inverse(other ^ x))))
+        };
+        points.iter().map(term).fold(0, |sum, term| sum ^ term)
+    }
+
+    #[test]
+    fn shares_are_points_of_polynomials_as_another_implementation_reads_them() {
+        assert_eq!((multiply(0x57, 0x83), inverse(0x53)), (0xC1, 0xCA), "FIPS 197, section 4.2, and its S-box");
+        let mut read = 0;
+        for (count, threshold) in [(2, 2), (3, 2), (5, 3), (7, 7), (20, 4), (255, 2)] {
+            let points = split(&SystemRng::new(), &key(), count, threshold).expect("split");
+            for start in (0..=usize::from(count - threshold)).step_by(3) {
+                let some = &points[start..start + usize::from(threshold)];
+                let secret: Vec<u8> =
+                    (1..=32).map(|byte| value_at_zero(&some.iter().map(|point| (point[0], point[byte])).collect::<Vec<_>>())).collect();
+                assert_eq!(secret, key().expose(), "{threshold} of {count} from {start}");
+                let fewer: Vec<u8> = (1..=32)
+                    .map(|byte| value_at_zero(&some[1..].iter().map(|point| (point[0], point[byte])).collect::<Vec<_>>()))
+                    .collect();
+                assert_ne!(fewer, key().expose());
+                read += 1;
+            }
+        }
+        assert_eq!(read, 1 + 1 + 1 + 1 + 6 + 85);
+    }
+
+    #[test]
+    fn shares_that_another_implementation_made_give_the_key() {
+        // y = key + 3x + 5x^2 in each of the 32 polynomials, with coefficients that differ from byte to byte.
+        let value = |byte: u8, x: u8| 0xA5 ^ multiply(3 ^ byte, x) ^ multiply(5 ^ byte, multiply(x, x));
+        let share = |x: u8| {
+            let point = Zeroizing::new(std::iter::once(x).chain((0..32).map(|byte| value(byte, x))).collect::<Vec<u8>>());
+            Share { set: [1; SET_BYTES], threshold: 3, count: 9, point }
+        };
+        let set = ShareSet { id: [1; SET_BYTES], threshold: 3, count: 9, digests: Vec::new() };
+        for xs in [[1, 2, 3], [9, 4, 7], [3, 9, 1]] {
+            let shares = xs.map(share);
+            assert_eq!(set.combine(&shares.each_ref()).expect("enough").expose(), key().expose(), "{xs:?}");
+        }
+    }
+
     #[test]
     fn without_randomness_nothing_is_dealt() {
         struct Broken;

@@ -1,13 +1,12 @@
 //! Running an operation again and again, each time with another of its system calls going wrong.
 
 use super::{OPERATION, begin_file};
-use crate::support::{PLACE, Random, child, number_from};
+use crate::support::{PLACE, Random, child, memory_dir, number_from, shim};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::os::unix::process::ExitStatusExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, ExitStatus, Stdio};
-use std::sync::OnceLock;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -86,21 +85,6 @@ impl Outcome {
     }
 }
 
-/// The compiled shim.
-pub fn shim() -> &'static Path {
-    static SHIM: OnceLock<PathBuf> = OnceLock::new();
-    SHIM.get_or_init(|| {
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/faults/shim.c");
-        let library = Path::new(env!("CARGO_TARGET_TMPDIR")).join("faults_shim.so");
-        let aside = library.with_extension(std::process::id().to_string());
-        let compiled =
-            Command::new("cc").args(["-shared", "-fPIC", "-O2", "-Wall", "-Wextra", "-Werror", "-o"]).arg(&aside).arg(source).status();
-        assert!(compiled.unwrap().success(), "this test needs a C compiler: install gcc and libc6-dev");
-        fs::rename(&aside, &library).unwrap();
-        library
-    })
-}
-
 /// Where a run lies: the directory whose calls are counted, and beside it what the run says.
 pub struct Scene {
     /// Dropped with the scene.
@@ -109,9 +93,8 @@ pub struct Scene {
 
 impl Scene {
     pub fn new() -> Self {
-        // In memory where there is such a place: a fault needs no disk, and a thousand runs are tried.
-        let memory = Path::new("/dev/shm");
-        let dir = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap();
+        // A fault needs no disk, and a thousand runs are tried.
+        let dir = memory_dir();
         fs::create_dir(dir.path().join("counted")).unwrap();
         Scene { dir }
     }
@@ -136,7 +119,7 @@ impl Scene {
             .env(OPERATION, operation)
             .env(PLACE, self.place())
             .envs(extra.iter().map(|(name, value)| (*name, value)));
-        command.env("LD_PRELOAD", shim()).env("FAULTS_DIR", self.counted()).env("FAULTS_REPORT", self.dir.path().join("report"));
+        command.env("LD_PRELOAD", shim("faults")).env("FAULTS_DIR", self.counted()).env("FAULTS_REPORT", self.dir.path().join("report"));
         command.env("FAULTS_AT", at.to_string()).env("FAULTS_ERRNO", fault.errno.to_string());
         command.env("FAULTS_LASTING", u8::from(fault.lasting).to_string());
         assert_eq!(begin_file(&self.place()).parent(), Some(&*self.counted()));

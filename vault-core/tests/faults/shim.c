@@ -8,22 +8,14 @@
  * FAULTS_REPORT  a file outside the directory, to which the call that goes wrong is written; with FAULTS_AT=0 every call.
  */
 #define _GNU_SOURCE
+#include "../support/below.h"
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdatomic.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/uio.h>
-#include <unistd.h>
 
-static const char *dir;
-static size_t dir_length;
 static long at;
 static int error;
 static int lasting;
@@ -37,25 +29,11 @@ static long number_of(const char *name) {
 }
 
 __attribute__((constructor)) static void prepare(void) {
-    dir = getenv("FAULTS_DIR");
-    dir_length = dir ? strlen(dir) : 0;
+    watch("FAULTS_DIR");
     report = getenv("FAULTS_REPORT");
     at = number_of("FAULTS_AT");
     error = (int)number_of("FAULTS_ERRNO");
     lasting = (int)number_of("FAULTS_LASTING");
-}
-
-static int is_below(const char *path) {
-    return dir && strncmp(path, dir, dir_length) == 0 && (path[dir_length] == '/' || path[dir_length] == '\0');
-}
-
-/* Writes where a descriptor leads to; whether that is below the directory. */
-static int fd_is_below(int fd, char *path, size_t size) {
-    char link[64];
-    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
-    long length = syscall(SYS_readlinkat, AT_FDCWD, link, path, size - 1);
-    path[length < 0 ? 0 : length] = '\0';
-    return is_below(path);
 }
 
 static void tell(const char *name, const char *path) {
@@ -110,15 +88,6 @@ static int open_any(int at_fd, const char *path, int flags, mode_t mode) {
         return -1;
     return (int)syscall(SYS_openat, at_fd, path, flags, mode);
 }
-
-#define MODE(flags, mode)                                                                                                              \
-    mode_t mode = 0;                                                                                                                   \
-    if ((flags) & (O_CREAT | O_TMPFILE)) {                                                                                             \
-        va_list list;                                                                                                                  \
-        va_start(list, flags);                                                                                                         \
-        mode = va_arg(list, mode_t);                                                                                                   \
-        va_end(list);                                                                                                                  \
-    }
 
 int open(const char *path, int flags, ...) {
     MODE(flags, mode)

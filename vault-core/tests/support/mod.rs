@@ -11,6 +11,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
 use vault_core::storage::Backend;
 use vault_core::types::{Object, Result, Value};
 use vault_core::{Config, NewSeal, UnsealKey, Vault};
@@ -112,6 +113,28 @@ impl Random {
 /// The number that an environment variable holds.
 pub fn number_from(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().unwrap())
+}
+
+/// A library to preload, compiled from `tests/NAME/shim.c`.
+pub fn shim(name: &str) -> PathBuf {
+    static COMPILED: OnceLock<PathBuf> = OnceLock::new();
+    let compile = || {
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(name).join("shim.c");
+        let library = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}_shim.so"));
+        let aside = library.with_extension(std::process::id().to_string());
+        let mut compiler = Command::new("cc");
+        compiler.args(["-shared", "-fPIC", "-O2", "-Wall", "-Wextra", "-Werror", "-o"]).arg(&aside).arg(source);
+        assert!(compiler.status().unwrap().success(), "this test needs a C compiler: install gcc and libc6-dev");
+        fs::rename(&aside, &library).unwrap();
+        library
+    };
+    COMPILED.get_or_init(compile).clone()
+}
+
+/// A directory in memory, where there is such a place.
+pub fn memory_dir() -> tempfile::TempDir {
+    let memory = Path::new("/dev/shm");
+    if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap()
 }
 
 pub fn copy_dir(from: &Path, to: &Path) {

@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Bits by which each leap is longer than the one before.
 const LEAP_BITS: usize = 8;
+/// The longest leap: the 256th part of all places, so that the last of them are reached by leaping too.
+const LEAP_BIT_MAX: usize = 8 * PLACE_BYTES - 8;
 
 /// A view of a damaged store: no read of it fails but for reasons that have nothing to do with damage.
 pub(crate) struct Tolerant<'r> {
@@ -39,7 +41,7 @@ impl<'r> Tolerant<'r> {
                 Err(error) if is_damage(&error) => bad = at,
                 other => break other?,
             }
-            bit += LEAP_BITS;
+            bit = (bit + LEAP_BITS).min(LEAP_BIT_MAX);
         };
         for bit in (0..bit).rev() {
             let Some(at) = bad.plus(bit) else { break };
