@@ -1,4 +1,4 @@
-//! What the doctor makes of version 1 mounts, cubbyholes, and what is being removed.
+//! What the doctor makes of version 1 mounts, cubbyholes, and what is being removed, in each namespace.
 #![cfg(any(feature = "sled", feature = "redb"))]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -10,10 +10,11 @@ use std::sync::Arc;
 use support::*;
 use vault_core::doctor::{self, Options, Verdict};
 use vault_core::storage::memory::MemoryStorage;
-use vault_core::storage::{Batch, Key, Read, Storage};
-use vault_core::types::{Code, Error, Operation, SecretString};
+use vault_core::storage::{Batch, Read, Storage};
+use vault_core::types::{Code, Operation, SecretString};
 use vault_core::{Config, Session, TokenOptions, UnsealKey, Vault};
 
+const NAMESPACES: [&str; 2] = ["", "team"];
 const SECRETS: [&str; 3] = ["a", "b/c", "b/d/e"];
 
 fn config(storage: &Arc<MemoryStorage>) -> Config {
@@ -24,56 +25,92 @@ fn key() -> UnsealKey {
     UnsealKey::raw_key(&KEY).unwrap()
 }
 
-/// A store with secrets of version 1, a cubbyhole, and a mount that was removed and not yet swept; and the cubbyhole's token.
-fn store() -> (Arc<MemoryStorage>, String) {
+/// A store each of whose namespaces has secrets of version 1, a cubbyhole, and mounts that were removed and not yet swept; and the tokens of
+/// the cubbyholes.
+fn store() -> (Arc<MemoryStorage>, Vec<String>) {
     let storage = Arc::new(MemoryStorage::new());
     let world = create(config(&storage));
-    mount(&world.root, "old", "1").unwrap();
-    for path in SECRETS {
-        ask(&world.root, Operation::Write, &format!("old/{path}"), &format!(r#"{{"is":"{path}"}}"#)).unwrap();
-    }
-    let options = TokenOptions { policies: vec!["default".to_owned()], ..TokenOptions::default() };
-    let token = world.root.tokens().create(options).unwrap().client_token.expose().to_owned();
-    let holder = world.vault.session(SecretString::copy_from(&token));
-    ask(&holder, Operation::Write, "cubbyhole/x/y", r#"{"mine":1}"#).unwrap();
-    for version in ["1", "2"] {
-        mount(&world.root, "m", version).unwrap();
-        fill(&world.root, version, 6);
-        unmount(&world.root, "m").unwrap();
-    }
+    ask(&world.root, Operation::Write, "sys/namespaces/team", "").unwrap();
+    let tokens = NAMESPACES.iter().map(|namespace| {
+        let session = world.root.namespace(namespace).unwrap();
+        mount(&session, "old", "1").unwrap();
+        for path in SECRETS {
+            ask(&session, Operation::Write, &format!("old/{path}"), &format!(r#"{{"is":"{path}"}}"#)).unwrap();
+        }
+        let token = session.tokens().create(holding("default")).unwrap().client_token.expose().to_owned();
+        ask(&holder(&world.vault, &token, namespace), Operation::Write, "cubbyhole/x/y", r#"{"mine":1}"#).unwrap();
+        for version in ["1", "2"] {
+            mount(&session, "m", version).unwrap();
+            fill(&session, version, 6);
+            unmount(&session, "m").unwrap();
+        }
+        token
+    });
+    let tokens = tokens.collect();
     world.vault.seal().unwrap();
-    (Arc::new(storage.copy()), token)
+    (Arc::new(storage.copy()), tokens)
 }
 
-fn old_secrets(root: &Session) -> usize {
-    let is_whole = |path: &&&str| read(root, &format!("old/{path}")).is_ok_and(|data| data.get("is").unwrap().as_str() == Some(**path));
+fn holding(policy: &str) -> TokenOptions {
+    TokenOptions { policies: vec![policy.to_owned()], ..TokenOptions::default() }
+}
+
+fn holder(vault: &Vault, token: &str, namespace: &str) -> Session {
+    vault.session(SecretString::copy_from(token)).namespace(namespace).unwrap()
+}
+
+/// How many secrets of version 1 a namespace has.
+fn old_secrets(root: &Session, namespace: &str) -> usize {
+    let session = root.namespace(namespace).unwrap();
+    let is_whole = |path: &&&str| read(&session, &format!("old/{path}")).is_ok_and(|data| data.get("is").unwrap().as_str() == Some(**path));
     SECRETS.iter().filter(is_whole).count()
 }
 
-fn salvaged(storage: &Arc<MemoryStorage>) -> Result<(Vault, Session, doctor::SalvageReport), Error> {
-    let (vault, report) = doctor::salvage_with(&config(storage), &key(), Config::in_memory(), &Options::new().with_names())?;
+/// The store without one record.
+fn without(storage: &MemoryStorage, at: usize) -> Arc<MemoryStorage> {
+    let harmed = Arc::new(MemoryStorage::new());
+    let mut records = storage.scan(&[], None, 100_000).unwrap();
+    drop(records.remove(at));
+    for number in 1..storage.commit_number() {
+        harmed.commit(&Batch { number, expectations: Vec::new(), changes: BTreeMap::new() }).unwrap();
+    }
+    let changes = records.into_iter().map(|(key, value)| (key, Some(value))).collect();
+    harmed.commit(&Batch { number: storage.commit_number(), expectations: Vec::new(), changes }).unwrap();
+    for index in 1.. {
+        let Some(segment) = storage.read_segment(index).unwrap() else { break };
+        harmed.write_segment(index, &segment).unwrap();
+    }
+    harmed
+}
+
+fn salvaged(storage: &Arc<MemoryStorage>) -> (Vault, Session, doctor::SalvageReport) {
+    let (vault, report) = doctor::salvage_with(&config(storage), &key(), Config::in_memory(), &Options::new().with_names()).unwrap();
     vault.verify().unwrap();
     let root = vault.session(vault.generate_root(&key()).unwrap());
     root.request(Operation::Write, "sys/storage/adopt", None).unwrap();
-    Ok((vault, root, report))
+    (vault, root, report)
 }
 
 #[test]
 fn a_salvage_keeps_version_1_and_cubbyholes_with_their_listings_and_nothing_of_what_is_being_removed() {
-    let (storage, token) = store();
+    let (storage, tokens) = store();
+    let all = SECRETS.len() * NAMESPACES.len();
     let report = doctor::examine(&config(&storage), Some(&key())).unwrap();
     assert_eq!(report.verdict, Verdict::Sound, "{report}");
-    assert_eq!(report.content.as_ref().unwrap().secrets, SECRETS.len() as u64, "{report}");
-    let (vault, root, report) = salvaged(&storage).unwrap();
+    assert_eq!(report.content.as_ref().unwrap().secrets, all as u64, "{report}");
+    let (vault, root, report) = salvaged(&storage);
     assert!(report.is_complete() && report.nameless == 0, "{report}");
-    assert_eq!(old_secrets(&root), SECRETS.len());
     let keys = |session: &Session, path: &str| text_of(ask(session, Operation::List, path, "").unwrap().data.unwrap().get("keys").unwrap());
-    assert_eq!((keys(&root, "old"), keys(&root, "old/b")), (r#"["a","b/"]"#.to_owned(), r#"["c","d/"]"#.to_owned()));
-    let holder = vault.session(SecretString::copy_from(&token));
-    assert_eq!(keys(&holder, "cubbyhole/x"), r#"["y"]"#);
-    read(&holder, "cubbyhole/x/y").unwrap();
-    assert_eq!(code_of(read(&root, "sys/mounts/m")), Code::NotFound);
-    ask(&root, Operation::Write, "old/new", r#"{"a":1}"#).unwrap();
+    for (namespace, token) in NAMESPACES.iter().zip(&tokens) {
+        assert_eq!(old_secrets(&root, namespace), SECRETS.len());
+        let session = root.namespace(namespace).unwrap();
+        assert_eq!((keys(&session, "old"), keys(&session, "old/b")), (r#"["a","b/"]"#.to_owned(), r#"["c","d/"]"#.to_owned()));
+        let holder = holder(&vault, token, namespace);
+        assert_eq!(keys(&holder, "cubbyhole/x"), r#"["y"]"#);
+        read(&holder, "cubbyhole/x/y").unwrap();
+        assert_eq!(code_of(read(&session, "sys/mounts/m")), Code::NotFound);
+        ask(&session, Operation::Write, "old/new", r#"{"a":1}"#).unwrap();
+    }
     for _ in 0..10 {
         vault.tick().unwrap();
     }
@@ -84,37 +121,55 @@ fn a_salvage_keeps_version_1_and_cubbyholes_with_their_listings_and_nothing_of_w
 fn whichever_record_is_gone_at_most_what_it_held_is_lost() {
     let (storage, _) = store();
     let records = storage.scan(&[], None, 100_000).unwrap();
-    let (mut incomplete, mut refused) = (0, 0);
-    for at in 0..records.len() {
-        let harmed = Arc::new(MemoryStorage::new());
-        for number in 1..=storage.commit_number() {
-            let there = |(index, (key, value)): (usize, &(Key, Vec<u8>))| (index != at).then(|| (*key, Some(value.clone())));
-            let is_last = number == storage.commit_number();
-            let changes = if is_last { records.iter().enumerate().filter_map(there).collect() } else { BTreeMap::new() };
-            harmed.commit(&Batch { number, expectations: Vec::new(), changes }).unwrap();
-        }
-        for index in 1.. {
-            let Some(segment) = storage.read_segment(index).unwrap() else { break };
-            harmed.write_segment(index, &segment).unwrap();
-        }
-        if matches!(records[at].0.as_bytes(), b"header" | b"keyring") {
+    let (mut incomplete, mut without_namespace) = (0, 0);
+    for (at, (key, _)) in records.iter().enumerate() {
+        if matches!(key.as_bytes(), b"header" | b"keyring") {
             continue;
         }
-        let (vault, root, report) = match salvaged(&harmed) {
-            Ok(done) => done,
-            Err(error) => {
-                assert_eq!(error.code(), Code::Corrupt, "record {at}");
-                refused += 1;
-                continue;
-            }
-        };
-        let there = old_secrets(&root);
-        let told = report.damaged.len() + usize::try_from(report.nameless).unwrap();
-        assert!(there + told >= SECRETS.len(), "record {at}: {report}");
-        incomplete += usize::from(there < SECRETS.len());
+        let (vault, root, report) = salvaged(&without(&storage, at));
+        let there = NAMESPACES.map(|namespace| old_secrets(&root, namespace));
+        if report.namespaces_lost > 0 {
+            assert_eq!(there, [SECRETS.len(), 0], "record {at}: {report}");
+            without_namespace += 1;
+        } else {
+            let (there, all) = (there.iter().sum::<usize>(), SECRETS.len() * NAMESPACES.len());
+            let told = report.damaged.len() + usize::try_from(report.nameless).unwrap();
+            assert!(there + told >= all, "record {at}: {report}");
+            incomplete += usize::from(there < all);
+        }
         vault.tick().unwrap();
         vault.verify().unwrap();
     }
-    assert!(incomplete >= SECRETS.len(), "{incomplete}");
-    assert!(refused <= 1, "without the table of namespaces nobody can tell whose a record is: {refused}");
+    assert!(incomplete >= SECRETS.len() * NAMESPACES.len(), "{incomplete}");
+    assert_eq!(without_namespace, 1, "its keyring");
+}
+
+/// The records that are left once a token was left out with one that it has made in the namespace below, which has a cubbyhole or none.
+fn records_without_the_token(with_cubbyhole: bool) -> u64 {
+    let storage = Arc::new(MemoryStorage::new());
+    let world = create(config(&storage));
+    ask(&world.root, Operation::Write, "sys/namespaces/team", "").unwrap();
+    world.root.policies().write("admin", "path \"*\" { capabilities = [\"create\", \"read\", \"update\", \"sudo\"] }").unwrap();
+    let admin = world.root.tokens().create(holding("admin")).unwrap().client_token;
+    let child = holder(&world.vault, admin.expose(), "team").tokens().create(holding("default")).unwrap().client_token;
+    if with_cubbyhole {
+        ask(&holder(&world.vault, child.expose(), "team"), Operation::Write, "cubbyhole/x/y", r#"{"mine":1}"#).unwrap();
+    }
+    world.vault.seal().unwrap();
+    let count = storage.scan(&[], None, 100_000).unwrap().len();
+    let lost = |at: usize| {
+        let harmed = without(&storage, at);
+        let lost_policy = doctor::examine(&config(&harmed), Some(&key())).unwrap().has("policies-lost");
+        lost_policy.then(|| salvaged(&harmed)).filter(|(.., report)| report.tokens_dropped > 0)
+    };
+    let (vault, root, _) = (0..count).find_map(lost).unwrap();
+    for _ in 0..40 {
+        vault.tick().unwrap();
+    }
+    vault.verify().unwrap().records - root.audit().verify().unwrap().segments
+}
+
+#[test]
+fn with_a_token_that_is_left_out_go_the_cubbyholes_of_those_that_it_has_made() {
+    assert_eq!(records_without_the_token(true), records_without_the_token(false));
 }
