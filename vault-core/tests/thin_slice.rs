@@ -300,6 +300,9 @@ fn strict_replies_wait_for_their_record_and_batched_ones_for_its_admission() {
     let read = || Request::new(Operation::Read, Path::parse("sys/mounts").unwrap());
     let strict = world_with(Config::in_memory().with_audit_mode(AuditMode::Strict));
     assert!(strict.root.handle(read()).commit().is_some());
+    let nowhere = || Request::new(Operation::Read, Path::parse("nowhere/x").unwrap());
+    assert!(strict.root.handle(nowhere()).commit().is_some(), "a refusal waits too");
+    assert!(strict.root.handle(nowhere()).commit().is_none(), "one that repeats is counted");
     let batched = world();
     assert!(batched.root.handle(read()).commit().is_none());
     batched.clock.advance(Ttl::from_secs(1));
