@@ -3,6 +3,7 @@
 use super::core::Core;
 use super::policies::{DEFAULT, ROOT};
 use super::system::Done;
+use super::tick;
 use crate::auth::{LiveToken, TokenEntry, TokenKey, token};
 use crate::barrier::Overlay;
 use crate::host::RngError;
@@ -114,6 +115,9 @@ pub(super) fn create(
         parent: Some(caller.key),
     };
     token::store(overlay, &token::key_of(&core.barrier, secret.expose()), &entry)?;
+    if entry.expires_millis != 0 {
+        tick::look_into(overlay, token::bucket_at(Timestamp::from_millis(entry.expires_millis)))?;
+    }
     let auth = Auth {
         client_token: secret,
         accessor: entry.accessor,
