@@ -43,9 +43,11 @@ mod wal;
 #[path = "sim/world.rs"]
 mod world;
 
+use ask::{Ask, At};
 use coverage::{Coverage, MUST_BE_MET};
-use disk::{Death, Disk};
+use disk::{Death, Disk, Fault};
 use explore::{Density, Tried, explore};
+use rules::Rule;
 use shrink::{run, shrink, told};
 use std::sync::Arc;
 use std::time::Instant;
@@ -107,6 +109,23 @@ fn a_crash_at_every_operation_loses_nothing() {
         "{stories} short stories from seed {first} on: {crashes} crashes at operations, {double_crashes} double crashes, {steps} steps in {:.1} s",
         began.elapsed().as_secs_f64()
     );
+}
+
+#[test]
+fn a_store_that_fails_while_a_write_is_decided_on_is_not_told_as_a_denial() {
+    let by = |who, ask| Step::Ask { who, fresh: false, ask };
+    let rules = vec![Rule { path: "secret/data/a/*", capabilities: 1 }];
+    let steps = [
+        by(0, Ask::WritePolicy { name: 0, rules }),
+        by(0, Ask::MakeToken { policies: vec![0], ttl: None, no_default: false, slot: 1 }),
+        by(1, Ask::LookUpSelf),
+        // The first read is that of the token, the second tells whether the write creates.
+        Step::Fails { fault: Fault::Read, after: 1 },
+        by(1, Ask::Put { at: At { mount: 0, key: 0 }, value: 1, cas: None }),
+    ];
+    let (setting, mut coverage) = (Setting::of(1), Coverage::default());
+    run(setting, &steps, &mut coverage).unwrap_or_else(|why| panic!("{}", told(setting, &steps, &why)));
+    assert_eq!(coverage.times("answer: Unavailable"), 1);
 }
 
 /// The first story that finds a planted bug, shortened.
