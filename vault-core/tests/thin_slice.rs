@@ -300,10 +300,29 @@ fn strict_replies_wait_for_their_record_and_batched_ones_for_its_admission() {
     let read = || Request::new(Operation::Read, Path::parse("sys/mounts").unwrap());
     let strict = world_with(Config::in_memory().with_audit_mode(AuditMode::Strict));
     assert!(strict.root.handle(read()).commit().is_some());
+    let nowhere = || Request::new(Operation::Read, Path::parse("nowhere/x").unwrap());
+    assert!(strict.root.handle(nowhere()).commit().is_some(), "a refusal waits too");
+    assert!(strict.root.handle(nowhere()).commit().is_none(), "one that repeats is counted");
     let batched = world();
     assert!(batched.root.handle(read()).commit().is_none());
     batched.clock.advance(Ttl::from_secs(1));
     assert!(batched.root.handle(read()).commit().is_some(), "the queue has waited long enough");
+}
+
+#[test]
+fn a_token_that_was_made_while_the_clock_was_back_is_removed_by_a_tick_all_the_same() {
+    let world = world();
+    let at = |hours: u64| world.clock.set(Timestamp::from_secs(1_795_457_040 + hours * 3600));
+    at(100);
+    world.vault.tick().unwrap();
+    at(50);
+    let token = world.session_with(APP, 1);
+    token.kv("secret").put("app/x", member("x")).unwrap();
+    at(100);
+    world.vault.tick().unwrap();
+    // It was removed, and not only past its time.
+    at(50);
+    assert_eq!(token.kv("secret").get("app/x").unwrap_err().code(), Code::PermissionDenied);
 }
 
 #[test]

@@ -12,6 +12,8 @@ const REPEAT_MILLIS: u64 = 1_000;
 pub(crate) enum Admission {
     /// Nothing: the event waits.
     Waits,
+    /// Nothing: the event is counted together with one that was admitted before.
+    Counts,
     /// Write the queue now: it is full, or its oldest event has waited long enough.
     WriteNow,
 }
@@ -48,7 +50,7 @@ impl Queue {
         let repeat = self.repeats.iter_mut().find(|repeat| repeat.first.repeats(&event));
         if let Some(repeat) = repeat.filter(|repeat| is_recent(&repeat.first, now)) {
             repeat.again += 1;
-            return Admission::Waits;
+            return Admission::Counts;
         }
         self.settle(now, false);
         if self.repeats.len() >= AUDIT_REPEATS_MAX {

@@ -183,11 +183,11 @@ impl Committer {
         self.after(if strict { Admission::WriteNow } else { admission })
     }
 
-    /// Admits the event of a refusal, counted together with its repetitions.
-    pub(crate) fn admit_refusal(&self, event: Event, now: Timestamp) -> Result<Receipt, CommitError> {
+    /// Admits the event of a refusal, counted together with its repetitions: where replies wait for their records, they wait for the first.
+    pub(crate) fn admit_refusal(&self, event: Event, now: Timestamp, strict: bool) -> Result<Receipt, CommitError> {
         self.make_room()?;
         let admission = self.open_queue()?.admit_refusal(event, now);
-        self.after(admission)
+        self.after(if strict && admission == Admission::Waits { Admission::WriteNow } else { admission })
     }
 
     /// Writes all events that wait.
@@ -237,7 +237,7 @@ impl Committer {
 
     fn after(&self, admission: Admission) -> Result<Receipt, CommitError> {
         match admission {
-            Admission::Waits => Ok(Receipt { commit: None }),
+            Admission::Waits | Admission::Counts => Ok(Receipt { commit: None }),
             Admission::WriteNow => self.commit(Proposal::default()),
         }
     }

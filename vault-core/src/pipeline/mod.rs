@@ -54,7 +54,7 @@ fn handle(core: &Core, caller: Option<&Caller>, request: &Request, now: Timestam
     };
     let place = match Place::of(core, request) {
         Ok(place) => place,
-        Err(error) => return (refuse(core, error, event, now), false),
+        Err(error) => return (refuse(core, error, event, now, strict), false),
     };
     if !place.namespace.is_root() || place.is_missing {
         event.namespace = place.namespace.audit_name();
@@ -62,7 +62,7 @@ fn handle(core: &Core, caller: Option<&Caller>, request: &Request, now: Timestam
     }
     let ended = match journey(core, caller, request, &place, (now, strict), &mut event) {
         Ok(carried) => (Reply::recorded(Ok(carried.response), carried.receipt), carried.seals),
-        Err(error) => (refuse(core, error, event, now), false),
+        Err(error) => (refuse(core, error, event, now, strict), false),
     };
     keys::roll_early(core, &place.namespace, now);
     ended
@@ -108,9 +108,9 @@ fn arrive(core: &Core, request: &Request, now: Timestamp) -> Result<Event> {
 }
 
 /// Records a refusal; where the log fails there is no other answer than that.
-fn refuse(core: &Core, error: Error, mut event: Event, now: Timestamp) -> Reply {
+fn refuse(core: &Core, error: Error, mut event: Event, now: Timestamp, strict: bool) -> Reply {
     event.outcome = error.code().number();
-    match core.committer.admit_refusal(event, now) {
+    match core.committer.admit_refusal(event, now, strict) {
         Ok(receipt) => Reply::recorded(Err(error), receipt),
         Err(failure) => Reply::Unrecorded(Unrecorded::AuditFailed(failure.into())),
     }

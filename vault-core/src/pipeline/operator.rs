@@ -46,7 +46,7 @@ impl OperatorPath {
 }
 
 /// Carries out such a request of an unsealed vault, and records how it ended.
-pub(super) fn handle(core: &Core, path: OperatorPath, request: &Request, now: Timestamp) -> Reply {
+pub(super) fn handle(core: &Core, path: OperatorPath, request: &Request, now: Timestamp, strict: bool) -> Reply {
     let event = match arrive(core, request, now) {
         Ok(event) => event,
         Err(error) => return Reply::Unrecorded(Unrecorded::Unready(error)),
@@ -54,13 +54,13 @@ pub(super) fn handle(core: &Core, path: OperatorPath, request: &Request, now: Ti
     let mut overlay = core.writing();
     let done = match super::check_context(request).and_then(|()| execute(core, path, &mut overlay, request, now)) {
         Ok(done) => done,
-        Err(error) => return refuse(core, error, event, now),
+        Err(error) => return refuse(core, error, event, now, strict),
     };
     let response = Response { request_id: event.request_id.clone(), data: done.data, ..Response::default() };
     let proposal = Proposal { writes: overlay.into_writes(), events: vec![event.clone()], publish: done.publish, ..Proposal::default() };
     match core.committer.commit(proposal) {
         Ok(receipt) => Reply::recorded(Ok(response), receipt),
-        Err(error) => refuse(core, error.into(), event, now),
+        Err(error) => refuse(core, error.into(), event, now, strict),
     }
 }
 

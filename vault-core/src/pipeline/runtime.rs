@@ -322,7 +322,7 @@ impl Runtime {
         };
         let now = self.parts.clock.now();
         let (reply, seals) = match operator {
-            Some(path) => (operator::handle(&core, path, &request, now), false),
+            Some(path) => (operator::handle(&core, path, &request, now, self.parts.strict), false),
             None => handle(&core, caller, &request, now, self.parts.strict),
         };
         // Every request has its record in the root namespace.

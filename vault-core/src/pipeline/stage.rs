@@ -13,7 +13,7 @@ use crate::commit::{CommitError, Proposal, Receipt};
 use crate::engines::Call;
 use crate::policy::{Capability, CompiledPolicies, Given};
 use crate::types::limits::TOKEN_BYTES_MAX;
-use crate::types::{Code, Error, Operation, Request, Response, Result, SecretString, Timestamp};
+use crate::types::{Class, Code, Error, Operation, Request, Response, Result, SecretString, Timestamp};
 use arc_swap::ArcSwapOption;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -197,7 +197,12 @@ impl<'r> Authenticated<'r> {
             Route::Engine(routing) if operation == Operation::Write => routing.engine.exists(&mut overlay, &self.call(routing.rest)),
             _ => Ok(None),
         };
-        // A path that the engine does not know is still for policy to refuse first.
+        // A path that the engine does not know is still for policy to refuse first; a store that fails is no reason to.
+        if let Err(error) = &exists
+            && error.class() != Class::InvalidRequest
+        {
+            return Err(error.clone());
+        }
         let capability = capability_for(operation, exists.as_ref().copied().unwrap_or_default());
         self.decide(capability, event)?;
         let stays_frozen = !matches!(self.routed.route, Route::System(path) if path.is_for_the_frozen());

@@ -149,6 +149,11 @@ fn load_bucket(overlay: &mut Overlay<'_>) -> Result<u64, BarrierError> {
     bytes.as_slice().try_into().map(u64::from_le_bytes).map_err(|_| BarrierError::Corrupt)
 }
 
+/// Makes sure that the next tick looks into the bucket of a new token: where the clock has stepped back since the last one it may lie before its mark.
+pub(super) fn look_into(overlay: &mut Overlay<'_>, bucket: u64) -> Result<(), BarrierError> {
+    if bucket < load_bucket(overlay)? { save_bucket(overlay, bucket) } else { Ok(()) }
+}
+
 /// Notes the bucket in which a tick was.
 pub(super) fn save_bucket(overlay: &mut Overlay<'_>, bucket: u64) -> Result<(), BarrierError> {
     let key = overlay.barrier().key(Kind::TickState, &[]);

@@ -5,6 +5,7 @@ use super::namespaces::Namespaces;
 use super::policies::{DEFAULT, ROOT};
 use super::removal;
 use super::system::{Ask, Done};
+use super::tick;
 use crate::auth::{LiveToken, TokenEntry, TokenKey, TokenRef, token};
 use crate::barrier::{Barrier, Overlay};
 use crate::host::RngError;
@@ -128,6 +129,10 @@ pub(super) fn create(ask: &Ask<'_>, overlay: &mut Overlay<'_>) -> Result<Done> {
     };
     let namespaces = core.namespaces.load();
     token::store(overlay, &token::key_of(overlay.barrier(), secret.expose()), &entry, &|id| namespaces.barrier(id))?;
+    if entry.expires_millis != 0 {
+        let bucket = token::bucket_at(Timestamp::from_millis(entry.expires_millis));
+        overlay.within(&core.barrier, |overlay| tick::look_into(overlay, bucket))?;
+    }
     let auth = Auth {
         client_token: secret,
         accessor: entry.accessor,

@@ -1,0 +1,175 @@
+//! What the sessions of a story ask for, and the request that it becomes.
+
+use super::rules::{Rule, text_of};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use vault_core::types::{Object, Operation, Path, Request, Result, Value};
+use vault_core::{Session, Vault};
+
+pub const MOUNTS: [&str; 2] = ["secret", "team"];
+pub const KEYS: [&str; 4] = ["a/x", "a/y", "b/x", "c"];
+pub const FOLDERS: [&str; 3] = ["", "a", "b/"];
+
+/// A secret: its mount and its path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct At {
+    pub mount: u8,
+    pub key: u8,
+}
+
+/// What becomes of versions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    Delete,
+    Undelete,
+    Destroy,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ask {
+    Get { at: At, version: u64 },
+    Put { at: At, value: u64, cas: Option<u64> },
+    Delete { at: At },
+    Change { at: At, versions: Vec<u64>, fate: Fate },
+    Metadata { at: At },
+    Forget { at: At },
+    List { mount: u8, folder: u8 },
+    MakeToken { policies: Vec<u8>, ttl: Option<u64>, no_default: bool, slot: u8 },
+    RevokeSelf,
+    LookUpSelf,
+    WritePolicy { name: u8, rules: Vec<Rule> },
+    DeletePolicy { name: u8 },
+    ReadPolicy { name: u8 },
+    ListPolicies,
+    Mount { mount: u8 },
+    Roll,
+    Retain { seconds: u64 },
+    Prune { before: u64 },
+    AddSlot { key: u8 },
+    RemoveSlot { id: u32 },
+    Slots,
+}
+
+/// A request without its token.
+pub struct Asked {
+    pub operation: Operation,
+    pub path: String,
+    pub data: Option<Value>,
+}
+
+pub fn policy_name(number: u8) -> String {
+    format!("p{number}")
+}
+
+/// The raw key of that number.
+pub fn raw_key(number: u8) -> [u8; 32] {
+    [number + 7; 32]
+}
+
+impl Ask {
+    pub fn name(&self) -> &'static str {
+        match self {
+            Ask::Get { .. } => "get",
+            Ask::Put { cas: None, .. } => "put",
+            Ask::Put { .. } => "put with check-and-set",
+            Ask::Delete { .. } => "delete",
+            Ask::Change { fate: Fate::Delete, .. } => "delete versions",
+            Ask::Change { fate: Fate::Undelete, .. } => "undelete versions",
+            Ask::Change { fate: Fate::Destroy, .. } => "destroy versions",
+            Ask::Metadata { .. } => "metadata",
+            Ask::Forget { .. } => "delete metadata",
+            Ask::List { .. } => "list",
+            Ask::MakeToken { .. } => "make a token",
+            Ask::RevokeSelf => "revoke",
+            Ask::LookUpSelf => "look up",
+            Ask::WritePolicy { .. } => "write a policy",
+            Ask::DeletePolicy { .. } => "delete a policy",
+            Ask::ReadPolicy { .. } => "read a policy",
+            Ask::ListPolicies => "list policies",
+            Ask::Mount { .. } => "mount",
+            Ask::Roll => "roll the data keys",
+            Ask::Retain { .. } => "retention",
+            Ask::Prune { .. } => "prune",
+            Ask::AddSlot { .. } => "add a slot",
+            Ask::RemoveSlot { .. } => "remove a slot",
+            Ask::Slots => "list slots",
+        }
+    }
+
+    pub fn is_read(&self) -> bool {
+        matches!(self.to_request().operation, Operation::Read | Operation::List)
+    }
+
+    /// Whether the path needs `sudo` too.
+    pub fn needs_sudo(&self) -> bool {
+        matches!(self, Ask::Roll | Ask::Retain { .. } | Ask::Prune { .. } | Ask::AddSlot { .. } | Ask::RemoveSlot { .. } | Ask::Slots)
+    }
+
+    pub fn to_request(&self) -> Asked {
+        let in_mount = |at: &At, part: &str| format!("{}/{part}/{}", MOUNTS[usize::from(at.mount)], KEYS[usize::from(at.key)]);
+        let acl = |name: &u8| format!("sys/policies/acl/{}", policy_name(*name));
+        let (operation, path, data) = match self {
+            Ask::Get { at, version: 0 } => (Operation::Read, in_mount(at, "data"), None),
+            Ask::Get { at, version } => (Operation::Read, in_mount(at, "data"), Some(Object::new().with("version", *version))),
+            Ask::Put { at, value, cas } => {
+                let body = Object::new().with("data", Object::new().with("value", *value));
+                let body = if let Some(cas) = cas { body.with("options", Object::new().with("cas", *cas)) } else { body };
+                (Operation::Write, in_mount(at, "data"), Some(body))
+            }
+            Ask::Delete { at } => (Operation::Delete, in_mount(at, "data"), None),
+            Ask::Change { at, versions, fate } => {
+                let verb = ["delete", "undelete", "destroy"][*fate as usize];
+                (Operation::Write, in_mount(at, verb), Some(Object::new().with("versions", versions.clone())))
+            }
+            Ask::Metadata { at } => (Operation::Read, in_mount(at, "metadata"), None),
+            Ask::Forget { at } => (Operation::Delete, in_mount(at, "metadata"), None),
+            Ask::List { mount, folder } => {
+                (Operation::List, format!("{}/metadata/{}", MOUNTS[usize::from(*mount)], FOLDERS[usize::from(*folder)]), None)
+            }
+            Ask::MakeToken { policies, ttl, no_default, .. } => {
+                let mut body = Object::new().with("no_default_policy", *no_default);
+                if !policies.is_empty() {
+                    body.insert("policies", policies.iter().map(|name| policy_name(*name)).collect::<Vec<_>>());
+                }
+                if let Some(ttl) = ttl {
+                    body.insert("ttl", *ttl);
+                }
+                (Operation::Write, "auth/token/create".to_owned(), Some(body))
+            }
+            Ask::RevokeSelf => (Operation::Write, "auth/token/revoke-self".to_owned(), None),
+            Ask::LookUpSelf => (Operation::Read, "auth/token/lookup-self".to_owned(), None),
+            Ask::WritePolicy { name, rules } => (Operation::Write, acl(name), Some(Object::new().with("policy", text_of(rules)))),
+            Ask::DeletePolicy { name } => (Operation::Delete, acl(name), None),
+            Ask::ReadPolicy { name } => (Operation::Read, acl(name), None),
+            Ask::ListPolicies => (Operation::List, "sys/policies/acl".to_owned(), None),
+            Ask::Mount { mount } => {
+                let body = Object::new().with("type", "kv-v2");
+                (Operation::Write, format!("sys/mounts/{}", MOUNTS[usize::from(*mount)]), Some(body))
+            }
+            Ask::Roll => (Operation::Write, "sys/rotate".to_owned(), None),
+            Ask::Retain { seconds } => {
+                (Operation::Write, "sys/audit-log/retention".to_owned(), Some(Object::new().with("retain", *seconds)))
+            }
+            Ask::Prune { before } => (Operation::Write, "sys/audit-log/prune".to_owned(), Some(Object::new().with("before", *before))),
+            Ask::AddSlot { key } => {
+                let body = Object::new().with("raw_key", STANDARD.encode(raw_key(*key)));
+                (Operation::Write, "sys/seals".to_owned(), Some(body))
+            }
+            Ask::RemoveSlot { id } => (Operation::Delete, format!("sys/seals/{id}"), None),
+            Ask::Slots => (Operation::Read, "sys/seals".to_owned(), None),
+        };
+        Asked { operation, path, data: data.map(Value::from) }
+    }
+}
+
+/// Carries out a rekey to two of three shares by the authority of a raw key; the first two.
+pub fn rekey(vault: &Vault, root: &Session, key: u8, keep: bool) -> Result<Vec<String>> {
+    let begin = Object::new().with("secret_shares", 3_u64).with("secret_threshold", 2_u64).with("keep_root_key", keep);
+    let begun = root.request(Operation::Write, "sys/rekey/init", Some(begin.into()))?.data.unwrap_or(Value::Null);
+    let nonce = begun.get("nonce").and_then(Value::as_str).expect("a nonce").to_owned();
+    let update = Object::new().with("nonce", nonce).with("raw_key", STANDARD.encode(raw_key(key)));
+    let path = Path::parse("sys/rekey/update").expect("a path");
+    let done = vault.handle(Request::new(Operation::Write, path).with_data(update.into())).into_result()?;
+    let shares = done.data.as_ref().and_then(|data| data.get("keys")).and_then(Value::as_array).expect("shares");
+    Ok(shares.iter().take(2).filter_map(Value::as_str).map(str::to_owned).collect())
+}

@@ -1,0 +1,365 @@
+//! A vault over the simulated medium, with all that a story needs beside it; each step is carried out and compared with the model.
+
+use super::ask::{Ask, raw_key};
+use super::coverage::Coverage;
+use super::disk::{Death, Disk};
+use super::ledger::Ledger;
+use super::model::{Opener, State, TokenId};
+use super::numbers::Numbers;
+use super::outside::{Anchored, SimAnchor, Sink, millis};
+use super::story::{BEGINNING_SECONDS, HOLDERS, Planted, Setting, Step};
+use super::wal::WalStorage;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use vault_core::host::ManualClock;
+use vault_core::storage::Storage;
+use vault_core::types::{Code, Operation, Response, SecretString, Timestamp, Ttl};
+use vault_core::{AuditMode, Config, NewSeal, Session, UnsealKey, Vault};
+
+/// Steps that a vault goes on with after a commit has failed, before it is reopened.
+const STEPS_POISONED: u8 = 2;
+/// States that may be possible at a time; more of them would say that the stories doubt too much.
+const STATES_MAX: usize = 64;
+
+/// What survives the process.
+pub struct Ground {
+    pub setting: Setting,
+    pub disk: Arc<Disk>,
+    pub clock: Arc<ManualClock>,
+    pub rng: Arc<Numbers>,
+    pub busy: Arc<AtomicBool>,
+    pub sinks: Vec<Arc<Sink>>,
+    pub anchor: Option<Arc<SimAnchor>>,
+}
+
+/// The process.
+pub struct Live {
+    pub storage: Arc<WalStorage>,
+    pub vault: Vault,
+    pub sessions: BTreeMap<TokenId, Session>,
+    /// Steps since a commit has failed.
+    pub poisoned: Option<u8>,
+}
+
+/// A token that the story holds.
+#[derive(Clone)]
+pub struct Held {
+    pub secret: String,
+    pub accessor: String,
+}
+
+/// A copy of the store, and what is known of it.
+pub struct Copied {
+    pub disk: Disk,
+    pub commit: u64,
+    pub opener: Opener,
+}
+
+pub struct World {
+    pub ground: Ground,
+    pub live: Option<Live>,
+    /// Decides what the story leaves open.
+    pub numbers: Numbers,
+    /// The states that the vault may be in: one, but for what is in doubt.
+    pub states: Vec<State>,
+    pub ledger: Ledger,
+    pub tokens: BTreeMap<TokenId, Held>,
+    holders: [Option<TokenId>; HOLDERS as usize],
+    pub copied: Option<Copied>,
+    /// How the machine dies that was told to die soon.
+    pub death: Death,
+    pub coverage: Coverage,
+    pub steps: u64,
+}
+
+impl Ground {
+    fn new(setting: Setting) -> Self {
+        let clock = Arc::new(ManualClock::new(Timestamp::from_secs(BEGINNING_SECONDS)));
+        let busy = Arc::new(AtomicBool::new(false));
+        let sink = |number| Arc::new(Sink::new(&format!("sink-{number}"), Arc::clone(&clock), Arc::clone(&busy)));
+        Ground {
+            setting,
+            disk: Arc::new(Disk::new(setting.seed)),
+            rng: Arc::new(Numbers::new(!setting.seed)),
+            sinks: (0..setting.sinks).map(sink).collect(),
+            anchor: setting.anchor.map(|_| Arc::default()),
+            clock,
+            busy,
+        }
+    }
+
+    fn fork(&self) -> Self {
+        let clock = Arc::new(ManualClock::new(Timestamp::from_millis(millis(&self.clock))));
+        let busy = Arc::new(AtomicBool::new(false));
+        Ground {
+            setting: self.setting,
+            disk: Arc::new(self.disk.fork()),
+            rng: Arc::new(self.rng.fork()),
+            sinks: self.sinks.iter().map(|sink| Arc::new(sink.fork(Arc::clone(&clock), Arc::clone(&busy)))).collect(),
+            anchor: self.anchor.as_ref().map(|anchor| Arc::new(anchor.fork())),
+            clock,
+            busy,
+        }
+    }
+
+    /// A vault on that storage, with the story's clock and randomness and nothing else of the outside.
+    pub fn plain(&self, storage: &Arc<WalStorage>) -> Config {
+        let mode = if self.setting.strict { AuditMode::Strict } else { AuditMode::Batched };
+        let config = Config::on(storage.clone()).with_audit_tail_bytes(self.setting.tail_bytes).with_audit_mode(mode);
+        config.with_clock(self.clock.clone()).with_rng(self.rng.clone())
+    }
+
+    /// As above, with its anchor.
+    pub fn anchored(&self, storage: &Arc<WalStorage>) -> Config {
+        let Some(anchor) = &self.anchor else { return self.plain(storage) };
+        *anchor.storage.lock() = Arc::downgrade(storage);
+        self.plain(storage).with_anchor(anchor.clone(), Ttl::from_secs(self.setting.anchor.unwrap_or_default()))
+    }
+
+    /// As above, with its sinks.
+    pub fn config(&self, storage: &Arc<WalStorage>) -> Config {
+        self.sinks.iter().fold(self.anchored(storage), |config, sink| config.with_audit_sink(sink.clone()))
+    }
+
+    pub fn planted(&self, storage: WalStorage) -> Arc<WalStorage> {
+        let every = if let Planted::Unsynced(every) = self.setting.planted { Some(every) } else { None };
+        Arc::new(storage.forgetting(every))
+    }
+}
+
+impl World {
+    pub fn new(setting: Setting) -> Self {
+        let ground = Ground::new(setting);
+        let storage = ground.planted(WalStorage::create(Arc::clone(&ground.disk)).expect("a new store"));
+        let seal = NewSeal::raw_key(&raw_key(0)).expect("32 bytes");
+        let (vault, init) = Vault::create(ground.config(&storage), seal).expect("a new vault");
+        let root = Held { secret: init.root_token.expose().to_owned(), accessor: String::new() };
+        let mut world = World {
+            ground,
+            live: None,
+            numbers: Numbers::new(setting.seed ^ 0xA5A5),
+            states: vec![State::new(setting.planted == Planted::Lenient)],
+            ledger: Ledger::default(),
+            tokens: [(0, root)].into(),
+            holders: [None; HOLDERS as usize],
+            copied: None,
+            death: Death::Kill,
+            coverage: Coverage::default(),
+            steps: 0,
+        };
+        world.holders[0] = Some(0);
+        world.begin_life(storage, vault);
+        let accessor = world.root().tokens().lookup_self().expect("the root token is valid").accessor;
+        world.tokens.get_mut(&0).expect("the root token").accessor = accessor;
+        world
+    }
+
+    /// The same world once more, without its process: to try something else on.
+    pub fn fork(&self) -> Self {
+        assert!(self.live.is_none(), "a process cannot be copied");
+        World {
+            ground: self.ground.fork(),
+            live: None,
+            numbers: self.numbers.fork(),
+            states: self.states.clone(),
+            ledger: self.ledger.clone(),
+            tokens: self.tokens.clone(),
+            holders: self.holders,
+            copied: None,
+            death: self.death,
+            coverage: Coverage::default(),
+            steps: self.steps,
+        }
+    }
+
+    /// A process has the vault open.
+    pub fn begin_life(&mut self, storage: Arc<WalStorage>, vault: Vault) {
+        let session = |held: &Held| vault.session(SecretString::copy_from(&held.secret));
+        let sessions = self.tokens.iter().map(|(id, held)| (*id, session(held))).collect();
+        for sink in &self.ground.sinks {
+            let root = session(&self.tokens[&0]);
+            *sink.meanwhile.lock() = Some(Box::new(move || {
+                let outcome = root.request(Operation::Read, "auth/token/lookup-self", None);
+                // A medium or an anchor that fails is told by the request; the sink must not be.
+                let failed = outcome.err().map(|error| error.code()).filter(|code| !is_failure(*code));
+                assert_eq!(failed, None, "a request failed while a sink stalled");
+            }));
+        }
+        self.live = Some(Live { storage, vault, sessions, poisoned: None });
+    }
+
+    pub fn live(&self) -> &Live {
+        self.live.as_ref().expect("a process")
+    }
+
+    pub fn root(&self) -> Session {
+        self.live().sessions[&0].clone()
+    }
+
+    pub fn now(&self) -> u64 {
+        millis(&self.ground.clock)
+    }
+
+    /// Carries a step out; then what has died, or has been poisoned for a while, is reopened.
+    pub fn apply(&mut self, step: &Step) {
+        self.apply_without_recovery(step);
+        self.look_after();
+    }
+
+    /// Carries a step out, and leaves what has died as it is.
+    pub fn apply_without_recovery(&mut self, step: &Step) {
+        self.steps += 1;
+        self.coverage.hit(step.name());
+        self.ground.disk.forget_struck();
+        self.ground.anchor.iter().for_each(|anchor| anchor.failures.store(0, Ordering::Relaxed));
+        match step {
+            Step::Ask { who, fresh, ask } => self.ask_by(*who, *fresh, ask),
+            Step::Forward { millis } => self.ground.clock.set(Timestamp::from_millis(self.now() + millis)),
+            Step::SetClock { seconds } => self.ground.clock.set(Timestamp::from_secs(*seconds)),
+            Step::Tick => self.tick(),
+            Step::Seal => self.seal(),
+            Step::Rekey { keep } => self.rekey(*keep),
+            Step::RemoveSlot => self.remove_slot(),
+            Step::Sink { number, mood } => self.ground.sinks.get(usize::from(*number)).into_iter().for_each(|sink| sink.set(*mood)),
+            Step::Anchor(fault) => self.ground.anchor.iter().for_each(|anchor| anchor.fail(Some(*fault))),
+            Step::Fails { fault, after } => self.ground.disk.fault(*fault, *after),
+            Step::Full { room } => self.ground.disk.set_room(Some(*room)),
+            Step::Room => self.ground.disk.set_room(None),
+            Step::Dies(dies) => {
+                self.ground.disk.doom(Some(self.doom_of(*dies)));
+                self.death = dies.death;
+            }
+            Step::Crash { death, again } => self.crash(*death, *again),
+            Step::Close => self.close(),
+            Step::Copy => self.copy(),
+            Step::PutBack => self.put_back(),
+            Step::Move { dies } => self.move_elsewhere(*dies),
+        }
+    }
+
+    fn look_after(&mut self) {
+        if self.ground.disk.is_dead() {
+            self.coverage.hit("outcome: died in the middle of a step");
+            self.crash(self.death, None);
+        }
+        let Some(live) = self.live.as_mut() else { return };
+        if let Some(steps) = live.poisoned.as_mut() {
+            *steps += 1;
+            if *steps > STEPS_POISONED {
+                self.coverage.hit("outcome: reopened after a failed commit");
+                self.crash(Death::Kill, None);
+            }
+        }
+    }
+
+    fn ask_by(&mut self, who: u8, fresh: bool, ask: &Ask) {
+        let token = self.holders.get(usize::from(who)).copied().flatten();
+        if let (Some(token), true) = (token, fresh) {
+            let session = self.live().vault.session(SecretString::copy_from(&self.tokens[&token].secret));
+            self.live.as_mut().expect("a process").sessions.insert(token, session);
+        }
+        let made = self.tokens.keys().next_back().map_or(1, |last| last + 1);
+        let outcome = self.ask(token, ask, made);
+        if let (Ask::MakeToken { slot, .. }, Ok(Response { auth: Some(auth), .. })) = (ask, &outcome) {
+            let held = Held { secret: auth.client_token.expose().to_owned(), accessor: auth.accessor.clone() };
+            let session = self.live().vault.session(SecretString::copy_from(&held.secret));
+            self.live.as_mut().expect("a process").sessions.insert(made, session);
+            self.tokens.insert(made, held);
+            self.holders[usize::from(*slot)] = Some(made);
+        }
+    }
+
+    /// A call has failed: something must have gone wrong below, or it is the vault's fault.
+    pub fn failed(&mut self, code: Code, what: &str) {
+        let anchor_failed = self.ground.anchor.as_ref().is_some_and(|anchor| anchor.has_failed());
+        let struck = self.ground.disk.struck();
+        struck.iter().for_each(|fault| self.coverage.hit(format!("fault: {fault}")));
+        // Once a commit has failed everything does, until the vault is reopened.
+        let known = code == Code::Poisoned && self.live.as_ref().is_some_and(|live| live.poisoned.is_some());
+        let excused = if code == Code::AnchorFailed { anchor_failed } else { known || !struck.is_empty() || self.ground.disk.is_dead() };
+        assert!(is_failure(code) && excused, "{what} failed with {code:?}, and nothing had gone wrong");
+        if let Some(live) = self.live.as_mut().filter(|_| code == Code::Poisoned) {
+            live.poisoned.get_or_insert(0);
+        }
+    }
+
+    /// What was under way is written or not. Only the first failure may be: afterwards nothing is written.
+    pub fn in_doubt(&mut self, applied: Vec<State>) {
+        if self.live.as_ref().is_some_and(|live| live.poisoned.is_some_and(|steps| steps > 0)) {
+            return;
+        }
+        self.states.extend(applied);
+        self.simplify();
+    }
+
+    pub fn simplify(&mut self) {
+        let mut states: Vec<State> = Vec::new();
+        for state in self.states.drain(..) {
+            if !states.contains(&state) {
+                states.push(state);
+            }
+        }
+        assert!((1..=STATES_MAX).contains(&states.len()), "{} states are possible", states.len());
+        self.states = states;
+    }
+
+    fn tick(&mut self) {
+        let (now, before, asked) = (self.now(), self.live().storage.commit_number(), self.ledger.len());
+        let outcome = self.live().vault.tick();
+        if self.live().storage.commit_number() > before {
+            self.ledger.committed(asked, now);
+        }
+        let mut applied = self.states.clone();
+        applied.iter_mut().for_each(|state| state.expire(now));
+        match outcome {
+            Ok(_) => self.states = applied,
+            Err(error) => {
+                self.failed(error.code(), "a tick");
+                self.in_doubt(applied);
+            }
+        }
+        self.simplify();
+    }
+
+    /// A key of a slot that is there in every possible state, with the slot's number.
+    pub fn key(&self) -> (u32, UnsealKey) {
+        let openers: Vec<(u32, Opener)> = self.openers();
+        let (id, opener) = self.numbers.pick(&openers);
+        (*id, unseal_key(opener))
+    }
+
+    /// The slots that open in every possible state.
+    pub fn openers(&self) -> Vec<(u32, Opener)> {
+        let (first, others) = self.states.split_first().expect("a state");
+        let everywhere =
+            |id: &u32| others.iter().all(|state| state.slots.get(id).map(|slot| &slot.opener) == Some(&first.slots[id].opener));
+        let slots = first.slots.iter().filter(|(id, slot)| slot.opener != Opener::Unseen && everywhere(id));
+        slots.map(|(id, slot)| (*id, slot.opener.clone())).collect()
+    }
+
+    /// Where the anchor stands, if there is one.
+    pub fn anchored(&self) -> Option<Anchored> {
+        self.ground.anchor.as_ref().map(|anchor| anchor.state())
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        self.ground.disk.die();
+        self.end_life();
+    }
+}
+
+pub fn unseal_key(opener: &Opener) -> UnsealKey {
+    match opener {
+        Opener::Raw(number) => UnsealKey::raw_key(&raw_key(*number)).expect("32 bytes"),
+        Opener::Shares(shares) => UnsealKey::shares(shares.iter().map(String::as_str)).expect("shares"),
+        Opener::Unseen => unreachable!("nobody knows them"),
+    }
+}
+
+/// Whether the vault failed, rather than answered.
+pub fn is_failure(code: Code) -> bool {
+    matches!(code, Code::Poisoned | Code::Unavailable | Code::NoSpace | Code::AnchorFailed)
+}
