@@ -43,6 +43,7 @@ impl Secrets<'_, '_> {
             match fate {
                 Fate::Deleted if version.is_readable(now) => version.deleted_millis = now.as_millis(),
                 Fate::Deleted => continue,
+                Fate::Undeleted if (version.deleted_millis, version.expires_millis) == (0, expires_millis) => continue,
                 Fate::Undeleted => (version.deleted_millis, version.expires_millis) = (0, expires_millis),
                 Fate::Destroyed => {
                     version.destroyed = true;
