@@ -61,6 +61,9 @@ pub(crate) struct TokenEntry {
     /// The namespace of that one; the token's own or one above it.
     #[cbor(n(9), with = "minicbor::bytes", default)]
     pub(crate) parent_namespace: [u8; 16],
+    /// How many tokens there are above it.
+    #[cbor(n(10), default)]
+    pub(crate) depth: u64,
 }
 
 /// A token that was looked up and is held in memory. Revocation raises its flag, and it is never looked at again.

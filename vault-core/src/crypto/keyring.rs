@@ -218,6 +218,11 @@ impl DataKeys {
         self.live.iter().chain(&self.retired).find(|key| key.id == id).map(|key| &**key)
     }
 
+    /// Whether there are as many as a keyring holds.
+    pub(crate) fn is_full(&self) -> bool {
+        self.live.len() >= DATA_KEYS_MAX
+    }
+
     /// How many there are under which something may be.
     pub(crate) fn len(&self) -> usize {
         self.live.len()
@@ -230,7 +235,7 @@ impl DataKeys {
 
     /// These keys and a new primary one of this number. `None` when there are too many to re-encrypt first.
     pub(crate) fn rolled(&self, rng: &dyn Rng, id: u32, now_millis: u64) -> Result<Option<Self>, RngError> {
-        if self.live.len() >= DATA_KEYS_MAX {
+        if self.is_full() {
             return Ok(None);
         }
         debug_assert!(id > self.primary().id, "numbers of data keys only rise");

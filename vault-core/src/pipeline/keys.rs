@@ -84,7 +84,8 @@ pub(super) fn roll(core: &Core, namespace: &Namespace, overlay: &mut Overlay<'_>
 /// Rolls a namespace's keyring if that is due.
 pub(super) fn roll_if_due(core: &Core, namespace: &Namespace, now: Timestamp) -> Result<()> {
     let due = namespace.rotation.load().due(&namespace.barrier.keyring().data_keys()).is_some_and(|due| due <= now);
-    if !must_roll(namespace) && !due {
+    // A keyring that is full waits for the re-encryption, and keeps nothing else from being done.
+    if (!must_roll(namespace) && !due) || namespace.barrier.keyring().data_keys().is_full() {
         return Ok(());
     }
     let mut overlay = core.writing();

@@ -5,6 +5,7 @@ use crate::barrier::{Barrier, BarrierError, Kind, Overlay};
 use crate::policy::{CompiledPolicies, Policy, PolicyName, Settings};
 use crate::storage::Key;
 use crate::types::id::Id;
+use crate::types::limits::POLICIES_MAX;
 use crate::types::{Code, Error, Object, Result, Value};
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
@@ -129,6 +130,11 @@ pub(super) fn write(store: &Arc<PolicyStore>, overlay: &mut Overlay<'_>, name: &
     let text = data.and_then(|data| data.get("policy")).and_then(Value::as_str);
     let text = text.ok_or_else(|| Error::new(Code::InvalidData, "the policy is missing: pass its text as the member \"policy\""))?;
     let policy = Arc::new(parse(name.as_str(), text)?);
+    let known = store.texts.load();
+    if known.len() >= POLICIES_MAX && !known.contains_key(name.as_str()) {
+        return Err(Error::new(Code::InvalidRequest, format!("there are {POLICIES_MAX} policies already: delete some first")));
+    }
+    drop(known);
     put(overlay, name.as_str(), text)?;
     let store = Arc::clone(store);
     Ok(Done::default().publishing(move || store.publish(name.as_str(), Some(policy))))

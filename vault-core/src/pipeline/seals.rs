@@ -37,7 +37,9 @@ pub(super) fn add(core: &Core, overlay: &mut Overlay<'_>, data: Option<&Value>, 
 
 /// `DELETE sys/seals/NUMBER`.
 pub(super) fn remove(core: &Core, overlay: &mut Overlay<'_>, number: &str) -> Result<Done> {
-    let id = number.parse().map_err(|_| Error::new(Code::InvalidRequest, "name the key slot by its number"))?;
+    // One spelling for each, since policy sees what was written.
+    let id = number.parse::<u32>().ok().filter(|id| id.to_string() == number);
+    let id = id.ok_or_else(|| Error::new(Code::InvalidRequest, "name the key slot by its number"))?;
     let keys = current(core, overlay)?;
     let header = keys.header.without_slot(&keys.root_key, id)?;
     put(core, overlay, KeyState { root_key: Arc::clone(&keys.root_key), header }, Done::default())

@@ -11,7 +11,7 @@ use crate::auth::{LiveToken, TokenRef, token};
 use crate::barrier::Overlay;
 use crate::commit::{CommitError, Proposal, Receipt};
 use crate::engines::Call;
-use crate::policy::{Capability, CompiledPolicies, Given};
+use crate::policy::{Capability, CompiledPolicies, Given, PolicyName};
 use crate::types::limits::TOKEN_BYTES_MAX;
 use crate::types::{Class, Code, Error, Operation, Request, Response, Result, SecretString, Timestamp};
 use arc_swap::ArcSwapOption;
@@ -215,10 +215,19 @@ impl<'r> Authenticated<'r> {
         Ok(Authorized { stage: self, overlay })
     }
 
+    /// The path of a policy whose name is spelt in another way than the one that counts, as it counts: no spelling slips past a rule.
+    fn canonical_policy_path(&self) -> Option<String> {
+        let Route::System(SystemPath::Policy(name)) = self.routed.route else { return None };
+        let canonical = PolicyName::parse(name).ok().filter(|canonical| canonical.as_str() != name)?;
+        let folder = self.policy_path().strip_suffix(name)?;
+        Some(format!("{folder}{}", canonical.as_str()))
+    }
+
     /// What the policies of the token's namespace say of the path as it is seen from there.
     fn decide(&self, capability: Capability, event: &mut Event) -> Result<()> {
         let given = Given { data: self.request().data.as_ref(), wrap_ttl: None };
-        let ruling = self.known.rules.decide(self.policy_path(), capability, given);
+        let canonical = self.canonical_policy_path();
+        let ruling = self.known.rules.decide(canonical.as_deref().unwrap_or(self.policy_path()), capability, given);
         let needs_sudo = matches!(self.routed.route, Route::System(path) if path.is_root_protected(self.request().operation));
         let lacks_sudo = needs_sudo && !ruling.has(Capability::Sudo);
         let allowed = ruling.allowed() && !lacks_sudo;

@@ -11,7 +11,7 @@ use crate::barrier::{Barrier, Overlay};
 use crate::host::RngError;
 use crate::policy::{Capability, Given, PolicyName};
 use crate::types::id::Id;
-use crate::types::limits::{NAME_BYTES_MAX, TOKEN_CACHE_MAX, TOKEN_POLICIES_MAX, TTL_SECONDS_DEFAULT, TTL_SECONDS_MAX};
+use crate::types::limits::{NAME_BYTES_MAX, TOKEN_CACHE_MAX, TOKEN_DEPTH_MAX, TOKEN_POLICIES_MAX, TTL_SECONDS_DEFAULT, TTL_SECONDS_MAX};
 use crate::types::{Auth, Code, Error, Object, Result, SecretString, Timestamp, Ttl, Value};
 use parking_lot::RwLock;
 use std::collections::{BTreeMap, HashMap};
@@ -107,6 +107,10 @@ pub(super) fn look_up(core: &Core, namespaces: &Namespaces, token: TokenRef) -> 
 pub(super) fn create(ask: &Ask<'_>, overlay: &mut Overlay<'_>) -> Result<Done> {
     let (core, caller, data, now) = (ask.core, ask.caller, ask.data, ask.now);
     refuse_unsupported(data)?;
+    if caller.entry.depth >= TOKEN_DEPTH_MAX {
+        let why = format!("a token has at most {TOKEN_DEPTH_MAX} tokens above it: make this one with a token nearer to the first");
+        return Err(Error::new(Code::InvalidRequest, why));
+    }
     let policies = requested_policies(ask)?;
     let ttl = granted_ttl(caller, &policies, data, now)?;
     let name = match data.and_then(|data| data.get("display_name")) {
@@ -126,6 +130,7 @@ pub(super) fn create(ask: &Ask<'_>, overlay: &mut Overlay<'_>) -> Result<Done> {
         expires_millis: if ttl == Ttl::ZERO { 0 } else { now.plus(ttl).as_millis() },
         parent: Some(caller.id.key),
         parent_namespace: *caller.id.namespace.as_bytes(),
+        depth: caller.entry.depth + 1,
     };
     let namespaces = core.namespaces.load();
     token::store(overlay, &token::key_of(overlay.barrier(), secret.expose()), &entry, &|id| namespaces.barrier(id))?;
@@ -162,6 +167,7 @@ pub(super) fn make_root(overlay: &mut Overlay<'_>, barrier: &Arc<Barrier>, now: 
         expires_millis: 0,
         parent: None,
         parent_namespace: [0; 16],
+        depth: 0,
     };
     token::store(overlay, &token::key_of(barrier, secret.expose()), &entry, &|_| Some(Arc::clone(barrier)))?;
     Ok(secret)

@@ -70,6 +70,10 @@ pub const AUDIT_QUEUE_MILLIS_MAX: u64 = 50;
 pub const AUDIT_TAIL_BYTES_MAX: u64 = 4 * 1024 * 1024;
 /// Distinct refusals that are being counted together at one time.
 pub const AUDIT_REPEATS_MAX: usize = 1024;
+/// Policies of one namespace: all are in memory.
+pub const POLICIES_MAX: usize = 10_000;
+/// Tokens above a token, by which each was made.
+pub const TOKEN_DEPTH_MAX: u64 = 256;
 /// Proposals in one commit group.
 pub const COMMIT_GROUP_PROPOSALS_MAX: usize = 256;
 /// Bytes of records in one commit group after which no further proposal joins.

@@ -28,7 +28,8 @@ impl<'p> Target<'p> {
             "delete" => Ok(Target::Delete(rest)),
             "undelete" => Ok(Target::Undelete(rest)),
             "destroy" => Ok(Target::Destroy(rest)),
-            "config" if rest.is_empty() => Ok(Target::Config),
+            // Not `config/`: a rule for the one must hold for the other.
+            "config" if path == "config" => Ok(Target::Config),
             _ => Err(unsupported()),
         }
     }

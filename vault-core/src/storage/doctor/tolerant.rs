@@ -36,7 +36,8 @@ impl<'r> Tolerant<'r> {
         let mut bad = Place::behind(prefix, after);
         let mut bit = 0;
         let mut found = loop {
-            let Some(at) = bad.plus(bit) else { return Ok(None) };
+            // Past the last place: what is left lies nearer.
+            let Some(at) = bad.plus(bit) else { break None };
             match self.next(prefix, Some(&at.key(prefix))) {
                 Err(error) if is_damage(&error) => bad = at,
                 other => break other?,
@@ -44,7 +45,7 @@ impl<'r> Tolerant<'r> {
             bit = (bit + LEAP_BITS).min(LEAP_BIT_MAX);
         };
         for bit in (0..bit).rev() {
-            let Some(at) = bad.plus(bit) else { break };
+            let Some(at) = bad.plus(bit) else { continue };
             match self.next(prefix, Some(&at.key(prefix))) {
                 Err(error) if is_damage(&error) => bad = at,
                 other => found = other?,

@@ -1,7 +1,7 @@
 //! Records in sled's one tree: keys by their first byte, values in chunks, and a commit that is durable when it returns.
 //!
 //! `0x00 "number"`: the commit number. `0x01 key`: a record, either `0x00 value` or `0x01 commit (8) chunks (4)`.
-//! `0x02 length-of-key key chunk (4)`: `commit (8) bytes`, at most 4 KiB of them. A leaf of sled's holds some 16 records;
+//! `0x02 length-of-key key commit (8) chunk (4)`: at most 4 KiB of a value that this commit has written. A leaf of sled's holds some 16 records;
 //! one of more than 128 KiB would go to a file of its own, which sled never syncs. `journal` has the other keys.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "a backend on disk touches files")]
 
@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 pub(super) const NUMBER_KEY: &[u8] = b"\x00number";
 const RECORD: u8 = 1;
-const CHUNK: u8 = 2;
+pub(super) const CHUNK: u8 = 2;
 const WHOLE: u8 = 0;
 const CHUNKED: u8 = 1;
 const CHUNK_BYTES: usize = 4 * 1024;
@@ -161,19 +161,16 @@ impl Engine {
         let Some((number, chunks)) = chunks_of(record)? else { return Ok(Some(record[1..].to_vec())) };
         let mut value = Vec::with_capacity(CHUNK_BYTES.saturating_mul(chunks as usize).min(crate::types::limits::RECORD_BYTES_MAX * 4));
         for index in 0..chunks {
-            let chunk = self.db.call("reading", |db| db.get(chunk_key(key, index)))?;
-            match chunk.as_deref().and_then(|chunk| chunk.split_first_chunk::<8>()) {
-                Some((of, bytes)) if *of == number => value.extend_from_slice(bytes),
-                _ => return Ok(None),
-            }
+            let Some(chunk) = self.db.call("reading", |db| db.get(chunk_key(key, &number, index)))? else { return Ok(None) };
+            value.extend_from_slice(&chunk);
         }
         Ok(Some(value))
     }
 
     fn remove_chunks(&self, key: &Key, changes: &mut Changes) -> Result<(), StorageError> {
         if let Some(old) = self.db.call("reading", |db| db.get(record_key(key)))? {
-            let chunks = chunks_of(&old)?.map_or(0, |(_, chunks)| chunks);
-            changes.extend((0..chunks).map(|index| (chunk_key(key, index), None)));
+            let (number, chunks) = chunks_of(&old)?.unwrap_or_default();
+            changes.extend((0..chunks).map(|index| (chunk_key(key, &number, index), None)));
         }
         Ok(())
     }
@@ -210,7 +207,7 @@ fn insert(changes: &mut Changes, key: &Key, value: &[u8], number: u64) -> Result
     let number = number.to_le_bytes();
     changes.insert(record_key(key), Some([&[CHUNKED], &number[..], &chunks.to_le_bytes()].concat()));
     for (index, bytes) in (0..chunks).zip(value.chunks(CHUNK_BYTES)) {
-        changes.insert(chunk_key(key, index), Some([&number[..], bytes].concat()));
+        changes.insert(chunk_key(key, &number, index), Some(bytes.to_vec()));
     }
     Ok(())
 }
@@ -232,9 +229,9 @@ fn record_key(key: &Key) -> Vec<u8> {
     [&[RECORD], key.as_bytes()].concat()
 }
 
-fn chunk_key(key: &Key, index: u32) -> Vec<u8> {
+fn chunk_key(key: &Key, number: &[u8; 8], index: u32) -> Vec<u8> {
     let len = u8::try_from(key.as_bytes().len()).expect("a key has at most 48 bytes");
-    [&[CHUNK, len], key.as_bytes(), &index.to_be_bytes()].concat()
+    [&[CHUNK, len], key.as_bytes(), number, &index.to_be_bytes()].concat()
 }
 
 fn names_in(dir: &Path) -> Result<BTreeSet<OsString>, StorageError> {

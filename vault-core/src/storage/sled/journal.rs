@@ -10,7 +10,7 @@
 //! `0x00 key` for a removal or `0x01 length-of-key (1) key value`.
 
 use super::super::StorageError;
-use super::engine::{Engine, NUMBER_KEY, corrupt};
+use super::engine::{CHUNK, Engine, NUMBER_KEY, corrupt};
 use std::collections::BTreeMap;
 
 /// Size of sled's log segments, in bytes.
@@ -40,7 +40,7 @@ pub(super) fn apply(engine: &Engine, changes: Changes, number: u64) -> Result<()
     in_pieces(engine, (0..).zip(&changes).map(|(index, (key, change))| (entry_key(index), Some(entry(key, change.as_deref())))))?;
     engine.put_all([number, (MARK_KEY.to_vec(), Some(count.to_le_bytes().to_vec()))])?;
     engine.sync()?;
-    in_pieces(engine, changes)?;
+    in_pieces(engine, in_order(changes))?;
     clear(engine, count)
 }
 
@@ -60,8 +60,19 @@ pub(super) fn recover(engine: &Engine) -> Result<(), StorageError> {
         let (key, change) = parse(&bytes).ok_or_else(corrupt)?;
         changes.insert(key, change);
     }
-    in_pieces(engine, changes)?;
+    in_pieces(engine, in_order(changes))?;
     clear(engine, count)
+}
+
+/// Changes in an order in which whoever reads meanwhile finds every value whole: new chunks, then records, and last the chunks of old ones go.
+fn in_order(changes: Changes) -> Vec<(Vec<u8>, Option<Vec<u8>>)> {
+    let mut changes: Vec<_> = changes.into_iter().collect();
+    changes.sort_by_key(|(key, change)| match (key.first() == Some(&CHUNK), change) {
+        (true, Some(_)) => 0,
+        (false, _) => 1,
+        (true, None) => 2,
+    });
+    changes
 }
 
 /// Takes the mark away, and then the entries.
@@ -104,7 +115,7 @@ fn entry_key(index: u32) -> Vec<u8> {
 }
 
 fn entry(key: &[u8], change: Option<&[u8]>) -> Vec<u8> {
-    let len = u8::try_from(key.len()).expect("a key of sled's has at most 54 bytes");
+    let len = u8::try_from(key.len()).expect("a key of sled's has at most 62 bytes");
     match change {
         None => [&[REMOVE], key].concat(),
         Some(value) => [&[INSERT, len], key, value].concat(),
