@@ -18,7 +18,9 @@ use std::sync::Arc;
 
 /// Records that are read at a time, and bytes after which a batch of a restore is committed.
 const PAGE: usize = 256;
-const BATCH_BYTES: usize = 64 * 1024;
+const BATCH_BYTES: usize = 24 * 1024;
+/// What a record counts at the least.
+const RECORD_BYTES: usize = 512;
 /// Times that a snapshot is taken anew because the keys changed just then.
 const TRIES_MAX: usize = 5;
 
@@ -156,7 +158,7 @@ impl<'s> Target<'s> {
     }
 
     pub(super) fn put(&mut self, key: Key, record: Vec<u8>) -> Result<()> {
-        self.bytes += record.len();
+        self.bytes += record.len().max(RECORD_BYTES);
         self.changes.insert(key, Some(record));
         if self.bytes >= BATCH_BYTES { self.flush() } else { Ok(()) }
     }

@@ -17,8 +17,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 /// Records that one commit looks at, and bytes after which it takes no more.
-const PAGE: usize = 128;
-const PAGE_BYTES_MAX: usize = 64 * 1024;
+const PAGE: usize = 48;
+const PAGE_BYTES_MAX: usize = 24 * 1024;
 
 /// How far the pass is: a record of its own, written with each of its steps.
 #[derive(Clone, Debug, Default, Encode, Decode)]

@@ -77,7 +77,7 @@ pub const TOKEN_DEPTH_MAX: u64 = 256;
 /// Proposals in one commit group.
 pub const COMMIT_GROUP_PROPOSALS_MAX: usize = 256;
 /// Bytes of records in one commit group after which no further proposal joins.
-pub const COMMIT_GROUP_BYTES_MAX: usize = 64 * 1024;
+pub const COMMIT_GROUP_BYTES_MAX: usize = 16 * 1024;
 /// Times that a request which lost a race is executed anew.
 pub const COMMIT_RETRIES_MAX: u32 = 5;
 /// Messages under one data key before it must be rolled (RFC 8452 allows far more).

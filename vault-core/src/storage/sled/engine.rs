@@ -41,7 +41,6 @@ impl Engine {
     /// Opens sled in a directory, and ends a commit that was cut off.
     pub(super) fn open(dir: &Path, cache_bytes: u64) -> Result<Self, StorageError> {
         let config = sled::Config::new().path(dir).cache_capacity(cache_bytes).flush_every_ms(None).use_compression(false);
-        let config = config.segment_size(journal::SEGMENT_BYTES);
         let db = Handle::open(config)?;
         restrict_all(dir)?;
         let log = File::options().read(true).write(true).open(dir.join("db")).map_err(io("opening the log"))?;

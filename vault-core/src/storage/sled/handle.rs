@@ -108,9 +108,6 @@ fn caught<R>(action: &'static str, call: impl FnOnce() -> sled::Result<R>) -> Re
     match catch_unwind(AssertUnwindSafe(call)) {
         Ok(Ok(result)) => Ok(result),
         Ok(Err(sled::Error::Io(source))) => Err(StorageError::Io { action, source }),
-        Ok(Err(sled::Error::Unsupported(_))) => Err(StorageError::NotAStore(
-            "an earlier build made it with another layout of its log: back it up with that one, and restore it",
-        )),
         Ok(Err(error)) => Err(StorageError::Corrupt(format!("{action}: {error}"))),
         Err(_) => Err(StorageError::Corrupt(format!("{action}: sled panicked"))),
     }

@@ -2,7 +2,7 @@
 //!
 //! sled's log is made of segments, and the head of each says up to where the log is durable; sled believes that of what `sync_file_range`
 //! has written. Where one commit writes past a whole segment between two of our syncs, a power cut can leave the head of a later segment
-//! and not what it vouches for: the store is then damaged as a whole. So no more than [`BYTES_MAX`] is handed to sled between two syncs.
+//! and not what it vouches for: the store is then damaged as a whole. So no more than [`BYTES_MAX`] and one change are handed to sled between two syncs.
 //! What is larger goes into entries of its own, piece by piece; then one batch marks them as complete, with the commit's number; then they
 //! are carried out, and removed. An opening carries out what is marked and removes what is not.
 //!
@@ -13,11 +13,9 @@ use super::super::StorageError;
 use super::engine::{CHUNK, Engine, NUMBER_KEY, corrupt};
 use std::collections::BTreeMap;
 
-/// Size of sled's log segments, in bytes.
-pub(super) const SEGMENT_BYTES: usize = 2 * 1024 * 1024;
 /// What is handed to sled between two syncs, counted as [`weight`] does. sled writes a change itself, and every tenth time the leaf that it is
-/// in, at most 16 records of 4 KiB: for each change of 512 bytes up to some 7 KiB, so that this stays below a segment at its worst.
-const BYTES_MAX: usize = 128 * 1024;
+/// in, at most 16 records of 4 KiB: for each change of 512 bytes some 7 KiB, so that at its worst this stays below a segment of 512 KiB.
+const BYTES_MAX: usize = 32 * 1024;
 /// What a change counts at the least.
 const CHANGE_BYTES: usize = 512;
 
