@@ -369,3 +369,40 @@ fn records_that_were_swapped_removed_added_or_put_back_are_found() {
         assert_eq!(store.examine(&place).unwrap_err().code(), Code::Corrupt, "{name}: by its content");
     }
 }
+
+#[test]
+fn a_large_value_reads_whole_while_it_is_replaced_piece_by_piece() {
+    let dir = tempfile::tempdir().unwrap();
+    let (vault, token) = create(&dir.path().join("vault"));
+    let text = |number: usize| format!("value {number} ").repeat(40_000);
+    let root = vault.session(SecretString::copy_from(&token));
+    root.kv("secret").put("large", member(&text(0))).unwrap();
+    let done = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|threads| {
+        let (vault, token, done) = (&vault, &token, &done);
+        let reader = move || {
+            let root = vault.session(SecretString::copy_from(token));
+            let mut read = 0;
+            while !done.load(std::sync::atomic::Ordering::Acquire) {
+                let secret = root.kv("secret").get("large").unwrap();
+                assert!(text_of(&secret.data) == text(usize::try_from(secret.version.version - 1).unwrap()));
+                read += 1;
+            }
+            read
+        };
+        let readers = [threads.spawn(reader), threads.spawn(reader)];
+        let verifier = threads.spawn(move || {
+            while !done.load(std::sync::atomic::Ordering::Acquire) {
+                vault.verify().unwrap();
+            }
+        });
+        for number in 1..=12 {
+            root.kv("secret").put("large", member(&text(number))).unwrap();
+        }
+        done.store(true, std::sync::atomic::Ordering::Release);
+        let read: u64 = readers.into_iter().map(|reader| reader.join().unwrap()).sum();
+        verifier.join().unwrap();
+        assert!(read > 0);
+    });
+    vault.close().unwrap();
+}

@@ -231,3 +231,19 @@ fn writers_lose_nothing_while_keys_are_rolled_and_retired_under_them() {
     }
     assert_eq!(ids(&*storage), [41]);
 }
+
+#[test]
+fn a_keyring_that_is_full_keeps_no_tick_from_its_work() {
+    let clock = Arc::new(ManualClock::new(Timestamp::from_secs(1_795_457_040)));
+    let (vault, token) = create(Config::in_memory().with_clock(clock.clone()));
+    let root = session(&vault, &token);
+    let interval = Object::new().with("interval", "1s");
+    root.request(Operation::Write, "sys/rotate/config", Some(interval.into())).unwrap();
+    let refused = (0..100).find_map(|_| root.request(Operation::Write, "sys/rotate", None).err());
+    assert_eq!(refused.unwrap().code(), Code::InvalidRequest, "a keyring holds so many keys and no more");
+    for _ in 0..50 {
+        clock.advance(Ttl::from_secs(10));
+        vault.tick().unwrap();
+    }
+    root.request(Operation::Write, "sys/rotate", None).unwrap();
+}

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use vault_core::policy::{Dialect, Settings};
+use vault_core::types::limits::TOKEN_DEPTH_MAX;
 use vault_core::types::{Class, Code, Object, Operation, Result, Value};
 use vault_core::{Config, NewSeal, Session, TokenOptions, Vault};
 
@@ -136,6 +137,38 @@ fn a_slash_behind_a_path_of_the_vaults_own_slips_past_no_rule() {
     assert!(world.root.policies().read("p").is_ok());
     assert!(session.request(Operation::List, "sys/policies/acl/", None).is_ok(), "a folder is listed with its slash or without");
     assert!(session.request(Operation::List, "sys/policies/acl", None).is_ok());
+}
+
+#[test]
+fn no_spelling_of_a_policys_name_slips_past_a_rule_for_it() {
+    let world = world(Config::in_memory());
+    world.root.policies().write("admin", "").unwrap();
+    let policy = r#"path "sys/policies/acl/*" { capabilities = ["create", "read", "update", "delete"] }
+            path "sys/policies/acl/admin" { capabilities = ["deny"] }"#;
+    let author = world.session_with(policy);
+    write(&author, "sys/policies/acl/Other", r#"{"policy": ""}"#).unwrap();
+    for name in ["admin", "Admin", "ADMIN", " admin", "admin ", " aDmin "] {
+        let path = format!("sys/policies/acl/{name}");
+        for operation in [Operation::Write, Operation::Read, Operation::Delete] {
+            let data = Object::new().with("policy", "path \"*\" { capabilities = [\"sudo\"] }");
+            let error = author.request(operation, &path, Some(data.into())).unwrap_err();
+            assert_eq!(error.code(), Code::PermissionDenied, "{operation:?} {name:?}");
+        }
+    }
+    let text = world.root.request(Operation::Read, "sys/policies/acl/admin", None).unwrap().data.unwrap();
+    assert_eq!(text.get("policy").and_then(Value::as_str), Some(""));
+}
+
+#[test]
+fn a_chain_of_tokens_has_an_end() {
+    let world = world(Config::in_memory());
+    let mut session = world.root.clone();
+    for _ in 0..TOKEN_DEPTH_MAX {
+        session = world.vault.session(session.tokens().create(TokenOptions::default()).unwrap().client_token);
+    }
+    let error = session.tokens().create(TokenOptions::default()).unwrap_err();
+    assert_eq!(error.code(), Code::InvalidRequest);
+    session.tokens().lookup_self().unwrap();
 }
 
 #[test]
