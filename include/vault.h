@@ -213,8 +213,8 @@ typedef struct {
 } vault_audit_line_t;
 
 /**
- * Takes the events of the audit log in order, each at least once. The vault keeps, by the name, how far it is. It is called by `vault_tick`
- * (and the maintenance thread), from one thread at a time, under no lock of the vault; requests never wait for it. It may call the vault
+ * Takes the events of the audit log in order, each at least once. The vault keeps, by the name, how far it is. It is called by `vault_tick`,
+ * from one thread at a time, under no lock of the vault; requests never wait for it. It may call the vault
  * back. It must not unwind or longjmp out.
  */
 typedef struct {
@@ -238,7 +238,7 @@ typedef struct {
 typedef int32_t vault_audit_target_kind_t;
 
 /**
- * A collector that is fed with the audit log, in order and each event at least once, by `vault_tick` and the maintenance thread. Nothing is
+ * A collector that is fed with the audit log, in order and each event at least once, by `vault_tick`. Nothing is
  * encrypted: use it on the same machine or through a tunnel. Zero the struct before filling it in.
  */
 typedef struct {
@@ -386,7 +386,7 @@ typedef int32_t vault_dialect_t;
 typedef int32_t vault_capability_t;
 
 /**
- * Takes bytes of a backup or of an export: all of them, and answers `VAULT_OK`, or any other number, which ends the backup. Borrowed for the call.
+ * Takes bytes of a backup or of an export: all of them, and answers `VAULT_OK`, or any other number, which ends the backup or the export. Borrowed for the call.
  */
 typedef vault_status_t (*vault_write_fn)(void *user, const uint8_t *bytes, size_t len);
 
@@ -617,7 +617,8 @@ typedef vault_status_t (*vault_read_fn)(void *user, uint8_t *out, size_t capacit
 #define VAULT_CLASS_CONFLICT 6
 
 /**
- * Storage, audit log, key service or target failed; nothing was acknowledged.
+ * Storage, audit log, key service or target failed; nothing was acknowledged. After `VAULT_ERR_POISONED` it may have been written, after
+ * `VAULT_ERR_ANCHOR_FAILED` it was.
  */
 #define VAULT_CLASS_UNAVAILABLE 7
 
@@ -1062,8 +1063,8 @@ vault_status_t vault_session_close(vault_session_t *session);
  * - `json`, `json_len`: the data, a JSON object; borrowed for the call. NULL with the length 0 for none.
  * - `out_reply`: receives the reply as JSON, of length 0 where there is nothing to tell. Owner: the caller; free it with
  *   `vault_secret_free`. May be NULL when the reply is not wanted. NULL on failure; never NULL on success.
- * - On failure nothing was done, but with `VAULT_ERR_POISONED`: then only opening the vault anew tells. `vault_last_error_data` may
- *   tell more.
+ * - On failure nothing was done, but with `VAULT_ERR_POISONED`: then only opening the vault anew tells; and with
+ *   `VAULT_ERR_ANCHOR_FAILED`: then what was written is durable, so do not write it again. `vault_last_error_data` may tell more.
  * - Threads: any, also several at once with one session.
  */
 vault_status_t vault_request(vault_session_t *session,

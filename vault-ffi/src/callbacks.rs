@@ -77,8 +77,8 @@ pub struct vault_audit_line_t {
     pub json_len: usize,
 }
 
-/// Takes the events of the audit log in order, each at least once. The vault keeps, by the name, how far it is. It is called by `vault_tick`
-/// (and the maintenance thread), from one thread at a time, under no lock of the vault; requests never wait for it. It may call the vault
+/// Takes the events of the audit log in order, each at least once. The vault keeps, by the name, how far it is. It is called by `vault_tick`,
+/// from one thread at a time, under no lock of the vault; requests never wait for it. It may call the vault
 /// back. It must not unwind or longjmp out.
 #[allow(non_camel_case_types, reason = "the name in C")]
 #[repr(C)]
@@ -92,7 +92,7 @@ pub struct vault_audit_sink_t {
     pub deliver: Option<unsafe extern "C" fn(user: *mut c_void, lines: *const vault_audit_line_t, count: usize) -> vault_status_t>,
 }
 
-/// Takes bytes of a backup or of an export: all of them, and answers `VAULT_OK`, or any other number, which ends the backup. Borrowed for the call.
+/// Takes bytes of a backup or of an export: all of them, and answers `VAULT_OK`, or any other number, which ends the backup or the export. Borrowed for the call.
 #[allow(non_camel_case_types, reason = "the name in C")]
 pub type vault_write_fn = Option<unsafe extern "C" fn(user: *mut c_void, bytes: *const u8, len: usize) -> vault_status_t>;
 

@@ -34,8 +34,8 @@ pub const VAULT_OP_DELETE: vault_operation_t = 5;
 /// - `json`, `json_len`: the data, a JSON object; borrowed for the call. NULL with the length 0 for none.
 /// - `out_reply`: receives the reply as JSON, of length 0 where there is nothing to tell. Owner: the caller; free it with
 ///   `vault_secret_free`. May be NULL when the reply is not wanted. NULL on failure; never NULL on success.
-/// - On failure nothing was done, but with `VAULT_ERR_POISONED`: then only opening the vault anew tells. `vault_last_error_data` may
-///   tell more.
+/// - On failure nothing was done, but with `VAULT_ERR_POISONED`: then only opening the vault anew tells; and with
+///   `VAULT_ERR_ANCHOR_FAILED`: then what was written is durable, so do not write it again. `vault_last_error_data` may tell more.
 /// - Threads: any, also several at once with one session.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vault_request(

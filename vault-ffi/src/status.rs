@@ -105,7 +105,8 @@ pub const VAULT_CLASS_SEALED: vault_class_t = 4;
 pub const VAULT_CLASS_RATE_LIMITED: vault_class_t = 5;
 /// The request lost a race: try again.
 pub const VAULT_CLASS_CONFLICT: vault_class_t = 6;
-/// Storage, audit log, key service or target failed; nothing was acknowledged.
+/// Storage, audit log, key service or target failed; nothing was acknowledged. After `VAULT_ERR_POISONED` it may have been written, after
+/// `VAULT_ERR_ANCHOR_FAILED` it was.
 pub const VAULT_CLASS_UNAVAILABLE: vault_class_t = 7;
 /// What is on disk does not verify.
 pub const VAULT_CLASS_CORRUPT: vault_class_t = 8;

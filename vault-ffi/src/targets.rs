@@ -23,7 +23,7 @@ pub const VAULT_AUDIT_TARGET_SYSLOG: vault_audit_target_kind_t = 3;
 /// syslog (RFC 5424) over TCP with octet counting (RFC 6587); the address is `host:port`.
 pub const VAULT_AUDIT_TARGET_SYSLOG_TCP: vault_audit_target_kind_t = 4;
 
-/// A collector that is fed with the audit log, in order and each event at least once, by `vault_tick` and the maintenance thread. Nothing is
+/// A collector that is fed with the audit log, in order and each event at least once, by `vault_tick`. Nothing is
 /// encrypted: use it on the same machine or through a tunnel. Zero the struct before filling it in.
 #[allow(non_camel_case_types, reason = "the name in C")]
 #[repr(C)]

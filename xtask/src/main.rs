@@ -17,7 +17,7 @@ use suite::Step;
 
 const HELP: &str = "\
 cargo xtask test             every test: what .ci/run calls
-cargo xtask tidy             first lines, floors, walls, sizes
+cargo xtask tidy             first lines, floors, walls, leftovers; long files and functions as warnings
 cargo xtask header [--check] write include/vault.h, or compare it with what would be written
 cargo xtask c                the C programs, plain and under valgrind
 cargo xtask wheel            build the wheel into the target directory's `wheels`

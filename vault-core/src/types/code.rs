@@ -16,7 +16,8 @@ pub enum Class {
     RateLimited,
     /// The request lost a race: try again.
     Conflict,
-    /// Storage, audit log, key service or target failed; nothing was acknowledged.
+    /// Storage, audit log, key service or target failed; nothing was acknowledged. After `Poisoned` (701) it may have been written, after
+    /// `AnchorFailed` (705) it was.
     Unavailable,
     /// What is on disk does not verify.
     Corrupt,

@@ -66,7 +66,10 @@ class Conflict(VaultError):
 
 
 class Unavailable(VaultError):
-    """Storage, audit log, key service or target failed; nothing was acknowledged."""
+    """Storage, audit log, key service or target failed; nothing was acknowledged.
+
+    After ``Poisoned`` (701) it may have been written, after ``AnchorFailed`` (705) it was.
+    """
 
 
 class Corrupt(VaultError):
