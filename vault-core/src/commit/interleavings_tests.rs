@@ -34,7 +34,7 @@ fn barrier() -> Arc<Barrier> {
     static BARRIER: OnceLock<Arc<Barrier>> = OnceLock::new();
     let make = || {
         let rng = Arc::new(SystemRng::new());
-        let keyring = Keyring::generate(&*rng, 0).expect("randomness");
+        let keyring = Keyring::generate(&*rng, 1, 0).expect("randomness");
         Arc::new(Barrier::new(Id::from_bytes([1; 16]), Id::ROOT, keyring, rng))
     };
     Arc::clone(BARRIER.get_or_init(make))
@@ -83,6 +83,7 @@ impl World {
     fn proposal(&self, name: &str, record: &str) -> Proposal {
         let key = self.key(record);
         let mut proposal = Proposal { events: vec![World::event(name)], ..Proposal::default() };
+        proposal.writes.barriers.push(Arc::clone(&self.barrier));
         proposal.writes.expectations.insert(key, Expected::Absent);
         proposal.writes.changes.insert(key, Some(self.barrier.seal(Kind::KvHead, &key, name.as_bytes()).expect("randomness")));
         proposal
