@@ -4,12 +4,14 @@
 
 mod anchor;
 mod clock;
+mod connector;
 mod key_wrapper;
 mod rng;
 mod sink;
 
 pub use anchor::{Anchor, AnchorError};
 pub use clock::{Clock, ManualClock};
+pub use connector::{Account, Connector, ConnectorError, ConnectorFailure, NewAccount, Target};
 pub use key_wrapper::{KeyWrapper, WrapError};
 pub use rng::{Rng, RngError};
 pub use sink::{AuditLine, AuditSink, SinkError};
