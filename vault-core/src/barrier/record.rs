@@ -44,6 +44,7 @@ pub(crate) enum Kind {
     CubbyholeOwner = 23,
     MountSign = 24,
     Removal = 25,
+    KvLeftover = 26,
     Reencryption = 30,
     RotationPolicy = 31,
     AuditBase = 32,

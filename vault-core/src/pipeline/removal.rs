@@ -8,6 +8,7 @@ use super::namespaces::Namespace;
 use crate::auth::token::{BarrierOf, TokenRef};
 use crate::barrier::{BarrierError, Kind, Overlay};
 use crate::commit::{CommitError, Proposal};
+use crate::engines::kv::leftovers;
 use crate::engines::{EngineKind, cubbyhole};
 use crate::storage::Key;
 use crate::types::id::Id;
@@ -62,7 +63,7 @@ pub(super) fn work(core: &Core) -> Result<bool> {
     for namespace in core.namespaces.load_full().iter() {
         let mut tries = 0;
         loop {
-            match step(core, namespace) {
+            match step(core, namespace).and_then(|removed| if removed { Ok(true) } else { leftover_step(core, namespace) }) {
                 Ok(false) => break,
                 Ok(true) if left == 0 => return Ok(true),
                 Ok(true) => left -= 1,
@@ -91,6 +92,15 @@ fn step(core: &Core, namespace: &Namespace) -> Result<bool, CommitError> {
         kind.forget_rest(&mut overlay, &owner);
         let key = key_of(&overlay, &owner);
         overlay.delete(key);
+    }
+    core.committer.commit(Proposal { writes: overlay.into_writes(), ..Proposal::default() }).map(|_| true)
+}
+
+/// Removes some records of versions that are gone; whether there were some.
+fn leftover_step(core: &Core, namespace: &Namespace) -> Result<bool, CommitError> {
+    let mut overlay = Overlay::writing(&namespace.barrier, core.source());
+    if !leftovers::sweep(&mut overlay).map_err(CommitError::Failed)? {
+        return Ok(false);
     }
     core.committer.commit(Proposal { writes: overlay.into_writes(), ..Proposal::default() }).map(|_| true)
 }

@@ -48,6 +48,8 @@ pub const CUSTOM_KEYS_MAX: usize = 64;
 pub const CUSTOM_KEY_BYTES_MAX: usize = 128;
 /// Longest value of a KV secret's custom metadata, in bytes.
 pub const CUSTOM_VALUE_BYTES_MAX: usize = 512;
+/// Records of versions that one commit removes; `tick` removes the others.
+pub const KV_VERSIONS_REMOVED_MAX: usize = 64;
 /// Most names in one listing, or in one page of it.
 pub const LIST_NAMES_MAX: usize = 100_000;
 /// Longest description of a mount, in bytes.

@@ -3,7 +3,7 @@
 use super::head::{self, Head, Loaded, Version};
 use super::merge::{merge, subkeys};
 use super::rules::Effective;
-use super::{Outcome, Secrets};
+use super::{Outcome, Secrets, leftovers};
 use crate::engines::common::input::{known_only, member, not_found, whole};
 use crate::types::limits::COMMIT_RETRIES_MAX;
 use crate::types::{Code, Error, Object, Result, Value};
@@ -86,9 +86,8 @@ impl Secrets<'_, '_> {
         head.versions.push(version);
         // The oldest ones past the number that is kept.
         let excess = head.versions.len().saturating_sub(rules.max_versions);
-        for oldest in head.versions.drain(..excess) {
-            head::remove_version(self.overlay, self.mount, path, oldest.number);
-        }
+        let oldest = head.versions.drain(..excess).filter(|version| !version.destroyed).map(|version| version.number).collect();
+        leftovers::remove_versions(self.overlay, self.mount, path, oldest)?;
         head::save(self.overlay, self.mount, path, head, Some(content))?;
         Ok(Outcome { data: Some(row), version: Some(number), ..Outcome::default() })
     }

@@ -4,6 +4,7 @@
 
 mod data;
 mod head;
+pub(crate) mod leftovers;
 mod merge;
 mod metadata;
 #[cfg(any(feature = "sled", feature = "redb"))]

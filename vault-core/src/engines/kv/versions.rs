@@ -1,11 +1,11 @@
 //! What versions are told to become: deleted, undeleted, destroyed, or gone with their secret.
 
 use super::head::{self, Head, Loaded};
-use super::{Outcome, Secrets};
+use super::{Outcome, Secrets, leftovers};
 use crate::barrier::Overlay;
 use crate::engines::common::input::whole;
 use crate::types::id::Id;
-use crate::types::limits::KV_VERSIONS_MAX;
+use crate::types::limits::{KV_VERSIONS_MAX, KV_VERSIONS_REMOVED_MAX};
 use crate::types::{Code, Error, Result, Value};
 
 /// What versions of a secret are told to become.
@@ -37,7 +37,7 @@ impl Secrets<'_, '_> {
             Fate::Undeleted => head.rules.under(&self.mount_rules()?).expiry_millis(now),
             Fate::Deleted | Fate::Destroyed => 0,
         };
-        let mut changed = false;
+        let (mut changed, mut gone) = (false, Vec::new());
         for number in numbers {
             let Some(version) = head.version_mut(number).filter(|version| !version.destroyed) else { continue };
             match fate {
@@ -50,12 +50,13 @@ impl Secrets<'_, '_> {
                     if number == current {
                         content = None;
                     } else {
-                        head::remove_version(self.overlay, self.mount, path, number);
+                        gone.push(number);
                     }
                 }
             }
             changed = true;
         }
+        leftovers::remove_versions(self.overlay, self.mount, path, gone)?;
         if changed {
             head.updated_millis = now.as_millis();
             head::save(self.overlay, self.mount, path, head, content.as_ref().map(|content| content.as_slice()))?;
@@ -66,7 +67,7 @@ impl Secrets<'_, '_> {
     /// Removes a secret with all that belongs to it.
     pub(super) fn delete_all(&mut self, path: &str) -> Result<Outcome> {
         let Some(Loaded { head, .. }) = head::load(self.overlay, self.mount, path)? else { return Ok(Outcome::default()) };
-        remove_records(self.overlay, self.mount, path, &head);
+        remove_records(self.overlay, self.mount, path, &head)?;
         self.overlay.leave(*self.mount, path);
         Ok(Outcome::default())
     }
@@ -75,15 +76,15 @@ impl Secrets<'_, '_> {
 /// Removes the records of a secret whose entry goes otherwise; how many.
 pub(in crate::engines) fn forget(overlay: &mut Overlay<'_>, mount: &Id, path: &str) -> Result<usize> {
     let Some(Loaded { head, .. }) = head::load(overlay, mount, path)? else { return Ok(0) };
-    remove_records(overlay, mount, path, &head);
-    Ok(head.versions.len().max(1))
+    remove_records(overlay, mount, path, &head)?;
+    Ok(head.versions.len().clamp(1, KV_VERSIONS_REMOVED_MAX))
 }
 
-fn remove_records(overlay: &mut Overlay<'_>, mount: &Id, path: &str, head: &Head) {
-    for version in head.versions.iter().filter(|version| version.number != head.current) {
-        head::remove_version(overlay, mount, path, version.number);
-    }
+fn remove_records(overlay: &mut Overlay<'_>, mount: &Id, path: &str, head: &Head) -> Result<()> {
+    let with_record = head.versions.iter().filter(|version| version.number != head.current && !version.destroyed);
+    leftovers::remove_versions(overlay, mount, path, with_record.map(|version| version.number).collect())?;
     head::remove(overlay, mount, path);
+    Ok(())
 }
 
 fn requested_versions(data: Option<&Value>) -> Result<Vec<u64>> {

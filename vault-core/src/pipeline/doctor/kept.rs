@@ -9,6 +9,7 @@ use super::spaces::{Space, Whose};
 use super::survey::{DamagedSecret, each};
 use crate::auth::token::TokenEntry;
 use crate::barrier::{Barrier, Kind, Overlay, fixed};
+use crate::engines::kv::leftovers::Leftover;
 use crate::engines::kv::rescue::Health;
 use crate::engines::{EngineKind, cubbyhole};
 use crate::storage::Key;
@@ -50,6 +51,8 @@ struct Told {
     owners: Vec<Id>,
     /// What is being removed there.
     removals: Vec<(EngineKind, Id)>,
+    /// Versions that are gone and whose records are being removed.
+    leftovers: Vec<Leftover>,
 }
 
 /// A secret whose name is known.
@@ -116,7 +119,7 @@ fn keep_of(sound: &Sound<'_>, space: &Space, told: Told, hints: &Hints, kept: &m
     let found = MountTable::load_if_there(&mut overlay)?;
     let mounts_lost = found.is_none();
     let mounts = found.map_or_else(|| MountTable::of_a_new_vault(barrier), Ok)?;
-    let secrets = secrets_of(&mut overlay, sound, space, &mounts, hints, kept)?;
+    let secrets = secrets_of(&mut overlay, sound, space, (&mounts, &told.leftovers), hints, kept)?;
     let mut cubbyholes = Vec::new();
     for owner in told.owners {
         for path in names_below(&overlay, &owner)? {
@@ -131,6 +134,11 @@ fn keep_of(sound: &Sound<'_>, space: &Space, told: Told, hints: &Hints, kept: &m
             kept.doomed.extend(kind.keys(barrier, &owner, &path, &readable));
         }
     }
+    for leftover in &told.leftovers {
+        let keys = EngineKind::Kv2.keys(barrier, &leftover.mount(), leftover.path(), leftover.numbers());
+        // The first one is its head's, which is gone or another secret's.
+        kept.doomed.extend(keys.into_iter().skip(1));
+    }
     let (policies, policies_lost) = policies_of(&mut overlay, sound, space, told.policies, hints)?;
     Ok(KeptSpace { mounts, mounts_lost, policies, policies_lost, secrets, cubbyholes })
 }
@@ -140,7 +148,7 @@ fn secrets_of(
     overlay: &mut Overlay<'_>,
     sound: &Sound<'_>,
     space: &Space,
-    mounts: &MountTable,
+    (mounts, leftovers): (&MountTable, &[Leftover]),
     hints: &Hints,
     kept: &mut Kept,
 ) -> Result<Vec<Secret>> {
@@ -153,7 +161,12 @@ fn secrets_of(
         let listed = names.clone();
         names.extend(hints.below(&prefix).map(|(path, _)| path.to_owned()).filter(|path| !path.is_empty()));
         for path in names {
-            let health = kind.examine(overlay, &uuid, &path, hints.newest(&format!("{prefix}{path}")))?;
+            let mut health = kind.examine(overlay, &uuid, &path, hints.newest(&format!("{prefix}{path}")))?;
+            if health.headless {
+                let gone = leftovers.iter().filter(|leftover| leftover.mount() == uuid && leftover.path() == path);
+                let gone: BTreeSet<u64> = gone.flat_map(|leftover| leftover.numbers().iter().copied()).collect();
+                health.readable.retain(|number| !gone.contains(number));
+            }
             // What only the log names, and of which nothing is there, was removed by somebody.
             let is_there = listed.contains(&path) || has_head(sound, &kind.keys(barrier, &uuid, &path, &[]))?;
             if health.headless && health.readable.is_empty() && !is_there {
@@ -206,6 +219,8 @@ fn all_told(sound: &Sound<'_>) -> Result<Vec<Told>> {
             told.policies.extend(entry.map(|entry| entry.policies).unwrap_or_default());
         } else if is(Kind::CubbyholeOwner) {
             told.owners.push(cubbyhole::parse_owner(&barrier.open(Kind::CubbyholeOwner, &key, &record)?)?);
+        } else if is(Kind::KvLeftover) {
+            told.leftovers.push(Leftover::from_bytes(&barrier.open(Kind::KvLeftover, &key, &record)?)?);
         } else if is(Kind::Removal) {
             told.removals.push(removal::parse(&barrier.open(Kind::Removal, &key, &record)?)?);
         }
