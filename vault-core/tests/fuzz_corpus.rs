@@ -3,6 +3,8 @@
 
 #[path = "support/kv_model.rs"]
 mod kv_model;
+#[path = "support/requests.rs"]
+mod requests;
 
 use std::path::Path;
 use vault_core::policy::{Capability, Dialect, Facts, Settings, evaluate};
@@ -56,6 +58,11 @@ fn policies_are_refused_or_evaluated() {
             }
         }
     });
+}
+
+#[test]
+fn requests_of_any_kind_are_answered_or_refused() {
+    replay("requests", |bytes| requests::run(std::str::from_utf8(bytes).expect("the corpus is text")));
 }
 
 #[test]

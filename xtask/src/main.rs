@@ -3,6 +3,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command talks to whoever runs it")]
 
 mod c;
+mod fuzz;
 mod header;
 mod python;
 mod run;
@@ -30,6 +31,7 @@ cargo xtask policy --seed S --cases N  random decisions of the policy engine bes
 cargo xtask faults [--seed S] [--every K]  every system call of every operation fails, or is the last; or one in K
 cargo xtask loom [--preemptions P]          the interleavings of a few callers, one by one
 cargo xtask stress --seconds N              real threads for so long, in memory and over each backend
+cargo xtask fuzz --seconds N                each fuzz target for so long on nightly (builds cargo-fuzz first)
 cargo xtask tamper --seed S --count N      N tampers with stores, proofs and whole logs, and a tenth as many flipped bits
 cargo xtask powercut --seed S --states N --backend B  N states that a power cut can leave of a store are opened";
 
@@ -62,6 +64,7 @@ fn main() -> ExitCode {
         ["c"] => setup::everything().and_then(|()| c::programs()),
         ["wheel"] => setup::everything().and_then(|()| python::wheel().map(|path| println!("{}", path.display()))),
         ["python"] => setup::everything().and_then(|()| python::wheel_tests()),
+        ["fuzz", "--seconds", seconds] => fuzz::fuzz(seconds),
         ["deny"] => rust::deny(),
         ["bench"] => rust::bench(),
         ["sim", "--seed", seed, "--steps", steps] => rust::sim(seed, steps),
