@@ -38,8 +38,8 @@ pub struct Server {
     port: u16,
     tls_port: u16,
     authority: Authority,
-    /// The last one runs; those before it keep the number of their process from being used again.
-    watched: Vec<Watched>,
+    /// None while it is ended, to be started again.
+    watched: Option<Watched>,
 }
 
 impl Server {
@@ -53,13 +53,10 @@ impl Server {
         authority.write(&folder)?;
         let port = free_port()?;
         let tls_port = if kind == Kind::Redis { free_port()? } else { port };
-        let mut server = Server { kind, folder, port, tls_port, authority, watched: Vec::new() };
-        if let Err(error) = kind.prepare(&server.folder).and_then(|()| server.run()) {
-            if server.watched.is_empty() {
-                fs::remove_dir_all(&server.folder)?;
-            }
-            return Err(error);
-        }
+        // From here on its drop removes the folder.
+        let mut server = Server { kind, folder, port, tls_port, authority, watched: None };
+        kind.prepare(&server.folder)?;
+        server.run()?;
         Ok(server)
     }
 
@@ -118,8 +115,9 @@ impl Server {
     ///
     /// # Errors
     /// When the signal cannot be sent.
-    pub fn kill(&self) -> Outcome<()> {
-        self.signal_all("KILL")
+    pub fn kill(&mut self) -> Outcome<()> {
+        self.signal_all("KILL")?;
+        self.watched.take().map_or(Ok(()), Watched::end_and_keep)
     }
 
     /// Starts it again on the same port, with the data that it has.
@@ -135,7 +133,7 @@ impl Server {
     }
 
     fn pid(&self) -> Outcome<u32> {
-        Ok(self.watched.last().ok_or("the server was never started")?.pid())
+        Ok(self.watched.as_ref().ok_or("the server does not run")?.pid())
     }
 
     fn signal_all(&self, name: &str) -> Outcome<()> {
@@ -150,9 +148,10 @@ impl Server {
     fn run(&mut self) -> Outcome<()> {
         let command = self.kind.command(&self.folder, self.port, self.tls_port)?;
         let until = Instant::now() + PATIENCE;
-        loop {
-            self.watched.push(Watched::start(&command, &self.folder, self.kind.farewell())?);
-            let pid = self.pid()?;
+        // One that was killed can hold its port or its memory for a moment.
+        for _ in 0..5 {
+            let watched = self.watched.insert(Watched::start(&command, &self.folder, self.kind.farewell())?);
+            let pid = watched.pid();
             while is_alive(pid) {
                 if self.log()?.contains(self.kind.is_ready()) {
                     return Ok(());
@@ -162,18 +161,25 @@ impl Server {
                 }
                 std::thread::sleep(Duration::from_millis(20));
             }
-            // One that was killed can hold its port or memory for a moment.
-            if self.watched.len() < 2 || Instant::now() > until {
-                return Err(format!("{:?} does not start: {}", self.kind, self.end_of_log()).into());
-            }
+            self.watched.take().map_or(Ok(()), Watched::end_and_keep)?;
             std::thread::sleep(Duration::from_millis(200));
         }
+        Err(format!("{:?} does not start: {}", self.kind, self.end_of_log()).into())
     }
 
     fn end_of_log(&self) -> String {
         let log = self.log().unwrap_or_default();
         let lines: Vec<&str> = log.lines().collect();
         lines[lines.len().saturating_sub(15)..].join("\n")
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Its shell removes the folder after it; where there is none, nobody else does.
+        if self.watched.take().is_none() {
+            let _ = fs::remove_dir_all(&self.folder);
+        }
     }
 }
 

@@ -2,25 +2,28 @@
 
 use crate::Outcome;
 use std::ffi::OsStr;
-use std::fs::{self, OpenOptions};
-use std::io::{BufRead, BufReader};
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-/// Starts the server, tells its number, and waits for the end of its input; the end of the one who watches is one.
-/// The server stays this shell's child until then, so that nobody else can get its number.
+/// Starts the server, tells its number, and waits for a word or the end of its input; the end of the one who watches is one. Then it ends the
+/// server, and removes the folder unless it is told to keep it. Until then the server stays this shell's child, so that nobody else can get its
+/// number.
 const SCRIPT: &str = r#"
 folder=$1; farewell=$2; shift 2
 "$@" <&- >"$folder/log" 2>&1 &
-echo $!
-read -r _
-kill -CONT $! 2>/dev/null
-kill -"$farewell" $! 2>/dev/null
-( sleep 10; kill -KILL $! 2>/dev/null ) &
+server=$!
+echo $server
+word=
+read -r word
+kill -CONT $server 2>/dev/null
+kill -"$farewell" $server 2>/dev/null
+( sleep 10; kill -KILL $server 2>/dev/null ) &
 killer=$!
-wait %1 2>/dev/null
+wait $server 2>/dev/null
 kill -KILL $killer 2>/dev/null
-rm -rf -- "$folder"
+[ "$word" = keep ] || rm -rf -- "$folder"
 "#;
 
 /// A shell that watches a server.
@@ -34,16 +37,21 @@ impl Watched {
     pub(crate) fn start(command: &[String], folder: &Path, farewell: &str) -> Outcome<Self> {
         let mut shell = Command::new("sh");
         shell.args(["-c", SCRIPT, "sh"]).arg(folder).arg(farewell).args(command);
+        // Nothing of an earlier run is to be taken for this one's.
+        fs::write(folder.join("log"), "")?;
         let mut shell = shell.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
         let mut line = String::new();
         BufReader::new(shell.stdout.take().ok_or("the shell has no output")?).read_line(&mut line)?;
-        // The log is made by then, or at once.
-        OpenOptions::new().append(true).create(true).open(folder.join("log"))?;
         Ok(Watched { shell, pid: line.trim().parse()? })
     }
 
     pub(crate) fn pid(&self) -> u32 {
         self.pid
+    }
+
+    /// Ends the server, and keeps its folder.
+    pub(crate) fn end_and_keep(mut self) -> Outcome<()> {
+        Ok(self.shell.stdin.take().ok_or("the shell has no input")?.write_all(b"keep\n")?)
     }
 }
 

@@ -78,7 +78,7 @@ impl Connector for Postgres {
             return Err(misconfigured("the role has no creation_statements: PostgreSQL has no way of its own to make an account"));
         }
         self.with(target, |session, deadline, settings| {
-            let password = told_password(settings, new.password);
+            let password = told_password(settings, new.password)?;
             let ends = sql::expiration(Dialect::Postgres, new.expires);
             let values = Values { name, password: Some(&password), expiration: Some(&ends) };
             let statements = sql::statements(Dialect::Postgres, new.account.statements, &values)?;
@@ -131,7 +131,7 @@ impl Connector for Postgres {
 
     fn set_password(&self, target: &Target<'_>, account: &Account<'_>, password: &SecretString) -> Result<(), ConnectorError> {
         let name = checked_name(account.username, NAME_BYTES_MAX)?;
-        let told = told_password(&Settings::read(target)?, password);
+        let told = told_password(&Settings::read(target)?, password)?;
         let values = Values { name, password: Some(&told), expiration: None };
         self.change(target, account.statements, "ALTER ROLE \"{{name}}\" WITH PASSWORD '{{password}}'", &values)
     }
@@ -167,12 +167,16 @@ fn free_name<'a>(target: &Target<'_>, name: &'a str) -> Result<&'a str, Connecto
 }
 
 /// What the server is told of a password.
-fn told_password(settings: &Settings, password: &SecretString) -> Zeroizing<String> {
-    Zeroizing::new(if settings.keeps_passwords {
-        postgres_protocol::password::scram_sha_256(password.expose().as_bytes())
+fn told_password(settings: &Settings, password: &SecretString) -> Result<Zeroizing<String>, ConnectorError> {
+    let password = password.expose();
+    if password.contains('\0') {
+        return Err(misconfigured("a password holds a NUL: no client of PostgreSQL could send it"));
+    }
+    Ok(Zeroizing::new(if settings.keeps_passwords {
+        postgres_protocol::password::scram_sha_256(password.as_bytes())
     } else {
-        password.expose().to_owned()
-    })
+        password.to_owned()
+    }))
 }
 
 fn exists(session: &mut Session, deadline: Deadline, name: &str) -> Result<bool, ConnectorError> {
