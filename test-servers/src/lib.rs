@@ -194,7 +194,7 @@ fn program(name: &str) -> Outcome<PathBuf> {
     versions.sort();
     folders.splice(0..0, versions.into_iter().rev().map(|version| version.join("bin")));
     let found = folders.into_iter().map(|folder| folder.join(name)).find(|path| path.is_file());
-    found.ok_or_else(|| format!("{name} is not installed: cargo xtask setup installs the Debian packages, or names them").into())
+    found.ok_or_else(|| format!("{name} is not installed: cargo xtask test installs the Debian packages, or names them").into())
 }
 
 /// A port that nobody listens on now.

@@ -25,6 +25,13 @@ const THERE_ALREADY: [u16; 3] = [1007, 1050, 1396];
 /// What a revocation's statements answer when the account was removed before.
 const GONE_ALREADY: [u16; 6] = [1008, 1133, 1141, 1269, 1396, 1147];
 
+/// What becomes of the statements before one that is refused.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Rest {
+    Stands,
+    IsUndone,
+}
+
 /// Makes and removes users at MySQL and MariaDB servers, of which each has a pool of connections. May be used from any thread.
 #[derive(Debug)]
 pub struct Mysql {
@@ -80,7 +87,7 @@ impl Connector for Mysql {
         self.with(target, |session, deadline| {
             let there_before = !hosts(session, deadline, name)?.is_empty();
             let tolerated: &[u16] = if there_before { &THERE_ALREADY } else { &[] };
-            let made = run_all(session, deadline, &statements, tolerated);
+            let made = run_all(session, deadline, &statements, tolerated, Rest::IsUndone);
             let made = if there_before { made.and_then(|()| change_password(session, deadline, name, password)) } else { made };
             let Err(wrong) = made else { return Ok(()) };
             if wrong.error.failure() != ConnectorFailure::Refused {
@@ -89,7 +96,7 @@ impl Connector for Mysql {
             if there_before {
                 return Err(unknown(format!("the account was there before and is perhaps not as asked: {}", text(&wrong))));
             }
-            let _ = run_all(session, deadline, &rollback, &GONE_ALREADY);
+            let _ = run_all(session, deadline, &rollback, &GONE_ALREADY, Rest::Stands);
             match remove(session, deadline, name) {
                 Ok(()) => Err(wrong.into()),
                 Err(_) => Err(unknown(format!("the account is perhaps half made, and could not be removed: {}", text(&wrong)))),
@@ -106,7 +113,7 @@ impl Connector for Mysql {
             // Accounts of MySQL have no end of their own.
             return Ok(());
         }
-        self.with(target, |session, deadline| Ok(run_all(session, deadline, &statements, &[])?))
+        self.with(target, |session, deadline| Ok(run_all(session, deadline, &statements, &[], Rest::Stands)?))
     }
 
     fn revoke(&self, target: &Target<'_>, account: &Account<'_>) -> Result<(), ConnectorError> {
@@ -117,7 +124,7 @@ impl Connector for Mysql {
                 return remove(session, deadline, name);
             }
             let tolerated: &[u16] = if hosts(session, deadline, name)?.is_empty() { &GONE_ALREADY } else { &[] };
-            run_all(session, deadline, &statements, tolerated)?;
+            run_all(session, deadline, &statements, tolerated, Rest::Stands)?;
             cut_off(session, deadline, name)
         })
     }
@@ -130,12 +137,13 @@ impl Connector for Mysql {
             if statements.is_empty() {
                 return Ok(change_password(session, deadline, name, password)?);
             }
-            Ok(run_all(session, deadline, &statements, &[])?)
+            Ok(run_all(session, deadline, &statements, &[], Rest::Stands)?)
         })
     }
 
     fn test(&self, target: &Target<'_>, username: &str, password: &SecretString) -> Result<(), ConnectorError> {
         let settings = Settings::read(target)?;
+        checked_name(username, NAME_BYTES_MAX)?;
         Session::open(&settings, username, password.expose(), Deadline::after(settings.limits.connect)).map(|_| ())
     }
 
@@ -170,14 +178,21 @@ fn account(name: &str, host: &str) -> Result<String, ConnectorError> {
     Ok(format!("{}@{}", sql::quoted(Dialect::Mysql, '\'', name)?.as_str(), sql::quoted(Dialect::Mysql, '\'', host)?.as_str()))
 }
 
-fn run_all(session: &mut Session, deadline: Deadline, statements: &[Zeroizing<String>], tolerated: &[u16]) -> Result<(), Wrong> {
+/// All statements in order; one that answers with a tolerated number is as good as done. What came before one that is refused stands, unless
+/// the caller undoes it.
+fn run_all(
+    session: &mut Session,
+    deadline: Deadline,
+    statements: &[Zeroizing<String>],
+    tolerated: &[u16],
+    rest: Rest,
+) -> Result<(), Wrong> {
     for (index, statement) in statements.iter().enumerate() {
         match session.run(deadline, statement) {
             Err(Wrong { number: Some(number), .. }) if tolerated.contains(&number) => {}
             Err(wrong) => {
                 let (failure, told) = (wrong.error.failure(), format!("statement {} of {}: {}", index + 1, statements.len(), text(&wrong)));
-                // What came before it stands.
-                let failure = if failure == ConnectorFailure::Refused || index == 0 { failure } else { ConnectorFailure::Unknown };
+                let failure = if rest == Rest::Stands && index > 0 { ConnectorFailure::Unknown } else { failure };
                 return Err(Wrong { number: wrong.number, error: ConnectorError::new(failure, told) });
             }
             Ok(()) => {}

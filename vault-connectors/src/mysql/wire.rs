@@ -43,6 +43,9 @@ pub(super) struct Wire {
 impl Wire {
     /// Connects and logs in.
     pub(super) fn open(settings: &Settings, username: &str, password: &str, deadline: Deadline) -> Result<Self, ConnectorError> {
+        if username.contains('\0') || password.contains('\0') {
+            return Err(misconfigured("a name or a password holds a NUL: no client of MySQL could send it"));
+        }
         let stream = Stream::connect(&settings.address, deadline).map_err(|error| not_reached(&error))?;
         let mut wire = Wire { stream, sequence: 0, is_mariadb: false };
         let greeting = wire.receive().map_err(|error| not_reached(&error))?;

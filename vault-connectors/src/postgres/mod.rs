@@ -138,6 +138,7 @@ impl Connector for Postgres {
 
     fn test(&self, target: &Target<'_>, username: &str, password: &SecretString) -> Result<(), ConnectorError> {
         let settings = Settings::read(target)?;
+        checked_name(username, NAME_BYTES_MAX)?;
         outside_of_runtimes(|| Session::open(&settings, username, password.expose(), Deadline::after(settings.limits.connect)).map(|_| ()))
     }
 

@@ -113,6 +113,7 @@ impl Connector for Redis {
 
     fn test(&self, target: &Target<'_>, username: &str, password: &SecretString) -> Result<(), ConnectorError> {
         let settings = Settings::read(target)?;
+        checked_name(username, NAME_BYTES_MAX)?;
         Session::open(&settings, username, password.expose(), Deadline::after(settings.limits.connect)).map(|_| ())
     }
 

@@ -143,7 +143,8 @@ impl<'a> Lexer<'a> {
             })
         };
         // What it touches could make another word of it, such as the E that begins an E'...', or a dollar quote's tag.
-        if !matches!(context, Context::Quoted { .. }) && !(touches(self.before()) && touches(self.text.as_bytes().get(after).copied())) {
+        let is_apart = touches(self.before()) && touches(self.text.as_bytes().get(after).copied());
+        if !is_apart && !matches!(context, Context::Quoted { .. }) {
             return Err(misconfigured("a placeholder touches the word beside it: put quotes around the whole"));
         }
         self.flush();

@@ -37,7 +37,7 @@ impl Careful {
         self
     }
 
-    pub(crate) fn as_user(mut self, username: &str, password: &str) -> Self {
+    pub(crate) fn logged_in_as(mut self, username: &str, password: &str) -> Self {
         self.username = username.to_owned();
         self.password = SecretString::copy_from(password);
         self
@@ -49,7 +49,6 @@ impl Careful {
         duty(self.connector.as_ref(), &target).map_err(|error| {
             let told = format!("{error} {error:?}");
             assert!(!told.to_lowercase().contains("canary") && !told.contains("SCRAM-SHA-256$"), "a secret is in: {told}");
-            println!("{} answered {error}", self.connector.name());
             error.failure()
         })
     }

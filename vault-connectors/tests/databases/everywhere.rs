@@ -131,7 +131,7 @@ fn the_vaults_own_account_is_out_of_reach(kind: Kind) {
 }
 
 fn a_wrong_password_of_the_vaults_own_is_told_as_such(kind: Kind) {
-    let wrong = connected(kind).as_user(test_servers::USERNAME, "canary-wrong");
+    let wrong = connected(kind).logged_in_as(test_servers::USERNAME, "canary-wrong");
     wrong.check(false).unwrap();
     for _ in 0..2 {
         assert_eq!(wrong.check(true), Err(ConnectorFailure::Unauthenticated));
@@ -256,7 +256,7 @@ fn a_forgotten_connection_is_closed(kind: Kind) {
         };
         answer.parse::<usize>().unwrap()
     };
-    let connected = connected(kind).as_user(&administrators, "canary-1");
+    let connected = connected(kind).logged_in_as(&administrators, "canary-1");
     // It may do nothing that is asked; the connection is kept all the same.
     let _ = connected.revoke("v-never-was", &[]);
     assert_eq!(count(), 1);

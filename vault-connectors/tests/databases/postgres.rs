@@ -57,7 +57,7 @@ fn what_a_role_owns_outlives_it_and_its_rights_do_not() {
 #[test]
 fn an_account_that_may_only_create_roles_is_enough() {
     admin("CREATE ROLE \"vault-limited\" LOGIN CREATEROLE PASSWORD 'canary-limited'");
-    let limited = connected(KIND).as_user("vault-limited", "canary-limited");
+    let limited = connected(KIND).logged_in_as("vault-limited", "canary-limited");
     let statements = own(&["CREATE ROLE \"{{name}}\" LOGIN PASSWORD '{{password}}' VALID UNTIL '{{expiration}}'"]);
     limited.create("v-limited", "canary-1", &statements).unwrap();
     let mut session = super::subject::Session::open(KIND, "v-limited", "canary-1");
