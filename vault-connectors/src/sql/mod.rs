@@ -4,4 +4,6 @@ mod lexer;
 mod substitute;
 
 pub(crate) use lexer::Dialect;
-pub(crate) use substitute::{Values, expiration, quoted, statements};
+#[cfg(feature = "mysql")]
+pub(crate) use substitute::quoted;
+pub(crate) use substitute::{Values, expiration, statements};

@@ -39,6 +39,7 @@ pub(crate) fn statements(dialect: Dialect, templates: &[String], values: &Values
 }
 
 /// A value in quotes, for statements of the connectors' own.
+#[cfg(feature = "mysql")]
 pub(crate) fn quoted(dialect: Dialect, by: char, value: &str) -> Result<Zeroizing<String>, ConnectorError> {
     let escapes = dialect == Dialect::Mysql && by != '`';
     let mut out = Zeroizing::new(String::with_capacity(value.len() * 2 + 2));

@@ -97,16 +97,6 @@ pub(crate) fn decoded(text: &str) -> Option<String> {
 }
 
 impl Address {
-    /// `host:port` of a DSN, with a port where it says none.
-    #[cfg(any(feature = "mysql", feature = "redis"))]
-    pub(crate) fn tcp(place: &str, port_default: u16) -> Option<Self> {
-        let (host, port) = host_and_port(place)?;
-        if host.is_empty() {
-            return None;
-        }
-        Some(Address::Tcp { host: host.to_owned(), port: port.unwrap_or(port_default) })
-    }
-
     /// The host by which a certificate would name the server.
     pub(crate) fn host(&self) -> &str {
         match self {
@@ -118,6 +108,15 @@ impl Address {
 
 #[cfg(feature = "mysql")]
 impl Address {
+    /// `host:port` of a DSN, with a port where it says none.
+    pub(crate) fn tcp(place: &str, port_default: u16) -> Option<Self> {
+        let (host, port) = host_and_port(place)?;
+        if host.is_empty() {
+            return None;
+        }
+        Some(Address::Tcp { host: host.to_owned(), port: port.unwrap_or(port_default) })
+    }
+
     /// Checks the credential of a DSN.
     pub(crate) fn check_credential(credential: &str, target: &Target<'_>) -> Result<(), ConnectorError> {
         check_credential(credential, target)

@@ -17,7 +17,9 @@ pub(crate) use deadline::Deadline;
 pub(crate) use failure::{misconfigured, refused, unauthenticated, unknown, unreachable};
 pub(crate) use name::checked_name;
 pub(crate) use pool::{Pools, Session};
-pub(crate) use settings::{Limits, flag, number, text};
+#[cfg(feature = "redis")]
+pub(crate) use settings::number;
+pub(crate) use settings::{Limits, flag, text};
 #[cfg(any(feature = "mysql", feature = "redis"))]
 pub(crate) use stream::Stream;
 pub(crate) use tls::{Tls, Trust, told_tls};

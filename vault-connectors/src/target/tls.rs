@@ -17,6 +17,7 @@ pub(crate) enum Trust {
     /// By a certificate of a trusted authority, for its name.
     Full,
     /// By a certificate of a trusted authority, for whatever name.
+    #[cfg_attr(not(feature = "postgres"), allow(dead_code, reason = "only libpq has it"))]
     Authority,
     /// Not at all: whoever sits on the way can pose as the server.
     Nobody,
