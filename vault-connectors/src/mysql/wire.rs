@@ -300,33 +300,5 @@ fn not_let_in(number: u16) -> ConnectorError {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn nonsense_of_a_server_is_no_panic() {
-        let greeting = [
-            &[10][..],
-            b"8.0.36\0",
-            &[1, 0, 0, 0],
-            b"12345678\0",
-            &[0xff, 0xff, 45, 2, 0, 0xff, 0xff, 21],
-            &[0; 10],
-            b"abcdefghijkl\0",
-            b"caching_sha2_password\0",
-        ]
-        .concat();
-        let read = Greeting::read(&greeting).expect("it is whole");
-        assert_eq!(
-            (read.nonce.as_slice(), read.plugin.as_str(), read.is_mariadb),
-            (&b"12345678abcdefghijkl"[..], "caching_sha2_password", false)
-        );
-        for end in 0..greeting.len() - 22 {
-            assert!(Greeting::read(&greeting[..end]).is_none(), "{end}");
-        }
-        assert_eq!(row(&[1, b'a', 0xfb, 0]), Some(vec![Some("a".to_owned()), None, Some(String::new())]));
-        for packet in [&[5, b'a'][..], &[0xfc, 1], &[0xfd, 0, 0, 0], &[0xff], &[1, 0xff]] {
-            assert!(row(packet).is_none(), "{packet:?}");
-        }
-    }
-}
+#[path = "wire_tests.rs"]
+mod tests;

@@ -4,7 +4,7 @@ use super::resp::{Answer, Wire};
 use super::settings::Settings;
 use crate::target::{Deadline, Session as Pooled, Stream, refused, told_tls, unauthenticated, unknown, unreachable};
 use std::io::{self, ErrorKind};
-use vault_core::host::ConnectorError;
+use vault_core::host::{ConnectorError, ConnectorFailure};
 
 /// A connection that is logged in.
 pub(super) struct Session {
@@ -51,10 +51,13 @@ impl Session {
 
 impl Pooled for Session {
     fn refresh(&mut self, deadline: Deadline) -> Result<(), ConnectorError> {
-        self.ask(deadline, &["PING"]).map(|_| ()).map_err(|_| {
-            self.is_sound = false;
-            unreachable("Redis does not answer on a connection that was kept")
-        })
+        match self.ask(deadline, &["PING"]) {
+            // One who may not even ask is answered too.
+            Err(error) if error.failure() != ConnectorFailure::Refused => {
+                Err(unreachable("Redis does not answer on a connection that was kept"))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn is_sound(&self) -> bool {

@@ -88,3 +88,23 @@ fn a_unix_socket_and_a_url_do_as_well() {
     Careful::mysql(Object::new().with("connection_url", url("app"))).check(true).unwrap();
     assert_eq!(Careful::mysql(Object::new().with("connection_url", url("missing"))).check(true), Err(ConnectorFailure::Misconfigured));
 }
+
+#[test]
+fn an_account_that_may_do_what_the_manual_says_is_enough() {
+    admin(
+        "CREATE USER 'vault-limited'@'%' IDENTIFIED BY 'canary-limited'; \
+         GRANT CREATE USER, PROCESS, CONNECTION ADMIN ON *.* TO 'vault-limited'@'%'; \
+         GRANT SELECT ON mysql.user TO 'vault-limited'@'%'; GRANT SELECT ON app.* TO 'vault-limited'@'%' WITH GRANT OPTION",
+    );
+    let limited = connected(KIND).logged_in_as("vault-limited", "canary-limited");
+    limited.create("v-limited", "canary-1", &creation(KIND)).unwrap();
+    limited.set_password("v-limited", "canary-2").unwrap();
+    let mut session = super::subject::Session::open(KIND, "v-limited", "canary-2");
+    limited.revoke("v-limited", &[]).unwrap();
+    assert!(session.is_cut_off());
+    assert_eq!(limited.test("v-limited", "canary-2"), Err(ConnectorFailure::Unauthenticated));
+    admin("CREATE USER 'vault-powerless'@'%' IDENTIFIED BY 'canary-powerless'");
+    let powerless = connected(KIND).logged_in_as("vault-powerless", "canary-powerless");
+    assert_eq!(powerless.create("v-limited", "canary-1", &creation(KIND)), Err(ConnectorFailure::Refused));
+    assert_eq!(powerless.revoke("v-limited", &[]), Err(ConnectorFailure::Refused));
+}

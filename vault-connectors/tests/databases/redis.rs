@@ -60,3 +60,19 @@ fn users_that_are_persisted_outlive_the_server() {
     server.start_again().unwrap();
     assert_eq!(persistent.test("v-kept", "canary-1"), Err(ConnectorFailure::Unauthenticated));
 }
+
+#[test]
+fn an_account_that_may_only_change_accounts_is_enough() {
+    admin(&["ACL", "SETUSER", "vault-limited", "on", ">canary-limited", "+acl"]);
+    let limited = connected(KIND).logged_in_as("vault-limited", "canary-limited");
+    for password in ["canary-1", "canary-2"] {
+        limited.create("v-limited", password, &creation(KIND)).unwrap();
+        limited.test("v-limited", password).unwrap();
+    }
+    // It may not ask whether the server answers, and is still told so: the connection is kept.
+    assert_eq!(admin(&["CLIENT", "LIST"]).matches("user=vault-limited ").count(), 1);
+    limited.revoke("v-limited", &[]).unwrap();
+    admin(&["ACL", "SETUSER", "vault-powerless", "on", ">canary-powerless"]);
+    let powerless = connected(KIND).logged_in_as("vault-powerless", "canary-powerless");
+    assert_eq!(powerless.create("v-limited", "canary-1", &creation(KIND)), Err(ConnectorFailure::Refused));
+}
