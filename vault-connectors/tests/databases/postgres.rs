@@ -102,7 +102,8 @@ fn a_statement_that_takes_too_long_is_unknown_and_broken_off() {
 
 #[test]
 fn what_a_statement_changes_of_its_session_is_gone_for_the_next() {
-    let connected = connected(KIND).with("max_open_connections", 1_u64);
+    // A verifier holds nothing that would show it.
+    let connected = connected(KIND).with("max_open_connections", 1_u64).with("password_authentication", "password");
     connected.create("v-session-1", "canary-1", &own(&["SET standard_conforming_strings = off", "SET ROLE pg_monitor"])).unwrap();
     connected.create("v-session-2", "canary\\", &creation(KIND)).unwrap();
     connected.test("v-session-2", "canary\\").unwrap();
