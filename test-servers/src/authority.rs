@@ -1,16 +1,18 @@
-//! An authority of a test's own, with a certificate for a server.
+//! An authority of a test's own, with certificates for a server and a client.
 
 use crate::Outcome;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use std::fs;
 use std::path::Path;
 
-/// A certificate, its key, and who vouches for it; all in PEM.
+/// Certificates for a server and a client, their keys, and who vouches for them; all in PEM.
 #[derive(Debug)]
 pub struct Authority {
     certificate: String,
     server: String,
     server_key: String,
+    client: String,
+    client_key: String,
 }
 
 impl Authority {
@@ -28,13 +30,22 @@ impl Authority {
         let server_key = KeyPair::generate()?;
         let hosts: Vec<String> = hosts.iter().map(|host| (*host).to_owned()).collect();
         let server = CertificateParams::new(hosts)?.signed_by(&server_key, &issuer)?.pem();
-        Ok(Authority { certificate, server, server_key: server_key.serialize_pem() })
+        let client_key = KeyPair::generate()?;
+        let client = CertificateParams::new(vec!["client".to_owned()])?.signed_by(&client_key, &issuer)?.pem();
+        let (server_key, client_key) = (server_key.serialize_pem(), client_key.serialize_pem());
+        Ok(Authority { certificate, server, server_key, client, client_key })
     }
 
     /// The authority's certificate: what a client is to trust.
     #[must_use]
     pub fn certificate(&self) -> &str {
         &self.certificate
+    }
+
+    /// A certificate for a client, and its key.
+    #[must_use]
+    pub fn client(&self) -> (&str, &str) {
+        (&self.client, &self.client_key)
     }
 
     pub(crate) fn write(&self, folder: &Path) -> Outcome<()> {

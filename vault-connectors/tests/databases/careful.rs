@@ -11,12 +11,13 @@ pub(crate) struct Careful {
     pub(crate) config: Object,
     pub(crate) username: String,
     pub(crate) password: SecretString,
+    pub(crate) secrets: Vec<(String, SecretString)>,
 }
 
 impl Careful {
     pub(crate) fn new(connector: Box<dyn Connector>, config: Object) -> Self {
         let password = SecretString::copy_from(test_servers::PASSWORD);
-        Careful { connector, id: [7; 16], config, username: test_servers::USERNAME.to_owned(), password }
+        Careful { connector, id: [7; 16], config, username: test_servers::USERNAME.to_owned(), password, secrets: Vec::new() }
     }
 
     pub(crate) fn postgres(config: Object) -> Self {
@@ -37,6 +38,11 @@ impl Careful {
         self
     }
 
+    pub(crate) fn with_secret(mut self, name: &str, secret: &str) -> Self {
+        self.secrets.push((name.to_owned(), SecretString::copy_from(secret)));
+        self
+    }
+
     pub(crate) fn logged_in_as(mut self, username: &str, password: &str) -> Self {
         self.username = username.to_owned();
         self.password = SecretString::copy_from(password);
@@ -45,7 +51,7 @@ impl Careful {
 
     fn ask(&self, duty: impl FnOnce(&dyn Connector, &Target<'_>) -> Result<(), ConnectorError>) -> Result<(), ConnectorFailure> {
         let config = Value::Object(self.config.clone());
-        let target = Target { id: self.id, config: &config, username: &self.username, password: &self.password, secrets: &[] };
+        let target = Target { id: self.id, config: &config, username: &self.username, password: &self.password, secrets: &self.secrets };
         duty(self.connector.as_ref(), &target).map_err(|error| {
             let told = format!("{error} {error:?}");
             assert!(!told.to_lowercase().contains("canary") && !told.contains("SCRAM-SHA-256$"), "a secret is in: {told}");

@@ -1,7 +1,7 @@
 //! What holds at MariaDB beside what holds everywhere.
 
 use super::careful::Careful;
-use super::subject::{asked, connected, creation, shared};
+use super::subject::{asked, connected, creation, shared, tls_config};
 use test_servers::Kind;
 use vault_core::host::ConnectorFailure;
 use vault_core::types::Object;
@@ -107,4 +107,22 @@ fn an_account_that_may_do_what_the_manual_says_is_enough() {
     let powerless = connected(KIND).logged_in_as("vault-powerless", "canary-powerless");
     assert_eq!(powerless.create("v-limited", "canary-1", &creation(KIND)), Err(ConnectorFailure::Refused));
     assert_eq!(powerless.revoke("v-limited", &[]), Err(ConnectorFailure::Refused));
+}
+
+#[test]
+fn a_certificate_of_the_vaults_own_is_shown_to_whoever_wants_one() {
+    admin("CREATE USER 'vault-x509'@'%' IDENTIFIED BY 'canary-x509' REQUIRE X509");
+    let server = shared(KIND);
+    let (certificate, key) = server.authority().client();
+    let without = || {
+        let tls = Careful::mysql(tls_config(KIND, server, "127.0.0.1")).with("tls_ca", server.authority().certificate());
+        tls.logged_in_as("vault-x509", "canary-x509")
+    };
+    assert_eq!(without().check(true), Err(ConnectorFailure::Unauthenticated));
+    without().with("tls_certificate", certificate).with_secret("private_key", key).check(true).unwrap();
+    without().with_secret("tls_certificate_key", &format!("{certificate}{key}")).check(true).unwrap();
+    assert_eq!(without().with("tls_certificate", certificate).check(false), Err(ConnectorFailure::Misconfigured));
+    let foreign = test_servers::Authority::new("another", &["x"]).unwrap();
+    let mismatched = without().with("tls_certificate", foreign.client().0).with_secret("private_key", key);
+    assert_eq!(mismatched.check(false), Err(ConnectorFailure::Misconfigured));
 }
