@@ -32,8 +32,19 @@ pub(crate) struct TokenRef {
 /// The barrier of a namespace, unless it was deleted.
 pub(crate) type BarrierOf<'a> = &'a dyn Fn(&Id) -> Option<Arc<Barrier>>;
 
-/// A token's record.
-#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+/// What a token is: one with a record, or one that holds all that is known of it in its own text.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub(crate) enum TokenKind {
+    #[default]
+    #[n(0)]
+    Service,
+    #[n(1)]
+    Batch,
+}
+
+/// A token's record. New fields get new numbers, and a default that older records are read with.
+#[derive(Clone, Debug, Default, PartialEq, Encode, Decode)]
 pub(crate) struct TokenEntry {
     #[n(0)]
     pub(crate) accessor: String,
@@ -64,6 +75,28 @@ pub(crate) struct TokenEntry {
     /// How many tokens there are above it.
     #[cbor(n(10), default)]
     pub(crate) depth: u64,
+    #[cbor(n(11), default)]
+    pub(crate) kind: TokenKind,
+    #[cbor(n(12), default)]
+    pub(crate) renewable: bool,
+    /// What each renewal resets its time to, in seconds; 0 when it is not periodic.
+    #[cbor(n(13), default)]
+    pub(crate) period_seconds: u64,
+    /// How long it lasts at most, renewals included, in seconds from its creation; 0 when nobody said so.
+    #[cbor(n(14), default)]
+    pub(crate) explicit_max_seconds: u64,
+    /// How often it may be used; 0 when without limit. What is left of it is a record of its own.
+    #[cbor(n(15), default)]
+    pub(crate) num_uses: u64,
+    /// The role that it was made by; empty when by none.
+    #[cbor(n(16), default)]
+    pub(crate) role: String,
+    /// The networks that it may be used from; empty when from everywhere.
+    #[cbor(n(17), default)]
+    pub(crate) bound_cidrs: Vec<String>,
+    /// Milliseconds since the Unix epoch; 0 when it was never renewed.
+    #[cbor(n(19), default)]
+    pub(crate) last_renewed_millis: u64,
 }
 
 /// A token that was looked up and is held in memory. Revocation raises its flag, and it is never looked at again.
@@ -279,5 +312,57 @@ mod tests {
         let random = one.expose().strip_prefix(PREFIX).expect("prefix");
         assert_eq!(random.len(), RANDOM_CHARACTERS);
         assert!(random.bytes().all(|byte| BASE_62.contains(&byte)));
+    }
+
+    /// What a token's record held before there were kinds, renewals and limits of tokens.
+    #[derive(Encode)]
+    struct Before {
+        #[n(0)]
+        accessor: String,
+        #[n(1)]
+        policies: Vec<String>,
+        #[n(2)]
+        display_name: String,
+        #[n(3)]
+        metadata: BTreeMap<String, String>,
+        #[n(4)]
+        path: String,
+        #[n(5)]
+        created_millis: u64,
+        #[n(6)]
+        ttl_seconds: u64,
+        #[n(7)]
+        expires_millis: u64,
+        #[cbor(n(8), with = "minicbor::bytes")]
+        parent: Option<[u8; 16]>,
+    }
+
+    #[test]
+    fn a_record_from_before_there_were_kinds_of_tokens_reads_as_a_plain_service_token() {
+        let before = Before {
+            accessor: "a".to_owned(),
+            policies: vec!["p".to_owned()],
+            display_name: "token".to_owned(),
+            metadata: BTreeMap::new(),
+            path: "auth/token/create".to_owned(),
+            created_millis: 1,
+            ttl_seconds: 2,
+            expires_millis: 2001,
+            parent: Some([7; 16]),
+        };
+        let read = TokenEntry::from_bytes(&minicbor::to_vec(before).expect("encoded")).expect("read");
+        let expected = TokenEntry {
+            accessor: "a".to_owned(),
+            policies: vec!["p".to_owned()],
+            display_name: "token".to_owned(),
+            path: "auth/token/create".to_owned(),
+            created_millis: 1,
+            ttl_seconds: 2,
+            expires_millis: 2001,
+            parent: Some([7; 16]),
+            ..TokenEntry::default()
+        };
+        assert_eq!(read, expected);
+        assert_eq!(read.kind, TokenKind::Service);
     }
 }

@@ -131,6 +131,7 @@ pub(super) fn create(ask: &Ask<'_>, overlay: &mut Overlay<'_>) -> Result<Done> {
         parent: Some(caller.id.key),
         parent_namespace: *caller.id.namespace.as_bytes(),
         depth: caller.entry.depth + 1,
+        ..TokenEntry::default()
     };
     let namespaces = core.namespaces.load();
     token::store(overlay, &token::key_of(overlay.barrier(), secret.expose()), &entry, &|id| namespaces.barrier(id))?;
@@ -165,9 +166,7 @@ pub(super) fn make_root(overlay: &mut Overlay<'_>, barrier: &Arc<Barrier>, now: 
         created_millis: now.as_millis(),
         ttl_seconds: 0,
         expires_millis: 0,
-        parent: None,
-        parent_namespace: [0; 16],
-        depth: 0,
+        ..TokenEntry::default()
     };
     token::store(overlay, &token::key_of(barrier, secret.expose()), &entry, &|_| Some(Arc::clone(barrier)))?;
     Ok(secret)
