@@ -49,7 +49,7 @@ pub use pipeline::{BackupSeals, Recorded, Reply, SealStatus, Unrecorded, Verific
 pub use seal::{NewSeal, SealError, SlotInfo, UnsealKey};
 pub use vault::{
     Audit, AuditMode, AuditReport, Backup, Config, Init, Kv, KvMetadata, KvSecret, KvSettings, KvVersion, Policies, SealedVault, Session,
-    TokenInfo, TokenOptions, Tokens, Unsealing, Vault,
+    TokenInfo, TokenOptions, Tokens, Unsealing, Vault, Wrapping, WrappingInfo,
 };
 
 /// The README's Rust runs as a test.

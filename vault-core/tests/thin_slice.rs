@@ -412,7 +412,7 @@ fn bad_input_is_answered_with_a_typed_error_and_nothing_is_lost() {
     assert_eq!(write("secret/data/folder/", Some(Object::new().with("data", Object::new()).into())), invalid);
     assert_eq!(write("secret/unknown/x", None), invalid);
     assert_eq!(write("secret/delete/x", Some(Object::new().with("versions", Value::Array(vec![])).into())), invalid);
-    assert_eq!(write("auth/token/create", Some(Object::new().with("num_uses", 1_u64).into())), invalid);
+    assert_eq!(write("auth/token/create", Some(Object::new().with("entity_alias", "x").into())), invalid);
     assert_eq!(write("auth/token/create", Some(Object::new().with("policy", "x").into())), invalid);
     assert_eq!(write("auth/token/create", Some(Object::new().with("ttl", "soon").into())), invalid);
     assert_eq!(write("sys/policies/acl/x", Some(Object::new().with("policy", "path").into())), invalid);

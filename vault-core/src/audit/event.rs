@@ -52,6 +52,15 @@ pub(crate) struct Event {
     /// The path of the request's namespace, to which that of the request is relative; absent for the root namespace.
     #[n(14)]
     pub(crate) namespace: Option<String>,
+    /// The accessor of a token that the request was about, where that is not the caller's own.
+    #[n(15)]
+    pub(crate) concerns: Option<String>,
+    /// The accessor of the wrapping token that the reply was put behind.
+    #[n(16)]
+    pub(crate) wrapped_by: Option<String>,
+    /// The path of the request whose reply was unwrapped, looked up or wrapped anew.
+    #[n(17)]
+    pub(crate) unwrapped_path: Option<String>,
 }
 
 /// A value of a request: where it stood, and its HMAC under the audit key of the vault.
@@ -139,6 +148,9 @@ impl Event {
             .with("outcome", i64::from(self.outcome))
             .with("version", self.version)
             .with("accessor_created", optional(&self.accessor_created))
+            .with("accessor_concerned", optional(&self.concerns))
+            .with("wrapping_accessor", optional(&self.wrapped_by))
+            .with("wrapping_path", optional(&self.unwrapped_path))
             .with("count", self.count)
             .with("values", Value::from(values))
             .into()

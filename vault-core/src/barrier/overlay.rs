@@ -166,9 +166,19 @@ impl<'a> Overlay<'a> {
         &self,
         kind: Kind,
         prefix: &[u8],
+        each: impl FnMut(&Key, &[u8]) -> Result<bool, BarrierError>,
+    ) -> Result<(), BarrierError> {
+        self.scan_after(kind, prefix, None, each)
+    }
+
+    /// As above, those that come after a key.
+    pub(crate) fn scan_after(
+        &self,
+        kind: Kind,
+        prefix: &[u8],
+        mut after: Option<Key>,
         mut each: impl FnMut(&Key, &[u8]) -> Result<bool, BarrierError>,
     ) -> Result<(), BarrierError> {
-        let mut after = None;
         loop {
             let page = self.source.scan(prefix, after.as_ref(), SCAN_PAGE)?;
             for (key, record) in &page {

@@ -54,6 +54,11 @@ pub(crate) enum Kind {
     NamespaceKeyring = 41,
     KeyMessages = 42,
     NamespaceEntry = 43,
+    TokenUses = 50,
+    TokenRole = 51,
+    Wrapped = 52,
+    DueMinute = 53,
+    TokenDoom = 54,
 }
 
 /// Encrypts and decrypts the records of one namespace.

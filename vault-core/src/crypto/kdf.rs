@@ -20,6 +20,8 @@ pub(crate) enum Label {
     KeyringCommitment,
     /// Signs the checkpoints of one lineage.
     CheckpointKey,
+    /// Encrypts the batch tokens of a namespace.
+    BatchToken,
 }
 
 impl Label {
@@ -31,6 +33,7 @@ impl Label {
             Label::KeyringKey => b"libvault v0 keyring key",
             Label::KeyringCommitment => b"libvault v0 keyring commitment",
             Label::CheckpointKey => b"libvault v0 checkpoint key",
+            Label::BatchToken => b"libvault v0 batch token",
         }
     }
 }

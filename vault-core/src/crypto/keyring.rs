@@ -1,6 +1,6 @@
 //! The keys of a namespace: the data keys that encrypt its records, and the keys that name, hash and compare.
 
-use super::{AeadKey, CryptoError, Key256, MacKey};
+use super::{AeadKey, CryptoError, Key256, Label, MacKey, derive};
 use crate::host::{Rng, RngError};
 use arc_swap::ArcSwap;
 use minicbor::{Decode, Encode};
@@ -64,8 +64,10 @@ pub(crate) struct Keyring {
     digest: Named,
     head: Named,
     audit: Named,
-    /// The keys that sign checkpoints are derived from it.
+    /// The keys that sign checkpoints are derived from it, and the one below.
     checkpoint: Key256,
+    /// Encrypts batch tokens; derived, so that it stands in no record.
+    batch: AeadKey,
 }
 
 #[derive(Encode, Decode)]
@@ -102,6 +104,7 @@ impl Keyring {
     /// A new keyring with one data key of this number.
     pub(crate) fn generate(rng: &dyn Rng, id: u32, now_millis: u64) -> Result<Self, RngError> {
         let named = || Key256::random(rng).map(Named::new);
+        let checkpoint = Key256::random(rng)?;
         Ok(Keyring {
             data_keys: ArcSwap::from_pointee(DataKeys::of(vec![Arc::new(DataKey::new(id, now_millis, Key256::random(rng)?))])),
             names: named()?,
@@ -109,7 +112,8 @@ impl Keyring {
             digest: named()?,
             head: named()?,
             audit: named()?,
-            checkpoint: Key256::random(rng)?,
+            batch: batch_key(&checkpoint),
+            checkpoint,
         })
     }
 
@@ -152,6 +156,7 @@ impl Keyring {
         if data_keys.is_empty() || data_keys.len() > DATA_KEYS_MAX {
             return Err(CryptoError::Keyring);
         }
+        let checkpoint = key(record.checkpoint)?;
         Ok(Keyring {
             data_keys: ArcSwap::from_pointee(DataKeys::of(data_keys)),
             names: named(record.names)?,
@@ -159,7 +164,8 @@ impl Keyring {
             digest: named(record.digest)?,
             head: named(record.head)?,
             audit: named(record.audit)?,
-            checkpoint: key(record.checkpoint)?,
+            batch: batch_key(&checkpoint),
+            checkpoint,
         })
     }
 
@@ -193,6 +199,11 @@ impl Keyring {
         &self.checkpoint
     }
 
+    /// Encrypts what batch tokens hold.
+    pub(crate) fn batch(&self) -> &AeadKey {
+        &self.batch
+    }
+
     /// Authenticates the heads that are noted beside the store.
     pub(crate) fn audit(&self) -> &MacKey {
         &self.audit.mac
@@ -201,6 +212,10 @@ impl Keyring {
     pub(crate) fn head(&self) -> &MacKey {
         &self.head.mac
     }
+}
+
+fn batch_key(checkpoint: &Key256) -> AeadKey {
+    AeadKey::new(&derive(checkpoint, Label::BatchToken, &[]))
 }
 
 impl DataKeys {

@@ -62,7 +62,8 @@ pub(crate) fn parse_owner(bytes: &[u8]) -> Result<Id, BarrierError> {
 }
 
 fn holder<'c>(call: &Call<'c>) -> Result<&'c [u8; 16]> {
-    call.holder.ok_or_else(|| Error::new(Code::UnsupportedPath, "a token has its cubbyhole in its own namespace: ask there"))
+    call.holder
+        .ok_or_else(|| Error::new(Code::UnsupportedPath, "a service token has its cubbyhole in its own namespace: ask there with one"))
 }
 
 fn secrets<'s, 'o>(overlay: &'s mut Overlay<'o>, owner: Id) -> PlainSecrets<'s, 'o> {

@@ -6,6 +6,7 @@ mod ceremony;
 mod core;
 #[cfg(any(feature = "sled", feature = "redb"))]
 pub(crate) mod doctor;
+mod given;
 #[cfg(all(test, loom))]
 mod interleavings_tests;
 mod keys;
@@ -26,8 +27,15 @@ mod sinks;
 mod stage;
 mod system;
 mod tick;
+mod token_change;
+mod token_create;
+mod token_look;
+mod token_options;
+mod token_paths;
+mod token_roles;
 mod tokens;
 mod verify;
+mod wrapping;
 
 pub use backup::BackupSeals;
 pub use reply::{Recorded, Reply, Unrecorded};
@@ -41,10 +49,10 @@ pub(crate) use stage::Caller;
 use self::core::Core;
 use crate::audit::Event;
 use crate::commit::CommitError;
-use crate::types::limits::{COMMIT_RETRIES_MAX, REQUEST_ID_BYTES_MAX};
-use crate::types::{Code, Error, Operation, Request, Result, Timestamp};
+use crate::types::limits::{COMMIT_RETRIES_MAX, REQUEST_ID_BYTES_MAX, TTL_SECONDS_MAX};
+use crate::types::{Code, Error, Operation, Request, Result, Timestamp, Ttl};
 use namespaces::Place;
-use stage::{Recorded as Carried, Routed};
+use stage::{Authenticated, Recorded as Carried, Routed};
 
 /// Carries a request out, and records how it ended.
 fn handle(core: &Core, caller: Option<&Caller>, request: &Request, now: Timestamp, strict: bool) -> (Reply, bool) {
@@ -77,7 +85,15 @@ fn journey(
     event: &mut Event,
 ) -> Result<Carried> {
     check_context(request)?;
-    let authenticated = Routed::new(core, request, place, now).authenticate(caller, event)?;
+    // A wrapping token may come in the data of a request that has no token beside it.
+    let bearer = caller.is_none().then(|| wrapping::bearer(request, place.path())).flatten().map(Caller::new);
+    let named = caller.is_some();
+    let authenticated = Routed::new(core, request, place, now).authenticate(caller.or(bearer.as_ref()), event);
+    let authenticated = authenticated.map_err(|error| wrapping::explain(error, request, place.path(), named))?;
+    authenticated.as_one_use(|| carry_out(&authenticated, strict, event))
+}
+
+fn carry_out(authenticated: &Authenticated<'_>, strict: bool, event: &mut Event) -> Result<Carried> {
     let mut tries = 0;
     loop {
         tries += 1;
@@ -122,6 +138,9 @@ fn check_context(request: &Request) -> Result<()> {
     if too_long(&context.correlation_id) || too_long(&context.remote_address) {
         let why = format!("the correlation id and the remote address have at most {REQUEST_ID_BYTES_MAX} bytes each");
         return Err(Error::new(Code::InvalidRequest, why));
+    }
+    if request.wrap_ttl.is_some_and(|ttl| ttl > Ttl::from_secs(TTL_SECONDS_MAX)) {
+        return Err(Error::new(Code::InvalidRequest, format!("a reply is wrapped for at most {TTL_SECONDS_MAX} seconds")));
     }
     if request.data.as_ref().is_some_and(|data| data.as_object().is_none()) {
         return Err(Error::new(Code::InvalidData, "the data of a request must be an object"));

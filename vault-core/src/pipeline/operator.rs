@@ -7,7 +7,7 @@ use super::system::Done;
 use super::{arrive, refuse};
 use crate::barrier::Overlay;
 use crate::commit::Proposal;
-use crate::types::{Operation, Request, Response, Result, Timestamp};
+use crate::types::{Code, Error, Operation, Request, Response, Result, Timestamp, Ttl};
 use std::sync::atomic::Ordering;
 
 /// One of these paths, with its operation.
@@ -52,7 +52,9 @@ pub(super) fn handle(core: &Core, path: OperatorPath, request: &Request, now: Ti
         Err(error) => return Reply::Unrecorded(Unrecorded::Unready(error)),
     };
     let mut overlay = core.writing();
-    let done = match super::check_context(request).and_then(|()| execute(core, path, &mut overlay, request, now)) {
+    let cannot_wrap = || Error::new(Code::InvalidRequest, "what is asked without a token cannot be wrapped: ask for a plain reply");
+    let plain = request.wrap_ttl.is_none_or(|ttl| ttl == Ttl::ZERO).then_some(()).ok_or_else(cannot_wrap);
+    let done = match plain.and_then(|()| super::check_context(request)).and_then(|()| execute(core, path, &mut overlay, request, now)) {
         Ok(done) => done,
         Err(error) => return refuse(core, error, event, now, strict),
     };

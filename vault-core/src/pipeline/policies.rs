@@ -1,6 +1,8 @@
 //! The policies as they are published, and the sets of them that tokens hold, compiled once.
 
 use super::system::Done;
+use super::wrapping;
+use crate::auth::token::WRAPPING_POLICY;
 use crate::barrier::{Barrier, BarrierError, Kind, Overlay};
 use crate::policy::{CompiledPolicies, Policy, PolicyName, Settings};
 use crate::storage::Key;
@@ -22,10 +24,16 @@ const COMPILED_SETS_MAX: usize = 1_000;
 /// The folder in which the names of policies are listed, as if it were a mount.
 pub(super) const FOLDER: Id = Id::from_bytes(*b"sys/policies/acl");
 
-/// What a new vault's policy `default` says: each token may look at itself and end itself.
+/// What a new vault's policy `default` says: each token may look at itself, renew and end itself, and wrap and unwrap.
 pub(super) const DEFAULT_TEXT: &str = r#"# What each token may do unless it was made without this policy.
+
+# Look at itself, renew itself, end itself.
 path "auth/token/lookup-self" {
-    capabilities = ["read"]
+    capabilities = ["read", "update"]
+}
+
+path "auth/token/renew-self" {
+    capabilities = ["update"]
 }
 
 path "auth/token/revoke-self" {
@@ -36,8 +44,35 @@ path "sys/capabilities-self" {
     capabilities = ["update"]
 }
 
+# Renew and look up leases, whose ids only those know who were given them.
+path "sys/renew" {
+    capabilities = ["update"]
+}
+
+path "sys/leases/renew" {
+    capabilities = ["update"]
+}
+
+path "sys/leases/lookup" {
+    capabilities = ["update"]
+}
+
+# Its own cubbyhole.
 path "cubbyhole/*" {
     capabilities = ["create", "read", "update", "delete", "list"]
+}
+
+# Wrap anything, look at a wrapping token, unwrap what one holds.
+path "sys/wrapping/wrap" {
+    capabilities = ["update"]
+}
+
+path "sys/wrapping/lookup" {
+    capabilities = ["read", "update"]
+}
+
+path "sys/wrapping/unwrap" {
+    capabilities = ["update"]
 }
 "#;
 
@@ -82,7 +117,10 @@ impl PolicyStore {
         let rules = if in_root && names.iter().any(|name| name == ROOT) {
             CompiledPolicies::root()
         } else {
-            let held: Vec<&Policy> = names.iter().filter_map(|name| texts.get(name)).map(|policy| &**policy).collect();
+            // This one is no policy of any namespace, and the same in all.
+            let wrapping = names.iter().any(|name| name == WRAPPING_POLICY).then(wrapping_policy);
+            let held = names.iter().filter_map(|name| texts.get(name)).map(|policy| &**policy);
+            let held: Vec<&Policy> = held.chain(wrapping.as_ref()).collect();
             CompiledPolicies::compile(&held, self.settings, None)
         };
         let rules = Arc::new(rules);
@@ -164,6 +202,10 @@ pub(super) fn put(overlay: &mut Overlay<'_>, name: &str, text: &str) -> Result<(
     }
     let key = key_of(overlay.barrier(), name);
     Ok(overlay.put(Kind::Policy, key, text.as_bytes())?)
+}
+
+fn wrapping_policy() -> Policy {
+    parse(WRAPPING_POLICY, wrapping::POLICY_TEXT).expect("the vault's own text, which a test reads")
 }
 
 fn parse(name: &str, text: &str) -> Result<Policy> {

@@ -5,7 +5,7 @@
 
 use super::core::Core;
 use super::namespaces::Namespace;
-use crate::auth::token::{BarrierOf, TokenRef};
+use crate::auth::{BarrierOf, TokenRef};
 use crate::barrier::{BarrierError, Kind, Overlay};
 use crate::commit::{CommitError, Proposal};
 use crate::engines::kv::leftovers;

@@ -11,7 +11,7 @@ use super::stage::Caller;
 use super::verify::{Verification, verify};
 use super::{audit_log, handle, keys, namespace_paths, seals, tick, tokens};
 use crate::audit::{Chain, Event, Tree};
-use crate::auth::token;
+use crate::auth::records;
 use crate::backup::BackupInfo;
 use crate::barrier::{Barrier, BarrierError, Digest, Overlay, RootRecord, fixed, unwrap_keyring, wrap_keyring};
 use crate::commit::{AnchorPlan, Committer, Proposal, Standing, standing};
@@ -503,7 +503,7 @@ pub(crate) struct Born {
 fn lay_out(overlay: &mut Overlay<'_>, barrier: &Arc<Barrier>, now: Timestamp) -> Result<()> {
     namespace_paths::lay_out(overlay)?;
     NamespaceTable::new().save(barrier, overlay)?;
-    Ok(tick::save_bucket(overlay, token::bucket_at(now))?)
+    Ok(tick::save_hour(overlay, records::hour_at(now))?)
 }
 
 fn committer(parts: &Parts, barrier: &Arc<Barrier>, store: Id, root: RootRecord) -> Committer {

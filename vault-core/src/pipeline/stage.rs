@@ -5,15 +5,17 @@ use super::mounts::{self, Routing};
 use super::namespaces::{Namespace, Place};
 use super::policies::PolicyStore;
 use super::system::{self, Ask, Done, SystemPath, capability_for};
+use super::wrapping::{self, WrappingPath};
 use super::{audit_log, tokens};
 use crate::audit::{Decided, Event};
-use crate::auth::{LiveToken, TokenRef, token};
+use crate::auth::{LiveToken, records};
 use crate::barrier::Overlay;
 use crate::commit::{CommitError, Proposal, Receipt};
 use crate::engines::Call;
 use crate::policy::{Capability, CompiledPolicies, Given, PolicyName};
+use crate::types::cidr::Cidr;
 use crate::types::limits::TOKEN_BYTES_MAX;
-use crate::types::{Class, Code, Error, Operation, Request, Response, Result, SecretString, Timestamp};
+use crate::types::{Class, Code, Error, Operation, Request, Response, Result, SecretString, Timestamp, Ttl};
 use arc_swap::ArcSwapOption;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -114,11 +116,15 @@ impl<'r> Routed<'r> {
                 known
             }
         };
-        event.accessor = Some(known.live.entry.accessor.clone());
+        // A batch token has none.
+        event.accessor = Some(known.live.entry.accessor.clone()).filter(|accessor| !accessor.is_empty());
         event.display_name = Some(known.live.entry.display_name.clone());
         // A token is one of its own namespace and of those below it, never of one above or beside.
         let home = self.place.namespace.upward().find(|namespace| namespace.id == known.live.id.namespace);
-        let home = home.filter(|_| known.live.is_valid(self.now)).ok_or_else(Error::permission_denied)?;
+        let home = home.filter(|_| !known.live.has_expired(self.now)).ok_or_else(Error::permission_denied)?;
+        if !is_within(&known.live.entry.bound_cidrs, self.request.context.remote_address.as_deref()) {
+            return Err(Error::permission_denied());
+        }
         Ok(Authenticated { home, routed: self, caller, known })
     }
 }
@@ -131,8 +137,7 @@ impl Known {
             // The generations are read first: what changes in between makes this stale at its next use.
             let policies = Arc::clone(&namespace.policies);
             let (policy_generation, token_epoch) = (policies.generation(), core.tokens.epoch());
-            let token = TokenRef { namespace: namespace.id, key: token::key_of(&namespace.barrier, caller.token.expose()) };
-            if let Some(live) = tokens::look_up(core, &namespaces, token)? {
+            if let Some(live) = tokens::find(core, &namespaces, namespace, caller.token.expose())? {
                 let rules = policies.compiled(&live.entry.policies, namespace.is_root());
                 return Ok(Known { live, rules, policies, policy_generation, token_epoch, opening: core.opening });
             }
@@ -141,11 +146,49 @@ impl Known {
     }
 
     fn is_fresh(&self, core: &Core) -> bool {
-        self.policy_generation == self.policies.generation() && self.token_epoch == core.tokens.epoch() && self.opening == core.opening
+        self.policy_generation == self.policies.generation()
+            && self.token_epoch == core.tokens.epoch()
+            && self.opening == core.opening
+            && self.live.is_current()
     }
 }
 
+/// Whether a token that is bound to networks is used from within one of them.
+fn is_within(networks: &[String], remote_address: Option<&str>) -> bool {
+    let holds = |remote: &str| networks.iter().any(|network| Cidr::parse(network).is_ok_and(|network| network.holds(remote)));
+    networks.is_empty() || remote_address.is_some_and(holds)
+}
+
 impl<'r> Authenticated<'r> {
+    /// Carries something out as one use of the token, where its uses are limited: counted before, so that no failure gives it back. The
+    /// token is ended behind the last use, once nobody uses it any more.
+    pub(super) fn as_one_use<T>(&self, work: impl FnOnce() -> Result<T>) -> Result<T> {
+        let (core, token) = (self.routed.core, &self.known.live);
+        let key = &token.id.key;
+        if token.entry.num_uses == 0 || token.entry.is_wrapping() {
+            return work();
+        }
+        core.tokens.begin_use(key);
+        let counted = tokens::count_use(core, &self.home.barrier, key);
+        let was_last = matches!(counted, Ok(true));
+        let done = counted.and_then(|_| work());
+        if core.tokens.end_use(key, was_last) {
+            // What the request did stands, whether the end of its token could be written or not: the token has no use left.
+            let _ended = tokens::end_used(core, token, self.home.audit_name(), self.routed.now);
+        }
+        done
+    }
+
+    /// Whether the token is still there, as the commit of a write will expect it: a batch token is while its parent is.
+    fn is_there(&self, overlay: &mut Overlay<'_>) -> Result<bool> {
+        let token = &self.known.live;
+        let record = if token.entry.is_batch() { token.entry.parent() } else { Some(token.id) };
+        let Some(record) = record else { return Ok(true) };
+        let namespace = self.home.upward().find(|namespace| namespace.id == record.namespace);
+        let Some(namespace) = namespace else { return Ok(false) };
+        Ok(overlay.within(&namespace.barrier, |overlay| records::load(overlay, &record.key))?.is_some())
+    }
+
     fn request(&self) -> &'r Request {
         self.routed.request
     }
@@ -158,6 +201,36 @@ impl<'r> Authenticated<'r> {
     pub(super) fn may_write(&self) -> bool {
         !matches!(self.request().operation, Operation::Read | Operation::List)
             && !matches!(self.routed.route, Route::System(SystemPath::AuditHash | SystemPath::CapabilitiesSelf | SystemPath::Seal))
+            && !matches!(self.routed.route, Route::System(SystemPath::Token(path)) if path.only_tells())
+            && !matches!(self.routed.route, Route::System(SystemPath::Wrapping(WrappingPath::Lookup)))
+            || self.wrap_ttl().is_some()
+            || self.opens_wrapping()
+    }
+
+    /// For how long the reply is to be wrapped.
+    fn wrap_ttl(&self) -> Option<Ttl> {
+        self.request().wrap_ttl.filter(|ttl| *ttl > Ttl::ZERO)
+    }
+
+    /// Whether a wrapping token reads what it holds, which is a write: it is gone after that.
+    fn opens_wrapping(&self) -> bool {
+        let (request, place) = (self.request(), self.routed.place);
+        request.operation == Operation::Read && place.path() == wrapping::CUBBYHOLE && self.known.live.entry.is_wrapping()
+    }
+
+    fn ask<'a>(&'a self) -> Ask<'a> {
+        Ask {
+            core: self.routed.core,
+            place: self.routed.place,
+            caller: &self.known.live,
+            rules: &self.known.rules,
+            token: self.caller.token.expose(),
+            policy_path: self.policy_path(),
+            home: self.home,
+            data: self.request().data.as_ref(),
+            wrap_ttl: self.wrap_ttl(),
+            now: self.routed.now,
+        }
     }
 
     fn call<'c>(&'c self, path: &'c str) -> Call<'c> {
@@ -167,7 +240,7 @@ impl<'r> Authenticated<'r> {
             path,
             data: self.request().data.as_ref(),
             now: self.routed.now,
-            holder: (token.namespace == self.routed.place.namespace.id).then_some(&token.key),
+            holder: (token.namespace == self.routed.place.namespace.id && !self.known.live.entry.is_batch()).then_some(&token.key),
         }
     }
 
@@ -187,14 +260,14 @@ impl<'r> Authenticated<'r> {
         let barrier = &place.namespace.barrier;
         let mut overlay =
             if self.may_write() { Overlay::writing(barrier, core.source()) } else { Overlay::reading(barrier, core.source()) };
-        let key = &self.known.live.id.key;
-        if self.may_write() && overlay.within(&self.home.barrier, |overlay| token::load(overlay, key))?.is_none() {
+        if self.may_write() && !self.is_there(&mut overlay)? {
             // Revoked since it was authenticated; from here on its revocation would fail this request's commit.
-            return Err(Error::permission_denied());
+            return Err(if self.known.live.entry.is_wrapping() { wrapping::invalid() } else { Error::permission_denied() });
         }
         let operation = self.request().operation;
         let exists = match &self.routed.route {
             Route::Engine(routing) if operation == Operation::Write => routing.engine.exists(&mut overlay, &self.call(routing.rest)),
+            Route::System(SystemPath::Token(path)) if operation == Operation::Write => path.exists(&mut overlay),
             _ => Ok(None),
         };
         // A path that the engine does not know is still for policy to refuse first; a store that fails is no reason to.
@@ -205,7 +278,7 @@ impl<'r> Authenticated<'r> {
         }
         let capability = capability_for(operation, exists.as_ref().copied().unwrap_or_default());
         self.decide(capability, event)?;
-        let stays_frozen = !matches!(self.routed.route, Route::System(path) if path.is_for_the_frozen());
+        let stays_frozen = !matches!(self.routed.route, Route::System(path) if path.is_for_the_frozen()) || self.wrap_ttl().is_some();
         if self.may_write() && stays_frozen && core.frozen.load(Ordering::Acquire) {
             return Err(super::frozen());
         }
@@ -225,7 +298,7 @@ impl<'r> Authenticated<'r> {
 
     /// What the policies of the token's namespace say of the path as it is seen from there.
     fn decide(&self, capability: Capability, event: &mut Event) -> Result<()> {
-        let given = Given { data: self.request().data.as_ref(), wrap_ttl: None };
+        let given = Given { data: self.request().data.as_ref(), wrap_ttl: self.wrap_ttl() };
         let canonical = self.canonical_policy_path();
         let ruling = self.known.rules.decide(canonical.as_deref().unwrap_or(self.policy_path()), capability, given);
         let needs_sudo = matches!(self.routed.route, Route::System(path) if path.is_root_protected(self.request().operation));
@@ -249,20 +322,8 @@ impl<'s, 'r> Authorized<'s, 'r> {
         let stage = self.stage;
         let (routed, request) = (&stage.routed, stage.request());
         let done = match &routed.route {
-            Route::System(path) => {
-                let ask = Ask {
-                    core: routed.core,
-                    place: routed.place,
-                    caller: &stage.known.live,
-                    rules: &stage.known.rules,
-                    token: stage.caller.token.expose(),
-                    policy_path: stage.policy_path(),
-                    home: stage.home,
-                    data: request.data.as_ref(),
-                    now: routed.now,
-                };
-                system::execute(&ask, &mut self.overlay, request.operation, *path)?
-            }
+            Route::System(path) => system::execute(&stage.ask(), &mut self.overlay, request.operation, *path)?,
+            Route::Engine(_) if stage.opens_wrapping() => wrapping::read_cubbyhole(&stage.ask(), &mut self.overlay)?,
             Route::Engine(routing) => {
                 let outcome = routing.engine.execute(&mut self.overlay, &stage.call(routing.rest))?;
                 Done {
@@ -277,6 +338,10 @@ impl<'s, 'r> Authorized<'s, 'r> {
             Route::NoNamespace => return Err(Error::new(Code::NotFound, "there is no such namespace")),
             Route::Nowhere => return Err(nothing_mounted()),
         };
+        let done = match stage.wrap_ttl() {
+            Some(ttl) => wrapping::wrap(&stage.ask(), &mut self.overlay, done, ttl)?,
+            None => done,
+        };
         Ok(Executed { stage, overlay: self.overlay, done })
     }
 }
@@ -287,10 +352,15 @@ fn nothing_mounted() -> Error {
 
 impl Executed<'_, '_> {
     /// Commits the request with its event; a read's event is admitted.
-    pub(super) fn record(self, event: &mut Event, strict: bool) -> Result<Recorded, CommitError> {
+    pub(super) fn record(mut self, event: &mut Event, strict: bool) -> Result<Recorded, CommitError> {
         let core = self.stage.routed.core;
         event.version = self.done.version;
-        event.accessor_created = self.done.auth.as_ref().map(|auth| auth.accessor.clone());
+        event.concerns = self.done.concerns.take();
+        event.unwrapped_path = self.done.unwrapped_path.take();
+        event.wrapped_by = self.done.wrap_info.as_ref().map(|info| info.accessor.clone());
+        let made = self.done.auth.as_ref().map(|auth| auth.accessor.clone());
+        event.accessor_created = self.done.made.take().or(made).filter(|accessor| !accessor.is_empty());
+        let response = self.done.take_response();
         let receipt = if self.stage.may_write() {
             event.values = audit_log::hashed_values(core, self.stage.request().data.as_ref());
             let proposal = Proposal {
@@ -303,14 +373,7 @@ impl Executed<'_, '_> {
         } else {
             core.committer.admit(event, self.stage.routed.now, strict)?
         };
-        let response = Response {
-            request_id: event.request_id.clone(),
-            lease_duration: self.done.lease_duration,
-            data: self.done.data,
-            warnings: self.done.warnings,
-            auth: self.done.auth,
-            ..Response::default()
-        };
+        let response = Response { request_id: event.request_id.clone(), ..response };
         Ok(Recorded { response, receipt, seals: self.done.seals })
     }
 }

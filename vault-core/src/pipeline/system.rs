@@ -2,12 +2,14 @@
 
 use super::core::Core;
 use super::namespaces::{Namespace, Place};
-use super::{audit_log, ceremony, keys, mount_paths, namespace_paths, policies, retention, seals, sinks, tokens};
+use super::token_paths::{self, TokenPath};
+use super::wrapping::{self, WrappingPath};
+use super::{audit_log, ceremony, keys, mount_paths, namespace_paths, policies, retention, seals, sinks};
 use crate::auth::LiveToken;
 use crate::barrier::Overlay;
 use crate::commit::Publish;
 use crate::policy::{Capability, CompiledPolicies};
-use crate::types::{Auth, Code, Error, Object, Operation, Path, Result, Timestamp, Ttl, Value};
+use crate::types::{Auth, Code, Error, Object, Operation, Path, Response, Result, Timestamp, Ttl, Value, WrapInfo};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -24,11 +26,36 @@ pub(super) struct Done {
     pub(super) adopts: Option<[u8; 16]>,
     /// The vault is to be sealed once the request is recorded.
     pub(super) seals: bool,
+    /// The accessor of a token that the request was about, where that is not the caller's: for the audit log.
+    pub(super) concerns: Option<String>,
+    /// The accessor of a token that the request made and that is in no `auth` of its reply.
+    pub(super) made: Option<String>,
+    /// The token that the reply was put behind.
+    pub(super) wrap_info: Option<WrapInfo>,
+    /// What came out of a wrapping token: the reply is this and nothing else.
+    pub(super) unwrapped: Option<Box<Response>>,
+    /// The path of the request whose reply that was.
+    pub(super) unwrapped_path: Option<String>,
 }
 
 impl Done {
     pub(super) fn answer(body: Object) -> Self {
         Done { data: Some(body.into()), ..Done::default() }
+    }
+
+    /// What the request answers, taken out of what it did.
+    pub(super) fn take_response(&mut self) -> Response {
+        if let Some(unwrapped) = self.unwrapped.take() {
+            return *unwrapped;
+        }
+        Response {
+            lease_duration: std::mem::take(&mut self.lease_duration),
+            data: self.data.take(),
+            warnings: std::mem::take(&mut self.warnings),
+            auth: self.auth.take(),
+            wrap_info: self.wrap_info.take(),
+            ..Response::default()
+        }
     }
 
     pub(super) fn publishing(mut self, publish: impl FnOnce() + Send + 'static) -> Self {
@@ -74,9 +101,8 @@ pub(super) enum SystemPath<'p> {
     Adopt,
     Namespaces,
     Namespace(&'p str),
-    TokenCreate,
-    TokenLookupSelf,
-    TokenRevokeSelf,
+    Token(TokenPath<'p>),
+    Wrapping(WrappingPath),
     /// Below `sys/` or `auth/`, but none of ours.
     Unknown,
 }
@@ -114,11 +140,12 @@ impl<'p> SystemPath<'p> {
             "sys/storage/backup" => SystemPath::Backup,
             "sys/storage/adopt" => SystemPath::Adopt,
             "sys/namespaces" => SystemPath::Namespaces,
-            "auth/token/create" => SystemPath::TokenCreate,
-            "auth/token/lookup-self" => SystemPath::TokenLookupSelf,
-            "auth/token/revoke-self" => SystemPath::TokenRevokeSelf,
             _ => {
-                if let Some(name) = path.strip_prefix("sys/policies/acl/") {
+                if let Some(token) = TokenPath::parse(path) {
+                    SystemPath::Token(token)
+                } else if let Some(wrapping) = WrappingPath::parse(path) {
+                    SystemPath::Wrapping(wrapping)
+                } else if let Some(name) = path.strip_prefix("sys/policies/acl/") {
                     SystemPath::Policy(name)
                 } else if let Some(name) = path.strip_prefix("sys/namespaces/") {
                     SystemPath::Namespace(name)
@@ -164,9 +191,8 @@ impl<'p> SystemPath<'p> {
                 | SystemPath::CapabilitiesSelf
                 | SystemPath::Namespaces
                 | SystemPath::Namespace(_)
-                | SystemPath::TokenCreate
-                | SystemPath::TokenLookupSelf
-                | SystemPath::TokenRevokeSelf
+                | SystemPath::Token(_)
+                | SystemPath::Wrapping(_)
                 | SystemPath::Unknown
         )
     }
@@ -175,6 +201,7 @@ impl<'p> SystemPath<'p> {
     pub(super) fn is_root_protected(self, operation: Operation) -> bool {
         let changes_namespaces = matches!(self, SystemPath::Namespace(_)) && matches!(operation, Operation::Write | Operation::Delete);
         changes_namespaces
+            || matches!(self, SystemPath::Token(path) if path.is_root_protected())
             || matches!(
                 self,
                 SystemPath::Seal
@@ -214,6 +241,8 @@ pub(super) struct Ask<'a> {
     /// The path as it is seen from the token's namespace.
     pub(super) policy_path: &'a str,
     pub(super) data: Option<&'a Value>,
+    /// For how long the reply is to be wrapped; never zero.
+    pub(super) wrap_ttl: Option<Ttl>,
     pub(super) now: Timestamp,
 }
 
@@ -271,9 +300,8 @@ pub(super) fn execute(ask: &Ask<'_>, overlay: &mut Overlay<'_>, operation: Opera
         (Operation::Read, SystemPath::Namespace(name)) => namespace_paths::read(ask, overlay, name),
         (Operation::Write, SystemPath::Namespace(name)) => namespace_paths::create(ask, overlay, name),
         (Operation::Delete, SystemPath::Namespace(name)) => namespace_paths::delete(ask, overlay, name),
-        (Operation::Write, SystemPath::TokenCreate) => tokens::create(ask, overlay),
-        (Operation::Read, SystemPath::TokenLookupSelf) => Ok(tokens::lookup_self(ask)),
-        (Operation::Write, SystemPath::TokenRevokeSelf) => tokens::revoke_self(core, overlay, ask.caller),
+        (operation, SystemPath::Wrapping(path)) => wrapping::execute(ask, overlay, operation, path),
+        (operation, SystemPath::Token(path)) => token_paths::execute(ask, overlay, operation, path),
         _ => Err(Error::new(Code::UnsupportedPath, "the vault has no such operation at this path")),
     }
 }

@@ -1,19 +1,17 @@
 //! What is due by the vault's clock: waiting audit records, tokens whose time has ended, keys to roll, events for sinks, segments to prune.
 
 use super::core::Core;
-use super::{keys, reencrypt, removal, retention, sinks};
+use super::namespaces::Namespaces;
+use super::{keys, reencrypt, removal, retention, sinks, tokens};
 use crate::audit::Event;
-use crate::auth::{TokenEntry, TokenRef, token};
-use crate::barrier::{BarrierError, Kind, Overlay};
+use crate::auth::{TokenEntry, TokenRef, records};
+use crate::barrier::{Barrier, BarrierError, Kind, Overlay};
 use crate::commit::{CommitError, Proposal};
 use crate::types::id::Id;
-use crate::types::limits::COMMIT_RETRIES_MAX;
+use crate::types::limits::{COMMIT_RETRIES_MAX, TOKEN_REMOVAL_ROUNDS_MAX, TOKEN_REMOVALS_MAX};
 use crate::types::{Result, Timestamp};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-
-/// Tokens that one commit removes, their descendants not counted.
-const REMOVALS_MAX: usize = 256;
 
 /// Steps of the re-encryption that one call does.
 const REENCRYPTION_STEPS: usize = 4;
@@ -34,16 +32,9 @@ pub(super) fn tick(core: &Core) -> Result<Option<Timestamp>> {
     for _ in 0..REENCRYPTION_STEPS {
         reencrypting = reencrypting && reencrypt::work(core, now)?;
     }
-    let mut tries = 0;
-    let next_expiry = loop {
-        match remove_expired(core, now) {
-            Ok(Round::Done(next)) => break next,
-            Ok(Round::More) => tries = 0,
-            Err(Failure::Commit(CommitError::Conflict)) if tries < COMMIT_RETRIES_MAX => tries += 1,
-            Err(Failure::Commit(error)) => return Err(error.into()),
-            Err(Failure::Barrier(error)) => return Err(error.into()),
-        }
-    };
+    let next_expiry = rounds(|| remove_expired(core, now))?;
+    let swept = rounds(|| sweep_doomed(core))?;
+    let next_expiry = next_expiry.filter(|_| swept.is_some()).unwrap_or(now);
     if core.committer.deadline().is_some_and(|deadline| deadline <= now) {
         core.committer.flush()?;
     }
@@ -72,59 +63,127 @@ impl From<BarrierError> for Failure {
     }
 }
 
-/// Removes expired tokens with their descendants, bucket by bucket from the last one that was left, at most some at a time.
+/// Tokens that are due, as one commit removes them.
+#[derive(Default)]
+struct Ended {
+    /// All that are removed, descendants too.
+    removed: Vec<TokenRef>,
+    /// Those whose time has ended, with their namespaces.
+    expired: Vec<(Option<String>, TokenEntry)>,
+    /// Notes that lead nowhere any more and were removed.
+    dangling: usize,
+}
+
+/// Removes expired tokens with their descendants, minute by minute from the last hour that was left, at most some at a time.
 fn remove_expired(core: &Core, now: Timestamp) -> Result<Round, Failure> {
     let namespaces = core.namespaces.load_full();
-    let barrier_of = |id: &Id| namespaces.barrier(id);
     let mut overlay = core.writing();
-    let current = token::bucket_at(now);
-    let left_at = load_bucket(&mut overlay)?;
-    let mut removed: Vec<TokenRef> = Vec::new();
-    let mut expired = Vec::new();
-    let mut dangling = 0;
-    let mut next = token::bucket_start(current + 1);
-    let mut roots = 0;
+    let (current, current_minute) = (records::hour_at(now), records::minute_at(now));
+    let left_at = load_hour(&mut overlay)?;
+    let mut ended = Ended::default();
+    let mut next = records::hour_start(current + 1);
     // Where the clock has stepped back there is nothing to catch up with; the mark follows it, so that new tokens are not passed over.
-    for bucket in left_at.min(current)..=current {
-        for token in token::due_in(&overlay, bucket)? {
-            let Some(namespace) = namespaces.get(&token.namespace) else {
-                // Its namespace was deleted.
-                overlay.delete(token::due_key(&core.barrier, bucket, &token));
-                dangling += 1;
-                continue;
-            };
-            let Some(entry) = overlay.within(&namespace.barrier, |overlay| token::load(overlay, &token.key))? else { continue };
-            if !entry.is_expired(now) {
-                next = next.min(Timestamp::from_millis(entry.expires_millis));
-                continue;
+    for hour in left_at.min(current)..=current {
+        for minute in records::minutes_in(&overlay, hour)? {
+            if minute > current_minute {
+                next = next.min(records::minute_start(minute));
+                break;
             }
-            expired.push((namespace.audit_name(), entry));
-            let gone = token::remove_tree(&mut overlay, &token, &barrier_of)?;
-            removal::doom_cubbyholes(&mut overlay, &barrier_of, &gone)?;
-            removed.extend(gone);
-            roots += 1;
-            if roots == REMOVALS_MAX {
-                commit(core, overlay, removed, expired, now).map_err(Failure::Commit)?;
+            let due = records::due_in(&overlay, minute, TOKEN_REMOVALS_MAX)?;
+            let are_all = due.len() < TOKEN_REMOVALS_MAX;
+            let mut stay = 0;
+            for token in due {
+                if let Some(ends) = remove_due(core, &namespaces, &mut overlay, (token, minute), &mut ended, now)? {
+                    next = next.min(ends);
+                    stay += 1;
+                }
+            }
+            if are_all && stay == 0 && minute < current_minute {
+                records::leave_minute(&mut overlay, minute)?;
+                ended.dangling += 1;
+            }
+            // Some of a minute that is not over may hide others from a scan that is bounded: those wait for its end.
+            if ended.removed.len() >= TOKEN_REMOVALS_MAX || !are_all && stay < TOKEN_REMOVALS_MAX {
+                commit(core, overlay, ended, now).map_err(Failure::Commit)?;
                 return Ok(Round::More);
             }
         }
     }
     if left_at != current {
-        save_bucket(&mut overlay, current)?;
+        save_hour(&mut overlay, current)?;
     }
-    if left_at != current || !removed.is_empty() || dangling > 0 {
-        commit(core, overlay, removed, expired, now).map_err(Failure::Commit)?;
+    if left_at != current || !ended.removed.is_empty() || ended.dangling > 0 {
+        commit(core, overlay, ended, now).map_err(Failure::Commit)?;
     }
     Ok(Round::Done(next))
 }
 
-fn commit(
+/// Removes a token that is due in a minute, if it has expired; else tells when it ends.
+fn remove_due(
     core: &Core,
-    overlay: Overlay<'_>,
-    removed: Vec<TokenRef>,
-    expired: Vec<(Option<String>, TokenEntry)>,
+    namespaces: &Namespaces,
+    overlay: &mut Overlay<'_>,
+    (token, minute): (TokenRef, u64),
+    ended: &mut Ended,
     now: Timestamp,
-) -> Result<(), CommitError> {
+) -> Result<Option<Timestamp>, BarrierError> {
+    let barrier_of = |id: &Id| namespaces.barrier(id);
+    let namespace = namespaces.get(&token.namespace);
+    let entry = match &namespace {
+        Some(namespace) => overlay.within(&namespace.barrier, |overlay| records::load(overlay, &token.key))?,
+        None => None,
+    };
+    match (entry, namespace) {
+        (Some(entry), Some(namespace)) if records::minute_of(&entry) == Some(minute) => {
+            if !entry.is_expired(now) {
+                return Ok(entry.expires());
+            }
+            let most = TOKEN_REMOVALS_MAX.saturating_sub(ended.removed.len());
+            ended.removed.extend(tokens::remove(overlay, &token, &barrier_of, most)?);
+            ended.expired.push((namespace.audit_name(), entry));
+        }
+        // The token was removed, one way or another, or its namespace deleted.
+        _ => {
+            overlay.delete(records::due_key(&core.barrier, minute, &token));
+            ended.dangling += 1;
+        }
+    }
+    Ok(None)
+}
+
+/// Removes descendants of tokens that were removed with too many of them for one commit.
+fn sweep_doomed(core: &Core) -> Result<Round, Failure> {
+    let namespaces = core.namespaces.load_full();
+    let mut overlay = core.writing();
+    let Some(removed) = tokens::sweep(&mut overlay, &|id| namespaces.barrier(id), TOKEN_REMOVALS_MAX)? else {
+        return Ok(Round::Done(Timestamp::EPOCH));
+    };
+    let ended = Ended { removed, ..Ended::default() };
+    commit(core, overlay, ended, Timestamp::EPOCH).map_err(Failure::Commit)?;
+    Ok(Round::More)
+}
+
+/// Does rounds of something until nothing is left of it, so many at most; what the last one said, or that there is more.
+fn rounds(mut round: impl FnMut() -> Result<Round, Failure>) -> Result<Option<Timestamp>> {
+    let mut tries = 0;
+    let mut done = 0;
+    while done < TOKEN_REMOVAL_ROUNDS_MAX {
+        match round() {
+            Ok(Round::Done(next)) => return Ok(Some(next)),
+            Ok(Round::More) => {
+                tries = 0;
+                done += 1;
+            }
+            Err(Failure::Commit(CommitError::Conflict)) if tries < COMMIT_RETRIES_MAX => tries += 1,
+            Err(Failure::Commit(error)) => return Err(error.into()),
+            Err(Failure::Barrier(error)) => return Err(error.into()),
+        }
+    }
+    Ok(None)
+}
+
+fn commit(core: &Core, overlay: Overlay<'_>, ended: Ended, now: Timestamp) -> Result<(), CommitError> {
+    let Ended { removed, expired, .. } = ended;
     let events = expired.into_iter().map(|(namespace, entry)| Event {
         time_millis: now.as_millis(),
         operation: "expire".to_owned(),
@@ -136,26 +195,28 @@ fn commit(
         ..Event::default()
     });
     let tokens = Arc::clone(&core.tokens);
-    let publish = move || tokens.revoke(&removed);
+    let publish = move || tokens.forget(&removed);
     let proposal =
         Proposal { writes: overlay.into_writes(), events: events.collect(), publish: Some(Box::new(publish)), ..Proposal::default() };
     core.committer.commit(proposal).map(drop)
 }
 
-/// The bucket that the last tick was in; the first one of all when there was none.
-fn load_bucket(overlay: &mut Overlay<'_>) -> Result<u64, BarrierError> {
+/// The hour that the last tick was in; the first one of all when there was none.
+fn load_hour(overlay: &mut Overlay<'_>) -> Result<u64, BarrierError> {
     let key = overlay.barrier().key(Kind::TickState, &[]);
     let bytes = overlay.get(Kind::TickState, &key)?.ok_or(BarrierError::Corrupt)?;
     bytes.as_slice().try_into().map(u64::from_le_bytes).map_err(|_| BarrierError::Corrupt)
 }
 
-/// Makes sure that the next tick looks into the bucket of a new token: where the clock has stepped back since the last one it may lie before its mark.
-pub(super) fn look_into(overlay: &mut Overlay<'_>, bucket: u64) -> Result<(), BarrierError> {
-    if bucket < load_bucket(overlay)? { save_bucket(overlay, bucket) } else { Ok(()) }
+/// Makes sure that the next tick looks at the end of a token that is laid: where the clock has stepped back since the last one it may lie before
+/// its mark.
+pub(super) fn look_at(overlay: &mut Overlay<'_>, root: &Arc<Barrier>, entry: &TokenEntry) -> Result<(), BarrierError> {
+    let Some(hour) = entry.expires().map(records::hour_at) else { return Ok(()) };
+    overlay.within(root, |overlay| if hour < load_hour(overlay)? { save_hour(overlay, hour) } else { Ok(()) })
 }
 
-/// Notes the bucket in which a tick was.
-pub(super) fn save_bucket(overlay: &mut Overlay<'_>, bucket: u64) -> Result<(), BarrierError> {
+/// Notes the hour in which a tick was.
+pub(super) fn save_hour(overlay: &mut Overlay<'_>, hour: u64) -> Result<(), BarrierError> {
     let key = overlay.barrier().key(Kind::TickState, &[]);
-    overlay.put(Kind::TickState, key, &bucket.to_le_bytes())
+    overlay.put(Kind::TickState, key, &hour.to_le_bytes())
 }

@@ -1,32 +1,37 @@
-//! Tokens in use: looked up once, held in memory, and what the paths below `auth/token` answer.
+//! Tokens in use: looked up once, held in memory, counted where their uses are limited, and removed in one place.
 
 use super::core::Core;
-use super::namespaces::Namespaces;
-use super::policies::{DEFAULT, ROOT};
+use super::namespaces::{Namespace, Namespaces};
+use super::policies::ROOT;
 use super::removal;
-use super::system::{Ask, Done};
-use super::tick;
-use crate::auth::{LiveToken, TokenEntry, TokenKey, TokenRef, token};
-use crate::barrier::{Barrier, Overlay};
-use crate::host::RngError;
-use crate::policy::{Capability, Given, PolicyName};
+use super::runtime::own_event;
+use crate::audit::Event;
+use crate::auth::token::{self, TokenEntry, TokenKey, TokenRef};
+use crate::auth::{BarrierOf, LiveToken, batch, records};
+use crate::barrier::{Barrier, BarrierError, Overlay};
+use crate::commit::{CommitError, Proposal};
 use crate::types::id::Id;
-use crate::types::limits::{NAME_BYTES_MAX, TOKEN_CACHE_MAX, TOKEN_DEPTH_MAX, TOKEN_POLICIES_MAX, TTL_SECONDS_DEFAULT, TTL_SECONDS_MAX};
-use crate::types::{Auth, Code, Error, Object, Result, SecretString, Timestamp, Ttl, Value};
-use parking_lot::RwLock;
-use std::collections::{BTreeMap, HashMap};
+use crate::types::limits::{COMMIT_RETRIES_MAX, TOKEN_CACHE_MAX, TOKEN_REMOVALS_MAX};
+use crate::types::{Code, Error, Result, SecretString, Timestamp};
+use parking_lot::{Mutex, RwLock};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Longest chain of parents that is followed.
 const ANCESTORS_MAX: usize = 1_000;
 
+/// Times that a token is looked up anew which was changed meanwhile.
+const LOOK_UPS_MAX: u32 = 10;
+
 /// The tokens that were looked up since the vault was unsealed.
 #[derive(Default)]
 pub(super) struct TokenCache {
     live: RwLock<HashMap<TokenKey, Arc<LiveToken>>>,
-    /// Raised when the cache is emptied: tokens that sessions hold from before would no longer hear of their revocation.
+    /// Raised when the cache is emptied: tokens that sessions hold from before would no longer hear of changes.
     epoch: AtomicU64,
+    /// Tokens of limited uses that are in use: by how many requests, and whether one of these is the last.
+    in_use: Mutex<HashMap<TokenKey, (usize, bool)>>,
 }
 
 impl TokenCache {
@@ -34,12 +39,12 @@ impl TokenCache {
         self.epoch.load(Ordering::Acquire)
     }
 
-    /// Puts revocations into effect, once they are durable.
-    pub(super) fn revoke(&self, tokens: &[TokenRef]) {
+    /// Puts changes and revocations of tokens into effect, once they are durable: whoever holds one of them, or a descendant, asks the store.
+    pub(super) fn forget(&self, tokens: &[TokenRef]) {
         let mut live = self.live.write();
         for token in tokens {
             if let Some(token) = live.remove(&token.key) {
-                token.revoke();
+                token.set_stale();
             }
         }
     }
@@ -49,32 +54,81 @@ impl TokenCache {
         self.live.write().retain(|_, token| {
             let stays = token.id.namespace != *id;
             if !stays {
-                token.revoke();
+                token.set_stale();
             }
             stays
         });
     }
 
+    /// Notes that a request uses a token of limited uses.
+    pub(super) fn begin_use(&self, key: &TokenKey) {
+        self.in_use.lock().entry(*key).or_default().0 += 1;
+    }
+
+    /// Notes that it does no longer; whether the token has no use left and is in none, so that it is to be ended by whoever is told.
+    pub(super) fn end_use(&self, key: &TokenKey, was_last: bool) -> bool {
+        let mut in_use = self.in_use.lock();
+        let Some((requests, used_up)) = in_use.get_mut(key) else { return was_last };
+        *used_up |= was_last;
+        *requests -= 1;
+        if *requests > 0 {
+            return false;
+        }
+        in_use.remove(key).is_some_and(|(_, used_up)| used_up)
+    }
+
     fn get(&self, key: &TokenKey) -> Option<Arc<LiveToken>> {
-        self.live.read().get(key).cloned()
+        self.live.read().get(key).filter(|token| token.is_current()).cloned()
     }
 
     /// Holds a token; where another thread was faster its own is held.
     fn hold(&self, token: LiveToken) -> Arc<LiveToken> {
         let mut live = self.live.write();
+        if let Some(held) = live.get(&token.id.key).filter(|held| held.is_current()) {
+            return Arc::clone(held);
+        }
         if live.len() >= TOKEN_CACHE_MAX {
             live.clear();
             self.epoch.fetch_add(1, Ordering::AcqRel);
         }
-        Arc::clone(live.entry(token.id.key).or_insert_with(|| Arc::new(token)))
+        let token = Arc::new(token);
+        live.insert(token.id.key, Arc::clone(&token));
+        token
     }
+}
+
+/// The live token of that text in a namespace, if it is one of its own.
+pub(super) fn find(core: &Core, namespaces: &Namespaces, namespace: &Namespace, text: &str) -> Result<Option<Arc<LiveToken>>> {
+    let id = TokenRef { namespace: namespace.id, key: token::key_of(&namespace.barrier, text) };
+    if !batch::is_batch(text) {
+        return look_up(core, namespaces, id);
+    }
+    let Some(entry) = batch::open(&namespace.barrier, text) else { return Ok(None) };
+    let parent = match entry.parent() {
+        None => None,
+        Some(parent) => match look_up(core, namespaces, parent)? {
+            None => return Ok(None),
+            parent => parent,
+        },
+    };
+    Ok(Some(Arc::new(LiveToken::new(id, entry, parent))))
 }
 
 /// The live token of that key: held, or read from the store with all its ancestors. `None` when it or one of them is gone.
 pub(super) fn look_up(core: &Core, namespaces: &Namespaces, token: TokenRef) -> Result<Option<Arc<LiveToken>>> {
+    for _ in 0..LOOK_UPS_MAX {
+        match look_up_once(core, namespaces, token) {
+            Err(error) if error.code() == Code::Conflict => {}
+            found => return found,
+        }
+    }
+    Err(Error::new(Code::Conflict, "the token is being changed: try again"))
+}
+
+fn look_up_once(core: &Core, namespaces: &Namespaces, token: TokenRef) -> Result<Option<Arc<LiveToken>>> {
     let load = |token: &TokenRef| -> Result<Option<TokenEntry>> {
         let Some(barrier) = namespaces.barrier(&token.namespace).filter(|barrier| !barrier.is_ended()) else { return Ok(None) };
-        Ok(token::load(&mut Overlay::reading(&barrier, core.source()), &token.key)?)
+        Ok(records::load(&mut Overlay::reading(&barrier, core.source()), &token.key)?)
     };
     let mut chain = Vec::new();
     let mut next = Some(token);
@@ -93,227 +147,116 @@ pub(super) fn look_up(core: &Core, namespaces: &Namespaces, token: TokenRef) -> 
     }
     while let Some((token, entry)) = chain.pop() {
         let live = core.tokens.hold(LiveToken::new(token, entry, parent.take()));
-        // A revocation that became durable before the token was held has raised no flag: the store tells, or that its namespace has ended.
-        if load(&token)?.is_none() {
-            core.tokens.revoke(&[token]);
-            return Ok(None);
+        // A change that became durable before the token was held has told nobody: the store tells, or that its namespace has ended.
+        match load(&token)? {
+            Some(entry) if entry == live.entry => parent = Some(live),
+            changed => {
+                core.tokens.forget(&[token]);
+                live.set_stale();
+                return if changed.is_none() { Ok(None) } else { Err(Error::new(Code::Conflict, "the token was changed")) };
+            }
         }
-        parent = Some(live);
     }
     Ok(parent)
 }
 
-/// `WRITE auth/token/create`: a child of the calling token, in the namespace of the request.
-pub(super) fn create(ask: &Ask<'_>, overlay: &mut Overlay<'_>) -> Result<Done> {
-    let (core, caller, data, now) = (ask.core, ask.caller, ask.data, ask.now);
-    refuse_unsupported(data)?;
-    if caller.entry.depth >= TOKEN_DEPTH_MAX {
-        let why = format!("a token has at most {TOKEN_DEPTH_MAX} tokens above it: make this one with a token nearer to the first");
-        return Err(Error::new(Code::InvalidRequest, why));
+/// Counts one use of a token whose uses are limited, durably and before the use; whether it is the last. One that has none left is worth nothing.
+pub(super) fn count_use(core: &Core, barrier: &Arc<Barrier>, key: &TokenKey) -> Result<bool> {
+    if core.frozen.load(Ordering::Acquire) {
+        return Err(super::frozen());
     }
-    let policies = requested_policies(ask)?;
-    let ttl = granted_ttl(caller, &policies, data, now)?;
-    let name = match data.and_then(|data| data.get("display_name")) {
-        None | Some(Value::Null) => "token".to_owned(),
-        Some(name) => format!("token-{}", checked_name(name)?),
-    };
-    let no_entropy = |error: RngError| Error::new(Code::NoEntropy, error.to_string());
-    let secret = token::generate(core.barrier.rng()).map_err(no_entropy)?;
-    let entry = TokenEntry {
-        accessor: token::generate_accessor(core.barrier.rng()).map_err(no_entropy)?,
-        policies: policies.clone(),
-        display_name: name,
-        metadata: requested_metadata(data)?,
-        path: ask.place.path().to_owned(),
-        created_millis: now.as_millis(),
-        ttl_seconds: ttl.as_secs(),
-        expires_millis: if ttl == Ttl::ZERO { 0 } else { now.plus(ttl).as_millis() },
-        parent: Some(caller.id.key),
-        parent_namespace: *caller.id.namespace.as_bytes(),
-        depth: caller.entry.depth + 1,
-    };
-    let namespaces = core.namespaces.load();
-    token::store(overlay, &token::key_of(overlay.barrier(), secret.expose()), &entry, &|id| namespaces.barrier(id))?;
-    if entry.expires_millis != 0 {
-        let bucket = token::bucket_at(Timestamp::from_millis(entry.expires_millis));
-        overlay.within(&core.barrier, |overlay| tick::look_into(overlay, bucket))?;
+    let mut tries = 0;
+    loop {
+        let mut overlay = Overlay::writing(barrier, core.source());
+        if records::load(&mut overlay, key)?.is_none() {
+            return Err(Error::permission_denied());
+        }
+        let left = records::uses_left(&mut overlay, key)?.checked_sub(1).ok_or_else(Error::permission_denied)?;
+        records::put_uses(&mut overlay, key, left)?;
+        match core.committer.commit(Proposal { writes: overlay.into_writes(), ..Proposal::default() }) {
+            Ok(_) => return Ok(left == 0),
+            // Whoever won has used the token: as many races can be lost as there are uses left, and some to what works in the background.
+            Err(CommitError::Conflict) if tries < left.saturating_add(u64::from(COMMIT_RETRIES_MAX)) => tries += 1,
+            Err(error) => return Err(error.into()),
+        }
     }
-    let auth = Auth {
-        client_token: secret,
-        accessor: entry.accessor,
-        token_policies: policies.clone(),
-        policies,
-        metadata: entry.metadata,
-        lease_duration: ttl,
-        renewable: false,
-        orphan: false,
-        num_uses: 0,
-    };
-    Ok(Done { auth: Some(auth), ..Done::default() })
+}
+
+/// Ends a token with its last use. Where that fails the token stays as a record without a use, which `tidy` removes, or a tick at its end.
+pub(super) fn end_used(core: &Core, token: &LiveToken, namespace: Option<String>, now: Timestamp) -> Result<()> {
+    let namespaces = core.namespaces.load_full();
+    let barrier_of = |id: &Id| namespaces.barrier(id);
+    for _ in 0..=COMMIT_RETRIES_MAX {
+        let mut overlay = core.writing();
+        let gone = remove(&mut overlay, &token.id, &barrier_of, TOKEN_REMOVALS_MAX)?;
+        let event = Event {
+            operation: "revoke".to_owned(),
+            path: "auth/token".to_owned(),
+            namespace: namespace.clone(),
+            accessor: Some(token.entry.accessor.clone()),
+            display_name: Some(token.entry.display_name.clone()),
+            ..own_event(core.barrier.rng(), now)?
+        };
+        let tokens = Arc::clone(&core.tokens);
+        let publish = move || tokens.forget(&gone);
+        let proposal =
+            Proposal { writes: overlay.into_writes(), events: vec![event], publish: Some(Box::new(publish)), ..Proposal::default() };
+        match core.committer.commit(proposal) {
+            Err(CommitError::Conflict) => {}
+            ended => return Ok(ended.map(drop)?),
+        }
+    }
+    Err(Error::new(Code::Conflict, "the token was used up and is being changed: tidy removes it"))
+}
+
+/// Removes a token and of its descendants so many at most; what is left is worth nothing and removed by `tick`.
+pub(super) fn remove(
+    overlay: &mut Overlay<'_>,
+    token: &TokenRef,
+    barrier_of: BarrierOf<'_>,
+    most: usize,
+) -> Result<Vec<TokenRef>, BarrierError> {
+    let gone = records::remove_tree(overlay, token, barrier_of, most)?;
+    removed(overlay, barrier_of, &gone)?;
+    Ok(gone)
+}
+
+/// Removes a token and lets its children go on; the token and its children, or `None` where there are more than one commit takes.
+pub(super) fn remove_and_orphan(
+    overlay: &mut Overlay<'_>,
+    token: &TokenRef,
+    barrier_of: BarrierOf<'_>,
+    most: usize,
+) -> Result<Option<Vec<TokenRef>>, BarrierError> {
+    let Some(mut changed) = records::remove_and_orphan(overlay, token, barrier_of, most)? else { return Ok(None) };
+    removed(overlay, barrier_of, &[*token])?;
+    changed.push(*token);
+    Ok(Some(changed))
+}
+
+/// Removes descendants of tokens that are gone already; `None` when there are none.
+pub(super) fn sweep(overlay: &mut Overlay<'_>, barrier_of: BarrierOf<'_>, most: usize) -> Result<Option<Vec<TokenRef>>, BarrierError> {
+    let Some(gone) = records::sweep_doomed(overlay, barrier_of, most)? else { return Ok(None) };
+    removed(overlay, barrier_of, &gone)?;
+    Ok(Some(gone))
+}
+
+/// What goes with tokens, in the commit that removes them, whatever removes them.
+fn removed(overlay: &mut Overlay<'_>, barrier_of: BarrierOf<'_>, gone: &[TokenRef]) -> Result<(), BarrierError> {
+    removal::doom_cubbyholes(overlay, barrier_of, gone)
 }
 
 /// Lays a root token into the root namespace: it may do everything and does not expire.
 pub(super) fn make_root(overlay: &mut Overlay<'_>, barrier: &Arc<Barrier>, now: Timestamp) -> Result<SecretString> {
-    let no_entropy = |error: RngError| Error::new(Code::NoEntropy, error.to_string());
-    let secret = token::generate(barrier.rng()).map_err(no_entropy)?;
+    let secret = token::generate(barrier.rng()).map_err(super::runtime::no_entropy)?;
     let entry = TokenEntry {
-        accessor: token::generate_accessor(barrier.rng()).map_err(no_entropy)?,
+        accessor: token::generate_accessor(barrier.rng()).map_err(super::runtime::no_entropy)?,
         policies: vec![ROOT.to_owned()],
         display_name: "root".to_owned(),
-        metadata: BTreeMap::new(),
         path: "auth/token/root".to_owned(),
         created_millis: now.as_millis(),
-        ttl_seconds: 0,
-        expires_millis: 0,
-        parent: None,
-        parent_namespace: [0; 16],
-        depth: 0,
+        ..TokenEntry::default()
     };
-    token::store(overlay, &token::key_of(barrier, secret.expose()), &entry, &|_| Some(Arc::clone(barrier)))?;
+    records::store(overlay, &token::key_of(barrier, secret.expose()), &entry, &|_| Some(Arc::clone(barrier)))?;
     Ok(secret)
-}
-
-/// `READ auth/token/lookup-self`.
-pub(super) fn lookup_self(ask: &Ask<'_>) -> Done {
-    let (caller, id, now) = (ask.caller, ask.token, ask.now);
-    let entry = &caller.entry;
-    let namespace = ask.place.namespace.upward().find(|namespace| namespace.id == caller.id.namespace);
-    let expire_time = (entry.expires_millis != 0).then(|| Timestamp::from_millis(entry.expires_millis).to_string());
-    let meta: Object = entry.metadata.iter().map(|(name, text)| (name.as_str(), Value::string(text.as_str()))).collect();
-    Done::answer(
-        Object::new()
-            .with("accessor", entry.accessor.as_str())
-            .with("creation_time", entry.created_millis / 1000)
-            .with("creation_ttl", entry.ttl_seconds)
-            .with("display_name", entry.display_name.as_str())
-            .with("entity_id", "")
-            .with("expire_time", expire_time)
-            .with("explicit_max_ttl", 0_u64)
-            .with("id", id)
-            .with("issue_time", Timestamp::from_millis(entry.created_millis).to_string())
-            .with("meta", meta)
-            .with("namespace_path", namespace.map(|namespace| namespace.path.clone()))
-            .with("num_uses", 0_u64)
-            .with("orphan", entry.parent.is_none())
-            .with("path", entry.path.as_str())
-            .with("policies", entry.policies.clone())
-            .with("renewable", false)
-            .with("ttl", entry.remaining(now).as_secs())
-            .with("type", "service"),
-    )
-}
-
-/// `WRITE auth/token/revoke-self`: the calling token and all its descendants.
-pub(super) fn revoke_self(core: &Core, overlay: &mut Overlay<'_>, caller: &LiveToken) -> Result<Done> {
-    let namespaces = core.namespaces.load();
-    let barrier_of = |id: &Id| namespaces.barrier(id);
-    let removed = token::remove_tree(overlay, &caller.id, &barrier_of)?;
-    removal::doom_cubbyholes(overlay, &barrier_of, &removed)?;
-    let tokens = Arc::clone(&core.tokens);
-    Ok(Done::default().publishing(move || tokens.revoke(&removed)))
-}
-
-/// Options that a token of this version cannot have must not be ignored: each of them limits the token.
-fn refuse_unsupported(data: Option<&Value>) -> Result<()> {
-    let Some(data) = data.and_then(Value::as_object) else { return Ok(()) };
-    const KNOWN: [&str; 6] = ["policies", "ttl", "display_name", "meta", "no_default_policy", "renewable"];
-    match data.iter().map(|(name, _)| name).find(|name| !KNOWN.contains(name)) {
-        None => Ok(()),
-        Some("num_uses" | "period" | "explicit_max_ttl" | "type" | "no_parent" | "id" | "entity_alias" | "lease") => {
-            Err(Error::new(Code::InvalidRequest, format!("this token option is not supported in this version: use {}", KNOWN.join(", "))))
-        }
-        Some(_) => Err(Error::new(Code::InvalidRequest, format!("unknown token option: use {}", KNOWN.join(", ")))),
-    }
-}
-
-/// The policies of the new token: those asked for, of which a token without `root` may give only its own; or its own.
-///
-/// A policy is its namespace's: one of the same name in another namespace says something else. So a token of a namespace above gives
-/// policies only by `sudo`, and names them.
-fn requested_policies(ask: &Ask<'_>) -> Result<Vec<String>> {
-    let (caller, data) = (ask.caller, ask.data);
-    let from_above = caller.id.namespace != ask.place.namespace.id;
-    let bad = || Error::new(Code::InvalidData, "the policies must be an array of names");
-    let mut policies = Vec::new();
-    match data.and_then(|data| data.get("policies")) {
-        None | Some(Value::Null) => policies.clone_from(&caller.entry.policies),
-        Some(names) => {
-            for name in names.as_array().ok_or_else(bad)? {
-                policies.push(PolicyName::parse(name.as_str().ok_or_else(bad)?)?.as_str().to_owned());
-            }
-        }
-    }
-    if from_above {
-        if !ask.rules.decide(ask.policy_path, Capability::Sudo, Given::default()).has(Capability::Sudo) {
-            return Err(Error::permission_denied());
-        }
-        if data.and_then(|data| data.get("policies")).is_none() || policies.is_empty() {
-            let why = "name the policies of a token that is made from a namespace above: they are those of its own namespace";
-            return Err(Error::new(Code::InvalidRequest, why));
-        }
-    }
-    if !ask.place.namespace.is_root() && policies.iter().any(|name| name == ROOT) {
-        return Err(Error::new(
-            Code::InvalidRequest,
-            "root tokens are of the root namespace only: name a policy that allows what is needed",
-        ));
-    }
-    if policies.is_empty() {
-        policies.clone_from(&caller.entry.policies);
-    }
-    let no_default = data.and_then(|data| data.get("no_default_policy")).and_then(Value::as_bool).unwrap_or(false);
-    let is_root = policies.iter().any(|name| name == ROOT);
-    if no_default {
-        policies.retain(|name| name != DEFAULT);
-    } else if !is_root {
-        policies.push(DEFAULT.to_owned());
-    }
-    policies.sort_unstable();
-    policies.dedup();
-    if is_root && policies.len() > 1 {
-        return Err(Error::new(Code::InvalidRequest, "the policy \"root\" stands alone: leave the others out"));
-    }
-    if policies.len() > TOKEN_POLICIES_MAX {
-        return Err(Error::new(Code::InvalidRequest, format!("a token has at most {TOKEN_POLICIES_MAX} policies")));
-    }
-    let may_give = |name: &String| name == DEFAULT || caller.entry.policies.contains(name);
-    if !from_above && !caller.entry.is_root() && !policies.iter().all(may_give) {
-        return Err(Error::new(Code::InvalidRequest, "child policies must be a subset of the parent's"));
-    }
-    Ok(policies)
-}
-
-/// What the new token is granted: what was asked for, at most the system's maximum and what is left of its parent. Zero for a root token only.
-fn granted_ttl(caller: &LiveToken, policies: &[String], data: Option<&Value>, now: Timestamp) -> Result<Ttl> {
-    let asked = match data.and_then(|data| data.get("ttl")) {
-        None | Some(Value::Null) => Ttl::ZERO,
-        Some(value) => Ttl::from_value(value)?,
-    };
-    let parent_left = (caller.entry.expires_millis != 0).then(|| caller.entry.remaining(now));
-    if asked == Ttl::ZERO && parent_left.is_none() && policies.iter().any(|name| name == ROOT) {
-        return Ok(Ttl::ZERO);
-    }
-    let asked = if asked == Ttl::ZERO { Ttl::from_secs(TTL_SECONDS_DEFAULT) } else { asked };
-    Ok(asked.min(Ttl::from_secs(TTL_SECONDS_MAX)).min(parent_left.unwrap_or(asked)))
-}
-
-fn requested_metadata(data: Option<&Value>) -> Result<BTreeMap<String, String>> {
-    let bad = || Error::new(Code::InvalidData, format!("the meta must be an object of texts, of at most {NAME_BYTES_MAX} bytes each"));
-    let mut metadata = BTreeMap::new();
-    match data.and_then(|data| data.get("meta")) {
-        None | Some(Value::Null) => {}
-        Some(meta) => {
-            for (name, text) in meta.as_object().ok_or_else(bad)?.iter() {
-                let text = text.as_str().filter(|text| text.len() <= NAME_BYTES_MAX && name.len() <= NAME_BYTES_MAX).ok_or_else(bad)?;
-                metadata.insert(name.to_owned(), text.to_owned());
-            }
-        }
-    }
-    if metadata.len() > TOKEN_POLICIES_MAX { Err(bad()) } else { Ok(metadata) }
-}
-
-fn checked_name(name: &Value) -> Result<&str> {
-    name.as_str().filter(|name| name.len() <= NAME_BYTES_MAX && !name.chars().any(char::is_control)).ok_or_else(|| {
-        Error::new(Code::InvalidData, format!("the display_name must be text of at most {NAME_BYTES_MAX} bytes without control characters"))
-    })
 }

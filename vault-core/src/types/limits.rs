@@ -24,8 +24,16 @@ pub const POLICY_VALUES_MAX: usize = 20_000;
 pub const NAME_BYTES_MAX: usize = 512;
 /// Most policies of one token.
 pub const TOKEN_POLICIES_MAX: usize = 256;
-/// Longest token that is looked at, in bytes.
-pub const TOKEN_BYTES_MAX: usize = 512;
+/// Longest token that is looked at, in bytes; batch tokens hold all that is known of them.
+pub const TOKEN_BYTES_MAX: usize = 4096;
+/// Networks that a token can be bound to.
+pub const TOKEN_CIDRS_MAX: usize = 64;
+/// Children that one request makes orphans.
+pub const TOKEN_ORPHANS_MAX: usize = 10_000;
+/// Tokens that one commit removes, where they can be removed in steps.
+pub const TOKEN_REMOVALS_MAX: usize = 256;
+/// Commits in which one tick removes tokens.
+pub const TOKEN_REMOVAL_ROUNDS_MAX: usize = 16;
 /// Longest passphrase, in bytes.
 pub const PASSPHRASE_BYTES_MAX: usize = 4096;
 /// Most key slots of a vault.

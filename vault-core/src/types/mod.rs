@@ -2,6 +2,7 @@
 //!
 //! Floor 0: everything may use these types, and they use nothing of the vault themselves.
 
+pub(crate) mod cidr;
 pub mod code;
 pub mod error;
 pub mod id;
@@ -19,7 +20,7 @@ pub use error::{Error, Result};
 pub use namespace::NamespacePath;
 pub use path::Path;
 pub use request::{Context, Operation, Request};
-pub use response::{Auth, Response};
+pub use response::{Auth, Response, TokenType, WrapInfo};
 pub use secret::{Secret, SecretBytes, SecretString};
 pub use time::{Timestamp, Ttl};
 pub use value::{Object, Value};

@@ -1,6 +1,6 @@
 //! A logical request: what is asked, of which path, with what data, by whom.
 
-use super::{NamespacePath, Path, SecretString, Value};
+use super::{NamespacePath, Path, SecretString, Ttl, Value};
 
 /// What a request asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -61,13 +61,15 @@ pub struct Request {
     pub token: Option<SecretString>,
     /// What the host knows beside that.
     pub context: Context,
+    /// For how long the reply is to be kept behind a wrapping token, which is all that comes back; `None` and zero for a plain reply.
+    pub wrap_ttl: Option<Ttl>,
 }
 
 impl Request {
     /// A request without data and without token.
     #[must_use]
     pub fn new(operation: Operation, path: Path) -> Self {
-        Request { operation, namespace: NamespacePath::ROOT, path, data: None, token: None, context: Context::default() }
+        Request { operation, namespace: NamespacePath::ROOT, path, data: None, token: None, context: Context::default(), wrap_ttl: None }
     }
 
     /// The request in a namespace.
@@ -81,6 +83,13 @@ impl Request {
     #[must_use]
     pub fn with_data(mut self, data: Value) -> Self {
         self.data = Some(data);
+        self
+    }
+
+    /// The request whose reply is wrapped for so long.
+    #[must_use]
+    pub fn with_wrap_ttl(mut self, ttl: Ttl) -> Self {
+        self.wrap_ttl = Some(ttl);
         self
     }
 

@@ -8,6 +8,7 @@ mod place;
 mod policies;
 mod session;
 mod tokens;
+mod wrapping;
 
 pub use audit::{Audit, AuditReport};
 pub use backup::Backup;
@@ -16,6 +17,7 @@ pub use kv::{Kv, KvMetadata, KvSecret, KvSettings, KvVersion};
 pub use policies::Policies;
 pub use session::Session;
 pub use tokens::{TokenInfo, TokenOptions, Tokens};
+pub use wrapping::{Wrapping, WrappingInfo};
 
 use crate::backup::BackupInfo;
 use crate::pipeline::{Caller, Parts, Reply, Runtime, SealStatus, Verification};

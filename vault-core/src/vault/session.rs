@@ -1,6 +1,6 @@
 //! A session: one token's requests, and the typed faces over them.
 
-use super::{Audit, Backup, Kv, Policies, Tokens, Vault};
+use super::{Audit, Backup, Kv, Policies, Tokens, Vault, Wrapping};
 use crate::pipeline::{Caller, Reply};
 use crate::types::{Context, NamespacePath, Operation, Path, Request, Response, Result, SecretString, Value};
 use std::fmt;
@@ -54,7 +54,7 @@ impl Session {
     /// Any class; see [`crate::types::Class`].
     pub fn request_with(&self, operation: Operation, path: &str, data: Option<Value>, context: Context) -> Result<Response> {
         let path = Path::parse(path)?;
-        self.handle(Request { operation, namespace: NamespacePath::ROOT, path, data, token: None, context }).into_result()
+        self.handle(Request { data, context, ..Request::new(operation, path) }).into_result()
     }
 
     /// Backups of the vault.
@@ -83,6 +83,12 @@ impl Session {
     #[must_use]
     pub fn tokens(&self) -> Tokens<'_> {
         Tokens::new(self)
+    }
+
+    /// Replies that are kept behind a token, and what such tokens hold.
+    #[must_use]
+    pub fn wrapping(&self) -> Wrapping<'_> {
+        Wrapping::new(self)
     }
 
     /// The audit log.

@@ -1,7 +1,7 @@
 //! The typed face of `auth/token`.
 
 use super::Session;
-use crate::types::{Auth, Code, Error, Object, Operation, Result, Ttl, Value};
+use crate::types::{Auth, Code, Error, Object, Operation, Response, Result, TokenType, Ttl, Value};
 use std::collections::BTreeMap;
 
 /// The tokens of the vault.
@@ -10,26 +10,38 @@ pub struct Tokens<'s> {
     session: &'s Session,
 }
 
-/// What a new token is to be.
+/// What a new token is to be. More is added over time: begin with `TokenOptions::default()`.
 #[derive(Clone, Debug, Default)]
 pub struct TokenOptions {
-    /// Its policies; when there are none, those of the token that makes it.
+    /// Its policies; when there are none, those of the token that makes it, or of the role.
     pub policies: Vec<String>,
     /// How long it lasts; 768 hours when not given.
     pub ttl: Option<Ttl>,
+    /// How long it lasts at most, renewals included.
+    pub explicit_max_ttl: Option<Ttl>,
+    /// What each renewal resets its time to. Needs `sudo`, or a role.
+    pub period: Option<Ttl>,
+    /// How often it may be used; zero for without limit.
+    pub num_uses: u64,
+    /// Its kind; when not given a service token, or what the role says.
+    pub token_type: Option<TokenType>,
+    /// Whether it cannot be renewed.
+    pub not_renewable: bool,
     /// Its name in the audit log.
     pub display_name: Option<String>,
     /// What else is to be said of it, in the audit log and at look-up.
     pub metadata: BTreeMap<String, String>,
     /// Leave out the policy `default`.
     pub no_default_policy: bool,
+    /// It is not revoked with the token that makes it. Needs `sudo`; [`Tokens::create_orphan`] does not.
+    pub no_parent: bool,
 }
 
 /// What is known of a token without the token itself.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct TokenInfo {
-    /// Its accessor.
+    /// Its accessor; empty for a batch token.
     pub accessor: String,
     /// Its policies.
     pub policies: Vec<String>,
@@ -39,6 +51,50 @@ pub struct TokenInfo {
     pub ttl: Ttl,
     /// When it ends (RFC 3339), if it does.
     pub expire_time: Option<String>,
+    /// Whether it can be renewed.
+    pub renewable: bool,
+    /// Whether it has no parent to be revoked with.
+    pub orphan: bool,
+    /// How often it may still be used; zero when without limit.
+    pub num_uses: u64,
+    /// Its kind.
+    pub token_type: TokenType,
+}
+
+impl TokenOptions {
+    fn into_body(self) -> Object {
+        let mut body = Object::new();
+        if !self.policies.is_empty() {
+            body.insert("policies", self.policies);
+        }
+        for (name, ttl) in [("ttl", self.ttl), ("explicit_max_ttl", self.explicit_max_ttl), ("period", self.period)] {
+            if let Some(ttl) = ttl {
+                body.insert(name, ttl.as_secs());
+            }
+        }
+        if self.num_uses > 0 {
+            body.insert("num_uses", self.num_uses);
+        }
+        if let Some(kind) = self.token_type {
+            body.insert("type", kind.name());
+        }
+        if let Some(name) = self.display_name {
+            body.insert("display_name", name);
+        }
+        if !self.metadata.is_empty() {
+            let meta = self.metadata.iter().map(|(name, text)| (name.as_str(), Value::string(text.as_str())));
+            body.insert("meta", meta.collect::<Object>());
+        }
+        for (name, truth) in [("no_default_policy", self.no_default_policy), ("no_parent", self.no_parent)] {
+            if truth {
+                body.insert(name, true);
+            }
+        }
+        if self.not_renewable {
+            body.insert("renewable", false);
+        }
+        body
+    }
 }
 
 impl<'s> Tokens<'s> {
@@ -51,27 +107,23 @@ impl<'s> Tokens<'s> {
     /// # Errors
     /// `InvalidRequest` when it would hold a policy that this session's token does not.
     pub fn create(&self, options: TokenOptions) -> Result<Auth> {
-        let mut body = Object::new();
-        if !options.policies.is_empty() {
-            body.insert("policies", options.policies);
-        }
-        if let Some(ttl) = options.ttl {
-            body.insert("ttl", ttl.as_secs());
-        }
-        if let Some(name) = options.display_name {
-            body.insert("display_name", name);
-        }
-        if !options.metadata.is_empty() {
-            body.insert(
-                "meta",
-                options.metadata.iter().map(|(name, text)| (name.as_str(), Value::string(text.as_str()))).collect::<Object>(),
-            );
-        }
-        if options.no_default_policy {
-            body.insert("no_default_policy", true);
-        }
-        let response = self.session.request(Operation::Write, "auth/token/create", Some(body.into()))?;
-        response.auth.ok_or_else(|| Error::new(Code::Internal, "a token was made and not answered"))
+        self.made("create", options)
+    }
+
+    /// Makes a token that is nobody's child.
+    ///
+    /// # Errors
+    /// As [`Tokens::create`].
+    pub fn create_orphan(&self, options: TokenOptions) -> Result<Auth> {
+        self.made("create-orphan", options)
+    }
+
+    /// Makes a token by a role (`auth/token/roles/NAME`).
+    ///
+    /// # Errors
+    /// `InvalidRequest` when there is no such role, or it does not allow one of the policies.
+    pub fn create_with_role(&self, role: &str, options: TokenOptions) -> Result<Auth> {
+        self.made(&format!("create/{role}"), options)
     }
 
     /// What is known of this session's own token.
@@ -79,17 +131,47 @@ impl<'s> Tokens<'s> {
     /// # Errors
     /// `PermissionDenied` when it is no longer valid.
     pub fn lookup_self(&self) -> Result<TokenInfo> {
-        let response = self.session.request(Operation::Read, "auth/token/lookup-self", None)?;
-        let data = response.data.unwrap_or(Value::Null);
-        let text = |name| data.get(name).and_then(Value::as_str).map(str::to_owned);
-        let policies = data.get("policies").and_then(Value::as_array).unwrap_or_default();
-        Ok(TokenInfo {
-            accessor: text("accessor").unwrap_or_default(),
-            policies: policies.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
-            display_name: text("display_name").unwrap_or_default(),
-            ttl: Ttl::from_secs(data.get("ttl").and_then(Value::as_u64).unwrap_or_default()),
-            expire_time: text("expire_time"),
-        })
+        self.session.request(Operation::Read, "auth/token/lookup-self", None).map(info_of)
+    }
+
+    /// What is known of a token.
+    ///
+    /// # Errors
+    /// `PermissionDenied` when this session may not ask, or the token is none.
+    pub fn lookup(&self, token: &str) -> Result<TokenInfo> {
+        self.write("lookup", Object::new().with("token", token)).map(info_of)
+    }
+
+    /// What is known of the token that an accessor names.
+    ///
+    /// # Errors
+    /// `InvalidRequest` when it names none.
+    pub fn lookup_accessor(&self, accessor: &str) -> Result<TokenInfo> {
+        self.write("lookup-accessor", Object::new().with("accessor", accessor)).map(info_of)
+    }
+
+    /// Renews this session's own token for `increment` from now on, or as long as it was granted at first.
+    ///
+    /// # Errors
+    /// `InvalidRequest` when it is not renewable.
+    pub fn renew_self(&self, increment: Option<Ttl>) -> Result<Auth> {
+        self.renewed("renew-self", Object::new(), increment)
+    }
+
+    /// Renews a token.
+    ///
+    /// # Errors
+    /// `InvalidRequest` when it is none, or not renewable.
+    pub fn renew(&self, token: &str, increment: Option<Ttl>) -> Result<Auth> {
+        self.renewed("renew", Object::new().with("token", token), increment)
+    }
+
+    /// Renews the token that an accessor names; the answer does not have the token.
+    ///
+    /// # Errors
+    /// As [`Tokens::renew`].
+    pub fn renew_accessor(&self, accessor: &str, increment: Option<Ttl>) -> Result<Auth> {
+        self.renewed("renew-accessor", Object::new().with("accessor", accessor), increment)
     }
 
     /// Revokes this session's own token with all its children.
@@ -97,6 +179,77 @@ impl<'s> Tokens<'s> {
     /// # Errors
     /// Any class.
     pub fn revoke_self(&self) -> Result<()> {
-        self.session.request(Operation::Write, "auth/token/revoke-self", None).map(drop)
+        self.write("revoke-self", Object::new()).map(drop)
+    }
+
+    /// Revokes a token with all its children. One that is gone already is no error.
+    ///
+    /// # Errors
+    /// `InvalidRequest` for a batch token.
+    pub fn revoke(&self, token: &str) -> Result<()> {
+        self.write("revoke", Object::new().with("token", token)).map(drop)
+    }
+
+    /// Revokes the token that an accessor names, with all its children.
+    ///
+    /// # Errors
+    /// `InvalidRequest` when it names none.
+    pub fn revoke_accessor(&self, accessor: &str) -> Result<()> {
+        self.write("revoke-accessor", Object::new().with("accessor", accessor)).map(drop)
+    }
+
+    /// Revokes a token and lets its children go on. Needs `sudo`.
+    ///
+    /// # Errors
+    /// `InvalidRequest` when it is none, or has more than 10,000 children.
+    pub fn revoke_orphan(&self, token: &str) -> Result<()> {
+        self.write("revoke-orphan", Object::new().with("token", token)).map(drop)
+    }
+
+    /// The accessors of the namespace's tokens: at most `limit` that come after the accessor `after`, in an order of the store's own. Needs `sudo`.
+    ///
+    /// # Errors
+    /// Any class.
+    pub fn accessors(&self, after: Option<&str>, limit: u64) -> Result<Vec<String>> {
+        let body = Object::new().with("after", after).with("limit", limit);
+        let response = self.session.request(Operation::List, "auth/token/accessors", Some(body.into()))?;
+        let data = response.data.unwrap_or(Value::Null);
+        let keys = data.get("keys").and_then(Value::as_array).unwrap_or_default();
+        Ok(keys.iter().filter_map(Value::as_str).map(str::to_owned).collect())
+    }
+
+    fn write(&self, verb: &str, body: Object) -> Result<Response> {
+        let body = (!body.is_empty()).then(|| body.into());
+        self.session.request(Operation::Write, &format!("auth/token/{verb}"), body)
+    }
+
+    fn made(&self, verb: &str, options: TokenOptions) -> Result<Auth> {
+        self.write(verb, options.into_body())?.auth.ok_or_else(|| Error::new(Code::Internal, "a token was made and not answered"))
+    }
+
+    fn renewed(&self, verb: &str, mut body: Object, increment: Option<Ttl>) -> Result<Auth> {
+        if let Some(increment) = increment {
+            body.insert("increment", increment.as_secs());
+        }
+        self.write(verb, body)?.auth.ok_or_else(|| Error::new(Code::Internal, "a token was renewed and not answered"))
+    }
+}
+
+fn info_of(response: Response) -> TokenInfo {
+    let data = response.data.unwrap_or(Value::Null);
+    let text = |name| data.get(name).and_then(Value::as_str).map(str::to_owned);
+    let truth = |name| data.get(name).and_then(Value::as_bool).unwrap_or_default();
+    let number = |name| data.get(name).and_then(Value::as_u64).unwrap_or_default();
+    let policies = data.get("policies").and_then(Value::as_array).unwrap_or_default();
+    TokenInfo {
+        accessor: text("accessor").unwrap_or_default(),
+        policies: policies.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
+        display_name: text("display_name").unwrap_or_default(),
+        ttl: Ttl::from_secs(number("ttl")),
+        expire_time: text("expire_time"),
+        renewable: truth("renewable"),
+        orphan: truth("orphan"),
+        num_uses: number("num_uses"),
+        token_type: if text("type").as_deref() == Some("batch") { TokenType::Batch } else { TokenType::Service },
     }
 }

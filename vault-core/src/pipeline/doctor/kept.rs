@@ -7,7 +7,8 @@ use super::hints::Hints;
 use super::sound::Sound;
 use super::spaces::{Space, Whose};
 use super::survey::{DamagedSecret, each};
-use crate::auth::token::TokenEntry;
+use crate::auth::TokenEntry;
+use crate::auth::role::TokenRole;
 use crate::barrier::{Barrier, Kind, Overlay, fixed};
 use crate::engines::kv::leftovers::Leftover;
 use crate::engines::kv::rescue::Health;
@@ -40,6 +41,8 @@ pub(super) struct KeptSpace {
     pub(super) secrets: Vec<Secret>,
     /// What is in cubbyholes: by whom they are owned, and the path.
     pub(super) cubbyholes: Vec<(Id, String)>,
+    /// The names of roles of tokens.
+    pub(super) roles: Vec<String>,
 }
 
 /// What the records of one namespace tell of others.
@@ -53,6 +56,8 @@ struct Told {
     removals: Vec<(EngineKind, Id)>,
     /// Versions that are gone and whose records are being removed.
     leftovers: Vec<Leftover>,
+    /// The names of its roles of tokens.
+    roles: Vec<String>,
 }
 
 /// A secret whose name is known.
@@ -140,7 +145,7 @@ fn keep_of(sound: &Sound<'_>, space: &Space, told: Told, hints: &Hints, kept: &m
         kept.doomed.extend(keys.into_iter().skip(1));
     }
     let (policies, policies_lost) = policies_of(&mut overlay, sound, space, told.policies, hints)?;
-    Ok(KeptSpace { mounts, mounts_lost, policies, policies_lost, secrets, cubbyholes })
+    Ok(KeptSpace { mounts, mounts_lost, policies, policies_lost, secrets, cubbyholes, roles: told.roles })
 }
 
 /// The secrets behind the mounts of a namespace. Their keys are noted among those that are kept.
@@ -221,6 +226,8 @@ fn all_told(sound: &Sound<'_>) -> Result<Vec<Told>> {
             told.owners.push(cubbyhole::parse_owner(&barrier.open(Kind::CubbyholeOwner, &key, &record)?)?);
         } else if is(Kind::KvLeftover) {
             told.leftovers.push(Leftover::from_bytes(&barrier.open(Kind::KvLeftover, &key, &record)?)?);
+        } else if is(Kind::TokenRole) {
+            told.roles.push(TokenRole::parse(&barrier.open(Kind::TokenRole, &key, &record)?)?.name);
         } else if is(Kind::Removal) {
             told.removals.push(removal::parse(&barrier.open(Kind::Removal, &key, &record)?)?);
         }

@@ -3,13 +3,13 @@
 use super::super::backup::Target;
 use super::super::mounts::{self, MountEntry, MountTable};
 use super::super::namespace_table::NamespaceEntry;
-use super::super::{keys, policies, removal, tick};
+use super::super::{keys, policies, tick, tokens};
 use super::Opened;
 use super::kept::{Kept, KeptSpace};
 use super::salvage::{MESSAGES_UNKNOWN, Salvaged};
 use super::spaces::Whose;
 use super::survey::{each, is_content};
-use crate::auth::token::{self, TokenEntry, TokenRef};
+use crate::auth::{TokenEntry, TokenRef, records, role};
 use crate::barrier::{Barrier, Kind, Overlay, folder_and_child};
 use crate::engines::EngineKind;
 use crate::engines::kv::rescue;
@@ -82,7 +82,7 @@ impl<'m> Mend<'m> {
         if kept.system_lost.contains(&"tick state") {
             // So early that no token's end is passed over.
             let longest = self.now.as_secs().saturating_sub(TTL_SECONDS_MAX);
-            tick::save_bucket(&mut overlay, token::bucket_at(Timestamp::from_secs(longest)))?;
+            tick::save_hour(&mut overlay, records::hour_at(Timestamp::from_secs(longest)))?;
         }
         if spaces.is_table_stale() {
             spaces.table.save(root, &mut overlay)?;
@@ -108,6 +108,7 @@ impl<'m> Mend<'m> {
             }
             self.enter(barrier, &secret.uuid, &secret.path, target)?;
         }
+        kept.roles.iter().try_for_each(|name| self.enter(barrier, &role::FOLDER, name, target))?;
         kept.cubbyholes.iter().try_for_each(|(owner, path)| self.enter(barrier, owner, path, target))
     }
 
@@ -184,8 +185,7 @@ impl<'m> Mend<'m> {
         let token = TokenRef { namespace: *barrier.namespace(), key: own };
         let mut overlay = self.overlay(barrier);
         let barrier_of = |id: &Id| self.opened.spaces.barrier(id);
-        let removed = token::remove_tree(&mut overlay, &token, &barrier_of)?;
-        removal::doom_cubbyholes(&mut overlay, &barrier_of, &removed)?;
+        tokens::remove(&mut overlay, &token, &barrier_of, usize::MAX)?;
         put_all(overlay, target)
     }
 

@@ -1,0 +1,323 @@
+//! The records of tokens: laid, changed, found, and removed with all descendants in bounded steps.
+//!
+//! A token's record, its accessor's and what is left of its uses lie in its own namespace, its place with its parent in the parent's, and its
+//! place among those that are due in the root namespace: in the minute of its end, which the hour of that knows.
+
+use super::token::{TokenEntry, TokenKey, TokenRef};
+use crate::barrier::{Barrier, BarrierError, Kind, Overlay};
+use crate::storage::Key;
+use crate::types::Timestamp;
+use crate::types::id::Id;
+use std::sync::Arc;
+
+/// The mark of the tick is an hour: what is due in it is found through its minutes.
+const HOUR_SECONDS: u64 = 3600;
+/// Tokens that end within one minute are found by one scan.
+const MINUTE_SECONDS: u64 = 60;
+
+/// The barrier of a namespace, unless it was deleted.
+pub(crate) type BarrierOf<'a> = &'a dyn Fn(&Id) -> Option<Arc<Barrier>>;
+
+/// A token's record, if it is there.
+pub(crate) fn load(overlay: &mut Overlay<'_>, key: &TokenKey) -> Result<Option<TokenEntry>, BarrierError> {
+    overlay.get(Kind::Token, &Key::new(&[key]))?.map(|bytes| TokenEntry::from_bytes(&bytes)).transpose()
+}
+
+/// Lays a new token into the store.
+pub(crate) fn store(overlay: &mut Overlay<'_>, key: &TokenKey, entry: &TokenEntry, barrier_of: BarrierOf<'_>) -> Result<(), BarrierError> {
+    overlay.put(Kind::Token, Key::new(&[key]), &entry.to_bytes())?;
+    let barrier = overlay.barrier();
+    let named = [&key[..], entry.accessor.as_bytes()].concat();
+    overlay.put(Kind::Accessor, accessor_key(barrier, &entry.accessor), &named)?;
+    if entry.num_uses > 0 && !entry.is_wrapping() {
+        put_uses(overlay, key, entry.num_uses)?;
+    }
+    let token = TokenRef { namespace: *barrier.namespace(), key: *key };
+    if let Some(parent) = &entry.parent() {
+        let above = barrier_of(&parent.namespace).ok_or(BarrierError::Corrupt)?;
+        overlay.within(&above, |overlay| overlay.put(Kind::TokenChild, child_key(&above, parent, &token), &token.to_bytes()))?;
+    }
+    enter_due(overlay, &token, entry, barrier_of)
+}
+
+/// Lays a token's record anew, with another time at which it ends.
+pub(crate) fn replace(
+    overlay: &mut Overlay<'_>,
+    key: &TokenKey,
+    (old, new): (&TokenEntry, &TokenEntry),
+    barrier_of: BarrierOf<'_>,
+) -> Result<(), BarrierError> {
+    let token = TokenRef { namespace: *overlay.barrier().namespace(), key: *key };
+    overlay.put(Kind::Token, Key::new(&[key]), &new.to_bytes())?;
+    if minute_of(old) != minute_of(new) {
+        leave_due(overlay, &token, old, barrier_of);
+        enter_due(overlay, &token, new, barrier_of)?;
+    }
+    Ok(())
+}
+
+/// What is left of a token's uses.
+pub(crate) fn uses_left(overlay: &mut Overlay<'_>, key: &TokenKey) -> Result<u64, BarrierError> {
+    let at = overlay.barrier().key(Kind::TokenUses, &[key]);
+    let bytes = overlay.get(Kind::TokenUses, &at)?.ok_or(BarrierError::Corrupt)?;
+    bytes.as_slice().try_into().map(u64::from_le_bytes).map_err(|_| BarrierError::Corrupt)
+}
+
+/// Notes what is left of them.
+pub(crate) fn put_uses(overlay: &mut Overlay<'_>, key: &TokenKey, left: u64) -> Result<(), BarrierError> {
+    let at = overlay.barrier().key(Kind::TokenUses, &[key]);
+    overlay.put(Kind::TokenUses, at, &left.to_le_bytes())
+}
+
+/// Where the response lies that a token holds.
+pub(crate) fn wrapped_key(barrier: &Barrier, key: &TokenKey) -> Key {
+    barrier.key(Kind::Wrapped, &[key])
+}
+
+/// The token that an accessor names.
+pub(crate) fn by_accessor(overlay: &mut Overlay<'_>, accessor: &str) -> Result<Option<TokenKey>, BarrierError> {
+    let at = accessor_key(overlay.barrier(), accessor);
+    let Some(bytes) = overlay.get(Kind::Accessor, &at)? else { return Ok(None) };
+    bytes.first_chunk::<16>().copied().map(Some).ok_or(BarrierError::Corrupt)
+}
+
+/// Gives the accessors of a namespace's tokens that come after one, with the tokens' keys, until `each` answers false. Their order is the
+/// store's, and stays.
+pub(crate) fn accessors(
+    overlay: &Overlay<'_>,
+    after: Option<&str>,
+    mut each: impl FnMut(&TokenKey, &str) -> Result<bool, BarrierError>,
+) -> Result<(), BarrierError> {
+    let barrier = overlay.barrier();
+    let after = after.map(|accessor| accessor_key(barrier, accessor));
+    overlay.scan_after(Kind::Accessor, &barrier.member_prefix(Kind::Accessor, &[]), after, |_, bytes| {
+        let (key, accessor) = bytes.split_first_chunk::<16>().ok_or(BarrierError::Corrupt)?;
+        each(key, std::str::from_utf8(accessor).map_err(|_| BarrierError::Corrupt)?)
+    })
+}
+
+/// Removes a token and of its descendants, those in namespaces below its own too, so many at most; returns those that were there. What is left
+/// is worth nothing without its ancestors, and is noted to be removed in later steps.
+pub(crate) fn remove_tree(
+    overlay: &mut Overlay<'_>,
+    token: &TokenRef,
+    barrier_of: BarrierOf<'_>,
+    mut most: usize,
+) -> Result<Vec<TokenRef>, BarrierError> {
+    let mut removed = Vec::new();
+    let mut waiting = vec![*token];
+    while let Some(token) = waiting.pop() {
+        // With its namespace goes the token.
+        let Some(barrier) = barrier_of(&token.namespace) else { continue };
+        let Some(entry) = overlay.within(&barrier, |overlay| load(overlay, &token.key))? else { continue };
+        let (children, are_all) = children_of(overlay, &barrier, &token, most)?;
+        most -= children.len();
+        if !are_all {
+            let root = barrier_of(&Id::ROOT).ok_or(BarrierError::Corrupt)?;
+            overlay.within(&root, |overlay| overlay.put(Kind::TokenDoom, doom_key(&root, &token), &token.to_bytes()))?;
+        }
+        for (key, child) in children {
+            overlay.within(&barrier, |overlay| overlay.delete(key));
+            waiting.push(child);
+        }
+        remove_one(overlay, &barrier, &token, &entry, barrier_of);
+        removed.push(token);
+    }
+    Ok(removed)
+}
+
+/// Removes a token and lets its children go on without a parent, or none of it where there are more children than that.
+pub(crate) fn remove_and_orphan(
+    overlay: &mut Overlay<'_>,
+    token: &TokenRef,
+    barrier_of: BarrierOf<'_>,
+    most: usize,
+) -> Result<Option<Vec<TokenRef>>, BarrierError> {
+    let Some(barrier) = barrier_of(&token.namespace) else { return Ok(Some(Vec::new())) };
+    let Some(entry) = overlay.within(&barrier, |overlay| load(overlay, &token.key))? else { return Ok(Some(Vec::new())) };
+    let (children, are_all) = children_of(overlay, &barrier, token, most)?;
+    if !are_all {
+        return Ok(None);
+    }
+    let mut orphans = Vec::new();
+    for (key, child) in children {
+        overlay.within(&barrier, |overlay| overlay.delete(key));
+        let Some(below) = barrier_of(&child.namespace) else { continue };
+        overlay.within(&below, |overlay| match load(overlay, &child.key)? {
+            Some(entry) => {
+                let orphan = TokenEntry { parent: None, parent_namespace: [0; 16], ..entry };
+                orphans.push(child);
+                overlay.put(Kind::Token, Key::new(&[&child.key]), &orphan.to_bytes())
+            }
+            None => Ok(()),
+        })?;
+    }
+    remove_one(overlay, &barrier, token, &entry, barrier_of);
+    Ok(Some(orphans))
+}
+
+/// Removes descendants of one token that was removed without all of them, through an overlay of the root namespace: `None` when there is no
+/// such token.
+pub(crate) fn sweep_doomed(
+    overlay: &mut Overlay<'_>,
+    barrier_of: BarrierOf<'_>,
+    most: usize,
+) -> Result<Option<Vec<TokenRef>>, BarrierError> {
+    let root = barrier_of(&Id::ROOT).ok_or(BarrierError::Corrupt)?;
+    let mut found = None;
+    overlay.scan(Kind::TokenDoom, &root.member_prefix(Kind::TokenDoom, &[]), |_, token| {
+        found = Some(TokenRef::from_bytes(token)?);
+        Ok(false)
+    })?;
+    let Some(token) = found else { return Ok(None) };
+    let mut removed = Vec::new();
+    let mut ended = true;
+    if let Some(barrier) = barrier_of(&token.namespace) {
+        let (children, are_all) = children_of(overlay, &barrier, &token, most)?;
+        ended = are_all;
+        let mut left = most.saturating_sub(children.len());
+        for (key, child) in children {
+            overlay.within(&barrier, |overlay| overlay.delete(key));
+            let gone = remove_tree(overlay, &child, barrier_of, left)?;
+            left = left.saturating_sub(gone.len().saturating_sub(1));
+            removed.extend(gone);
+        }
+    }
+    if ended {
+        overlay.delete(doom_key(&root, &token));
+    }
+    Ok(Some(removed))
+}
+
+/// The tokens whose time ends in a minute, through an overlay of the root namespace, so many at most.
+pub(crate) fn due_in(overlay: &Overlay<'_>, minute: u64, most: usize) -> Result<Vec<TokenRef>, BarrierError> {
+    let mut tokens = Vec::new();
+    overlay.scan(Kind::Due, &overlay.barrier().member_prefix(Kind::Due, &minute.to_le_bytes()), |_, token| {
+        tokens.push(TokenRef::from_bytes(token)?);
+        Ok(tokens.len() < most)
+    })?;
+    Ok(tokens)
+}
+
+/// The minutes of an hour in which the time of tokens ends, in order, through an overlay of the root namespace.
+pub(crate) fn minutes_in(overlay: &Overlay<'_>, hour: u64) -> Result<Vec<u64>, BarrierError> {
+    let mut minutes = Vec::new();
+    overlay.scan(Kind::DueMinute, &overlay.barrier().member_prefix(Kind::DueMinute, &hour.to_le_bytes()), |_, minute| {
+        minutes.push(u64::from_le_bytes(minute.try_into().map_err(|_| BarrierError::Corrupt)?));
+        Ok(true)
+    })?;
+    minutes.sort_unstable();
+    Ok(minutes)
+}
+
+/// Lets an hour know of a minute no more. A token that comes into it at the same time puts the note back, or lets this commit fail.
+pub(crate) fn leave_minute(overlay: &mut Overlay<'_>, minute: u64) -> Result<(), BarrierError> {
+    let key = minute_key(overlay.barrier(), minute);
+    overlay.get(Kind::DueMinute, &key)?;
+    overlay.delete(key);
+    Ok(())
+}
+
+/// Where a token stands in its minute.
+pub(crate) fn due_key(root: &Barrier, minute: u64, token: &TokenRef) -> Key {
+    root.member_key(Kind::Due, &minute.to_le_bytes(), &token.key)
+}
+
+/// The hour of an instant.
+pub(crate) fn hour_at(at: Timestamp) -> u64 {
+    at.as_secs() / HOUR_SECONDS
+}
+
+/// The minute of an instant.
+pub(crate) fn minute_at(at: Timestamp) -> u64 {
+    at.as_secs() / MINUTE_SECONDS
+}
+
+/// The instant at which an hour begins.
+pub(crate) fn hour_start(hour: u64) -> Timestamp {
+    Timestamp::from_secs(hour.saturating_mul(HOUR_SECONDS))
+}
+
+/// The instant at which a minute begins.
+pub(crate) fn minute_start(minute: u64) -> Timestamp {
+    Timestamp::from_secs(minute.saturating_mul(MINUTE_SECONDS))
+}
+
+/// The minute in which a token's time ends.
+pub(crate) fn minute_of(entry: &TokenEntry) -> Option<u64> {
+    entry.expires().map(minute_at)
+}
+
+type Child = (Key, TokenRef);
+
+/// A token's children, so many at most, and whether they are all.
+fn children_of(
+    overlay: &mut Overlay<'_>,
+    barrier: &Arc<Barrier>,
+    token: &TokenRef,
+    most: usize,
+) -> Result<(Vec<Child>, bool), BarrierError> {
+    let mut children = Vec::new();
+    let mut are_all = true;
+    overlay.within(barrier, |overlay| {
+        overlay.scan(Kind::TokenChild, &barrier.member_prefix(Kind::TokenChild, &token.key), |key, child| {
+            are_all = children.len() < most;
+            if are_all {
+                children.push((*key, TokenRef::from_bytes(child)?));
+            }
+            Ok(are_all)
+        })
+    })?;
+    Ok((children, are_all))
+}
+
+/// Removes what belongs to a token itself.
+fn remove_one(overlay: &mut Overlay<'_>, barrier: &Arc<Barrier>, token: &TokenRef, entry: &TokenEntry, barrier_of: BarrierOf<'_>) {
+    overlay.within(barrier, |overlay| {
+        overlay.delete(Key::new(&[&token.key]));
+        overlay.delete(accessor_key(barrier, &entry.accessor));
+        if entry.is_wrapping() {
+            overlay.delete(wrapped_key(barrier, &token.key));
+        } else if entry.num_uses > 0 {
+            overlay.delete(barrier.key(Kind::TokenUses, &[&token.key]));
+        }
+    });
+    if let Some((parent, above)) = entry.parent().and_then(|parent| Some((parent, barrier_of(&parent.namespace)?))) {
+        overlay.within(&above, |overlay| overlay.delete(child_key(&above, &parent, token)));
+    }
+    leave_due(overlay, token, entry, barrier_of);
+}
+
+fn enter_due(overlay: &mut Overlay<'_>, token: &TokenRef, entry: &TokenEntry, barrier_of: BarrierOf<'_>) -> Result<(), BarrierError> {
+    let Some(minute) = minute_of(entry) else { return Ok(()) };
+    let root = barrier_of(&Id::ROOT).ok_or(BarrierError::Corrupt)?;
+    overlay.within(&root, |overlay| {
+        overlay.put(Kind::Due, due_key(&root, minute, token), &token.to_bytes())?;
+        // Written whether it is there or not: so a tick that finds the minute empty at the same time does not take it away.
+        overlay.put(Kind::DueMinute, minute_key(&root, minute), &minute.to_le_bytes())
+    })
+}
+
+fn leave_due(overlay: &mut Overlay<'_>, token: &TokenRef, entry: &TokenEntry, barrier_of: BarrierOf<'_>) {
+    if let (Some(minute), Some(root)) = (minute_of(entry), barrier_of(&Id::ROOT)) {
+        overlay.within(&root, |overlay| overlay.delete(due_key(&root, minute, token)));
+    }
+}
+
+fn child_key(above: &Barrier, parent: &TokenRef, token: &TokenRef) -> Key {
+    above.member_key(Kind::TokenChild, &parent.key, &token.key)
+}
+
+fn doom_key(root: &Barrier, token: &TokenRef) -> Key {
+    root.member_key(Kind::TokenDoom, &[], &token.key)
+}
+
+fn minute_key(root: &Barrier, minute: u64) -> Key {
+    let hour = minute * MINUTE_SECONDS / HOUR_SECONDS;
+    root.member_key(Kind::DueMinute, &hour.to_le_bytes(), &root.member_prefix(Kind::DueMinute, &[&minute.to_le_bytes()[..], b"m"].concat()))
+}
+
+fn accessor_key(barrier: &Barrier, accessor: &str) -> Key {
+    // Behind one prefix, so that the accessors can be listed.
+    barrier.member_key(Kind::Accessor, &[], &barrier.member_prefix(Kind::Accessor, accessor.as_bytes()))
+}

@@ -1,0 +1,68 @@
+//! What requests bring to the vault's own paths, as users write it: numbers and truth values may be text, lists may be text with commas.
+
+use crate::types::{Code, Error, Result, Ttl, Value};
+
+/// The data of a request, member by member; `null` counts as none.
+#[derive(Clone, Copy)]
+pub(super) struct Members<'d>(pub(super) Option<&'d Value>);
+
+impl<'d> Members<'d> {
+    pub(super) fn get(self, name: &str) -> Option<&'d Value> {
+        self.0.and_then(|data| data.get(name)).filter(|value| !matches!(value, Value::Null))
+    }
+
+    /// Refuses members that nobody would look at: a misspelt one would silently lose what it asks for.
+    pub(super) fn known_only(self, known: &[&str]) -> Result<()> {
+        match self.0.and_then(Value::as_object) {
+            Some(data) if data.iter().any(|(name, _)| !known.contains(&name)) => {
+                Err(Error::new(Code::InvalidRequest, format!("unknown option: known are {}", known.join(", "))))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn text(self, name: &str) -> Result<Option<&'d str>> {
+        self.get(name).map(|value| value.as_str().ok_or_else(|| bad(name, "must be text"))).transpose()
+    }
+
+    /// A text that must be there.
+    pub(super) fn required(self, name: &str) -> Result<&'d str> {
+        self.text(name)?.filter(|text| !text.is_empty()).ok_or_else(|| bad(name, "is missing: pass it as text"))
+    }
+
+    pub(super) fn truth(self, name: &str) -> Result<Option<bool>> {
+        let Some(value) = self.get(name) else { return Ok(None) };
+        let of_text = || match value.as_str()? {
+            "true" | "1" => Some(true),
+            "false" | "0" => Some(false),
+            _ => None,
+        };
+        value.as_bool().or_else(of_text).map(Some).ok_or_else(|| bad(name, "must be true or false"))
+    }
+
+    pub(super) fn whole(self, name: &str) -> Result<Option<u64>> {
+        let Some(value) = self.get(name) else { return Ok(None) };
+        let of_text = || value.as_str()?.trim().parse().ok();
+        value.as_u64().or_else(of_text).map(Some).ok_or_else(|| bad(name, "must be a whole number from 0 on"))
+    }
+
+    /// A duration; zero where there is none.
+    pub(super) fn ttl(self, name: &str) -> Result<Ttl> {
+        self.get(name).map_or(Ok(Ttl::ZERO), Ttl::from_value)
+    }
+
+    /// Texts: an array of them, or one text with commas.
+    pub(super) fn texts(self, name: &str) -> Result<Option<Vec<&'d str>>> {
+        let Some(value) = self.get(name) else { return Ok(None) };
+        if let Some(text) = value.as_str() {
+            return Ok(Some(text.split(',').map(str::trim).filter(|text| !text.is_empty()).collect()));
+        }
+        let items = value.as_array().ok_or_else(|| bad(name, "must be an array of texts"))?;
+        items.iter().map(|item| item.as_str().ok_or_else(|| bad(name, "must be an array of texts"))).collect::<Result<_>>().map(Some)
+    }
+}
+
+/// Names of members stand in messages, their content never does.
+pub(super) fn bad(name: &str, why: &str) -> Error {
+    Error::new(Code::InvalidData, format!("\"{name}\" {why}"))
+}
