@@ -53,6 +53,7 @@ pub(crate) enum Kind {
     NamespaceKeyring = 41,
     KeyMessages = 42,
     NamespaceEntry = 43,
+    PasswordPolicy = 60,
 }
 
 /// Encrypts and decrypts the records of one namespace.

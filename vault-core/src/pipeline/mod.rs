@@ -15,6 +15,7 @@ mod namespace_paths;
 mod namespace_table;
 mod namespaces;
 mod operator;
+mod password_policies;
 mod policies;
 mod reencrypt;
 mod removal;

@@ -2,7 +2,7 @@
 
 use super::core::Core;
 use super::namespaces::{Namespace, Place};
-use super::{audit_log, ceremony, keys, mount_paths, namespace_paths, policies, retention, seals, sinks, tokens};
+use super::{audit_log, ceremony, keys, mount_paths, namespace_paths, password_policies, policies, retention, seals, sinks, tokens};
 use crate::auth::LiveToken;
 use crate::barrier::Overlay;
 use crate::commit::Publish;
@@ -55,6 +55,9 @@ pub(super) enum SystemPath<'p> {
     Remount,
     Policies,
     Policy(&'p str),
+    PasswordPolicies,
+    PasswordPolicy(&'p str),
+    PasswordGenerate(&'p str),
     CapabilitiesSelf,
     AuditVerify,
     AuditEvents,
@@ -97,6 +100,7 @@ impl<'p> SystemPath<'p> {
             "sys/mounts" => SystemPath::Mounts,
             "sys/remount" => SystemPath::Remount,
             "sys/policies/acl" => SystemPath::Policies,
+            "sys/policies/password" => SystemPath::PasswordPolicies,
             "sys/capabilities-self" => SystemPath::CapabilitiesSelf,
             "sys/audit-log/verify" => SystemPath::AuditVerify,
             "sys/audit-log/events" => SystemPath::AuditEvents,
@@ -120,6 +124,8 @@ impl<'p> SystemPath<'p> {
             _ => {
                 if let Some(name) = path.strip_prefix("sys/policies/acl/") {
                     SystemPath::Policy(name)
+                } else if let Some(name) = path.strip_prefix("sys/policies/password/") {
+                    name.strip_suffix("/generate").map_or(SystemPath::PasswordPolicy(name), SystemPath::PasswordGenerate)
                 } else if let Some(name) = path.strip_prefix("sys/namespaces/") {
                     SystemPath::Namespace(name)
                 } else if let Some(at) = path.strip_prefix("sys/mounts/") {
@@ -161,6 +167,9 @@ impl<'p> SystemPath<'p> {
                 | SystemPath::Remount
                 | SystemPath::Policies
                 | SystemPath::Policy(_)
+                | SystemPath::PasswordPolicies
+                | SystemPath::PasswordPolicy(_)
+                | SystemPath::PasswordGenerate(_)
                 | SystemPath::CapabilitiesSelf
                 | SystemPath::Namespaces
                 | SystemPath::Namespace(_)
@@ -247,6 +256,11 @@ pub(super) fn execute(ask: &Ask<'_>, overlay: &mut Overlay<'_>, operation: Opera
         (Operation::Read, SystemPath::Policy(name)) => policies::read(overlay, name),
         (Operation::Write, SystemPath::Policy(name)) => policies::write(&namespace.policies, overlay, name, ask.data),
         (Operation::Delete, SystemPath::Policy(name)) => policies::delete(&namespace.policies, overlay, name),
+        (Operation::List | Operation::Read, SystemPath::PasswordPolicies) => password_policies::list(overlay),
+        (Operation::Read, SystemPath::PasswordPolicy(name)) => password_policies::read(overlay, name),
+        (Operation::Write, SystemPath::PasswordPolicy(name)) => password_policies::write(ask, overlay, name),
+        (Operation::Delete, SystemPath::PasswordPolicy(name)) => password_policies::delete(overlay, name),
+        (Operation::Read, SystemPath::PasswordGenerate(name)) => password_policies::generate(ask, overlay, name),
         (Operation::Write, SystemPath::CapabilitiesSelf) => capabilities_self(ask),
         (Operation::Read, SystemPath::AuditVerify) => audit_log::verify(core),
         (Operation::Read, SystemPath::AuditEvents) => audit_log::events(core, ask.data),

@@ -27,6 +27,8 @@ pub use test_file::{TestReport, TestResult, run_tests, run_tests_of};
 
 pub(crate) use compile::CompiledPolicies;
 pub(crate) use constraints::Given;
+pub(crate) use lexer::{Form, Place, Token, shown};
+pub(crate) use reader::{Reader, unexpected};
 
 use crate::types::{Code, Error};
 

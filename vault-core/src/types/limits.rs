@@ -96,3 +96,13 @@ pub const SINK_BATCH_BYTES_MAX: usize = 1024 * 1024;
 pub const SINK_BATCHES_MAX: usize = 16;
 /// Longest wait before a sink that failed is tried again, in milliseconds.
 pub const SINK_RETRY_MILLIS_MAX: u64 = 60_000;
+/// Shortest password that a password policy may ask for, in characters.
+pub const PASSWORD_CHARACTERS_MIN: usize = 4;
+/// Longest password that a password policy may ask for, in characters.
+pub const PASSWORD_CHARACTERS_MAX: usize = 100;
+/// Largest text of a password policy, in bytes.
+pub const PASSWORD_POLICY_BYTES_MAX: usize = 32 * 1024;
+/// Most rules of a password policy.
+pub const PASSWORD_RULES_MAX: usize = 64;
+/// Password policies of one namespace.
+pub const PASSWORD_POLICIES_MAX: usize = 1_000;
