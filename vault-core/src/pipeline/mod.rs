@@ -2,6 +2,7 @@
 
 mod audit_log;
 mod backup;
+mod capability_paths;
 mod ceremony;
 mod core;
 #[cfg(any(feature = "sled", feature = "redb"))]
@@ -28,6 +29,8 @@ mod stage;
 mod system;
 mod tick;
 mod tokens;
+mod tools;
+mod ui_paths;
 mod verify;
 
 pub use backup::BackupSeals;

@@ -1,13 +1,19 @@
 //! What the vault's own paths answer: `sys/` and `auth/token/`.
 
+use super::capability_paths::{self, Whose};
 use super::core::Core;
 use super::namespaces::{Namespace, Place};
-use super::{audit_log, ceremony, keys, mount_paths, namespace_paths, password_policies, policies, retention, seals, sinks, tokens};
+use super::policies::PolicyForm;
+use super::tools::ToolPath;
+use super::ui_paths::UiPath;
+use super::{
+    audit_log, ceremony, keys, mount_paths, namespace_paths, password_policies, policies, retention, seals, sinks, tokens, tools, ui_paths,
+};
 use crate::auth::LiveToken;
 use crate::barrier::Overlay;
 use crate::commit::Publish;
 use crate::policy::{Capability, CompiledPolicies};
-use crate::types::{Auth, Code, Error, Object, Operation, Path, Result, Timestamp, Ttl, Value};
+use crate::types::{Auth, Code, Error, Object, Operation, Result, Timestamp, Ttl, Value};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -53,12 +59,15 @@ pub(super) enum SystemPath<'p> {
     Mount(&'p str),
     MountTune(&'p str),
     Remount,
-    Policies,
-    Policy(&'p str),
+    Policies(PolicyForm),
+    Policy(&'p str, PolicyForm),
     PasswordPolicies,
     PasswordPolicy(&'p str),
     PasswordGenerate(&'p str),
-    CapabilitiesSelf,
+    Capabilities(Whose),
+    Explain,
+    Ui(UiPath<'p>),
+    Tools(ToolPath<'p>),
     AuditVerify,
     AuditEvents,
     AuditExport,
@@ -99,9 +108,13 @@ impl<'p> SystemPath<'p> {
             "sys/generate-root/attempt" => SystemPath::RootAttempt,
             "sys/mounts" => SystemPath::Mounts,
             "sys/remount" => SystemPath::Remount,
-            "sys/policies/acl" => SystemPath::Policies,
+            "sys/policies/acl" => SystemPath::Policies(PolicyForm::Acl),
+            "sys/policy" => SystemPath::Policies(PolicyForm::Old),
+            "sys/policies/explain" => SystemPath::Explain,
             "sys/policies/password" => SystemPath::PasswordPolicies,
-            "sys/capabilities-self" => SystemPath::CapabilitiesSelf,
+            "sys/capabilities" => SystemPath::Capabilities(Whose::Token),
+            "sys/capabilities-accessor" => SystemPath::Capabilities(Whose::Accessor),
+            "sys/capabilities-self" => SystemPath::Capabilities(Whose::Caller),
             "sys/audit-log/verify" => SystemPath::AuditVerify,
             "sys/audit-log/events" => SystemPath::AuditEvents,
             "sys/audit-log/export" => SystemPath::AuditExport,
@@ -123,7 +136,13 @@ impl<'p> SystemPath<'p> {
             "auth/token/revoke-self" => SystemPath::TokenRevokeSelf,
             _ => {
                 if let Some(name) = path.strip_prefix("sys/policies/acl/") {
-                    SystemPath::Policy(name)
+                    SystemPath::Policy(name, PolicyForm::Acl)
+                } else if let Some(name) = path.strip_prefix("sys/policy/") {
+                    SystemPath::Policy(name, PolicyForm::Old)
+                } else if let Some(rest) = path.strip_prefix("sys/tools/") {
+                    ToolPath::parse(rest).map_or(SystemPath::Unknown, SystemPath::Tools)
+                } else if let Some(rest) = path.strip_prefix("sys/internal/ui/") {
+                    UiPath::parse(rest).map_or(SystemPath::Unknown, SystemPath::Ui)
                 } else if let Some(name) = path.strip_prefix("sys/policies/password/") {
                     name.strip_suffix("/generate").map_or(SystemPath::PasswordPolicy(name), SystemPath::PasswordGenerate)
                 } else if let Some(name) = path.strip_prefix("sys/namespaces/") {
@@ -148,10 +167,17 @@ impl<'p> SystemPath<'p> {
 
     /// Whether the path may be written while the vault is frozen.
     pub(super) fn is_for_the_frozen(self) -> bool {
-        matches!(
-            self,
-            SystemPath::Adopt | SystemPath::Backup | SystemPath::StorageCompact | SystemPath::Seal | SystemPath::CapabilitiesSelf
-        )
+        matches!(self, SystemPath::Adopt | SystemPath::Backup | SystemPath::StorageCompact | SystemPath::Seal) || self.changes_nothing()
+    }
+
+    /// Whether a write of the path changes nothing of the store: it asks, and what it asks with is too long or too secret for a path.
+    pub(super) fn changes_nothing(self) -> bool {
+        matches!(self, SystemPath::AuditHash | SystemPath::Capabilities(_) | SystemPath::Explain | SystemPath::Tools(_) | SystemPath::Seal)
+    }
+
+    /// Whether any valid token may ask, whatever its policies say: the answer is only what they let it reach.
+    pub(super) fn is_for_any_token(self) -> bool {
+        matches!(self, SystemPath::Ui(path) if path.is_for_any_token())
     }
 
     /// Whether the path is there in every namespace; the others speak of the whole store, and are the root namespace's.
@@ -165,12 +191,15 @@ impl<'p> SystemPath<'p> {
                 | SystemPath::Mount(_)
                 | SystemPath::MountTune(_)
                 | SystemPath::Remount
-                | SystemPath::Policies
-                | SystemPath::Policy(_)
+                | SystemPath::Policies(_)
+                | SystemPath::Policy(..)
                 | SystemPath::PasswordPolicies
                 | SystemPath::PasswordPolicy(_)
                 | SystemPath::PasswordGenerate(_)
-                | SystemPath::CapabilitiesSelf
+                | SystemPath::Capabilities(_)
+                | SystemPath::Explain
+                | SystemPath::Ui(_)
+                | SystemPath::Tools(_)
                 | SystemPath::Namespaces
                 | SystemPath::Namespace(_)
                 | SystemPath::TokenCreate
@@ -252,16 +281,19 @@ pub(super) fn execute(ask: &Ask<'_>, overlay: &mut Overlay<'_>, operation: Opera
         (Operation::Read, SystemPath::MountTune(at)) => mount_paths::read_tune(namespace, at),
         (Operation::Write, SystemPath::MountTune(at)) => mount_paths::tune(namespace, overlay, at, ask.data),
         (Operation::Write, SystemPath::Remount) => mount_paths::remount(core, namespace, overlay, ask.data),
-        (Operation::List | Operation::Read, SystemPath::Policies) => policies::list(overlay),
-        (Operation::Read, SystemPath::Policy(name)) => policies::read(overlay, name),
-        (Operation::Write, SystemPath::Policy(name)) => policies::write(&namespace.policies, overlay, name, ask.data),
-        (Operation::Delete, SystemPath::Policy(name)) => policies::delete(&namespace.policies, overlay, name),
+        (Operation::List | Operation::Read, SystemPath::Policies(form)) => policies::list(overlay, form),
+        (Operation::Read, SystemPath::Policy(name, form)) => policies::read(overlay, name, form),
+        (Operation::Write, SystemPath::Policy(name, form)) => policies::write(&namespace.policies, overlay, name, ask.data, form),
+        (Operation::Delete, SystemPath::Policy(name, _)) => policies::delete(&namespace.policies, overlay, name),
         (Operation::List | Operation::Read, SystemPath::PasswordPolicies) => password_policies::list(overlay),
         (Operation::Read, SystemPath::PasswordPolicy(name)) => password_policies::read(overlay, name),
         (Operation::Write, SystemPath::PasswordPolicy(name)) => password_policies::write(ask, overlay, name),
         (Operation::Delete, SystemPath::PasswordPolicy(name)) => password_policies::delete(overlay, name),
         (Operation::Read, SystemPath::PasswordGenerate(name)) => password_policies::generate(ask, overlay, name),
-        (Operation::Write, SystemPath::CapabilitiesSelf) => capabilities_self(ask),
+        (Operation::Write, SystemPath::Capabilities(whose)) => capability_paths::capabilities(ask, whose),
+        (Operation::Write, SystemPath::Explain) => capability_paths::explain(ask),
+        (Operation::Read, SystemPath::Ui(path)) => ui_paths::read(ask, path),
+        (operation, SystemPath::Tools(path)) => tools::execute(core.barrier.rng(), operation, path, ask.data),
         (Operation::Read, SystemPath::AuditVerify) => audit_log::verify(core),
         (Operation::Read, SystemPath::AuditEvents) => audit_log::events(core, ask.data),
         // As with a backup: the events go to a stream of the host's.
@@ -290,19 +322,6 @@ pub(super) fn execute(ask: &Ask<'_>, overlay: &mut Overlay<'_>, operation: Opera
         (Operation::Write, SystemPath::TokenRevokeSelf) => tokens::revoke_self(core, overlay, ask.caller),
         _ => Err(Error::new(Code::UnsupportedPath, "the vault has no such operation at this path")),
     }
-}
-
-fn capabilities_self(ask: &Ask<'_>) -> Result<Done> {
-    let bad = || Error::new(Code::InvalidData, "pass the paths as an array of texts, the member \"paths\"");
-    let paths = ask.data.and_then(|data| data.get("paths")).and_then(Value::as_array).ok_or_else(bad)?;
-    // Of paths in the request's namespace, which the token's policies may see from above.
-    let below = ask.place.namespace.path.strip_prefix(ask.home.path.as_str()).unwrap_or_default();
-    let mut body = Object::new();
-    for path in paths {
-        let path = Path::parse(path.as_str().ok_or_else(bad)?)?;
-        body.insert(path.as_str(), ask.rules.capabilities(&format!("{below}{}", path.as_str())));
-    }
-    Ok(Done::answer(body))
 }
 
 fn storage_verify(core: &Core) -> Result<Done> {

@@ -106,3 +106,7 @@ pub const PASSWORD_POLICY_BYTES_MAX: usize = 32 * 1024;
 pub const PASSWORD_RULES_MAX: usize = 64;
 /// Password policies of one namespace.
 pub const PASSWORD_POLICIES_MAX: usize = 1_000;
+/// Random bytes that `sys/tools/random` gives unless told otherwise.
+pub const RANDOM_BYTES_DEFAULT: usize = 32;
+/// Most random bytes that `sys/tools/random` gives at a time.
+pub const RANDOM_BYTES_MAX: usize = 128 * 1024;
