@@ -33,6 +33,7 @@ mod barrier;
 mod commit;
 mod crypto;
 mod engines;
+mod metrics;
 mod password;
 mod pipeline;
 mod seal;

@@ -235,7 +235,7 @@ fn an_explanation_is_the_decision_itself_with_its_trace() {
         path "sys/seal" { capabilities = ["update"] }"#;
     let app = world.session_with(policy);
     let explain = |data: &str| write(&app, "sys/policies/explain", data).unwrap();
-    let read = explain(r#"{"path": "secret/data/a", "operation": "read"}"#);
+    let read = explain(r#"{"path": "secret/data/a", "operation": "read", "data": {"cas": 0}}"#);
     assert_eq!(read.get("allowed"), Some(&Value::Bool(true)));
     assert_eq!((text(&read, "rule"), text(&read, "policy")), ("secret/data/*", "p"));
     assert!(text(&read, "text").starts_with("ALLOWED read secret/data/a"), "{}", text(&read, "text"));

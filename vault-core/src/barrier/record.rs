@@ -54,6 +54,7 @@ pub(crate) enum Kind {
     KeyMessages = 42,
     NamespaceEntry = 43,
     PasswordPolicy = 60,
+    Quotas = 61,
 }
 
 /// Encrypts and decrypts the records of one namespace.

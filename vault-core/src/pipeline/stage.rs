@@ -11,6 +11,8 @@ use crate::auth::{LiveToken, TokenRef, token};
 use crate::barrier::Overlay;
 use crate::commit::{CommitError, Proposal, Receipt};
 use crate::engines::Call;
+use crate::metrics::{Authentication, Target};
+use crate::os::Stopwatch;
 use crate::policy::{Capability, CompiledPolicies, Given, PolicyName};
 use crate::types::limits::TOKEN_BYTES_MAX;
 use crate::types::{Class, Code, Error, Operation, Request, Response, Result, SecretString, Timestamp};
@@ -103,12 +105,46 @@ impl<'r> Routed<'r> {
         Routed { core, request, place, route, now }
     }
 
+    /// What the request goes to.
+    pub(super) fn target(&self) -> Target {
+        match &self.route {
+            Route::System(_) => Target::System,
+            Route::Engine(Routing { uuid: Some(_), .. }) => Target::Secrets,
+            Route::Engine(_) => Target::Cubbyhole,
+            Route::Nowhere | Route::NoNamespace => Target::None,
+        }
+    }
+
+    /// Whether the request issues a token (true) or revokes some (false).
+    pub(super) fn is_issuance_or_revocation(&self) -> Option<bool> {
+        match self.route {
+            Route::System(path) if self.request.operation == Operation::Write => path.is_issuance_or_revocation(),
+            _ => None,
+        }
+    }
+
+    /// Whether the request is for a quota itself.
+    pub(super) fn is_quota_path(&self) -> bool {
+        matches!(self.route, Route::System(SystemPath::Quotas(_)))
+    }
+
     /// Finds out who asks. A token that is missing, malformed, unknown, expired or revoked has one and the same answer.
     pub(super) fn authenticate(self, caller: Option<&'r Caller>, event: &mut Event) -> Result<Authenticated<'r>> {
+        let core = self.core;
+        let authenticated = self.look_at_token(caller, event);
+        if authenticated.is_err() {
+            core.metrics.authentication(Authentication::Refused);
+        }
+        authenticated
+    }
+
+    fn look_at_token(self, caller: Option<&'r Caller>, event: &mut Event) -> Result<Authenticated<'r>> {
         let caller = caller.filter(|caller| caller.token.expose().len() <= TOKEN_BYTES_MAX).ok_or_else(Error::permission_denied)?;
+        let mut how = Authentication::Known;
         let known = match caller.known.load_full().filter(|known| known.is_fresh(self.core)) {
             Some(known) => known,
             None => {
+                how = Authentication::LookedUp;
                 let known = Arc::new(Known::learn(self.core, self.place, caller)?);
                 caller.known.store(Some(Arc::clone(&known)));
                 known
@@ -119,6 +155,7 @@ impl<'r> Routed<'r> {
         // A token is one of its own namespace and of those below it, never of one above or beside.
         let home = self.place.namespace.upward().find(|namespace| namespace.id == known.live.id.namespace);
         let home = home.filter(|_| known.live.is_valid(self.now)).ok_or_else(Error::permission_denied)?;
+        self.core.metrics.authentication(how);
         Ok(Authenticated { home, routed: self, caller, known })
     }
 }
@@ -148,6 +185,12 @@ impl Known {
 impl<'r> Authenticated<'r> {
     fn request(&self) -> &'r Request {
         self.routed.request
+    }
+
+    /// Whether the token's policies give `sudo` on the path.
+    pub(super) fn has_sudo(&self) -> bool {
+        let capability = capability_for(self.request().operation, None);
+        self.known.rules.decide(self.policy_path(), capability, Given::default()).has(Capability::Sudo)
     }
 
     fn policy_path(&self) -> &'r str {
@@ -304,7 +347,10 @@ impl Executed<'_, '_> {
                 publish: self.done.publish,
                 adopts: self.done.adopts,
             };
-            core.committer.commit(proposal)?
+            let watch = Stopwatch::start();
+            let receipt = core.committer.commit(proposal)?;
+            core.metrics.commit(watch.elapsed());
+            receipt
         } else {
             core.committer.admit(event, self.stage.routed.now, strict)?
         };

@@ -2,8 +2,10 @@
 
 use super::capability_paths::{self, Whose};
 use super::core::Core;
+use super::info_paths::{self, InfoPath};
 use super::namespaces::{Namespace, Place};
 use super::policies::PolicyForm;
+use super::quota_paths::{self, QuotaPath};
 use super::tools::ToolPath;
 use super::ui_paths::UiPath;
 use super::{
@@ -68,6 +70,8 @@ pub(super) enum SystemPath<'p> {
     Explain,
     Ui(UiPath<'p>),
     Tools(ToolPath<'p>),
+    Info(InfoPath),
+    Quotas(QuotaPath<'p>),
     AuditVerify,
     AuditEvents,
     AuditExport,
@@ -139,6 +143,10 @@ impl<'p> SystemPath<'p> {
                     SystemPath::Policy(name, PolicyForm::Acl)
                 } else if let Some(name) = path.strip_prefix("sys/policy/") {
                     SystemPath::Policy(name, PolicyForm::Old)
+                } else if let Some(info) = InfoPath::parse(path) {
+                    SystemPath::Info(info)
+                } else if let Some(rest) = path.strip_prefix("sys/quotas/") {
+                    QuotaPath::parse(rest).map_or(SystemPath::Unknown, SystemPath::Quotas)
                 } else if let Some(rest) = path.strip_prefix("sys/tools/") {
                     ToolPath::parse(rest).map_or(SystemPath::Unknown, SystemPath::Tools)
                 } else if let Some(rest) = path.strip_prefix("sys/internal/ui/") {
@@ -173,6 +181,15 @@ impl<'p> SystemPath<'p> {
     /// Whether a write of the path changes nothing of the store: it asks, and what it asks with is too long or too secret for a path.
     pub(super) fn changes_nothing(self) -> bool {
         matches!(self, SystemPath::AuditHash | SystemPath::Capabilities(_) | SystemPath::Explain | SystemPath::Tools(_) | SystemPath::Seal)
+    }
+
+    /// Whether a write of the path issues a token (true) or revokes some (false).
+    pub(super) fn is_issuance_or_revocation(self) -> Option<bool> {
+        match self {
+            SystemPath::TokenCreate => Some(true),
+            SystemPath::TokenRevokeSelf => Some(false),
+            _ => None,
+        }
     }
 
     /// Whether any valid token may ask, whatever its policies say: the answer is only what they let it reach.
@@ -213,6 +230,7 @@ impl<'p> SystemPath<'p> {
     pub(super) fn is_root_protected(self, operation: Operation) -> bool {
         let changes_namespaces = matches!(self, SystemPath::Namespace(_)) && matches!(operation, Operation::Write | Operation::Delete);
         changes_namespaces
+            || matches!(self, SystemPath::Info(path) if path.is_root_protected())
             || matches!(
                 self,
                 SystemPath::Seal
@@ -293,6 +311,8 @@ pub(super) fn execute(ask: &Ask<'_>, overlay: &mut Overlay<'_>, operation: Opera
         (Operation::Write, SystemPath::Capabilities(whose)) => capability_paths::capabilities(ask, whose),
         (Operation::Write, SystemPath::Explain) => capability_paths::explain(ask),
         (Operation::Read, SystemPath::Ui(path)) => ui_paths::read(ask, path),
+        (operation, SystemPath::Info(path)) => info_paths::execute(ask, overlay, operation, path),
+        (operation, SystemPath::Quotas(path)) => quota_paths::execute(ask, overlay, operation, path),
         (operation, SystemPath::Tools(path)) => tools::execute(core.barrier.rng(), operation, path, ask.data),
         (Operation::Read, SystemPath::AuditVerify) => audit_log::verify(core),
         (Operation::Read, SystemPath::AuditEvents) => audit_log::events(core, ask.data),

@@ -110,3 +110,13 @@ pub const PASSWORD_POLICIES_MAX: usize = 1_000;
 pub const RANDOM_BYTES_DEFAULT: usize = 32;
 /// Most random bytes that `sys/tools/random` gives at a time.
 pub const RANDOM_BYTES_MAX: usize = 128 * 1024;
+/// Most quotas of a vault.
+pub const QUOTAS_MAX: usize = 1_000;
+/// Clients whose use of quotas is remembered one by one; further ones share what is left.
+pub const QUOTA_CLIENTS_MAX: usize = 65_536;
+/// Longest interval of a quota, and longest block, in seconds.
+pub const QUOTA_INTERVAL_SECONDS_MAX: u64 = 365 * 24 * 3600;
+/// Most paths that are exempt from quotas.
+pub const QUOTA_EXEMPT_PATHS_MAX: usize = 256;
+/// Tokens that are counted before the count ends.
+pub const COUNTED_TOKENS_MAX: u64 = 100_000;
