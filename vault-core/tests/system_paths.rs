@@ -322,3 +322,147 @@ fn any_token_sees_the_mounts_that_it_can_reach_and_no_others() {
     assert!(read(&world.root, "sys/internal/ui/mounts").unwrap().get("secret").unwrap().get("other/").is_some());
     assert_eq!(read(&world.session_of("hvs.bad"), "sys/internal/ui/mounts").unwrap_err().code(), Code::PermissionDenied);
 }
+
+#[test]
+fn health_and_leader_need_neither_token_nor_keys() {
+    use vault_core::types::{Path, Request};
+    let World { vault, root } = world();
+    let sealed = vault.seal().unwrap();
+    let ask = |path: &str| sealed.handle(Request::new(Operation::Read, Path::parse(path).unwrap())).into_result().unwrap().data.unwrap();
+    let health = ask("sys/health");
+    assert_eq!(
+        (health.get("initialized"), health.get("sealed"), health.get("standby")),
+        (Some(&Value::Bool(true)), Some(&Value::Bool(true)), Some(&Value::Bool(false)))
+    );
+    assert_eq!((text(&health, "replication_dr_mode"), text(&health, "replication_performance_mode")), ("disabled", "disabled"));
+    assert!(health.get("server_time_utc").and_then(Value::as_u64).unwrap() > 1_700_000_000);
+    assert_eq!(text(&health, "version"), env!("CARGO_PKG_VERSION"));
+    assert!(text(&health, "cluster_name").starts_with("libvault-") && text(&health, "cluster_id").len() == 36);
+    assert_eq!(ask("sys/leader").get("ha_enabled"), Some(&Value::Bool(false)));
+    let _vault = sealed.unseal(&vault_core::UnsealKey::raw_key(&[7; 32]).unwrap()).unwrap();
+    assert_eq!(read(&root, "sys/health").unwrap().get("sealed"), Some(&Value::Bool(false)));
+    assert!(read(&root, "sys/ha-status").unwrap().get("nodes").and_then(Value::as_array).unwrap().len() == 1);
+}
+
+#[test]
+fn the_process_and_the_configuration_are_told_to_sudo_alone_and_hold_no_secret() {
+    let world = world();
+    let app = world.session_with("path \"sys/*\" { capabilities = [\"read\"] }");
+    for path in ["sys/host-info", "sys/config/state/sanitized"] {
+        assert_eq!(read(&app, path).unwrap_err().code(), Code::PermissionDenied, "{path}");
+    }
+    let host = read(&world.root, "sys/host-info").unwrap();
+    assert_eq!(host.get("pid").and_then(Value::as_u64), Some(u64::from(std::process::id())));
+    assert!(host.get("memory").unwrap().get("resident_bytes").and_then(Value::as_u64).unwrap() > 100_000);
+    let config = read(&world.root, "sys/config/state/sanitized").unwrap();
+    assert_eq!(text(config.get("policy").unwrap(), "dialect"), "vault");
+    assert_eq!(text(config.get("audit").unwrap(), "mode"), "batched");
+    assert_eq!(config.get("seals").unwrap(), &vec!["raw-key"].into());
+}
+
+#[test]
+fn tokens_are_counted_without_looking_at_other_records() {
+    let world = world();
+    let count = || {
+        let answer = read(&world.root, "sys/internal/counters/tokens").unwrap();
+        answer.get("counters").unwrap().get("service_tokens").unwrap().get("total").and_then(Value::as_u64).unwrap()
+    };
+    assert_eq!(count(), 0, "the root token does not expire, and is not counted");
+    let token = world.token_with("path \"auth/token/revoke-self\" { capabilities = [\"update\"] }").0;
+    world.token_with("path \"auth/token/revoke-self\" { capabilities = [\"update\"] }");
+    assert_eq!(count(), 2);
+    write(&world.session_of(&token), "auth/token/revoke-self", "").unwrap();
+    assert_eq!(count(), 1);
+    let entities = read(&world.root, "sys/internal/counters/entities").unwrap();
+    assert_eq!(entities, json(r#"{"counters": {"entities": {"total": 0}}}"#));
+    assert!(read(&world.root, "sys/internal/counters/requests").is_ok());
+}
+
+#[test]
+fn tokens_are_the_one_auth_method_and_its_lifetimes_hold_for_new_tokens() {
+    let World { root, .. } = world();
+    let methods = read(&root, "sys/auth").unwrap();
+    assert_eq!(text(methods.get("token/").unwrap(), "type"), "token");
+    let ttl = |data: &str| {
+        let response = root.request(Operation::Write, "auth/token/create", Some(json(data))).unwrap();
+        response.auth.unwrap().lease_duration.as_secs()
+    };
+    assert_eq!(ttl(r#"{"policies": ["default"]}"#), 768 * 3600);
+    for (path, other) in [("sys/auth/token/tune", "sys/mounts/auth/token/tune"), ("sys/mounts/auth/token/tune", "sys/auth/token/tune")] {
+        write(&root, path, r#"{"default_lease_ttl": "1h", "max_lease_ttl": "2h"}"#).unwrap();
+        let tuned = read(&root, other).unwrap();
+        let seconds = |name: &str| tuned.get(name).and_then(Value::as_u64);
+        assert_eq!((seconds("default_lease_ttl"), seconds("max_lease_ttl")), (Some(3600), Some(7200)));
+    }
+    assert_eq!(ttl(r#"{"policies": ["default"]}"#), 3600);
+    assert_eq!(ttl(r#"{"policies": ["default"], "ttl": "24h"}"#), 7200);
+    for data in
+        [r#"{"default_lease_ttl": "3h"}"#, r#"{"max_lease_ttl": "10000h"}"#, r#"{"max_lease_ttl": "x"}"#, r#"{"token_type": "batch"}"#]
+    {
+        assert_eq!(write(&root, "sys/auth/token/tune", data).unwrap_err().class(), Class::InvalidRequest, "{data}");
+    }
+    write(&root, "sys/auth/token/tune", r#"{"default_lease_ttl": "system", "max_lease_ttl": 0}"#).unwrap();
+    assert_eq!(ttl(r#"{"policies": ["default"]}"#), 768 * 3600);
+    let error = write(&root, "sys/auth/github", r#"{"type": "github"}"#).unwrap_err();
+    assert!(error.to_string().contains("not supported in this version"), "{error}");
+    assert!(ask(&root, Operation::Delete, "sys/auth/token", "").is_err());
+    assert_eq!(read(&root, "sys/auth/github").unwrap_err().class(), Class::NotFound);
+}
+
+#[test]
+fn every_line_of_the_list_of_paths_is_as_it_says() {
+    let page = include_str!("../../docs/system-paths.md");
+    let mut answers = true;
+    let mut asked = 0;
+    for line in page.lines() {
+        if line.starts_with("## ") {
+            answers = line == "## What answers";
+        }
+        let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+        let [_, operation, path, ..] = cells[..] else { continue };
+        let Some(operation) = Operation::from_name(operation) else { continue };
+        let path = path.trim_matches('`');
+        let concrete: Vec<&str> = path
+            .split('/')
+            .map(|segment| match segment {
+                "BYTES" => "16",
+                "SOURCE" => "platform",
+                "ALGORITHM" => "sha2-256",
+                "PATH" if answers => "secret",
+                "PATH" | "NAME" => "x",
+                segment => segment,
+            })
+            .collect();
+        // Each with a vault of its own: some of them end it.
+        let World { vault, root } = world();
+        if cells.get(3) == Some(&"none") {
+            let path = vault_core::types::Path::parse(&concrete.join("/")).unwrap();
+            let outcome = vault.handle(vault_core::types::Request::new(operation, path)).into_result();
+            assert!(outcome.is_ok() || outcome.is_err_and(|error| error.class() == Class::InvalidRequest), "{line}");
+        }
+        let outcome = ask(&root, operation, &concrete.join("/"), "");
+        let is_known =
+            outcome.as_ref().map_or_else(|error| !matches!(error.code(), Code::UnsupportedPath | Code::PermissionDenied), |_| true);
+        if answers {
+            assert!(is_known, "{line}: {outcome:?}");
+            let needs_sudo = cells.get(3) == Some(&"sudo");
+            let all =
+                world_session(&vault, &root, "path \"*\" { capabilities = [\"create\", \"read\", \"update\", \"delete\", \"list\"] }");
+            if let Some(all) = all.filter(|_| cells.get(3) != Some(&"none")) {
+                let refused = ask(&all, operation, &concrete.join("/"), "").is_err_and(|error| error.code() == Code::PermissionDenied);
+                assert_eq!(refused, needs_sudo, "{line}");
+            }
+        } else {
+            assert!(outcome.is_err(), "{line}");
+        }
+        asked += 1;
+    }
+    assert!(asked > 100, "{asked} lines were found");
+}
+
+/// A session of this policy alone; none where the vault was sealed meanwhile.
+fn world_session(vault: &Vault, root: &Session, policy: &str) -> Option<Session> {
+    root.policies().write("all", policy).ok()?;
+    let options = TokenOptions { policies: vec!["all".to_owned()], no_default_policy: true, ..TokenOptions::default() };
+    Some(vault.session(root.tokens().create(options).ok()?.client_token))
+}

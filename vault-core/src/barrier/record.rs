@@ -55,6 +55,7 @@ pub(crate) enum Kind {
     NamespaceEntry = 43,
     PasswordPolicy = 60,
     Quotas = 61,
+    AuthTuning = 62,
 }
 
 /// Encrypts and decrypts the records of one namespace.

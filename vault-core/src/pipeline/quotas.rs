@@ -251,7 +251,7 @@ mod tests {
         assert_eq!(bucket.take(&quota, at(65_001)), None);
         // Back within the block: at most as long as a block.
         let mut bucket = fresh(&quota, 10_000_000);
-        (0..3).for_each(|_| drop(bucket.take(&quota, at(10_000_000))));
+        let _outcomes: Vec<_> = (0..3).map(|_| bucket.take(&quota, at(10_000_000))).collect();
         assert_eq!(bucket.take(&quota, at(10_060_000)), None);
     }
 

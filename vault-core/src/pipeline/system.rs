@@ -1,5 +1,6 @@
 //! What the vault's own paths answer: `sys/` and `auth/token/`.
 
+use super::auth_paths::{self, AuthPath};
 use super::capability_paths::{self, Whose};
 use super::core::Core;
 use super::info_paths::{self, InfoPath};
@@ -71,6 +72,7 @@ pub(super) enum SystemPath<'p> {
     Ui(UiPath<'p>),
     Tools(ToolPath<'p>),
     Info(InfoPath),
+    Auth(AuthPath<'p>),
     Quotas(QuotaPath<'p>),
     AuditVerify,
     AuditEvents,
@@ -155,6 +157,8 @@ impl<'p> SystemPath<'p> {
                     name.strip_suffix("/generate").map_or(SystemPath::PasswordPolicy(name), SystemPath::PasswordGenerate)
                 } else if let Some(name) = path.strip_prefix("sys/namespaces/") {
                     SystemPath::Namespace(name)
+                } else if let Some(auth) = AuthPath::parse(path) {
+                    SystemPath::Auth(auth)
                 } else if let Some(at) = path.strip_prefix("sys/mounts/") {
                     at.strip_suffix("/tune").map_or(SystemPath::Mount(at), SystemPath::MountTune)
                 } else if let Some(number) = path.strip_prefix("sys/seals/") {
@@ -216,6 +220,7 @@ impl<'p> SystemPath<'p> {
                 | SystemPath::Capabilities(_)
                 | SystemPath::Explain
                 | SystemPath::Ui(_)
+                | SystemPath::Auth(_)
                 | SystemPath::Tools(_)
                 | SystemPath::Namespaces
                 | SystemPath::Namespace(_)
@@ -230,6 +235,7 @@ impl<'p> SystemPath<'p> {
     pub(super) fn is_root_protected(self, operation: Operation) -> bool {
         let changes_namespaces = matches!(self, SystemPath::Namespace(_)) && matches!(operation, Operation::Write | Operation::Delete);
         changes_namespaces
+            || matches!(self, SystemPath::Auth(AuthPath::Method(_))) && operation != Operation::List
             || matches!(self, SystemPath::Info(path) if path.is_root_protected())
             || matches!(
                 self,
@@ -311,6 +317,7 @@ pub(super) fn execute(ask: &Ask<'_>, overlay: &mut Overlay<'_>, operation: Opera
         (Operation::Write, SystemPath::Capabilities(whose)) => capability_paths::capabilities(ask, whose),
         (Operation::Write, SystemPath::Explain) => capability_paths::explain(ask),
         (Operation::Read, SystemPath::Ui(path)) => ui_paths::read(ask, path),
+        (operation, SystemPath::Auth(path)) => auth_paths::execute(ask, overlay, operation, path),
         (operation, SystemPath::Info(path)) => info_paths::execute(ask, overlay, operation, path),
         (operation, SystemPath::Quotas(path)) => quota_paths::execute(ask, overlay, operation, path),
         (operation, SystemPath::Tools(path)) => tools::execute(core.barrier.rng(), operation, path, ask.data),

@@ -1,5 +1,6 @@
 //! Tokens in use: looked up once, held in memory, and what the paths below `auth/token` answer.
 
+use super::auth_paths::TokenLifetimes;
 use super::core::Core;
 use super::namespaces::Namespaces;
 use super::policies::{DEFAULT, ROOT};
@@ -11,7 +12,7 @@ use crate::barrier::{Barrier, Overlay};
 use crate::host::RngError;
 use crate::policy::{Capability, Given, PolicyName};
 use crate::types::id::Id;
-use crate::types::limits::{NAME_BYTES_MAX, TOKEN_CACHE_MAX, TOKEN_DEPTH_MAX, TOKEN_POLICIES_MAX, TTL_SECONDS_DEFAULT, TTL_SECONDS_MAX};
+use crate::types::limits::{NAME_BYTES_MAX, TOKEN_CACHE_MAX, TOKEN_DEPTH_MAX, TOKEN_POLICIES_MAX};
 use crate::types::{Auth, Code, Error, Object, Result, SecretString, Timestamp, Ttl, Value};
 use parking_lot::RwLock;
 use std::collections::{BTreeMap, HashMap};
@@ -112,7 +113,7 @@ pub(super) fn create(ask: &Ask<'_>, overlay: &mut Overlay<'_>) -> Result<Done> {
         return Err(Error::new(Code::InvalidRequest, why));
     }
     let policies = requested_policies(ask)?;
-    let ttl = granted_ttl(caller, &policies, data, now)?;
+    let ttl = granted_ttl(caller, &policies, data, now, TokenLifetimes::load(overlay)?)?;
     let name = match data.and_then(|data| data.get("display_name")) {
         None | Some(Value::Null) => "token".to_owned(),
         Some(name) => format!("token-{}", checked_name(name)?),
@@ -284,7 +285,7 @@ fn requested_policies(ask: &Ask<'_>) -> Result<Vec<String>> {
 }
 
 /// What the new token is granted: what was asked for, at most the system's maximum and what is left of its parent. Zero for a root token only.
-fn granted_ttl(caller: &LiveToken, policies: &[String], data: Option<&Value>, now: Timestamp) -> Result<Ttl> {
+fn granted_ttl(caller: &LiveToken, policies: &[String], data: Option<&Value>, now: Timestamp, lifetimes: TokenLifetimes) -> Result<Ttl> {
     let asked = match data.and_then(|data| data.get("ttl")) {
         None | Some(Value::Null) => Ttl::ZERO,
         Some(value) => Ttl::from_value(value)?,
@@ -293,8 +294,8 @@ fn granted_ttl(caller: &LiveToken, policies: &[String], data: Option<&Value>, no
     if asked == Ttl::ZERO && parent_left.is_none() && policies.iter().any(|name| name == ROOT) {
         return Ok(Ttl::ZERO);
     }
-    let asked = if asked == Ttl::ZERO { Ttl::from_secs(TTL_SECONDS_DEFAULT) } else { asked };
-    Ok(asked.min(Ttl::from_secs(TTL_SECONDS_MAX)).min(parent_left.unwrap_or(asked)))
+    let asked = if asked == Ttl::ZERO { lifetimes.default_ttl() } else { asked };
+    Ok(asked.min(lifetimes.max_ttl()).min(parent_left.unwrap_or(asked)))
 }
 
 fn requested_metadata(data: Option<&Value>) -> Result<BTreeMap<String, String>> {
