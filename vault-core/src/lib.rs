@@ -33,6 +33,8 @@ mod barrier;
 mod commit;
 mod crypto;
 mod engines;
+mod metrics;
+mod password;
 mod pipeline;
 mod seal;
 mod vault;

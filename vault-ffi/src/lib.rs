@@ -67,4 +67,6 @@ pub mod doctor;
 
 pub mod audit;
 
+pub mod metrics;
+
 pub mod secret;

@@ -296,6 +296,15 @@ impl VaultEntry {
         if status.closed { Err(closed()) } else { Ok(status) }
     }
 
+    /// What the vault has counted; a closed one has nothing to tell.
+    pub(crate) fn metrics(&self) -> Result<String> {
+        self.status()?;
+        Ok(match self.state() {
+            State::Sealed(sealed) => sealed.metrics(),
+            State::Open(vault) => vault.metrics(),
+        })
+    }
+
     fn seal(&self) -> Result<()> {
         let _one_at_a_time = self.changing.lock();
         if let State::Open(vault) = self.state() {

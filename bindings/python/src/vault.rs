@@ -329,6 +329,15 @@ impl Vault {
         Ok(())
     }
 
+    /// What the vault has counted since it was opened, in the text format of Prometheus (0.0.4). Needs no token; sealed or not.
+    fn metrics(&self, py: Python<'_>) -> String {
+        let state = self.state();
+        py.detach(|| match state {
+            State::Sealed(sealed) => sealed.metrics(),
+            State::Open { vault, .. } => vault.metrics(),
+        })
+    }
+
     /// Whether the keys are out of memory.
     #[getter]
     fn sealed(&self) -> bool {

@@ -59,6 +59,9 @@ pub(crate) enum Kind {
     Wrapped = 52,
     DueMinute = 53,
     TokenDoom = 54,
+    PasswordPolicy = 60,
+    Quotas = 61,
+    AuthTuning = 62,
 }
 
 /// Encrypts and decrypts the records of one namespace.

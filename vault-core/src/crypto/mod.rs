@@ -1,6 +1,7 @@
 //! Cryptography: one primitive a file, each over a checked library, keys in locked memory.
 
 mod aead;
+mod digest;
 mod hash;
 mod kdf;
 mod key;
@@ -11,6 +12,7 @@ mod sign;
 mod vectors;
 
 pub(crate) use aead::{AeadKey, Nonce};
+pub(crate) use digest::Sha2;
 pub(crate) use hash::sha256;
 pub use kdf::Argon2Params;
 pub(crate) use kdf::{Label, argon2id, commitment, derive};

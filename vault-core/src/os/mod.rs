@@ -7,7 +7,9 @@ mod file_sink;
 #[cfg(all(test, loom))]
 pub(crate) mod interleavings_tests;
 mod memory;
+mod process;
 mod rng;
+mod stopwatch;
 pub(crate) mod sync;
 mod text_file;
 
@@ -16,4 +18,6 @@ pub use file_sink::FileSink;
 pub use memory::{ForkGuard, LockedBox, lock_failures};
 pub use rng::SystemRng;
 
+pub(crate) use process::process_facts;
+pub(crate) use stopwatch::Stopwatch;
 pub(crate) use text_file::read_text;

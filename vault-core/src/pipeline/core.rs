@@ -2,6 +2,7 @@
 
 use super::ceremony::Ceremonies;
 use super::namespaces::{Namespace, Namespaces};
+use super::quotas::{QuotaTable, Quotas};
 use super::retention::RetentionPolicy;
 use super::sinks::Feed;
 use super::tokens::TokenCache;
@@ -9,6 +10,7 @@ use crate::barrier::{Barrier, Overlay};
 use crate::commit::Committer;
 use crate::crypto::Key256;
 use crate::host::{Clock, KeyWrapper};
+use crate::metrics::Metrics;
 use crate::policy::Settings;
 use crate::seal::Header;
 use crate::storage::{Read, Storage};
@@ -50,6 +52,18 @@ pub(super) struct Core {
     /// The number of the next data key, as it is published.
     pub(super) next_key: Arc<AtomicU32>,
     pub(super) tokens: Arc<TokenCache>,
+    pub(super) quotas: Arc<Quotas>,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) facts: Facts,
+}
+
+/// What the host has decided for the vault, so far as it is told again.
+#[derive(Clone, Copy)]
+pub(super) struct Facts {
+    pub(super) policies: Settings,
+    /// Whether replies wait for their records.
+    pub(super) strict: bool,
+    pub(super) anchored: bool,
 }
 
 /// The key above all others, and the header whose slots it is wrapped in: the two change together.
@@ -70,17 +84,19 @@ pub(super) struct Foundation {
     pub(super) wrappers: Vec<Arc<dyn KeyWrapper>>,
     pub(super) feeds: Arc<Vec<Feed>>,
     pub(super) frozen: bool,
-    pub(super) policies: Settings,
+    pub(super) facts: Facts,
+    pub(super) metrics: Arc<Metrics>,
 }
 
 impl Core {
     /// Reads what is published from the store.
     pub(super) fn load(foundation: Foundation) -> Result<Self> {
-        let Foundation { opening, storage, barrier, committer, clock, keys, header, wrappers, feeds, frozen, policies } = foundation;
+        let Foundation { opening, storage, barrier, committer, clock, keys, header, wrappers, feeds, frozen, facts, metrics } = foundation;
         let mut overlay = Overlay::reading(&barrier, source(&*storage));
         let retention = RetentionPolicy::load(&mut overlay)?;
+        let quotas = QuotaTable::load(&mut overlay)?;
         drop(overlay);
-        let (root, namespaces, next_key) = Namespaces::load(&barrier, source(&*storage), policies)?;
+        let (root, namespaces, next_key) = Namespaces::load(&barrier, source(&*storage), facts.policies)?;
         Ok(Core {
             store: *barrier.store(),
             opening,
@@ -101,6 +117,9 @@ impl Core {
             namespaces: Arc::new(ArcSwap::from_pointee(namespaces)),
             next_key: Arc::new(AtomicU32::new(next_key)),
             tokens: Arc::default(),
+            quotas: Arc::new(Quotas::new(quotas)),
+            metrics,
+            facts,
         })
     }
 

@@ -1,12 +1,16 @@
 //! The way of a request, on one screen: route, authenticate, authorise, execute, record, reply.
 
 mod audit_log;
+mod auth_paths;
 mod backup;
+mod capability_paths;
 mod ceremony;
 mod core;
 #[cfg(any(feature = "sled", feature = "redb"))]
 pub(crate) mod doctor;
 mod given;
+mod health;
+mod info_paths;
 #[cfg(all(test, loom))]
 mod interleavings_tests;
 mod keys;
@@ -16,7 +20,10 @@ mod namespace_paths;
 mod namespace_table;
 mod namespaces;
 mod operator;
+mod password_policies;
 mod policies;
+mod quota_paths;
+mod quotas;
 mod reencrypt;
 mod removal;
 mod reply;
@@ -34,6 +41,8 @@ mod token_options;
 mod token_paths;
 mod token_roles;
 mod tokens;
+mod tools;
+mod ui_paths;
 mod verify;
 mod wrapping;
 
@@ -49,6 +58,8 @@ pub(crate) use stage::Caller;
 use self::core::Core;
 use crate::audit::Event;
 use crate::commit::CommitError;
+use crate::metrics::Target;
+use crate::os::Stopwatch;
 use crate::types::limits::{COMMIT_RETRIES_MAX, REQUEST_ID_BYTES_MAX, TTL_SECONDS_MAX};
 use crate::types::{Code, Error, Operation, Request, Result, Timestamp, Ttl};
 use namespaces::Place;
@@ -62,16 +73,22 @@ fn handle(core: &Core, caller: Option<&Caller>, request: &Request, now: Timestam
     };
     let place = match Place::of(core, request) {
         Ok(place) => place,
-        Err(error) => return (refuse(core, error, event, now, strict), false),
+        Err(error) => {
+            let reply = refuse(core, error, event, now, strict);
+            core.metrics.request(Target::None, request.operation, reply.class());
+            return (reply, false);
+        }
     };
     if !place.namespace.is_root() || place.is_missing {
         event.namespace = place.namespace.audit_name();
         event.path = place.path().to_owned();
     }
-    let ended = match journey(core, caller, request, &place, (now, strict), &mut event) {
+    let mut target = Target::None;
+    let ended = match journey(core, caller, request, &place, (now, strict), (&mut event, &mut target)) {
         Ok(carried) => (Reply::recorded(Ok(carried.response), carried.receipt), carried.seals),
         Err(error) => (refuse(core, error, event, now, strict), false),
     };
+    core.metrics.request(target, request.operation, ended.0.class());
     keys::roll_early(core, &place.namespace, now);
     ended
 }
@@ -82,15 +99,35 @@ fn journey(
     request: &Request,
     place: &Place<'_>,
     (now, strict): (Timestamp, bool),
-    event: &mut Event,
+    (event, target): (&mut Event, &mut Target),
 ) -> Result<Carried> {
     check_context(request)?;
+    let limited = core.quotas.take(place, request.context.remote_address.as_deref(), now);
     // A wrapping token may come in the data of a request that has no token beside it.
     let bearer = caller.is_none().then(|| wrapping::bearer(request, place.path())).flatten().map(Caller::new);
     let named = caller.is_some();
-    let authenticated = Routed::new(core, request, place, now).authenticate(caller.or(bearer.as_ref()), event);
+    let caller = caller.or(bearer.as_ref());
+    let routed = Routed::new(core, request, place, now);
+    *target = routed.target();
+    let timed = routed.is_issuance_or_revocation().map(|issues| (issues, Stopwatch::start()));
+    if limited.is_err() && !routed.is_quota_path() {
+        limited?;
+    } else if let Err(error) = limited {
+        // Whoever may change any quota is never locked out by one; others wait here too.
+        let may_change = Routed::new(core, request, place, now).authenticate(caller, event).is_ok_and(|asking| asking.has_sudo());
+        if !may_change {
+            return Err(error);
+        }
+    }
+    let authenticated = routed.authenticate(caller, event);
     let authenticated = authenticated.map_err(|error| wrapping::explain(error, request, place.path(), named))?;
-    authenticated.as_one_use(|| carry_out(&authenticated, strict, event))
+    let recorded = authenticated.as_one_use(|| carry_out(&authenticated, strict, event))?;
+    match timed {
+        Some((true, watch)) => core.metrics.issuance(watch.elapsed()),
+        Some((false, watch)) => core.metrics.revocation(watch.elapsed()),
+        None => {}
+    }
+    Ok(recorded)
 }
 
 fn carry_out(authenticated: &Authenticated<'_>, strict: bool, event: &mut Event) -> Result<Carried> {
@@ -104,7 +141,15 @@ fn carry_out(authenticated: &Authenticated<'_>, strict: bool, event: &mut Event)
         };
         match executed.record(event, strict) {
             Err(CommitError::Conflict) if tries <= COMMIT_RETRIES_MAX => {}
-            recorded => return Ok(recorded?),
+            recorded => {
+                let recorded = recorded?;
+                match timed {
+                    Some((true, watch)) => core.metrics.issuance(watch.elapsed()),
+                    Some((false, watch)) => core.metrics.revocation(watch.elapsed()),
+                    None => {}
+                }
+                return Ok(recorded);
+            }
         }
     }
 }
@@ -128,7 +173,10 @@ fn refuse(core: &Core, error: Error, mut event: Event, now: Timestamp, strict: b
     event.outcome = error.code().number();
     match core.committer.admit_refusal(event, now, strict) {
         Ok(receipt) => Reply::recorded(Err(error), receipt),
-        Err(failure) => Reply::Unrecorded(Unrecorded::AuditFailed(failure.into())),
+        Err(failure) => {
+            core.metrics.audit_failure();
+            Reply::Unrecorded(Unrecorded::AuditFailed(failure.into()))
+        }
     }
 }
 

@@ -143,7 +143,7 @@ impl Namespaces {
     }
 
     /// The deepest namespace that a path leads into, and always leaves a rest for.
-    fn deepest(&self, root: &Arc<Namespace>, path: &str) -> Arc<Namespace> {
+    pub(super) fn deepest(&self, root: &Arc<Namespace>, path: &str) -> Arc<Namespace> {
         let mut found = root;
         while let Some(slash) = path[found.path.len()..].find('/') {
             let end = found.path.len() + slash + 1;

@@ -15,6 +15,8 @@ use std::sync::atomic::Ordering;
 pub(super) enum OperatorPath {
     SealStatus,
     Init,
+    Health,
+    Leader,
     Unseal,
     RootStatus,
     RootBegin,
@@ -32,6 +34,8 @@ impl OperatorPath {
         Some(match (request.operation, path.strip_suffix('/').unwrap_or(path)) {
             (Operation::Read, "seal-status") => OperatorPath::SealStatus,
             (Operation::Read, "init") => OperatorPath::Init,
+            (Operation::Read, "health") => OperatorPath::Health,
+            (Operation::Read, "leader") => OperatorPath::Leader,
             (Operation::Write, "unseal") => OperatorPath::Unseal,
             (Operation::Read, "generate-root/attempt") => OperatorPath::RootStatus,
             (Operation::Write, "generate-root/attempt") => OperatorPath::RootBegin,
@@ -81,6 +85,8 @@ fn execute(core: &Core, path: OperatorPath, overlay: &mut Overlay<'_>, request: 
         OperatorPath::VerifyStatus => ceremony::verify_status(core),
         OperatorPath::VerifyUpdate => ceremony::verify_update(core, overlay, data),
         // Answered before: they need no keys.
-        OperatorPath::SealStatus | OperatorPath::Init | OperatorPath::Unseal => Ok(Done::default()),
+        OperatorPath::SealStatus | OperatorPath::Init | OperatorPath::Health | OperatorPath::Leader | OperatorPath::Unseal => {
+            Ok(Done::default())
+        }
     }
 }

@@ -10,6 +10,8 @@ use crate::types::id::Id;
 use crate::types::limits::POLICIES_MAX;
 use crate::types::{Code, Error, Object, Result, Value};
 use arc_swap::ArcSwap;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -19,6 +21,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub(super) const DEFAULT: &str = "default";
 /// The name of the policy that allows everything; it has no text.
 pub(super) const ROOT: &str = "root";
+/// The name of the policy of wrapping tokens, which is the vault's own.
+const RESPONSE_WRAPPING: &str = "response-wrapping";
+const RESPONSE_WRAPPING_TEXT: &str = r#"path "cubbyhole/response" {
+    capabilities = ["create", "read"]
+}
+
+path "sys/wrapping/unwrap" {
+    capabilities = ["update"]
+}
+"#;
 /// Sets of policies that are kept compiled.
 const COMPILED_SETS_MAX: usize = 1_000;
 /// The folder in which the names of policies are listed, as if it were a mount.
@@ -57,6 +69,18 @@ path "sys/leases/lookup" {
     capabilities = ["update"]
 }
 
+path "sys/internal/ui/resultant-acl" {
+    capabilities = ["read"]
+}
+
+path "sys/tools/hash" {
+    capabilities = ["update"]
+}
+
+path "sys/tools/hash/*" {
+    capabilities = ["update"]
+}
+
 # Its own cubbyhole.
 path "cubbyhole/*" {
     capabilities = ["create", "read", "update", "delete", "list"]
@@ -75,6 +99,24 @@ path "sys/wrapping/unwrap" {
     capabilities = ["update"]
 }
 "#;
+
+/// By which path a policy is asked for: the same policies, other members.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum PolicyForm {
+    /// `sys/policies/acl`.
+    Acl,
+    /// `sys/policy`.
+    Old,
+}
+
+impl PolicyForm {
+    fn text_member(self) -> &'static str {
+        match self {
+            PolicyForm::Acl => "policy",
+            PolicyForm::Old => "rules",
+        }
+    }
+}
 
 /// The published policies.
 pub(super) struct PolicyStore {
@@ -145,28 +187,42 @@ impl PolicyStore {
     }
 }
 
-/// `LIST sys/policies/acl`.
-pub(super) fn list(overlay: &Overlay<'_>) -> Result<Done> {
+/// `LIST sys/policies/acl`, and `sys/policy`, which names them twice.
+pub(super) fn list(overlay: &Overlay<'_>, form: PolicyForm) -> Result<Done> {
     let mut names = overlay.children(&FOLDER, "")?;
     names.push(ROOT.to_owned());
     names.sort_unstable();
-    Ok(Done::answer(Object::new().with("keys", names)))
+    let body = Object::new().with("keys", names.clone());
+    Ok(Done::answer(if form == PolicyForm::Old { body.with("policies", names) } else { body }))
 }
 
-/// `READ sys/policies/acl/NAME`.
-pub(super) fn read(overlay: &mut Overlay<'_>, name: &str) -> Result<Done> {
+/// `READ sys/policies/acl/NAME`, and `sys/policy/NAME`, whose answer has the text as `rules`.
+pub(super) fn read(overlay: &mut Overlay<'_>, name: &str, form: PolicyForm) -> Result<Done> {
     let name = PolicyName::parse(name)?;
-    let text = if name.as_str() == ROOT { Some(String::new()) } else { text_of(overlay, name.as_str())? };
+    let text = match name.as_str() {
+        ROOT => Some(String::new()),
+        RESPONSE_WRAPPING => Some(RESPONSE_WRAPPING_TEXT.to_owned()),
+        name => text_of(overlay, name)?,
+    };
     let text = text.ok_or_else(|| Error::new(Code::NotFound, "there is no policy of that name"))?;
-    Ok(Done::answer(Object::new().with("name", name.as_str()).with("policy", text)))
+    Ok(Done::answer(Object::new().with("name", name.as_str()).with(form.text_member(), text)))
 }
 
-/// `WRITE sys/policies/acl/NAME`.
-pub(super) fn write(store: &Arc<PolicyStore>, overlay: &mut Overlay<'_>, name: &str, data: Option<&Value>) -> Result<Done> {
+/// `WRITE sys/policies/acl/NAME`, and `sys/policy/NAME`, which takes `rules` too: the text, or the base64 of it.
+pub(super) fn write(
+    store: &Arc<PolicyStore>,
+    overlay: &mut Overlay<'_>,
+    name: &str,
+    data: Option<&Value>,
+    form: PolicyForm,
+) -> Result<Done> {
     let name = PolicyName::parse(name)?;
     name.check_writable()?;
-    let text = data.and_then(|data| data.get("policy")).and_then(Value::as_str);
+    let member = |name| data.and_then(|data| data.get(name)).and_then(Value::as_str);
+    let text = member("policy").or_else(|| member("rules").filter(|_| form == PolicyForm::Old));
     let text = text.ok_or_else(|| Error::new(Code::InvalidData, "the policy is missing: pass its text as the member \"policy\""))?;
+    let decoded = STANDARD.decode(text).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+    let text = decoded.as_deref().unwrap_or(text);
     let policy = Arc::new(parse(name.as_str(), text)?);
     let known = store.texts.load();
     if known.len() >= POLICIES_MAX && !known.contains_key(name.as_str()) {

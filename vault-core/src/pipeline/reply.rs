@@ -1,7 +1,7 @@
 //! What a request ends in: a reply that is recorded, or one of the few that cannot be.
 
 use crate::commit::Receipt;
-use crate::types::{Error, Response, Result};
+use crate::types::{Class, Error, Response, Result};
 
 /// The end of a request.
 #[allow(clippy::large_enum_variant, reason = "nearly every reply is a recorded one, and a box would cost each of them an allocation")]
@@ -36,6 +36,15 @@ pub enum Unrecorded {
 impl Reply {
     pub(super) fn recorded(outcome: Result<Response>, receipt: Receipt) -> Self {
         Reply::Recorded(Recorded { outcome, receipt })
+    }
+
+    /// The class of the error; `None` for a response.
+    pub(super) fn class(&self) -> Option<Class> {
+        match self {
+            Reply::Recorded(recorded) => recorded.outcome.as_ref().err().map(Error::class),
+            Reply::Unrecorded(Unrecorded::SealStatus(_)) => None,
+            Reply::Unrecorded(Unrecorded::Unready(error) | Unrecorded::AuditFailed(error)) => Some(error.class()),
+        }
     }
 
     /// The response, or the error.

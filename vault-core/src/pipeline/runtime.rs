@@ -2,14 +2,14 @@
 
 use super::backup::{BackupSeals, backup};
 use super::ceremony::{Shares, Step};
-use super::core::{Core, Foundation, KeyState};
+use super::core::{Core, Facts, Foundation, KeyState};
 use super::namespace_table::NamespaceTable;
 use super::operator::{self, OperatorPath};
 use super::reply::{Reply, Unrecorded};
 use super::sinks::Feed;
 use super::stage::Caller;
 use super::verify::{Verification, verify};
-use super::{audit_log, handle, keys, namespace_paths, seals, tick, tokens};
+use super::{audit_log, handle, health, info_paths, keys, namespace_paths, seals, tick, tokens};
 use crate::audit::{Chain, Event, Tree};
 use crate::auth::records;
 use crate::backup::BackupInfo;
@@ -17,8 +17,9 @@ use crate::barrier::{Barrier, BarrierError, Digest, Overlay, RootRecord, fixed, 
 use crate::commit::{AnchorPlan, Committer, Proposal, Standing, standing};
 use crate::crypto::{Key256, Keyring};
 use crate::host::{AuditSink, Clock, KeyWrapper, Rng, RngError};
-use crate::os::ForkGuard;
+use crate::metrics::{self, Metrics, Target};
 use crate::os::sync::{ArcSwapOption, AtomicBool, Mutex};
+use crate::os::{ForkGuard, Stopwatch};
 use crate::policy::Settings;
 use crate::seal::{Header, NewSeal, SealError, SlotInfo, UnsealKey};
 use crate::storage::{Compaction, Key, Storage};
@@ -58,7 +59,11 @@ pub(crate) struct Runtime {
     openings: AtomicUsize,
     /// Wrong keys since the last unseal: there is no log to write them to before.
     failed_unseals: AtomicU64,
+    metrics: Arc<Metrics>,
 }
+
+/// What is told of the kind of storage.
+pub(super) const STORAGE_TYPE: &str = "libvault";
 
 /// The status of the seal; it needs no token.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -147,6 +152,7 @@ impl Runtime {
             fork: ForkGuard::new(),
             openings: AtomicUsize::new(1),
             failed_unseals: AtomicU64::new(0),
+            metrics: Arc::default(),
         }
     }
 
@@ -162,12 +168,20 @@ impl Runtime {
             wrappers: self.parts.wrappers.clone(),
             feeds: Arc::clone(&self.feeds),
             frozen,
-            policies: self.parts.policies,
+            facts: Facts { policies: self.parts.policies, strict: self.parts.strict, anchored: self.parts.anchor.is_some() },
+            metrics: Arc::clone(&self.metrics),
         })
     }
 
     /// Unseals the vault.
     pub(crate) fn unseal(&self, key: &UnsealKey) -> Result<()> {
+        let watch = Stopwatch::start();
+        let unsealed = self.unseal_with(key);
+        self.metrics.unseal(unsealed.is_ok().then(|| watch.elapsed()));
+        unsealed
+    }
+
+    fn unseal_with(&self, key: &UnsealKey) -> Result<()> {
         self.check_usable()?;
         self.check_sealed()?;
         // Before any lock: a key service may take its time, and call back.
@@ -308,6 +322,11 @@ impl Runtime {
         match operator {
             Some(OperatorPath::SealStatus) => return Reply::Unrecorded(Unrecorded::SealStatus(Box::new(self.seal_status_response()))),
             Some(OperatorPath::Init) => return Reply::Unrecorded(Unrecorded::SealStatus(Box::new(initialized()))),
+            Some(OperatorPath::Health) => {
+                let response = health::health(&self.seal_status(), &self.header.load().store(), self.parts.clock.now());
+                return Reply::Unrecorded(Unrecorded::SealStatus(Box::new(response)));
+            }
+            Some(OperatorPath::Leader) => return Reply::Unrecorded(Unrecorded::SealStatus(Box::new(health::leader()))),
             Some(OperatorPath::Unseal) => {
                 return Reply::Unrecorded(match self.unseal_request(request.data.as_ref()) {
                     Ok(()) => Unrecorded::SealStatus(Box::new(self.seal_status_response())),
@@ -318,11 +337,18 @@ impl Runtime {
         }
         let core = match self.unsealed() {
             Ok(core) => core,
-            Err(error) => return Reply::Unrecorded(Unrecorded::Unready(error)),
+            Err(error) => {
+                self.metrics.request(Target::None, request.operation, Some(error.class()));
+                return Reply::Unrecorded(Unrecorded::Unready(error));
+            }
         };
         let now = self.parts.clock.now();
         let (reply, seals) = match operator {
-            Some(path) => (operator::handle(&core, path, &request, now, self.parts.strict), false),
+            Some(path) => {
+                let reply = operator::handle(&core, path, &request, now, self.parts.strict);
+                self.metrics.request(Target::System, request.operation, reply.class());
+                (reply, false)
+            }
             None => handle(&core, caller, &request, now, self.parts.strict),
         };
         // Every request has its record in the root namespace.
@@ -341,7 +367,15 @@ impl Runtime {
     }
 
     pub(crate) fn tick(&self) -> Result<Option<Timestamp>> {
-        self.with_core(tick::tick)
+        let ticked = self.with_core(tick::tick);
+        self.metrics.tick(ticked.is_ok());
+        ticked
+    }
+
+    /// The figures of the vault, as Prometheus reads them.
+    pub(crate) fn metrics(&self) -> String {
+        let core = self.core.load_full();
+        metrics::to_text(&self.metrics.families(&info_paths::gauges(core.as_deref())))
     }
 
     pub(crate) fn verify(&self) -> Result<Verification> {
@@ -481,7 +515,7 @@ impl Runtime {
             .with("n", status.shares as u64)
             .with("progress", status.progress as u64)
             .with("version", status.version)
-            .with("storage_type", "libvault");
+            .with("storage_type", STORAGE_TYPE);
         Response { data: Some(body.into()), ..Response::default() }
     }
 }

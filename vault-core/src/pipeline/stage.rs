@@ -12,6 +12,8 @@ use crate::auth::{LiveToken, records};
 use crate::barrier::Overlay;
 use crate::commit::{CommitError, Proposal, Receipt};
 use crate::engines::Call;
+use crate::metrics::{Authentication, Target};
+use crate::os::Stopwatch;
 use crate::policy::{Capability, CompiledPolicies, Given, PolicyName};
 use crate::types::cidr::Cidr;
 use crate::types::limits::TOKEN_BYTES_MAX;
@@ -105,12 +107,46 @@ impl<'r> Routed<'r> {
         Routed { core, request, place, route, now }
     }
 
+    /// What the request goes to.
+    pub(super) fn target(&self) -> Target {
+        match &self.route {
+            Route::System(_) => Target::System,
+            Route::Engine(Routing { uuid: Some(_), .. }) => Target::Secrets,
+            Route::Engine(_) => Target::Cubbyhole,
+            Route::Nowhere | Route::NoNamespace => Target::None,
+        }
+    }
+
+    /// Whether the request issues a token (true) or revokes some (false).
+    pub(super) fn is_issuance_or_revocation(&self) -> Option<bool> {
+        match self.route {
+            Route::System(path) if self.request.operation == Operation::Write => path.is_issuance_or_revocation(),
+            _ => None,
+        }
+    }
+
+    /// Whether the request is for a quota itself.
+    pub(super) fn is_quota_path(&self) -> bool {
+        matches!(self.route, Route::System(SystemPath::Quotas(_)))
+    }
+
     /// Finds out who asks. A token that is missing, malformed, unknown, expired or revoked has one and the same answer.
     pub(super) fn authenticate(self, caller: Option<&'r Caller>, event: &mut Event) -> Result<Authenticated<'r>> {
+        let core = self.core;
+        let authenticated = self.look_at_token(caller, event);
+        if authenticated.is_err() {
+            core.metrics.authentication(Authentication::Refused);
+        }
+        authenticated
+    }
+
+    fn look_at_token(self, caller: Option<&'r Caller>, event: &mut Event) -> Result<Authenticated<'r>> {
         let caller = caller.filter(|caller| caller.token.expose().len() <= TOKEN_BYTES_MAX).ok_or_else(Error::permission_denied)?;
+        let mut how = Authentication::Known;
         let known = match caller.known.load_full().filter(|known| known.is_fresh(self.core)) {
             Some(known) => known,
             None => {
+                how = Authentication::LookedUp;
                 let known = Arc::new(Known::learn(self.core, self.place, caller)?);
                 caller.known.store(Some(Arc::clone(&known)));
                 known
@@ -125,6 +161,7 @@ impl<'r> Routed<'r> {
         if !is_within(&known.live.entry.bound_cidrs, self.request.context.remote_address.as_deref()) {
             return Err(Error::permission_denied());
         }
+        self.core.metrics.authentication(how);
         Ok(Authenticated { home, routed: self, caller, known })
     }
 }
@@ -193,6 +230,12 @@ impl<'r> Authenticated<'r> {
         self.routed.request
     }
 
+    /// Whether the token's policies give `sudo` on the path.
+    pub(super) fn has_sudo(&self) -> bool {
+        let capability = capability_for(self.request().operation, None);
+        self.known.rules.decide(self.policy_path(), capability, Given::default()).has(Capability::Sudo)
+    }
+
     fn policy_path(&self) -> &'r str {
         self.routed.place.path_from(self.home)
     }
@@ -200,7 +243,7 @@ impl<'r> Authenticated<'r> {
     /// Whether the request may change something, so that what it reads must still hold when it commits.
     pub(super) fn may_write(&self) -> bool {
         !matches!(self.request().operation, Operation::Read | Operation::List)
-            && !matches!(self.routed.route, Route::System(SystemPath::AuditHash | SystemPath::CapabilitiesSelf | SystemPath::Seal))
+            && !matches!(self.routed.route, Route::System(path) if path.changes_nothing())
             && !matches!(self.routed.route, Route::System(SystemPath::Token(path)) if path.only_tells())
             && !matches!(self.routed.route, Route::System(SystemPath::Wrapping(WrappingPath::Lookup)))
             || self.wrap_ttl().is_some()
@@ -290,7 +333,7 @@ impl<'r> Authenticated<'r> {
 
     /// The path of a policy whose name is spelt in another way than the one that counts, as it counts: no spelling slips past a rule.
     fn canonical_policy_path(&self) -> Option<String> {
-        let Route::System(SystemPath::Policy(name)) = self.routed.route else { return None };
+        let Route::System(SystemPath::Policy(name, _)) = self.routed.route else { return None };
         let canonical = PolicyName::parse(name).ok().filter(|canonical| canonical.as_str() != name)?;
         let folder = self.policy_path().strip_suffix(name)?;
         Some(format!("{folder}{}", canonical.as_str()))
@@ -301,6 +344,11 @@ impl<'r> Authenticated<'r> {
         let given = Given { data: self.request().data.as_ref(), wrap_ttl: self.wrap_ttl() };
         let canonical = self.canonical_policy_path();
         let ruling = self.known.rules.decide(canonical.as_deref().unwrap_or(self.policy_path()), capability, given);
+        if matches!(self.routed.route, Route::System(path) if path.is_for_any_token()) {
+            let step = "any valid token may ask this: it is told only what it may reach".to_owned();
+            event.decided = Some(Decided { capability: capability.name().to_owned(), allowed: true, step, ..Decided::default() });
+            return Ok(());
+        }
         let needs_sudo = matches!(self.routed.route, Route::System(path) if path.is_root_protected(self.request().operation));
         let lacks_sudo = needs_sudo && !ruling.has(Capability::Sudo);
         let allowed = ruling.allowed() && !lacks_sudo;
@@ -369,7 +417,10 @@ impl Executed<'_, '_> {
                 publish: self.done.publish,
                 adopts: self.done.adopts,
             };
-            core.committer.commit(proposal)?
+            let watch = Stopwatch::start();
+            let receipt = core.committer.commit(proposal)?;
+            core.metrics.commit(watch.elapsed());
+            receipt
         } else {
             core.committer.admit(event, self.stage.routed.now, strict)?
         };

@@ -1,10 +1,19 @@
 //! What the vault's own paths answer: `sys/` and `auth/token/`.
 
+use super::auth_paths::{self, AuthPath};
+use super::capability_paths::{self, Whose};
 use super::core::Core;
+use super::info_paths::{self, InfoPath};
 use super::namespaces::{Namespace, Place};
+use super::policies::PolicyForm;
+use super::quota_paths::{self, QuotaPath};
 use super::token_paths::{self, TokenPath};
+use super::tools::ToolPath;
+use super::ui_paths::UiPath;
 use super::wrapping::{self, WrappingPath};
-use super::{audit_log, ceremony, keys, mount_paths, namespace_paths, policies, retention, seals, sinks};
+use super::{
+    audit_log, ceremony, keys, mount_paths, namespace_paths, password_policies, policies, retention, seals, sinks, tools, ui_paths,
+};
 use crate::auth::LiveToken;
 use crate::barrier::Overlay;
 use crate::commit::Publish;
@@ -80,9 +89,18 @@ pub(super) enum SystemPath<'p> {
     Mount(&'p str),
     MountTune(&'p str),
     Remount,
-    Policies,
-    Policy(&'p str),
-    CapabilitiesSelf,
+    Policies(PolicyForm),
+    Policy(&'p str, PolicyForm),
+    PasswordPolicies,
+    PasswordPolicy(&'p str),
+    PasswordGenerate(&'p str),
+    Capabilities(Whose),
+    Explain,
+    Ui(UiPath<'p>),
+    Tools(ToolPath<'p>),
+    Info(InfoPath),
+    Auth(AuthPath<'p>),
+    Quotas(QuotaPath<'p>),
     AuditVerify,
     AuditEvents,
     AuditExport,
@@ -122,8 +140,13 @@ impl<'p> SystemPath<'p> {
             "sys/generate-root/attempt" => SystemPath::RootAttempt,
             "sys/mounts" => SystemPath::Mounts,
             "sys/remount" => SystemPath::Remount,
-            "sys/policies/acl" => SystemPath::Policies,
-            "sys/capabilities-self" => SystemPath::CapabilitiesSelf,
+            "sys/policies/acl" => SystemPath::Policies(PolicyForm::Acl),
+            "sys/policy" => SystemPath::Policies(PolicyForm::Old),
+            "sys/policies/explain" => SystemPath::Explain,
+            "sys/policies/password" => SystemPath::PasswordPolicies,
+            "sys/capabilities" => SystemPath::Capabilities(Whose::Token),
+            "sys/capabilities-accessor" => SystemPath::Capabilities(Whose::Accessor),
+            "sys/capabilities-self" => SystemPath::Capabilities(Whose::Caller),
             "sys/audit-log/verify" => SystemPath::AuditVerify,
             "sys/audit-log/events" => SystemPath::AuditEvents,
             "sys/audit-log/export" => SystemPath::AuditExport,
@@ -146,9 +169,23 @@ impl<'p> SystemPath<'p> {
                 } else if let Some(wrapping) = WrappingPath::parse(path) {
                     SystemPath::Wrapping(wrapping)
                 } else if let Some(name) = path.strip_prefix("sys/policies/acl/") {
-                    SystemPath::Policy(name)
+                    SystemPath::Policy(name, PolicyForm::Acl)
+                } else if let Some(name) = path.strip_prefix("sys/policy/") {
+                    SystemPath::Policy(name, PolicyForm::Old)
+                } else if let Some(info) = InfoPath::parse(path) {
+                    SystemPath::Info(info)
+                } else if let Some(rest) = path.strip_prefix("sys/quotas/") {
+                    QuotaPath::parse(rest).map_or(SystemPath::Unknown, SystemPath::Quotas)
+                } else if let Some(rest) = path.strip_prefix("sys/tools/") {
+                    ToolPath::parse(rest).map_or(SystemPath::Unknown, SystemPath::Tools)
+                } else if let Some(rest) = path.strip_prefix("sys/internal/ui/") {
+                    UiPath::parse(rest).map_or(SystemPath::Unknown, SystemPath::Ui)
+                } else if let Some(name) = path.strip_prefix("sys/policies/password/") {
+                    name.strip_suffix("/generate").map_or(SystemPath::PasswordPolicy(name), SystemPath::PasswordGenerate)
                 } else if let Some(name) = path.strip_prefix("sys/namespaces/") {
                     SystemPath::Namespace(name)
+                } else if let Some(auth) = AuthPath::parse(path) {
+                    SystemPath::Auth(auth)
                 } else if let Some(at) = path.strip_prefix("sys/mounts/") {
                     at.strip_suffix("/tune").map_or(SystemPath::Mount(at), SystemPath::MountTune)
                 } else if let Some(number) = path.strip_prefix("sys/seals/") {
@@ -169,10 +206,26 @@ impl<'p> SystemPath<'p> {
 
     /// Whether the path may be written while the vault is frozen.
     pub(super) fn is_for_the_frozen(self) -> bool {
-        matches!(
-            self,
-            SystemPath::Adopt | SystemPath::Backup | SystemPath::StorageCompact | SystemPath::Seal | SystemPath::CapabilitiesSelf
-        )
+        matches!(self, SystemPath::Adopt | SystemPath::Backup | SystemPath::StorageCompact | SystemPath::Seal) || self.changes_nothing()
+    }
+
+    /// Whether a write of the path changes nothing of the store: it asks, and what it asks with is too long or too secret for a path.
+    pub(super) fn changes_nothing(self) -> bool {
+        matches!(self, SystemPath::AuditHash | SystemPath::Capabilities(_) | SystemPath::Explain | SystemPath::Tools(_) | SystemPath::Seal)
+    }
+
+    /// Whether a write of the path issues a token (true) or revokes some (false).
+    pub(super) fn is_issuance_or_revocation(self) -> Option<bool> {
+        match self {
+            SystemPath::TokenCreate => Some(true),
+            SystemPath::TokenRevokeSelf => Some(false),
+            _ => None,
+        }
+    }
+
+    /// Whether any valid token may ask, whatever its policies say: the answer is only what they let it reach.
+    pub(super) fn is_for_any_token(self) -> bool {
+        matches!(self, SystemPath::Ui(path) if path.is_for_any_token())
     }
 
     /// Whether the path is there in every namespace; the others speak of the whole store, and are the root namespace's.
@@ -186,9 +239,16 @@ impl<'p> SystemPath<'p> {
                 | SystemPath::Mount(_)
                 | SystemPath::MountTune(_)
                 | SystemPath::Remount
-                | SystemPath::Policies
-                | SystemPath::Policy(_)
-                | SystemPath::CapabilitiesSelf
+                | SystemPath::Policies(_)
+                | SystemPath::Policy(..)
+                | SystemPath::PasswordPolicies
+                | SystemPath::PasswordPolicy(_)
+                | SystemPath::PasswordGenerate(_)
+                | SystemPath::Capabilities(_)
+                | SystemPath::Explain
+                | SystemPath::Ui(_)
+                | SystemPath::Auth(_)
+                | SystemPath::Tools(_)
                 | SystemPath::Namespaces
                 | SystemPath::Namespace(_)
                 | SystemPath::Token(_)
@@ -202,6 +262,8 @@ impl<'p> SystemPath<'p> {
         let changes_namespaces = matches!(self, SystemPath::Namespace(_)) && matches!(operation, Operation::Write | Operation::Delete);
         changes_namespaces
             || matches!(self, SystemPath::Token(path) if path.is_root_protected())
+            || matches!(self, SystemPath::Auth(AuthPath::Method(_))) && operation != Operation::List
+            || matches!(self, SystemPath::Info(path) if path.is_root_protected())
             || matches!(
                 self,
                 SystemPath::Seal
@@ -272,11 +334,22 @@ pub(super) fn execute(ask: &Ask<'_>, overlay: &mut Overlay<'_>, operation: Opera
         (Operation::Read, SystemPath::MountTune(at)) => mount_paths::read_tune(namespace, at),
         (Operation::Write, SystemPath::MountTune(at)) => mount_paths::tune(namespace, overlay, at, ask.data),
         (Operation::Write, SystemPath::Remount) => mount_paths::remount(core, namespace, overlay, ask.data),
-        (Operation::List | Operation::Read, SystemPath::Policies) => policies::list(overlay),
-        (Operation::Read, SystemPath::Policy(name)) => policies::read(overlay, name),
-        (Operation::Write, SystemPath::Policy(name)) => policies::write(&namespace.policies, overlay, name, ask.data),
-        (Operation::Delete, SystemPath::Policy(name)) => policies::delete(&namespace.policies, overlay, name),
-        (Operation::Write, SystemPath::CapabilitiesSelf) => capabilities_self(ask),
+        (Operation::List | Operation::Read, SystemPath::Policies(form)) => policies::list(overlay, form),
+        (Operation::Read, SystemPath::Policy(name, form)) => policies::read(overlay, name, form),
+        (Operation::Write, SystemPath::Policy(name, form)) => policies::write(&namespace.policies, overlay, name, ask.data, form),
+        (Operation::Delete, SystemPath::Policy(name, _)) => policies::delete(&namespace.policies, overlay, name),
+        (Operation::List | Operation::Read, SystemPath::PasswordPolicies) => password_policies::list(overlay),
+        (Operation::Read, SystemPath::PasswordPolicy(name)) => password_policies::read(overlay, name),
+        (Operation::Write, SystemPath::PasswordPolicy(name)) => password_policies::write(ask, overlay, name),
+        (Operation::Delete, SystemPath::PasswordPolicy(name)) => password_policies::delete(overlay, name),
+        (Operation::Read, SystemPath::PasswordGenerate(name)) => password_policies::generate(ask, overlay, name),
+        (Operation::Write, SystemPath::Capabilities(whose)) => capability_paths::capabilities(ask, whose),
+        (Operation::Write, SystemPath::Explain) => capability_paths::explain(ask),
+        (Operation::Read, SystemPath::Ui(path)) => ui_paths::read(ask, path),
+        (operation, SystemPath::Auth(path)) => auth_paths::execute(ask, overlay, operation, path),
+        (operation, SystemPath::Info(path)) => info_paths::execute(ask, overlay, operation, path),
+        (operation, SystemPath::Quotas(path)) => quota_paths::execute(ask, overlay, operation, path),
+        (operation, SystemPath::Tools(path)) => tools::execute(core.barrier.rng(), operation, path, ask.data),
         (Operation::Read, SystemPath::AuditVerify) => audit_log::verify(core),
         (Operation::Read, SystemPath::AuditEvents) => audit_log::events(core, ask.data),
         // As with a backup: the events go to a stream of the host's.
@@ -304,19 +377,6 @@ pub(super) fn execute(ask: &Ask<'_>, overlay: &mut Overlay<'_>, operation: Opera
         (operation, SystemPath::Token(path)) => token_paths::execute(ask, overlay, operation, path),
         _ => Err(Error::new(Code::UnsupportedPath, "the vault has no such operation at this path")),
     }
-}
-
-fn capabilities_self(ask: &Ask<'_>) -> Result<Done> {
-    let bad = || Error::new(Code::InvalidData, "pass the paths as an array of texts, the member \"paths\"");
-    let paths = ask.data.and_then(|data| data.get("paths")).and_then(Value::as_array).ok_or_else(bad)?;
-    // Of paths in the request's namespace, which the token's policies may see from above.
-    let below = ask.place.namespace.path.strip_prefix(ask.home.path.as_str()).unwrap_or_default();
-    let mut body = Object::new();
-    for path in paths {
-        let path = Path::parse(path.as_str().ok_or_else(bad)?)?;
-        body.insert(path.as_str(), ask.rules.capabilities(&format!("{below}{}", path.as_str())));
-    }
-    Ok(Done::answer(body))
 }
 
 fn storage_verify(core: &Core) -> Result<Done> {

@@ -23,8 +23,8 @@ pub(super) enum By<'p> {
 }
 
 /// What bounds a token of the token mount.
-pub(super) fn bounds(parent_ends: Option<Timestamp>) -> Bounds {
-    Bounds { default: Ttl::from_secs(TTL_SECONDS_DEFAULT), max: Ttl::from_secs(TTL_SECONDS_MAX), parent_ends }
+pub(super) fn bounds(lifetimes: TokenLifetimes, parent_ends: Option<Timestamp>) -> Bounds {
+    Bounds { default: lifetimes.default_ttl(), max: lifetimes.max_ttl(), parent_ends }
 }
 
 /// Makes a token in the namespace of the request.

@@ -5,6 +5,7 @@
 
 use super::constraints::{Constraints, Given, Refusal, Why};
 use super::index::{Candidates, Index, NoTrace, Trace};
+use super::reachable::ReachableRule;
 use super::{Capability, CapabilitySet, Dialect, Policy, Settings, TemplateFacts};
 use std::borrow::Cow;
 use std::cmp::Ordering;
@@ -144,6 +145,16 @@ impl CompiledPolicies {
         // A folder is there to be listed, so its rules are found as a listing finds them.
         let asked = if path.ends_with('/') { Capability::List } else { Capability::Read };
         self.decide(path, asked, Given::default()).capabilities()
+    }
+
+    /// Whether these are what the policy `root` gives.
+    pub(crate) fn is_root(&self) -> bool {
+        self.is_root
+    }
+
+    /// The rules, in order of precedence.
+    pub(crate) fn reachable(&self) -> impl Iterator<Item = ReachableRule<'_>> {
+        self.rules.iter().map(|rule| ReachableRule { path: &rule.path, kind: rule.kind, capabilities: rule.capabilities.names() })
     }
 
     pub(super) fn ranked(&self, rank: u32) -> &Merged {

@@ -117,6 +117,13 @@ impl PolicySet {
     /// # Errors
     /// `InvalidPath` for a malformed path; `InvalidRequest` when the operation is `sudo` or `deny`, or the data is no object.
     pub fn explain(&self, facts: &Facts<'_>) -> Result<Decision> {
+        self.0.explained(facts)
+    }
+}
+
+impl CompiledPolicies {
+    /// As [`PolicySet::explain`].
+    pub(crate) fn explained(&self, facts: &Facts<'_>) -> Result<Decision> {
         if !facts.operation.can_be_asked() {
             return Err(Capability::none_asked());
         }
@@ -125,8 +132,8 @@ impl PolicySet {
         }
         let path = Path::parse(facts.path)?;
         let given = Given { data: facts.data, wrap_ttl: facts.wrap_ttl };
-        let (ruling, candidates) = self.0.explain(path.as_str(), facts.operation, given);
-        Ok(Decision::of(&self.0, &ruling, &candidates, path.as_str(), facts.operation))
+        let (ruling, candidates) = self.explain(path.as_str(), facts.operation, given);
+        Ok(Decision::of(self, &ruling, &candidates, path.as_str(), facts.operation))
     }
 }
 

@@ -1,4 +1,4 @@
-//! The tokens of a policy, one at a time: those of HCL 1 as policies use it, or of JSON.
+//! The tokens of a policy (a path policy or a password policy), one at a time: those of HCL 1 as policies use it, or of JSON.
 
 use super::PolicyError;
 use std::iter::Peekable;
@@ -6,27 +6,27 @@ use std::str::Chars;
 
 /// A token and where it starts.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Lexeme {
-    pub(super) token: Token,
-    pub(super) at: Place,
+pub(crate) struct Lexeme {
+    pub(crate) token: Token,
+    pub(crate) at: Place,
 }
 
 /// A place in the text: line and column, from 1 on.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Place {
-    pub(super) line: u32,
-    pub(super) column: u32,
+pub(crate) struct Place {
+    pub(crate) line: u32,
+    pub(crate) column: u32,
 }
 
 /// Which of the two forms a text is in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Form {
+pub(crate) enum Form {
     Hcl,
     Json,
 }
 
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Token {
+pub(crate) enum Token {
     Identifier(String),
     Text(String),
     Number(String),
@@ -42,7 +42,7 @@ pub(super) enum Token {
 
 impl Token {
     /// What the token is called in a message; texts are not repeated.
-    pub(super) fn describe(&self) -> String {
+    pub(crate) fn describe(&self) -> String {
         match self {
             Token::Identifier(name) => format!("the word {}", shown(name)),
             Token::Text(_) => "a quoted text".to_owned(),
@@ -60,13 +60,16 @@ impl Token {
 }
 
 impl Place {
-    pub(super) fn error(self, message: impl Into<String>) -> PolicyError {
+    /// Where a text begins.
+    pub(crate) const START: Place = Place { line: 1, column: 1 };
+
+    pub(crate) fn error(self, message: impl Into<String>) -> PolicyError {
         PolicyError::Syntax { line: self.line, column: self.column, message: message.into() }
     }
 }
 
 /// A word of the text as messages repeat it: quoted, and no longer than a line.
-pub(super) fn shown(word: &str) -> String {
+pub(crate) fn shown(word: &str) -> String {
     const CHARS_MAX: usize = 64;
     match word.char_indices().nth(CHARS_MAX) {
         None => format!("{word:?}"),
@@ -75,24 +78,24 @@ pub(super) fn shown(word: &str) -> String {
 }
 
 /// Gives the tokens of a text; after the last one, [`Token::End`] for ever.
-pub(super) struct Lexer<'t> {
+pub(crate) struct Lexer<'t> {
     rest: Peekable<Chars<'t>>,
-    pub(super) form: Form,
-    pub(super) at: Place,
+    pub(crate) form: Form,
+    pub(crate) at: Place,
 }
 
 impl<'t> Lexer<'t> {
-    pub(super) fn new(text: &'t str, form: Form) -> Self {
-        Lexer { rest: text.chars().peekable(), form, at: Place { line: 1, column: 1 } }
+    pub(crate) fn new(text: &'t str, form: Form) -> Self {
+        Lexer { rest: text.chars().peekable(), form, at: Place::START }
     }
 
     /// The next token.
-    pub(super) fn lexeme(&mut self) -> Result<Lexeme, PolicyError> {
+    pub(crate) fn lexeme(&mut self) -> Result<Lexeme, PolicyError> {
         self.skip_blank()?;
         Ok(Lexeme { at: self.at, token: self.token()? })
     }
 
-    pub(super) fn next(&mut self) -> Option<char> {
+    pub(crate) fn next(&mut self) -> Option<char> {
         let c = self.rest.next()?;
         if c == '\n' {
             self.at = Place { line: self.at.line + 1, column: 1 };
@@ -102,11 +105,11 @@ impl<'t> Lexer<'t> {
         Some(c)
     }
 
-    pub(super) fn peek(&mut self) -> Option<char> {
+    pub(crate) fn peek(&mut self) -> Option<char> {
         self.rest.peek().copied()
     }
 
-    pub(super) fn take_while(&mut self, accept: impl Fn(char) -> bool) -> String {
+    pub(crate) fn take_while(&mut self, accept: impl Fn(char) -> bool) -> String {
         let mut taken = String::new();
         while let Some(c) = self.peek().filter(|c| accept(*c)) {
             taken.push(c);

@@ -14,6 +14,7 @@ mod matching;
 mod name;
 mod parse;
 mod quoted;
+mod reachable;
 mod reader;
 mod template;
 mod test_file;
@@ -27,6 +28,9 @@ pub use test_file::{TestReport, TestResult, run_tests, run_tests_of};
 
 pub(crate) use compile::CompiledPolicies;
 pub(crate) use constraints::Given;
+pub(crate) use lexer::{Form, Place, Token, shown};
+pub(crate) use reachable::ReachableRule;
+pub(crate) use reader::{Reader, unexpected};
 
 use crate::types::{Code, Error};
 

@@ -7,33 +7,33 @@ use crate::types::{Object, Value};
 use serde_json::Number;
 
 /// Reads a text from its beginning to its end, one token ahead.
-pub(super) struct Reader<'t> {
+pub(crate) struct Reader<'t> {
     lexer: Lexer<'t>,
     ahead: Option<Lexeme>,
     values: usize,
 }
 
 impl<'t> Reader<'t> {
-    pub(super) fn new(text: &'t str, form: Form) -> Self {
+    pub(crate) fn new(text: &'t str, form: Form) -> Self {
         Reader { lexer: Lexer::new(text, form), ahead: None, values: 0 }
     }
 
-    pub(super) fn take(&mut self) -> Result<Lexeme, PolicyError> {
+    pub(crate) fn take(&mut self) -> Result<Lexeme, PolicyError> {
         self.ahead.take().map_or_else(|| self.lexer.lexeme(), Ok)
     }
 
-    pub(super) fn peek(&mut self) -> Result<&Lexeme, PolicyError> {
+    pub(crate) fn peek(&mut self) -> Result<&Lexeme, PolicyError> {
         let ahead = self.take()?;
         Ok(self.ahead.insert(ahead))
     }
 
-    pub(super) fn expect(&mut self, token: &Token, what: &str) -> Result<Place, PolicyError> {
+    pub(crate) fn expect(&mut self, token: &Token, what: &str) -> Result<Place, PolicyError> {
         let found = self.take()?;
         if found.token == *token { Ok(found.at) } else { Err(unexpected(&found, what)) }
     }
 
     /// A comma between attributes, which HCL lets one write or leave out.
-    pub(super) fn skip_comma(&mut self) -> Result<(), PolicyError> {
+    pub(crate) fn skip_comma(&mut self) -> Result<(), PolicyError> {
         if self.peek()?.token == Token::Comma {
             self.take()?;
         }
@@ -41,7 +41,7 @@ impl<'t> Reader<'t> {
     }
 
     /// The next key of an object whose brace was read; `None` behind its closing brace.
-    pub(super) fn key(&mut self, is_first: bool, what: &str) -> Result<Option<(String, Place)>, PolicyError> {
+    pub(crate) fn key(&mut self, is_first: bool, what: &str) -> Result<Option<(String, Place)>, PolicyError> {
         let is_json = self.lexer.form == Form::Json;
         if !is_first && is_json {
             let found = self.take()?;
@@ -63,7 +63,7 @@ impl<'t> Reader<'t> {
     }
 
     /// What stands between a key and its value.
-    pub(super) fn assignment(&mut self) -> Result<(), PolicyError> {
+    pub(crate) fn assignment(&mut self) -> Result<(), PolicyError> {
         if self.lexer.form == Form::Json {
             self.expect(&Token::Colon, "':'")?;
         } else if self.peek()?.token != Token::OpenBrace {
@@ -73,7 +73,7 @@ impl<'t> Reader<'t> {
     }
 
     /// Whether a list whose bracket was read has another element; its closing bracket is read.
-    pub(super) fn has_element(&mut self, is_first: bool) -> Result<bool, PolicyError> {
+    pub(crate) fn has_element(&mut self, is_first: bool) -> Result<bool, PolicyError> {
         if !is_first {
             let found = self.take()?;
             match found.token {
@@ -90,7 +90,7 @@ impl<'t> Reader<'t> {
         Ok(!ends)
     }
 
-    pub(super) fn text(&mut self, what: &str) -> Result<(String, Place), PolicyError> {
+    pub(crate) fn text(&mut self, what: &str) -> Result<(String, Place), PolicyError> {
         let found = self.take()?;
         match found.token {
             Token::Text(text) => Ok((text, found.at)),
@@ -99,7 +99,7 @@ impl<'t> Reader<'t> {
     }
 
     /// A list of texts, each given to `each`.
-    pub(super) fn texts(&mut self, what: &str, mut each: impl FnMut(String, Place) -> Result<(), PolicyError>) -> Result<(), PolicyError> {
+    pub(crate) fn texts(&mut self, what: &str, mut each: impl FnMut(String, Place) -> Result<(), PolicyError>) -> Result<(), PolicyError> {
         self.expect(&Token::OpenBracket, "'['")?;
         let mut is_first = true;
         while self.has_element(is_first)? {
@@ -111,13 +111,13 @@ impl<'t> Reader<'t> {
     }
 
     /// A list of values of any kind.
-    pub(super) fn values(&mut self) -> Result<Vec<Value>, PolicyError> {
+    pub(crate) fn values(&mut self) -> Result<Vec<Value>, PolicyError> {
         self.expect(&Token::OpenBracket, "a list of values, such as [\"a\", \"b*\"] or [] for any")?;
         self.elements(0)
     }
 
     /// Counts a value or a name against the policy's limit.
-    pub(super) fn count(&mut self) -> Result<(), PolicyError> {
+    pub(crate) fn count(&mut self) -> Result<(), PolicyError> {
         self.values += 1;
         if self.values > POLICY_VALUES_MAX { Err(PolicyError::TooLarge) } else { Ok(()) }
     }
@@ -171,6 +171,6 @@ impl<'t> Reader<'t> {
     }
 }
 
-pub(super) fn unexpected(found: &Lexeme, what: &str) -> PolicyError {
+pub(crate) fn unexpected(found: &Lexeme, what: &str) -> PolicyError {
     found.at.error(format!("expected {what}, found {}", found.token.describe()))
 }

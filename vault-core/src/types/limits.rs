@@ -106,3 +106,27 @@ pub const SINK_BATCH_BYTES_MAX: usize = 1024 * 1024;
 pub const SINK_BATCHES_MAX: usize = 16;
 /// Longest wait before a sink that failed is tried again, in milliseconds.
 pub const SINK_RETRY_MILLIS_MAX: u64 = 60_000;
+/// Shortest password that a password policy may ask for, in characters.
+pub const PASSWORD_CHARACTERS_MIN: usize = 4;
+/// Longest password that a password policy may ask for, in characters.
+pub const PASSWORD_CHARACTERS_MAX: usize = 100;
+/// Largest text of a password policy, in bytes.
+pub const PASSWORD_POLICY_BYTES_MAX: usize = 32 * 1024;
+/// Most rules of a password policy.
+pub const PASSWORD_RULES_MAX: usize = 64;
+/// Password policies of one namespace.
+pub const PASSWORD_POLICIES_MAX: usize = 1_000;
+/// Random bytes that `sys/tools/random` gives unless told otherwise.
+pub const RANDOM_BYTES_DEFAULT: usize = 32;
+/// Most random bytes that `sys/tools/random` gives at a time.
+pub const RANDOM_BYTES_MAX: usize = 128 * 1024;
+/// Most quotas of a vault.
+pub const QUOTAS_MAX: usize = 1_000;
+/// Clients whose use of quotas is remembered one by one; further ones share what is left.
+pub const QUOTA_CLIENTS_MAX: usize = 65_536;
+/// Longest interval of a quota, and longest block, in seconds.
+pub const QUOTA_INTERVAL_SECONDS_MAX: u64 = 365 * 24 * 3600;
+/// Most paths that are exempt from quotas.
+pub const QUOTA_EXEMPT_PATHS_MAX: usize = 256;
+/// Tokens that are counted before the count ends.
+pub const COUNTED_TOKENS_MAX: u64 = 100_000;

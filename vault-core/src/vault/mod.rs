@@ -187,6 +187,13 @@ impl Vault {
         self.runtime.seal_status()
     }
 
+    /// What the vault has counted since it was opened, in the text format of Prometheus (0.0.4): give it to whoever scrapes the process.
+    /// Needs no token, since it names neither paths nor secrets. Any thread; `docs/metrics.md` lists the figures.
+    #[must_use]
+    pub fn metrics(&self) -> String {
+        self.runtime.metrics()
+    }
+
     /// Makes a root token for whoever can open the vault: when the last one was revoked or lost.
     ///
     /// # Errors
@@ -260,6 +267,12 @@ impl SealedVault {
     #[must_use]
     pub fn seal_status(&self) -> SealStatus {
         self.runtime.seal_status()
+    }
+
+    /// As [`Vault::metrics`].
+    #[must_use]
+    pub fn metrics(&self) -> String {
+        self.runtime.metrics()
     }
 
     /// Closes the store and frees it for others. Closing twice is fine.

@@ -4,16 +4,18 @@ use super::code::{without_comments, without_tests};
 use super::paths::{Found, module_of, paths, tokens};
 
 /// What a folder (or a file) may import besides itself is every folder on a lower floor.
-const FLOORS: [(&str, u8); 18] = [
+const FLOORS: [(&str, u8); 20] = [
     ("types", 0),
     ("host", 0),
     ("os", 0),
     ("crypto", 1),
+    ("metrics", 1),
     ("storage", 2),
     ("seal", 3),
     ("barrier", 3),
     ("policy", 4),
     ("audit", 4),
+    ("password", 5),
     ("commit", 5),
     ("backup", 5),
     ("auth", 6),
