@@ -270,6 +270,11 @@ typedef struct {
 } vault_audit_target_t;
 
 /**
+ * Whose rules are followed where HashiCorp Vault and OpenBao differ: one of the `VAULT_DIALECT_` numbers.
+ */
+typedef int32_t vault_dialect_t;
+
+/**
  * How a vault is created or opened. Start with `vault_options_init`, which sets the size and zeroes the rest: zero is the default
  * of every member. All pointers are borrowed for the call that is given the options.
  */
@@ -368,17 +373,20 @@ typedef struct {
      * How many there are, at most 16.
      */
     size_t audit_target_count;
+    /**
+     * Whose rules policies follow: one of the `VAULT_DIALECT_` numbers; 0 for HashiCorp Vault's.
+     */
+    vault_dialect_t dialect;
+    /**
+     * 1 when the deny of any rule that matches wins, however broad the rule is; else 0.
+     */
+    uint32_t absolute_deny;
 } vault_options_t;
 
 /**
  * What a request asks for: one of the `VAULT_OP_` numbers.
  */
 typedef int32_t vault_operation_t;
-
-/**
- * Whose rules are followed where HashiCorp Vault and OpenBao differ: one of the `VAULT_DIALECT_` numbers.
- */
-typedef int32_t vault_dialect_t;
 
 /**
  * What is asked of a policy: one of the `VAULT_CAPABILITY_` numbers.
@@ -1298,6 +1306,17 @@ vault_status_t vault_audit_verify_consistency(const char *older,
                                               const char *key,
                                               const char *proof,
                                               size_t proof_len);
+
+/**
+ * What the vault has counted since it was opened, in the text format of Prometheus (0.0.4). No token is needed: neither paths nor secrets
+ * are named. The vault may be sealed.
+ *
+ * - `vault`: borrowed.
+ * - `out_text`: receives the text. Owner: the caller; free it with `vault_secret_free`. NULL on failure.
+ * - Threads: any.
+ */
+vault_status_t vault_metrics(vault_t *vault,
+                             vault_secret_t **out_text);
 
 /**
  * The whole content as text: JSON, or the bare text where the content is one piece of text, such as a token.

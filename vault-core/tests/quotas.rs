@@ -233,16 +233,3 @@ fn what_is_no_quota_is_refused() {
     let below = root.namespace("a").unwrap();
     assert_eq!(quota(&below, "q", r#"{"rate": 1}"#).unwrap_err().code(), Code::UnsupportedPath);
 }
-
-#[test]
-fn a_flood_of_addresses_is_limited_in_bounded_memory() {
-    let World { root, .. } = world();
-    quota(&root, "q", r#"{"path": "cubbyhole", "rate": 1, "interval": "1h"}"#).unwrap();
-    let limit = vault_core::types::limits::QUOTA_CLIENTS_MAX;
-    let mut limited = 0;
-    for number in 0..limit + limit / 4 {
-        limited += usize::from(is_limited(&get(&root, "cubbyhole/x", Some(&number.to_string()))));
-    }
-    // Those for whom there is no room share one bucket for each lock, and are refused.
-    assert!(limited > limit / 8, "{limited} of those past the limit were refused");
-}

@@ -4,12 +4,14 @@ use crate::callbacks::{HostAnchor, HostSink, HostWrapper, vault_anchor_t, vault_
 use crate::error::bad_argument;
 use crate::input;
 use crate::pkcs11::vault_pkcs11_t;
+use crate::policy::{dialect_from_number, vault_dialect_t};
 use crate::targets::vault_audit_target_t;
 use std::ffi::{c_char, c_void};
 use std::mem::size_of;
 use std::sync::Arc;
 use vault_core::host::KeyWrapper;
 use vault_core::os::FileSink;
+use vault_core::policy::{Dialect, Settings};
 use vault_core::storage::Backend;
 use vault_core::types::limits::PASSPHRASE_BYTES_MAX;
 use vault_core::types::{Result, Ttl};
@@ -107,6 +109,10 @@ pub struct vault_options_t {
     pub audit_targets: *const vault_audit_target_t,
     /// How many there are, at most 16.
     pub audit_target_count: usize,
+    /// Whose rules policies follow: one of the `VAULT_DIALECT_` numbers; 0 for HashiCorp Vault's.
+    pub dialect: vault_dialect_t,
+    /// 1 when the deny of any rule that matches wins, however broad the rule is; else 0.
+    pub absolute_deny: u32,
 }
 
 /// Longest path of a vault's directory, in bytes.
@@ -145,6 +151,9 @@ impl vault_options_t {
         }
         // SAFETY: the size is at least this version's, and every bit pattern is a value of each member.
         let options = unsafe { options.read() };
+        if options.absolute_deny > 1 {
+            return Err(bad_argument("options.absolute_deny is neither 0 nor 1: use vault_options_init"));
+        }
         if options.accept_rollback > 1 {
             return Err(bad_argument("options.accept_rollback is neither 0 nor 1: use vault_options_init"));
         }
@@ -177,6 +186,8 @@ impl vault_options_t {
             VAULT_BACKEND_REDB => Backend::Redb,
             _ => return Err(bad_argument("options.backend is none of the VAULT_BACKEND_ numbers")),
         });
+        let dialect = if self.dialect == 0 { Dialect::Vault } else { dialect_from_number(self.dialect)? };
+        config = config.with_policies(Settings { dialect, absolute_deny: self.absolute_deny == 1 });
         // SAFETY: as the caller promises.
         let (service, pkcs11) = unsafe { (HostWrapper::read(self.key_wrapper)?, vault_pkcs11_t::read(self.pkcs11)?) };
         if let Some(service) = service {

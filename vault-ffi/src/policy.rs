@@ -100,7 +100,7 @@ unsafe fn policies<'a>(texts: *const *const c_char, count: usize) -> Result<Vec<
     (0..count).map(|number| unsafe { input::text(*texts.add(number), "a policy", POLICY_BYTES_MAX) }).collect()
 }
 
-fn dialect_from_number(number: vault_dialect_t) -> Result<Dialect> {
+pub(crate) fn dialect_from_number(number: vault_dialect_t) -> Result<Dialect> {
     match number {
         VAULT_DIALECT_VAULT => Ok(Dialect::Vault),
         VAULT_DIALECT_OPENBAO => Ok(Dialect::OpenBao),

@@ -62,11 +62,7 @@ pub(crate) fn evaluate<'py>(
     absolute_deny: bool,
     caller: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<Decision> {
-    let dialect = match dialect.0 {
-        "vault" => Dialect::Vault,
-        "openbao" => Dialect::OpenBao,
-        _ => return Err(refuse(py, Code::InvalidRequest, "unknown dialect: use \"vault\" or \"openbao\"")),
-    };
+    let settings = settings(py, dialect, absolute_deny)?;
     let texts = texts.iter().map(|text| text.extract().map(|Text(text)| text)).collect::<PyResult<Vec<_>>>()?;
     let (data, caller) = (data_to_value(data)?, data_to_value(caller)?);
     let wrap_ttl = wrap_ttl.map(|ttl| wrapping(py, ttl)).transpose()?;
@@ -74,7 +70,7 @@ pub(crate) fn evaluate<'py>(
         let caller = caller.as_ref().map(TemplateFacts::from_value).transpose()?;
         let operation = Capability::asked(operation.0)?;
         let facts = Facts { data: data.as_ref(), wrap_ttl, caller: caller.as_ref(), ..Facts::new(operation, path.0) };
-        core_evaluate(&texts, &facts, Settings { dialect, absolute_deny })
+        core_evaluate(&texts, &facts, settings)
     })?;
     Ok(Decision {
         text: decision.to_string(),
@@ -103,4 +99,14 @@ fn wrapping(py: Python<'_>, ttl: &Bound<'_, PyAny>) -> PyResult<Ttl> {
         Ok(text) => detached(py, || Ttl::parse(text.0)),
         Err(_) => ttl.extract::<Whole>().map(|whole| Ttl::from_secs(whole.0)),
     }
+}
+
+/// How policies are evaluated, by the words of Python.
+pub(crate) fn settings(py: Python<'_>, dialect: Text<'_>, absolute_deny: bool) -> PyResult<Settings> {
+    let dialect = match dialect.0 {
+        "vault" => Dialect::Vault,
+        "openbao" => Dialect::OpenBao,
+        _ => return Err(refuse(py, Code::InvalidRequest, "unknown dialect: use \"vault\" or \"openbao\"")),
+    };
+    Ok(Settings { dialect, absolute_deny })
 }

@@ -7,6 +7,7 @@ use crate::convert::refuse;
 use crate::errors::{detached, raise};
 use crate::keys::{new_seals, unseal_key, wrappers_of};
 use crate::maintenance::Maintenance;
+use crate::policy::settings;
 use crate::secret::{SecretStr, token_of};
 use crate::session::{Asked, Session, answer};
 use crate::sinks::sinks_of;
@@ -50,8 +51,8 @@ enum State {
 /// Makes a new vault and leaves it unsealed.
 #[pyfunction]
 #[pyo3(
-    signature = (path, *, key, clock=None, audit=Text("batched"), key_wrappers=None, audit_sinks=None, anchor=None, anchor_interval=0, backend=None),
-    text_signature = "(path, *, key, clock=None, audit='batched', key_wrappers=None, audit_sinks=None, anchor=None, anchor_interval=0, backend=None)"
+    signature = (path, *, key, clock=None, audit=Text("batched"), key_wrappers=None, audit_sinks=None, anchor=None, anchor_interval=0, backend=None, dialect=Text("vault"), absolute_deny=false),
+    text_signature = "(path, *, key, clock=None, audit='batched', key_wrappers=None, audit_sinks=None, anchor=None, anchor_interval=0, backend=None, dialect='vault', absolute_deny=False)"
 )]
 #[allow(clippy::too_many_arguments, reason = "each is a keyword of its own in Python")]
 pub(crate) fn create(
@@ -65,8 +66,10 @@ pub(crate) fn create(
     anchor: Option<&Bound<'_, PyAny>>,
     anchor_interval: u32,
     backend: Option<Text<'_>>,
+    dialect: Text<'_>,
+    absolute_deny: bool,
 ) -> PyResult<(Vault, Init)> {
-    let config = on_backend(py, config(py, path, clock, audit)?, backend)?;
+    let config = on_backend(py, config(py, path, clock, audit)?, backend)?.with_policies(settings(py, dialect, absolute_deny)?);
     let config = surroundings(config, Some(key), key_wrappers, audit_sinks, anchor, anchor_interval)?;
     let seals = new_seals(key)?;
     let (vault, init) = detached(py, || CoreVault::create_with_seals(config, &seals))?;
@@ -79,8 +82,8 @@ pub(crate) fn create(
 /// Opens a vault; sealed where no key is given.
 #[pyfunction]
 #[pyo3(
-    signature = (path, *, key=None, clock=None, audit=Text("batched"), key_wrappers=None, audit_sinks=None, anchor=None, anchor_interval=0, accept_rollback=false),
-    text_signature = "(path, *, key=None, clock=None, audit='batched', key_wrappers=None, audit_sinks=None, anchor=None, anchor_interval=0, accept_rollback=False)"
+    signature = (path, *, key=None, clock=None, audit=Text("batched"), key_wrappers=None, audit_sinks=None, anchor=None, anchor_interval=0, accept_rollback=false, dialect=Text("vault"), absolute_deny=false),
+    text_signature = "(path, *, key=None, clock=None, audit='batched', key_wrappers=None, audit_sinks=None, anchor=None, anchor_interval=0, accept_rollback=False, dialect='vault', absolute_deny=False)"
 )]
 #[allow(clippy::too_many_arguments, reason = "each is a keyword of its own in Python")]
 pub(crate) fn open(
@@ -94,8 +97,10 @@ pub(crate) fn open(
     anchor: Option<&Bound<'_, PyAny>>,
     anchor_interval: u32,
     accept_rollback: bool,
+    dialect: Text<'_>,
+    absolute_deny: bool,
 ) -> PyResult<Vault> {
-    let config = config(py, Some(path), clock, audit)?;
+    let config = config(py, Some(path), clock, audit)?.with_policies(settings(py, dialect, absolute_deny)?);
     let mut config = surroundings(config, key, key_wrappers, audit_sinks, anchor, anchor_interval)?;
     if accept_rollback {
         config = config.with_rollback_accepted();

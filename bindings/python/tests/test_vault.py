@@ -164,3 +164,25 @@ def test_policy_decisions_say_why() -> None:
 
 def test_start_is_where_the_clock_stands(world: World) -> None:
     assert world.clock.now() == START
+
+
+def test_policies_follow_the_dialect_and_the_deny_that_the_vault_is_opened_with() -> None:
+    policy = 'path "secret/*" { capabilities = ["deny"] } path "secret/data/a" { capabilities = ["read"] }'
+    for absolute in (False, True):
+        vault, init = libvault.create(None, key=KEY, dialect="openbao", absolute_deny=absolute)
+        with vault:
+            root = vault.session(init.root_token)
+            root.kv("secret").put("a", {"k": "v"})
+            root.request("write", "sys/policies/acl/p", {"policy": policy})
+            made = root.request("write", "auth/token/create", {"policies": ["p"]})
+            assert made is not None
+            app = vault.session(made["auth"]["client_token"])
+            if absolute:
+                with pytest.raises(libvault.PermissionDenied):
+                    app.kv("secret").get("a")
+            else:
+                assert app.kv("secret").get("a")["k"] == "v"
+            told = root.request("read", "sys/config/state/sanitized")
+            assert told is not None and told["data"]["policy"] == {"dialect": "openbao", "absolute_deny": absolute}
+    with pytest.raises(libvault.InvalidRequest):
+        libvault.create(None, key=KEY, dialect="other")

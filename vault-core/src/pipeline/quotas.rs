@@ -149,7 +149,10 @@ impl Quotas {
         }
         let table = self.table.load();
         let Some(quota) = table.of(place).filter(|_| !table.exempts(place)) else { return Ok(()) };
-        let client = client.unwrap_or_default();
+        self.spend(&table, quota, client.unwrap_or_default(), now)
+    }
+
+    fn spend(&self, table: &QuotaTable, quota: &Quota, client: &str, now: Timestamp) -> Result<()> {
         let shard = &self.shards[self.hasher.hash_one((quota.generation, client)) as usize % SHARDS];
         let mut buckets = shard.lock();
         let key = (quota.generation, client.to_owned());
@@ -237,6 +240,22 @@ mod tests {
         ] {
             assert_eq!(of(path, namespace, asked), None, "{path} {namespace} {asked}");
         }
+    }
+
+    #[test]
+    fn a_flood_of_clients_is_limited_in_bounded_memory() {
+        let table = QuotaTable { quotas: vec![quota(1.0, 3_600_000, 0)], ..QuotaTable::default() };
+        let quotas = Quotas::new(table.clone());
+        let flood = QUOTA_CLIENTS_MAX + QUOTA_CLIENTS_MAX / 4;
+        let spend = |number: usize, millis| quotas.spend(&table, &table.quotas[0], &number.to_string(), Timestamp::from_millis(millis));
+        let limited = (0..flood).filter(|number| spend(*number, 1_000).is_err()).count();
+        // Those for whom there is no room share one bucket for each lock, and are refused rather than let through.
+        assert!(limited > QUOTA_CLIENTS_MAX / 8, "{limited} were refused");
+        let held = || quotas.shards.iter().map(|shard| shard.lock().len()).sum::<usize>();
+        assert!(held() <= QUOTA_CLIENTS_MAX + SHARDS, "{} are held", held());
+        // Once their time is over they make room.
+        (0..1_000).for_each(|number| spend(flood + number, 4_000_000).expect("room again"));
+        assert!(held() <= QUOTA_CLIENTS_MAX + SHARDS);
     }
 
     #[test]

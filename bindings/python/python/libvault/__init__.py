@@ -124,6 +124,8 @@ def create(
     anchor: str | _os.PathLike[str] | Anchor | None = None,
     anchor_interval: int = 0,
     backend: str | None = None,
+    dialect: str = "vault",
+    absolute_deny: bool = False,
 ) -> tuple[Vault, Init]:
     """Make a new vault in a directory, or in memory where ``path`` is None, and leave it unsealed.
 
@@ -131,7 +133,8 @@ def create(
     leave: "batched" once its record is admitted to a bounded queue, "strict" once it is durable. ``key_wrappers`` are the key
     services by which slots may be added later. ``anchor`` (a file, or an Anchor) keeps the newest commit outside the store, with
     each commit or every ``anchor_interval`` seconds. ``audit_sinks`` are fed with the audit log by ``tick``. ``backend`` is the
-    engine that keeps the store on disk: "sled", or "redb" for a large one. Root token and key shares in the second result are shown this once.
+    engine that keeps the store on disk: "sled", or "redb" for a large one. ``dialect`` says whose rules
+    policies follow, "vault" or "openbao", and with ``absolute_deny`` the deny of any rule that matches wins. Root token and key shares in the second result are shown this once.
 
     Raises InvalidRequest when there is something at the place already, Unavailable when the device or a key service fails.
     """
@@ -145,6 +148,8 @@ def create(
         anchor=anchor,
         anchor_interval=anchor_interval,
         backend=backend,
+        dialect=dialect,
+        absolute_deny=absolute_deny,
     )
     _vaults.add(vault)
     return vault, init
@@ -161,11 +166,14 @@ def open(
     anchor: str | _os.PathLike[str] | Anchor | None = None,
     anchor_interval: int = 0,
     accept_rollback: bool = False,
+    dialect: str = "vault",
+    absolute_deny: bool = False,
 ) -> Vault:
     """Open a vault; sealed where no key is given.
 
     Raises InvalidRequest when there is none, it is open elsewhere (the message names the process) or the key is wrong,
     Corrupt when what is on disk does not verify, Rollback when it is older than its anchor, unless ``accept_rollback``.
+    ``dialect`` and ``absolute_deny`` are as for ``create``: they are not kept with the store.
     """
     vault = _open(
         path,
@@ -177,6 +185,8 @@ def open(
         anchor=anchor,
         anchor_interval=anchor_interval,
         accept_rollback=accept_rollback,
+        dialect=dialect,
+        absolute_deny=absolute_deny,
     )
     _vaults.add(vault)
     return vault

@@ -316,6 +316,8 @@ def create(
     anchor: str | os.PathLike[str] | Anchor | None = None,
     anchor_interval: int = 0,
     backend: str | None = None,
+    dialect: str = "vault",
+    absolute_deny: bool = False,
 ) -> tuple[Vault, Init]: ...
 def open(
     path: str | os.PathLike[str],
@@ -328,6 +330,8 @@ def open(
     anchor: str | os.PathLike[str] | Anchor | None = None,
     anchor_interval: int = 0,
     accept_rollback: bool = False,
+    dialect: str = "vault",
+    absolute_deny: bool = False,
 ) -> Vault: ...
 def restore(
     path: str | os.PathLike[str] | None,
