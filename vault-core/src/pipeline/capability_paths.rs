@@ -3,8 +3,8 @@
 use super::namespaces::Namespace;
 use super::system::{Ask, Done, SystemPath, capability_for};
 use super::tokens;
-use crate::auth::{TokenRef, token};
-use crate::barrier::{BarrierError, Kind, Overlay};
+use crate::auth::{LiveToken, TokenRef, records};
+use crate::barrier::Overlay;
 use crate::policy::{Capability, CompiledPolicies, Facts, Given};
 use crate::types::limits::TOKEN_BYTES_MAX;
 use crate::types::{Code, Error, Object, Operation, Path, Result, Ttl, Value};
@@ -119,32 +119,25 @@ fn by_token(ask: &Ask<'_>, text: &str) -> Result<Subject> {
         return Err(invalid("token"));
     }
     for namespace in ask.place.namespace.upward() {
-        if let Some(subject) = subject(ask, namespace, token::key_of(&namespace.barrier, text))? {
-            return Ok(subject);
+        let live = tokens::find(ask.core, &ask.core.namespaces.load(), namespace, text)?;
+        if let Some(live) = live.filter(|live| !live.has_expired(ask.now)) {
+            return Ok(subject(namespace, &live));
         }
     }
     Err(invalid("token"))
 }
 
 fn by_accessor(ask: &Ask<'_>, accessor: &str) -> Result<Subject> {
-    for namespace in ask.place.namespace.upward() {
-        let barrier = &namespace.barrier;
-        let key = Overlay::reading(barrier, ask.core.source()).get(Kind::Accessor, &barrier.key(Kind::Accessor, &[accessor.as_bytes()]))?;
-        if let Some(key) = key {
-            let key = key.as_slice().try_into().map_err(|_| BarrierError::Corrupt)?;
-            return subject(ask, namespace, key)?.ok_or_else(|| invalid("accessor"));
-        }
-    }
-    Err(invalid("accessor"))
+    let namespace = &ask.place.namespace;
+    let mut overlay = Overlay::reading(&namespace.barrier, ask.core.source());
+    let key = records::by_accessor(&mut overlay, accessor)?.ok_or_else(|| invalid("accessor"))?;
+    let live = tokens::look_up(ask.core, &ask.core.namespaces.load(), TokenRef { namespace: namespace.id, key })?;
+    let live = live.filter(|live| !live.has_expired(ask.now)).ok_or_else(|| invalid("accessor"))?;
+    Ok(subject(namespace, &live))
 }
 
-fn subject(ask: &Ask<'_>, namespace: &Namespace, key: token::TokenKey) -> Result<Option<Subject>> {
-    let token = TokenRef { namespace: namespace.id, key };
-    let live = tokens::look_up(ask.core, &ask.core.namespaces.load(), token)?.filter(|live| live.is_valid(ask.now));
-    Ok(live.map(|live| Subject {
-        rules: namespace.policies.compiled(&live.entry.policies, namespace.is_root()),
-        home: namespace.path.clone(),
-    }))
+fn subject(namespace: &Namespace, live: &LiveToken) -> Subject {
+    Subject { rules: namespace.policies.compiled(&live.entry.policies, namespace.is_root()), home: namespace.path.clone() }
 }
 
 /// The paths of a request: `paths` or `path`, each an array of texts or one text with commas.

@@ -3,7 +3,7 @@
 use super::core::Core;
 use super::system::{Ask, Done};
 use super::{runtime, sinks};
-use crate::auth::token;
+use crate::auth::records;
 use crate::barrier::{Kind, Overlay};
 use crate::metrics::{self, Gauge};
 use crate::os::process_facts;
@@ -157,16 +157,18 @@ fn sanitized(core: &Core) -> Object {
 /// Tokens that expire, by the lists of what is due: one for each hour up to the longest time that is granted, so that no other record is
 /// looked at, and at most [`COUNTED_TOKENS_MAX`].
 fn count_tokens(overlay: &Overlay<'_>, now: Timestamp) -> Result<Done> {
-    // One bucket behind now: what a tick has not removed yet.
-    let first = token::bucket_at(now).saturating_sub(1);
-    let last = token::bucket_at(now.plus(Ttl::from_secs(TTL_SECONDS_MAX)));
+    // One hour behind now: what a tick has not removed yet.
+    let first = records::hour_at(now).saturating_sub(1);
+    let last = records::hour_at(now.plus(Ttl::from_secs(TTL_SECONDS_MAX)));
     let mut total = 0_u64;
-    for bucket in first..=last {
-        let prefix = overlay.barrier().member_prefix(Kind::Due, &bucket.to_le_bytes());
-        overlay.scan(Kind::Due, &prefix, |_, _| {
-            total += 1;
-            Ok(total < COUNTED_TOKENS_MAX)
-        })?;
+    for hour in first..=last {
+        for minute in records::minutes_in(overlay, hour)? {
+            let prefix = overlay.barrier().member_prefix(Kind::Due, &minute.to_le_bytes());
+            overlay.scan(Kind::Due, &prefix, |_, _| {
+                total += 1;
+                Ok(total < COUNTED_TOKENS_MAX)
+            })?;
+        }
         if total >= COUNTED_TOKENS_MAX {
             break;
         }

@@ -141,15 +141,7 @@ fn carry_out(authenticated: &Authenticated<'_>, strict: bool, event: &mut Event)
         };
         match executed.record(event, strict) {
             Err(CommitError::Conflict) if tries <= COMMIT_RETRIES_MAX => {}
-            recorded => {
-                let recorded = recorded?;
-                match timed {
-                    Some((true, watch)) => core.metrics.issuance(watch.elapsed()),
-                    Some((false, watch)) => core.metrics.revocation(watch.elapsed()),
-                    None => {}
-                }
-                return Ok(recorded);
-            }
+            recorded => return Ok(recorded?),
         }
     }
 }

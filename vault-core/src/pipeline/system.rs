@@ -18,7 +18,7 @@ use crate::auth::LiveToken;
 use crate::barrier::Overlay;
 use crate::commit::Publish;
 use crate::policy::{Capability, CompiledPolicies};
-use crate::types::{Auth, Code, Error, Object, Operation, Path, Response, Result, Timestamp, Ttl, Value, WrapInfo};
+use crate::types::{Auth, Code, Error, Object, Operation, Response, Result, Timestamp, Ttl, Value, WrapInfo};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -217,8 +217,7 @@ impl<'p> SystemPath<'p> {
     /// Whether a write of the path issues a token (true) or revokes some (false).
     pub(super) fn is_issuance_or_revocation(self) -> Option<bool> {
         match self {
-            SystemPath::TokenCreate => Some(true),
-            SystemPath::TokenRevokeSelf => Some(false),
+            SystemPath::Token(path) => path.is_issuance_or_revocation(),
             _ => None,
         }
     }

@@ -1,5 +1,6 @@
 //! What is done with tokens that are there: renewed, revoked with or without their children, tidied.
 
+use super::auth_paths::TokenLifetimes;
 use super::given::{Members, bad};
 use super::system::{Ask, Done};
 use super::token_create::{auth_of, bounds};
@@ -124,7 +125,7 @@ fn renew_target(ask: &Ask<'_>, overlay: &mut Overlay<'_>, target: Target, text: 
             parent.ok_or_else(|| refused("token not found"))?.expires()
         }
     };
-    let end = lifetime::end_of(&old, increment, bounds(parent_ends), now);
+    let end = lifetime::end_of(&old, increment, bounds(TokenLifetimes::load(overlay)?, parent_ends), now);
     let mut new = old.clone();
     new.expires_millis = end.as_millis();
     new.last_renewed_millis = now.as_millis();

@@ -1,5 +1,6 @@
 //! `WRITE auth/token/create`, `create-orphan` and `create/ROLE`: a new token, of which the caller gives no more than it may.
 
+use super::auth_paths::TokenLifetimes;
 use super::policies::{DEFAULT, ROOT};
 use super::runtime::no_entropy;
 use super::system::{Ask, Done};
@@ -11,7 +12,7 @@ use crate::auth::token::{self, TokenEntry, WRAPPING_POLICY};
 use crate::auth::{TokenKind, batch, records};
 use crate::barrier::Overlay;
 use crate::policy::{Capability, Given};
-use crate::types::limits::{TOKEN_BYTES_MAX, TOKEN_DEPTH_MAX, TOKEN_POLICIES_MAX, TTL_SECONDS_DEFAULT, TTL_SECONDS_MAX};
+use crate::types::limits::{TOKEN_BYTES_MAX, TOKEN_DEPTH_MAX, TOKEN_POLICIES_MAX};
 use crate::types::{Auth, Code, Error, Result, SecretString, Timestamp, TokenType, Ttl};
 
 /// By which of the paths a token is made.
@@ -36,7 +37,7 @@ pub(super) fn create(ask: &Ask<'_>, overlay: &mut Overlay<'_>, by: By<'_>) -> Re
     let making = Making { ask, asked: TokenAsked::parse(ask.data)?, role, by, has_sudo: has_sudo(ask) };
     making.check_caller()?;
     let mut warnings = Vec::new();
-    let entry = making.entry(&mut warnings)?;
+    let entry = making.entry(TokenLifetimes::load(overlay)?, &mut warnings)?;
     let secret = if entry.is_batch() { making.batch(overlay, &entry)? } else { making.service(overlay, &entry)? };
     let auth = auth_of(secret, &entry, ask.now);
     Ok(Done { auth: Some(auth), warnings, ..Done::default() })
@@ -114,7 +115,7 @@ impl Making<'_, '_> {
     }
 
     /// What is to be known of the new token.
-    fn entry(&self, warnings: &mut Vec<String>) -> Result<TokenEntry> {
+    fn entry(&self, lifetimes: TokenLifetimes, warnings: &mut Vec<String>) -> Result<TokenEntry> {
         let (caller, asked, now) = (self.ask.caller, &self.asked, self.ask.now);
         let role = self.role.as_ref();
         let parent = (!self.is_orphan()).then_some(caller.id);
@@ -144,11 +145,11 @@ impl Making<'_, '_> {
         } else {
             entry.accessor = token::generate_accessor(self.ask.core.barrier.rng()).map_err(no_entropy)?;
         }
-        self.set_times(&mut entry, warnings)?;
+        self.set_times(lifetimes, &mut entry, warnings)?;
         Ok(entry)
     }
 
-    fn set_times(&self, entry: &mut TokenEntry, warnings: &mut Vec<String>) -> Result<()> {
+    fn set_times(&self, lifetimes: TokenLifetimes, entry: &mut TokenEntry, warnings: &mut Vec<String>) -> Result<()> {
         let (caller, now) = (&self.ask.caller.entry, self.ask.now);
         let parent_ends = caller.expires().filter(|_| entry.parent.is_some());
         let asks_for_time = self.asked.ttl > Ttl::ZERO || entry.period_seconds > 0 || entry.explicit_max_seconds > 0;
@@ -159,7 +160,7 @@ impl Making<'_, '_> {
             entry.renewable = false;
             return Ok(());
         }
-        let bounds = bounds(parent_ends);
+        let bounds = bounds(lifetimes, parent_ends);
         if Ttl::from_secs(entry.explicit_max_seconds) > bounds.max && entry.period_seconds == 0 {
             warnings.push("the explicit_max_ttl is more than the longest time of a token, which bounds it".to_owned());
         }

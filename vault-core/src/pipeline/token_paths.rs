@@ -30,6 +30,15 @@ pub(super) enum TokenPath<'p> {
 }
 
 impl<'p> TokenPath<'p> {
+    /// Whether a write of the path issues a token (true) or revokes some (false).
+    pub(super) fn is_issuance_or_revocation(self) -> Option<bool> {
+        match self {
+            TokenPath::Create | TokenPath::CreateOrphan | TokenPath::CreateByRole(_) => Some(true),
+            TokenPath::Revoke | TokenPath::RevokeSelf | TokenPath::RevokeAccessor | TokenPath::RevokeOrphan => Some(false),
+            _ => None,
+        }
+    }
+
     /// The path, if it is one of these; it has no slash at its end.
     pub(super) fn parse(path: &'p str) -> Option<Self> {
         let rest = path.strip_prefix("auth/token/")?;
