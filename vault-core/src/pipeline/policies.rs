@@ -36,6 +36,18 @@ path "sys/capabilities-self" {
     capabilities = ["update"]
 }
 
+path "sys/leases/lookup" {
+    capabilities = ["update"]
+}
+
+path "sys/leases/renew" {
+    capabilities = ["update"]
+}
+
+path "sys/renew" {
+    capabilities = ["update"]
+}
+
 path "cubbyhole/*" {
     capabilities = ["create", "read", "update", "delete", "list"]
 }

@@ -11,6 +11,7 @@ use crate::auth::token::TokenEntry;
 use crate::barrier::{Barrier, Kind, Overlay, fixed};
 use crate::engines::kv::rescue::Health;
 use crate::engines::{EngineKind, cubbyhole};
+use crate::lease::{Lease, index};
 use crate::storage::Key;
 use crate::types::Result;
 use crate::types::id::Id;
@@ -37,7 +38,7 @@ pub(super) struct KeptSpace {
     pub(super) policies: BTreeSet<String>,
     pub(super) policies_lost: BTreeSet<String>,
     pub(super) secrets: Vec<Secret>,
-    /// What is in cubbyholes: by whom they are owned, and the path.
+    /// What is in cubbyholes, and the leases: by whom they are owned, and the path.
     pub(super) cubbyholes: Vec<(Id, String)>,
 }
 
@@ -50,6 +51,8 @@ struct Told {
     owners: Vec<Id>,
     /// What is being removed there.
     removals: Vec<(EngineKind, Id)>,
+    /// Its leases, each with the folder that lists it.
+    leases: Vec<(Id, String)>,
 }
 
 /// A secret whose name is known.
@@ -117,7 +120,8 @@ fn keep_of(sound: &Sound<'_>, space: &Space, told: Told, hints: &Hints, kept: &m
     let mounts_lost = found.is_none();
     let mounts = found.map_or_else(|| MountTable::of_a_new_vault(barrier), Ok)?;
     let secrets = secrets_of(&mut overlay, sound, space, &mounts, hints, kept)?;
-    let mut cubbyholes = Vec::new();
+    // Listed in folders of an owner's as what is in a cubbyhole is.
+    let mut cubbyholes = told.leases;
     for owner in told.owners {
         for path in names_below(&overlay, &owner)? {
             if !EngineKind::Cubbyhole.examine(&mut overlay, &owner, &path, 0)?.headless {
@@ -208,6 +212,9 @@ fn all_told(sound: &Sound<'_>) -> Result<Vec<Told>> {
             told.owners.push(cubbyhole::parse_owner(&barrier.open(Kind::CubbyholeOwner, &key, &record)?)?);
         } else if is(Kind::Removal) {
             told.removals.push(removal::parse(&barrier.open(Kind::Removal, &key, &record)?)?);
+        } else if is(Kind::Lease) {
+            let lease = Lease::from_bytes(&barrier.open(Kind::Lease, &key, &record)?)?;
+            told.leases.extend(index::folder(lease.state).map(|folder| (folder, lease.id)));
         }
         Ok(())
     })?;
