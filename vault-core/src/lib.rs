@@ -49,8 +49,8 @@ pub use crypto::Argon2Params;
 pub use pipeline::{BackupSeals, Recorded, Reply, SealStatus, Unrecorded, Verification};
 pub use seal::{NewSeal, SealError, SlotInfo, UnsealKey};
 pub use vault::{
-    Audit, AuditMode, AuditReport, Backup, Config, Init, Kv, KvMetadata, KvSecret, KvSettings, KvVersion, Policies, SealedVault, Session,
-    TokenInfo, TokenOptions, Tokens, Unsealing, Vault,
+    Audit, AuditMode, AuditReport, Backup, Config, Init, Kv, KvMetadata, KvSecret, KvSettings, KvVersion, LeaseInfo, Leases, Policies,
+    SealedVault, Session, TokenInfo, TokenOptions, Tokens, Unsealing, Vault,
 };
 
 /// The README's Rust runs as a test.

@@ -283,6 +283,7 @@ fn tell_due(core: &Core, now: Timestamp, only: Option<&HashSet<LeaseRef>>) -> Re
     if count >= TOLD_MAX {
         next = Some(now);
     }
+    let told_any = !due.is_empty();
     for leases in due.into_values() {
         for lease in &leases {
             match tell(core, lease, now)? {
@@ -296,6 +297,15 @@ fn tell_due(core: &Core, now: Timestamp, only: Option<&HashSet<LeaseRef>>) -> Re
                 Told::Busy => next = Some(now),
             }
         }
+    }
+    if told_any {
+        // What was told in vain is due again at an instant that was drawn just now.
+        index::each_queued(&core.reading(), |queued| {
+            if queued.next > now {
+                next = Some(next.map_or(queued.next, |next: Timestamp| next.min(queued.next)));
+            }
+            true
+        })?;
     }
     Ok(next)
 }
@@ -435,5 +445,9 @@ pub(super) fn sweep(core: &Core, namespace: &Namespace, folder: &str, tells: boo
         before = after;
     }
     let count = before.len();
-    Ok(if count == 0 { Vec::new() } else { vec![format!("{count} leases have ended whose target could not be told yet: tick tells it again")] })
+    Ok(if count == 0 {
+        Vec::new()
+    } else {
+        vec![format!("{count} leases have ended whose target could not be told yet: tick tells it again")]
+    })
 }
