@@ -54,7 +54,7 @@ pub(crate) trait Engine: Send + Sync {
 }
 
 /// What an engine did.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Outcome {
     /// What it answers.
     pub(crate) data: Option<Value>,

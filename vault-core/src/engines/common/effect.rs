@@ -4,6 +4,7 @@ use crate::host::Target;
 use crate::lease::Account;
 use crate::lease::terms::Terms;
 use crate::types::{SecretString, Value};
+use std::fmt;
 use std::sync::Arc;
 
 /// A connection to a target system, with what it takes to ask it.
@@ -46,6 +47,18 @@ pub(crate) enum Effect {
 pub(crate) enum Probe {
     /// Whether a configuration can be used; with `true` by logging in.
     Check(Arc<Connection>, bool),
+}
+
+impl fmt::Debug for Effect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Effect([redacted])")
+    }
+}
+
+impl fmt::Debug for Probe {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Probe([redacted])")
+    }
 }
 
 impl Connection {
