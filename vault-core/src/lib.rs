@@ -33,6 +33,7 @@ mod barrier;
 mod commit;
 mod crypto;
 mod engines;
+mod lease;
 mod metrics;
 mod password;
 mod pipeline;
@@ -50,8 +51,8 @@ pub use crypto::Argon2Params;
 pub use pipeline::{BackupSeals, Recorded, Reply, SealStatus, Unrecorded, Verification};
 pub use seal::{NewSeal, SealError, SlotInfo, UnsealKey};
 pub use vault::{
-    Audit, AuditMode, AuditReport, Backup, Config, Init, Kv, KvMetadata, KvSecret, KvSettings, KvVersion, Policies, SealedVault, Session,
-    TokenInfo, TokenOptions, Tokens, Unsealing, Vault, Wrapping, WrappingInfo,
+    Audit, AuditMode, AuditReport, Backup, Config, Init, Kv, KvMetadata, KvSecret, KvSettings, KvVersion, LeaseInfo, Leases, Policies,
+    SealedVault, Session, TokenInfo, TokenOptions, Tokens, Unsealing, Vault, Wrapping, WrappingInfo,
 };
 
 /// The README's Rust runs as a test.

@@ -61,6 +61,12 @@ pub(crate) struct Event {
     /// The path of the request whose reply was unwrapped, looked up or wrapped anew.
     #[n(17)]
     pub(crate) unwrapped_path: Option<String>,
+    /// The id of the lease that it made, renewed or ended.
+    #[n(20)]
+    pub(crate) lease: Option<String>,
+    /// What a target system said when it failed.
+    #[n(21)]
+    pub(crate) target_error: Option<String>,
 }
 
 /// A value of a request: where it stood, and its HMAC under the audit key of the vault.
@@ -153,6 +159,8 @@ impl Event {
             .with("wrapping_path", optional(&self.unwrapped_path))
             .with("count", self.count)
             .with("values", Value::from(values))
+            .with("lease_id", optional(&self.lease))
+            .with("target_error", optional(&self.target_error))
             .into()
     }
 }

@@ -95,7 +95,7 @@ pub(crate) struct TokenEntry {
 }
 
 impl TokenRef {
-    pub(super) fn to_bytes(self) -> [u8; 32] {
+    pub(crate) fn to_bytes(self) -> [u8; 32] {
         let mut bytes = [0; 32];
         bytes[..16].copy_from_slice(self.namespace.as_bytes());
         bytes[16..].copy_from_slice(&self.key);
@@ -174,7 +174,7 @@ pub(crate) fn key_of(barrier: &Barrier, token: &str) -> TokenKey {
 }
 
 /// Appends uniformly random characters of base 62.
-fn random_characters(rng: &dyn Rng, count: usize, text: &mut String) -> Result<(), RngError> {
+pub(crate) fn random_characters(rng: &dyn Rng, count: usize, text: &mut String) -> Result<(), RngError> {
     let mut left = count;
     while left > 0 {
         let mut bytes: [u8; 64] = rng.array()?;

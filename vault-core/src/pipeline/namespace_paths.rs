@@ -1,5 +1,6 @@
 //! What the paths below `sys/namespaces` answer: namespaces are made, shown, listed and deleted.
 
+use super::core::Core;
 use super::keys;
 use super::keys::RotationPolicy;
 use super::mounts::{self, MountTable};
@@ -9,6 +10,8 @@ use super::policies::{self, DEFAULT, DEFAULT_TEXT};
 use super::system::{Ask, Done};
 use crate::barrier::{Barrier, BarrierError, Overlay};
 use crate::crypto::Keyring;
+use crate::engines::{EngineKind, database};
+use crate::lease::chore::{self, Chore};
 use crate::types::id::Id;
 use crate::types::limits::{NAMESPACE_DEPTH_MAX, NAMESPACE_METADATA_BYTES_MAX, NAMESPACES_MAX};
 use crate::types::namespace::check_name;
@@ -98,6 +101,7 @@ pub(super) fn delete(ask: &Ask<'_>, overlay: &mut Overlay<'_>, name: &str) -> Re
     }
     // One that is durable and not yet published.
     let namespace = core.namespaces.load().get(&id).ok_or_else(keys::lost_race)?;
+    check_no_leases(core, &namespace, overlay)?;
     let keys = keys::check_keyring(core, &namespace, overlay)?.ids().collect();
     keys::delete_keyring_below(overlay, &id);
     overlay.delete(NamespaceEntry::key(overlay.barrier(), &id));
@@ -115,6 +119,25 @@ pub(super) fn delete(ask: &Ask<'_>, overlay: &mut Overlay<'_>, name: &str) -> Re
         tokens.end_namespace(&id);
         next_key.fetch_max(table.next_key, Ordering::AcqRel);
     }))
+}
+
+/// What has to be revoked at targets would be lost with the keys. What is read here becomes an expectation: no connection is made meanwhile,
+/// and one that goes leaves a chore.
+fn check_no_leases(core: &Core, namespace: &Namespace, overlay: &mut Overlay<'_>) -> Result<()> {
+    let why = "the namespace has database connections, or leases that are not revoked yet: unmount its database engines, and delete it once \
+               tick has revoked their leases";
+    overlay.within(&namespace.barrier, |overlay| {
+        for entry in MountTable::load(overlay)?.entries() {
+            if entry.kind()? == EngineKind::Database && !database::of_mount(overlay, &entry.uuid())?.is_empty() {
+                return Err(Error::new(Code::InvalidRequest, why));
+            }
+        }
+        let published = Overlay::reading(&namespace.barrier, core.source());
+        if chore::all(&published)?.iter().any(|chore| matches!(chore, Chore::Target(_))) {
+            return Err(Error::new(Code::InvalidRequest, why));
+        }
+        Ok(())
+    })
 }
 
 fn to_object(ask: &Ask<'_>, entry: &NamespaceEntry) -> Object {

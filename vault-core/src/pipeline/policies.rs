@@ -57,7 +57,7 @@ path "sys/capabilities-self" {
 }
 
 # Renew and look up leases, whose ids only those know who were given them.
-path "sys/renew" {
+path "sys/leases/lookup" {
     capabilities = ["update"]
 }
 
@@ -65,7 +65,7 @@ path "sys/leases/renew" {
     capabilities = ["update"]
 }
 
-path "sys/leases/lookup" {
+path "sys/renew" {
     capabilities = ["update"]
 }
 

@@ -1,6 +1,8 @@
 //! The stages of a request, as types: each is made by consuming the one before, so that none can be left out.
 
+use super::affect::{Deed, Follow, Probing};
 use super::core::Core;
+use super::lease_paths::LeasePath;
 use super::mounts::{self, Routing};
 use super::namespaces::{Namespace, Place};
 use super::policies::PolicyStore;
@@ -16,6 +18,7 @@ use crate::metrics::{Authentication, Target};
 use crate::os::Stopwatch;
 use crate::policy::{Capability, CompiledPolicies, Given, PolicyName};
 use crate::types::cidr::Cidr;
+use crate::types::id::Id;
 use crate::types::limits::TOKEN_BYTES_MAX;
 use crate::types::{Class, Code, Error, Operation, Request, Response, Result, SecretString, Timestamp, Ttl};
 use arc_swap::ArcSwapOption;
@@ -76,9 +79,9 @@ pub(super) struct Authorized<'s, 'r> {
 
 /// A request that was carried out on its overlay and is not yet committed.
 pub(super) struct Executed<'s, 'r> {
-    stage: &'s Authenticated<'r>,
-    overlay: Overlay<'r>,
-    done: Done,
+    pub(super) stage: &'s Authenticated<'r>,
+    pub(super) overlay: Overlay<'r>,
+    pub(super) done: Done,
 }
 
 /// A request that was carried out and is recorded.
@@ -86,6 +89,10 @@ pub(super) struct Recorded {
     pub(super) response: Response,
     pub(super) receipt: Receipt,
     pub(super) seals: bool,
+    /// What is done after it.
+    pub(super) follow: Option<Follow>,
+    /// The connection that a connector is to let go of.
+    pub(super) forgets: Option<(String, [u8; 16])>,
 }
 
 impl Caller {
@@ -226,7 +233,34 @@ impl<'r> Authenticated<'r> {
         Ok(overlay.within(&namespace.barrier, |overlay| records::load(overlay, &record.key))?.is_some())
     }
 
-    fn request(&self) -> &'r Request {
+    pub(super) fn core(&self) -> &'r Core {
+        self.routed.core
+    }
+
+    pub(super) fn place(&self) -> &'r Place<'r> {
+        self.routed.place
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        self.routed.now
+    }
+
+    /// The token that asks.
+    pub(super) fn token(&self) -> &LiveToken {
+        &self.known.live
+    }
+
+    /// The mount that the request goes to.
+    pub(super) fn mount(&self) -> Option<Id> {
+        if let Route::Engine(routing) = &self.routed.route { routing.uuid } else { None }
+    }
+
+    /// Whether the token is there still. What is read becomes an expectation: its revocation would fail the commit.
+    pub(super) fn holds(&self, overlay: &mut Overlay<'_>) -> Result<bool> {
+        self.is_there(overlay)
+    }
+
+    pub(super) fn request(&self) -> &'r Request {
         self.routed.request
     }
 
@@ -242,8 +276,12 @@ impl<'r> Authenticated<'r> {
 
     /// Whether the request may change something, so that what it reads must still hold when it commits.
     pub(super) fn may_write(&self) -> bool {
+        if let Route::Engine(routing) = &self.routed.route {
+            return routing.engine.may_write(&self.call(routing.rest));
+        }
         !matches!(self.request().operation, Operation::Read | Operation::List)
             && !matches!(self.routed.route, Route::System(path) if path.changes_nothing())
+            && !matches!(self.routed.route, Route::System(SystemPath::Lease(LeasePath::Lookup)))
             && !matches!(self.routed.route, Route::System(SystemPath::Token(path)) if path.only_tells())
             && !matches!(self.routed.route, Route::System(SystemPath::Wrapping(WrappingPath::Lookup)))
             || self.wrap_ttl().is_some()
@@ -251,7 +289,7 @@ impl<'r> Authenticated<'r> {
     }
 
     /// For how long the reply is to be wrapped.
-    fn wrap_ttl(&self) -> Option<Ttl> {
+    pub(super) fn wrap_ttl(&self) -> Option<Ttl> {
         self.request().wrap_ttl.filter(|ttl| *ttl > Ttl::ZERO)
     }
 
@@ -261,7 +299,7 @@ impl<'r> Authenticated<'r> {
         request.operation == Operation::Read && place.path() == wrapping::CUBBYHOLE && self.known.live.entry.is_wrapping()
     }
 
-    fn ask<'a>(&'a self) -> Ask<'a> {
+    pub(super) fn ask<'a>(&'a self) -> Ask<'a> {
         Ask {
             core: self.routed.core,
             place: self.routed.place,
@@ -284,11 +322,12 @@ impl<'r> Authenticated<'r> {
             data: self.request().data.as_ref(),
             now: self.routed.now,
             holder: (token.namespace == self.routed.place.namespace.id && !self.known.live.entry.is_batch()).then_some(&token.key),
+            display_name: &self.known.live.entry.display_name,
         }
     }
 
     /// A write goes to a mount that is there when it commits: one that was removed meanwhile is not written to behind its removal.
-    fn check_mount(&self, overlay: &mut Overlay<'_>) -> Result<()> {
+    pub(super) fn check_mount(&self, overlay: &mut Overlay<'_>) -> Result<()> {
         match &self.routed.route {
             Route::Engine(Routing { uuid: Some(uuid), .. }) if self.may_write() && !mounts::is_there(overlay, uuid)? => {
                 Err(nothing_mounted())
@@ -303,7 +342,7 @@ impl<'r> Authenticated<'r> {
         let barrier = &place.namespace.barrier;
         let mut overlay =
             if self.may_write() { Overlay::writing(barrier, core.source()) } else { Overlay::reading(barrier, core.source()) };
-        if self.may_write() && !self.is_there(&mut overlay)? {
+        if self.may_write() && !self.holds(&mut overlay)? {
             // Revoked since it was authenticated; from here on its revocation would fail this request's commit.
             return Err(if self.known.live.entry.is_wrapping() { wrapping::invalid() } else { Error::permission_denied() });
         }
@@ -379,6 +418,9 @@ impl<'s, 'r> Authorized<'s, 'r> {
                     version: outcome.version,
                     lease_duration: outcome.lease_duration,
                     warnings: outcome.warnings,
+                    effect: outcome.effect.map(Deed::Engine),
+                    probe: outcome.probe.map(Probing::Engine),
+                    forgets: outcome.forgets,
                     ..Done::default()
                 }
             }
@@ -387,8 +429,9 @@ impl<'s, 'r> Authorized<'s, 'r> {
             Route::Nowhere => return Err(nothing_mounted()),
         };
         let done = match stage.wrap_ttl() {
-            Some(ttl) => wrapping::wrap(&stage.ask(), &mut self.overlay, done, ttl)?,
-            None => done,
+            // What is done outside comes first: its reply is wrapped in its last commit.
+            Some(ttl) if done.effect.is_none() => wrapping::wrap(&stage.ask(), &mut self.overlay, done, ttl)?,
+            _ => done,
         };
         Ok(Executed { stage, overlay: self.overlay, done })
     }
@@ -408,6 +451,7 @@ impl Executed<'_, '_> {
         event.wrapped_by = self.done.wrap_info.as_ref().map(|info| info.accessor.clone());
         let made = self.done.auth.as_ref().map(|auth| auth.accessor.clone());
         event.accessor_created = self.done.made.take().or(made).filter(|accessor| !accessor.is_empty());
+        event.lease = self.done.lease.as_ref().or(self.done.named.as_ref()).map(|lease| lease.id.clone());
         let response = self.done.take_response();
         let receipt = if self.stage.may_write() {
             event.values = audit_log::hashed_values(core, self.stage.request().data.as_ref());
@@ -425,6 +469,7 @@ impl Executed<'_, '_> {
             core.committer.admit(event, self.stage.routed.now, strict)?
         };
         let response = Response { request_id: event.request_id.clone(), ..response };
-        Ok(Recorded { response, receipt, seals: self.done.seals })
+        let (follow, forgets) = (self.done.follow, self.done.forgets);
+        Ok(Recorded { response, receipt, seals: self.done.seals, follow, forgets })
     }
 }

@@ -1,9 +1,11 @@
 //! What the vault's own paths answer: `sys/` and `auth/token/`.
 
+use super::affect::{Deed, Follow, Probing};
 use super::auth_paths::{self, AuthPath};
 use super::capability_paths::{self, Whose};
 use super::core::Core;
 use super::info_paths::{self, InfoPath};
+use super::lease_paths::{self, LeasePath};
 use super::namespaces::{Namespace, Place};
 use super::policies::PolicyForm;
 use super::quota_paths::{self, QuotaPath};
@@ -45,6 +47,25 @@ pub(super) struct Done {
     pub(super) unwrapped: Option<Box<Response>>,
     /// The path of the request whose reply that was.
     pub(super) unwrapped_path: Option<String>,
+    /// The lease that comes with the answer.
+    pub(super) lease: Option<Granted>,
+    /// A lease that the audit event names and the answer does not.
+    pub(super) named: Option<Granted>,
+    /// What is to be done outside, between two commits.
+    pub(super) effect: Option<Deed>,
+    /// What is to be asked outside, before the commit.
+    pub(super) probe: Option<Probing>,
+    /// What is done after the commit, whatever becomes of it.
+    pub(super) follow: Option<Follow>,
+    /// The connection that a connector is to let go of after the commit.
+    pub(super) forgets: Option<(String, [u8; 16])>,
+}
+
+/// A lease as an answer names it.
+pub(super) struct Granted {
+    pub(super) id: String,
+    pub(super) renewable: bool,
+    pub(super) duration: Ttl,
 }
 
 impl Done {
@@ -57,8 +78,14 @@ impl Done {
         if let Some(unwrapped) = self.unwrapped.take() {
             return *unwrapped;
         }
+        let (lease_id, renewable, lease_duration) = match &self.lease {
+            Some(lease) => (lease.id.clone(), lease.renewable, lease.duration),
+            None => (String::new(), false, std::mem::take(&mut self.lease_duration)),
+        };
         Response {
-            lease_duration: std::mem::take(&mut self.lease_duration),
+            lease_id,
+            renewable,
+            lease_duration,
             data: self.data.take(),
             warnings: std::mem::take(&mut self.warnings),
             auth: self.auth.take(),
@@ -121,6 +148,7 @@ pub(super) enum SystemPath<'p> {
     Namespace(&'p str),
     Token(TokenPath<'p>),
     Wrapping(WrappingPath),
+    Lease(LeasePath<'p>),
     /// Below `sys/` or `auth/`, but none of ours.
     Unknown,
 }
@@ -168,6 +196,8 @@ impl<'p> SystemPath<'p> {
                     SystemPath::Token(token)
                 } else if let Some(wrapping) = WrappingPath::parse(path) {
                     SystemPath::Wrapping(wrapping)
+                } else if let Some(lease) = LeasePath::parse(path) {
+                    SystemPath::Lease(lease)
                 } else if let Some(name) = path.strip_prefix("sys/policies/acl/") {
                     SystemPath::Policy(name, PolicyForm::Acl)
                 } else if let Some(name) = path.strip_prefix("sys/policy/") {
@@ -206,7 +236,10 @@ impl<'p> SystemPath<'p> {
 
     /// Whether the path may be written while the vault is frozen.
     pub(super) fn is_for_the_frozen(self) -> bool {
-        matches!(self, SystemPath::Adopt | SystemPath::Backup | SystemPath::StorageCompact | SystemPath::Seal) || self.changes_nothing()
+        matches!(
+            self,
+            SystemPath::Lease(LeasePath::Lookup) | SystemPath::Adopt | SystemPath::Backup | SystemPath::StorageCompact | SystemPath::Seal
+        ) || self.changes_nothing()
     }
 
     /// Whether a write of the path changes nothing of the store: it asks, and what it asks with is too long or too secret for a path.
@@ -229,6 +262,9 @@ impl<'p> SystemPath<'p> {
 
     /// Whether the path is there in every namespace; the others speak of the whole store, and are the root namespace's.
     pub(super) fn is_of_each_namespace(self) -> bool {
+        if let SystemPath::Lease(path) = self {
+            return path.is_of_each_namespace();
+        }
         matches!(
             self,
             SystemPath::KeyStatus
@@ -263,6 +299,7 @@ impl<'p> SystemPath<'p> {
             || matches!(self, SystemPath::Token(path) if path.is_root_protected())
             || matches!(self, SystemPath::Auth(AuthPath::Method(_))) && operation != Operation::List
             || matches!(self, SystemPath::Info(path) if path.is_root_protected())
+            || matches!(self, SystemPath::Lease(path) if path.is_root_protected())
             || matches!(
                 self,
                 SystemPath::Seal
@@ -374,6 +411,7 @@ pub(super) fn execute(ask: &Ask<'_>, overlay: &mut Overlay<'_>, operation: Opera
         (Operation::Delete, SystemPath::Namespace(name)) => namespace_paths::delete(ask, overlay, name),
         (operation, SystemPath::Wrapping(path)) => wrapping::execute(ask, overlay, operation, path),
         (operation, SystemPath::Token(path)) => token_paths::execute(ask, overlay, operation, path),
+        (operation, SystemPath::Lease(path)) => lease_paths::execute(ask, overlay, operation, path),
         _ => Err(Error::new(Code::UnsupportedPath, "the vault has no such operation at this path")),
     }
 }

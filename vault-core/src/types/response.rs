@@ -90,7 +90,7 @@ impl TokenType {
 impl Response {
     /// Whether there is nothing in it that would be worth a body.
     pub(crate) fn is_empty(&self) -> bool {
-        self.data.is_none() && self.auth.is_none() && self.warnings.is_empty() && self.wrap_info.is_none()
+        self.data.is_none() && self.auth.is_none() && self.warnings.is_empty() && self.wrap_info.is_none() && self.lease_id.is_empty()
     }
 
     /// The response in the shape of the field's HTTP APIs.

@@ -1,6 +1,6 @@
 //! A session: one token's requests, and the typed faces over them.
 
-use super::{Audit, Backup, Kv, Policies, Tokens, Vault, Wrapping};
+use super::{Audit, Backup, Kv, Leases, Policies, Tokens, Vault, Wrapping};
 use crate::pipeline::{Caller, Reply};
 use crate::types::{Context, NamespacePath, Operation, Path, Request, Response, Result, SecretString, Value};
 use std::fmt;
@@ -89,6 +89,12 @@ impl Session {
     #[must_use]
     pub fn wrapping(&self) -> Wrapping<'_> {
         Wrapping::new(self)
+    }
+
+    /// The leases of the session's namespace.
+    #[must_use]
+    pub fn leases(&self) -> Leases<'_> {
+        Leases::new(self)
     }
 
     /// The audit log.
