@@ -33,6 +33,7 @@ mod barrier;
 mod commit;
 mod crypto;
 mod engines;
+mod lease;
 mod pipeline;
 mod seal;
 mod vault;

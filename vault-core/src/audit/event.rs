@@ -52,6 +52,12 @@ pub(crate) struct Event {
     /// The path of the request's namespace, to which that of the request is relative; absent for the root namespace.
     #[n(14)]
     pub(crate) namespace: Option<String>,
+    /// The id of the lease that it made, renewed or ended.
+    #[n(20)]
+    pub(crate) lease: Option<String>,
+    /// What a target system said when it failed.
+    #[n(21)]
+    pub(crate) target_error: Option<String>,
 }
 
 /// A value of a request: where it stood, and its HMAC under the audit key of the vault.
@@ -141,6 +147,8 @@ impl Event {
             .with("accessor_created", optional(&self.accessor_created))
             .with("count", self.count)
             .with("values", Value::from(values))
+            .with("lease_id", optional(&self.lease))
+            .with("target_error", optional(&self.target_error))
             .into()
     }
 }

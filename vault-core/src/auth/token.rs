@@ -77,7 +77,7 @@ pub(crate) struct LiveToken {
 }
 
 impl TokenRef {
-    fn to_bytes(self) -> [u8; 32] {
+    pub(crate) fn to_bytes(self) -> [u8; 32] {
         let mut bytes = [0; 32];
         bytes[..16].copy_from_slice(self.namespace.as_bytes());
         bytes[16..].copy_from_slice(&self.key);
@@ -251,7 +251,7 @@ fn accessor_key(barrier: &Barrier, accessor: &str) -> Key {
 }
 
 /// Appends uniformly random characters of base 62.
-fn random_characters(rng: &dyn Rng, count: usize, text: &mut String) -> Result<(), RngError> {
+pub(crate) fn random_characters(rng: &dyn Rng, count: usize, text: &mut String) -> Result<(), RngError> {
     let mut left = count;
     while left > 0 {
         let mut bytes: [u8; 64] = rng.array()?;

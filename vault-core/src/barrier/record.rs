@@ -54,6 +54,21 @@ pub(crate) enum Kind {
     NamespaceKeyring = 41,
     KeyMessages = 42,
     NamespaceEntry = 43,
+    Lease = 70,
+    LeaseOfToken = 71,
+    LeaseOfTarget = 72,
+    LeaseDue = 73,
+    LeaseQueue = 74,
+    LeaseStuck = 75,
+    LeaseHolder = 76,
+    LeaseChore = 77,
+    LeaseEra = 78,
+    LeaseMark = 79,
+    LeaseQuota = 80,
+    DatabaseConnection = 81,
+    DatabaseName = 82,
+    DatabaseRole = 83,
+    DatabaseMount = 84,
 }
 
 /// Encrypts and decrypts the records of one namespace.

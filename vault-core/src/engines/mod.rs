@@ -4,6 +4,7 @@
 
 mod common;
 pub(crate) mod cubbyhole;
+pub(crate) mod database;
 pub(crate) mod kv;
 mod kv1;
 
@@ -14,8 +15,10 @@ use crate::barrier::{Kind, Overlay};
 use crate::storage::Key;
 use crate::types::id::Id;
 use crate::types::{Operation, Result, Timestamp, Ttl, Value};
+pub(crate) use common::effect::{Connection, Effect, NewLease, Probe};
 use common::plain::PlainSecrets;
 use cubbyhole::CubbyholeEngine;
+use database::DatabaseEngine;
 use kv::KvEngine;
 #[cfg(any(feature = "sled", feature = "redb"))]
 use kv::rescue::Health;
@@ -32,10 +35,17 @@ pub(crate) struct Call<'c> {
     pub(crate) now: Timestamp,
     /// The key of the caller's token, where that is of the mount's namespace.
     pub(crate) holder: Option<&'c [u8; 16]>,
+    /// The name of the caller's token, as it was made.
+    pub(crate) display_name: &'c str,
 }
 
 /// What answers below a mount.
 pub(crate) trait Engine: Send + Sync {
+    /// Whether the request may change something, so that what it reads must still hold when it commits.
+    fn may_write(&self, call: &Call<'_>) -> bool {
+        !matches!(call.operation, Operation::Read | Operation::List)
+    }
+
     /// Whether the target of a write exists: decides between `create` and `update`. `None` where the engine does not tell: `update`.
     fn exists(&self, overlay: &mut Overlay<'_>, call: &Call<'_>) -> Result<Option<bool>>;
 
@@ -44,7 +54,7 @@ pub(crate) trait Engine: Send + Sync {
 }
 
 /// What an engine did.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Outcome {
     /// What it answers.
     pub(crate) data: Option<Value>,
@@ -54,6 +64,12 @@ pub(crate) struct Outcome {
     pub(crate) lease_duration: Ttl,
     /// What the caller should know though the request succeeded.
     pub(crate) warnings: Vec<String>,
+    /// What is to be done outside, between two commits.
+    pub(crate) effect: Option<Effect>,
+    /// What is to be asked outside, before the commit.
+    pub(crate) probe: Option<Probe>,
+    /// The connection that a connector is to let go of once this is durable, with the connector's name.
+    pub(crate) forgets: Option<(String, [u8; 16])>,
 }
 
 /// Which engines there are.
@@ -62,6 +78,7 @@ pub(crate) enum EngineKind {
     Kv1,
     Kv2,
     Cubbyhole,
+    Database,
 }
 
 impl EngineKind {
@@ -71,20 +88,22 @@ impl EngineKind {
             EngineKind::Kv1 => "kv-v1",
             EngineKind::Kv2 => "kv-v2",
             EngineKind::Cubbyhole => "cubbyhole",
+            EngineKind::Database => "database",
         }
     }
 
     /// The kind of that name.
     pub(crate) fn named(name: &str) -> Option<Self> {
-        [EngineKind::Kv1, EngineKind::Kv2, EngineKind::Cubbyhole].into_iter().find(|kind| kind.name() == name)
+        [EngineKind::Kv1, EngineKind::Kv2, EngineKind::Cubbyhole, EngineKind::Database].into_iter().find(|kind| kind.name() == name)
     }
 
     /// An engine over the records of an owner; its answers may be relied on for so long where they do not say otherwise themselves.
-    pub(crate) fn engine(self, owner: Id, default_lease: Ttl) -> Arc<dyn Engine> {
+    pub(crate) fn engine(self, owner: Id, default_lease: Ttl, max_lease: Ttl) -> Arc<dyn Engine> {
         match self {
             EngineKind::Kv1 => Arc::new(Kv1Engine::new(owner, default_lease)),
             EngineKind::Kv2 => Arc::new(KvEngine::new(owner)),
             EngineKind::Cubbyhole => Arc::new(CubbyholeEngine),
+            EngineKind::Database => Arc::new(DatabaseEngine::new(owner, default_lease, max_lease)),
         }
     }
 
@@ -92,6 +111,7 @@ impl EngineKind {
     pub(crate) fn forget(self, overlay: &mut Overlay<'_>, owner: &Id, path: &str) -> Result<usize> {
         match self.plain() {
             Some(kind) => Ok(PlainSecrets { kind, owner: *owner, overlay }.forget(path)),
+            None if self == EngineKind::Database => Ok(database::forget(overlay, owner, path)),
             None => kv::forget(overlay, owner, path),
         }
     }
@@ -106,8 +126,11 @@ impl EngineKind {
     /// Which versions of a secret can be read: one without versions has one, with the number 1. `newest` is the largest that is known of it.
     #[cfg(any(feature = "sled", feature = "redb"))]
     pub(crate) fn examine(self, overlay: &mut Overlay<'_>, owner: &Id, path: &str, newest: u64) -> Result<Health> {
-        let Some(kind) = self.plain() else { return kv::rescue::examine(overlay, owner, path, newest) };
-        let there = PlainSecrets { kind, owner: *owner, overlay }.exists(path)?;
+        let there = match self.plain() {
+            Some(kind) => PlainSecrets { kind, owner: *owner, overlay }.exists(path)?,
+            None if self == EngineKind::Database => database::is_there(overlay, owner, path)?,
+            None => return kv::rescue::examine(overlay, owner, path, newest),
+        };
         let (readable, lost) = if there { (vec![1], Vec::new()) } else { (Vec::new(), vec![1]) };
         Ok(Health { headless: !there, readable, lost })
     }
@@ -117,6 +140,7 @@ impl EngineKind {
     pub(crate) fn keys(self, barrier: &Barrier, owner: &Id, path: &str, versions: &[u64]) -> Vec<Key> {
         match self.plain() {
             Some(kind) => vec![common::plain::key_of(barrier, kind, owner, path)],
+            None if self == EngineKind::Database => database::keys(barrier, owner, path),
             None => kv::rescue::keys(barrier, owner, path, versions),
         }
     }
@@ -131,7 +155,7 @@ impl EngineKind {
     fn plain(self) -> Option<Kind> {
         match self {
             EngineKind::Kv1 => Some(Kind::KvPlain),
-            EngineKind::Kv2 => None,
+            EngineKind::Kv2 | EngineKind::Database => None,
             EngineKind::Cubbyhole => Some(Kind::Cubbyhole),
         }
     }

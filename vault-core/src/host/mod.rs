@@ -6,6 +6,7 @@ mod anchor;
 mod clock;
 mod connector;
 mod key_wrapper;
+mod lease_hook;
 mod rng;
 mod sink;
 
@@ -13,5 +14,6 @@ pub use anchor::{Anchor, AnchorError};
 pub use clock::{Clock, ManualClock};
 pub use connector::{Account, Connector, ConnectorError, ConnectorFailure, NewAccount, Target};
 pub use key_wrapper::{KeyWrapper, WrapError};
+pub use lease_hook::{LeaseChange, LeaseHook, LeaseNotice};
 pub use rng::{Rng, RngError};
 pub use sink::{AuditLine, AuditSink, SinkError};

@@ -2,6 +2,7 @@
 
 use super::ceremony::Ceremonies;
 use super::namespaces::{Namespace, Namespaces};
+use super::outside::Outside;
 use super::retention::RetentionPolicy;
 use super::sinks::Feed;
 use super::tokens::TokenCache;
@@ -38,6 +39,8 @@ pub(super) struct Core {
     pub(super) frozen: Arc<AtomicBool>,
     /// The audit sinks that the host has given.
     pub(super) feeds: Arc<Vec<Feed>>,
+    /// The connectors and the hook that the host has given, and what is under way there: it outlives an opening.
+    pub(super) outside: Arc<Outside>,
     /// How long the audit log is kept.
     pub(super) retention: Arc<ArcSwap<RetentionPolicy>>,
     /// Read while the log is looked at, written while files of pruned segments are removed.
@@ -69,6 +72,7 @@ pub(super) struct Foundation {
     pub(super) header: Arc<ArcSwap<Header>>,
     pub(super) wrappers: Vec<Arc<dyn KeyWrapper>>,
     pub(super) feeds: Arc<Vec<Feed>>,
+    pub(super) outside: Arc<Outside>,
     pub(super) frozen: bool,
     pub(super) policies: Settings,
 }
@@ -76,7 +80,7 @@ pub(super) struct Foundation {
 impl Core {
     /// Reads what is published from the store.
     pub(super) fn load(foundation: Foundation) -> Result<Self> {
-        let Foundation { opening, storage, barrier, committer, clock, keys, header, wrappers, feeds, frozen, policies } = foundation;
+        let Foundation { opening, storage, barrier, committer, clock, keys, header, wrappers, feeds, outside, frozen, policies } = foundation;
         let mut overlay = Overlay::reading(&barrier, source(&*storage));
         let retention = RetentionPolicy::load(&mut overlay)?;
         drop(overlay);
@@ -94,6 +98,7 @@ impl Core {
             ceremonies: Arc::default(),
             frozen: Arc::new(AtomicBool::new(frozen)),
             feeds,
+            outside,
             retention: Arc::new(ArcSwap::from_pointee(retention)),
             segments: RwLock::new(()),
             swept: AtomicU64::new(0),

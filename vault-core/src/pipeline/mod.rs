@@ -1,5 +1,6 @@
 //! The way of a request, on one screen: route, authenticate, authorise, execute, record, reply.
 
+mod affect;
 mod audit_log;
 mod backup;
 mod ceremony;
@@ -9,17 +10,23 @@ pub(crate) mod doctor;
 #[cfg(all(test, loom))]
 mod interleavings_tests;
 mod keys;
+mod lease_paths;
+mod lease_quotas;
+mod lease_work;
+mod leases;
 mod mount_paths;
 mod mounts;
 mod namespace_paths;
 mod namespace_table;
 mod namespaces;
 mod operator;
+mod outside;
 mod policies;
 mod reencrypt;
 mod removal;
 mod reply;
 mod retention;
+mod rotate_root;
 mod runtime;
 mod seals;
 mod sinks;
@@ -84,11 +91,18 @@ fn journey(
         // What the request has read was changed by others before it could commit: it is carried out anew on what is there now.
         let executed = match authenticated.authorize(event)?.execute() {
             Err(error) if error.code() == Code::Conflict && tries <= COMMIT_RETRIES_MAX => continue,
-            executed => executed?,
+            executed => executed?.probe()?,
         };
+        if executed.has_effect() {
+            // From its first commit on it is not carried out anew: what it does outside is done once.
+            match executed.intend() {
+                Err(CommitError::Conflict) if tries <= COMMIT_RETRIES_MAX => continue,
+                intended => return intended?.affect(event),
+            }
+        }
         match executed.record(event, strict) {
             Err(CommitError::Conflict) if tries <= COMMIT_RETRIES_MAX => {}
-            recorded => return Ok(recorded?),
+            recorded => return Ok(recorded?.followed(core, now)),
         }
     }
 }

@@ -7,7 +7,7 @@ use super::namespaces::Namespace;
 use super::removal;
 use super::system::Done;
 use crate::barrier::Overlay;
-use crate::engines::EngineKind;
+use crate::engines::{EngineKind, database};
 use crate::types::limits::DESCRIPTION_BYTES_MAX;
 use crate::types::{Code, Error, Object, Result, Ttl, Value};
 use std::sync::Arc;
@@ -44,6 +44,10 @@ pub(super) fn unmount(namespace: &Namespace, overlay: &mut Overlay<'_>, path: &s
     let Some(entry) = table.at(path).cloned() else { return Ok(Done::default()) };
     table.remove(overlay, &entry);
     removal::doom(overlay, entry.kind()?, &entry.uuid())?;
+    // What its leases are revoked at stays for as long as they do.
+    if entry.kind()? == EngineKind::Database {
+        database::retire_all(overlay, &entry.uuid())?;
+    }
     publish(namespace, overlay, table)
 }
 
@@ -119,7 +123,9 @@ fn requested_engine(data: Option<&Value>) -> Result<EngineKind> {
         (Some("kv-v1" | "generic"), version) if version != Some(version_2) => Ok(version_1),
         (Some("kv-v2"), version) if version != Some(version_1) => Ok(version_2),
         (Some("kv-v1" | "kv-v2" | "generic"), _) => Err(refused("the engine and the version in its options contradict each other")),
-        (Some(_), _) => Err(refused("unknown engine type: this version has \"kv\"")),
+        (Some("database"), None) => Ok(EngineKind::Database),
+        (Some("database"), Some(_)) => Err(refused("a database mount has no version: leave it out of the options")),
+        (Some(_), _) => Err(refused("unknown engine type: this version has \"kv\" and \"database\"")),
         (None, _) => Err(refused("the engine is missing: pass it as the member \"type\"")),
     }
 }

@@ -102,15 +102,24 @@ impl MountEntry {
     }
 
     /// The options of the mount as answers show them.
-    pub(super) fn options(&self) -> Object {
-        Object::new().with("version", if self.engine == EngineKind::Kv1.name() { "1" } else { "2" })
+    pub(super) fn options(&self) -> Value {
+        if self.engine == EngineKind::Database.name() {
+            return Value::Null;
+        }
+        let options = Object::new().with("version", if self.engine == EngineKind::Kv1.name() { "1" } else { "2" });
+        options.into()
+    }
+
+    /// What users know the engine as.
+    fn kind_name(&self) -> &'static str {
+        if self.engine == EngineKind::Database.name() { "database" } else { "kv" }
     }
 
     /// The mount as `sys/mounts` shows it.
     pub(super) fn to_object(&self) -> Object {
         let uuid = self.uuid().to_string();
-        row("kv", &self.description)
-            .with("accessor", format!("kv_{}", uuid.split('-').next().unwrap_or_default()))
+        row(self.kind_name(), &self.description)
+            .with("accessor", format!("{}_{}", self.kind_name(), uuid.split('-').next().unwrap_or_default()))
             .with("config", lease_config(self.default_lease_seconds, self.max_lease_seconds))
             .with("options", self.options())
             .with("uuid", uuid)
@@ -231,7 +240,7 @@ impl MountTable {
 
 impl Mount {
     fn new(entry: MountEntry) -> Result<Self> {
-        let engine = entry.kind()?.engine(entry.uuid(), entry.default_lease());
+        let engine = entry.kind()?.engine(entry.uuid(), entry.default_lease(), entry.max_lease());
         Ok(Mount { entry, engine })
     }
 }

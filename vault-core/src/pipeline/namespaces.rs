@@ -176,6 +176,11 @@ impl<'r> Place<'r> {
         Ok(Place { namespace, full, is_missing })
     }
 
+    /// The path from the root namespace.
+    pub(super) fn full(&self) -> &str {
+        &self.full
+    }
+
     /// The path below the namespace.
     pub(super) fn path(&self) -> &str {
         self.path_from(&self.namespace)

@@ -10,6 +10,7 @@ use crate::barrier::{BarrierError, Kind, Overlay};
 use crate::commit::{CommitError, Proposal};
 use crate::engines::kv::leftovers;
 use crate::engines::{EngineKind, cubbyhole};
+use crate::lease;
 use crate::storage::Key;
 use crate::types::id::Id;
 use crate::types::limits::COMMIT_RETRIES_MAX;
@@ -38,11 +39,12 @@ pub(super) fn doom(overlay: &mut Overlay<'_>, kind: EngineKind, owner: &Id) -> R
     overlay.put(Kind::Removal, key, &minicbor::to_vec(removal).expect("encoding to memory cannot fail"))
 }
 
-/// Notes, in the commit that removes tokens, that their cubbyholes are to be removed.
+/// Notes, in the commit that removes tokens, that their cubbyholes are to be removed and their leases are ended.
 pub(super) fn doom_cubbyholes(overlay: &mut Overlay<'_>, barrier_of: BarrierOf<'_>, tokens: &[TokenRef]) -> Result<(), BarrierError> {
     for token in tokens {
         // With its namespace goes the cubbyhole.
         let Some(barrier) = barrier_of(&token.namespace) else { continue };
+        lease::chore::end_token(overlay, token, barrier_of)?;
         overlay.within(&barrier, |overlay| match cubbyhole::part(overlay, &token.key)? {
             Some(owner) => doom(overlay, EngineKind::Cubbyhole, &owner),
             None => Ok(()),

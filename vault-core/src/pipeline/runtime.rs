@@ -5,6 +5,7 @@ use super::ceremony::{Shares, Step};
 use super::core::{Core, Foundation, KeyState};
 use super::namespace_table::NamespaceTable;
 use super::operator::{self, OperatorPath};
+use super::outside::Outside;
 use super::reply::{Reply, Unrecorded};
 use super::sinks::Feed;
 use super::stage::Caller;
@@ -16,7 +17,7 @@ use crate::backup::BackupInfo;
 use crate::barrier::{Barrier, BarrierError, Digest, Overlay, RootRecord, fixed, unwrap_keyring, wrap_keyring};
 use crate::commit::{AnchorPlan, Committer, Proposal, Standing, standing};
 use crate::crypto::{Key256, Keyring};
-use crate::host::{AuditSink, Clock, KeyWrapper, Rng, RngError};
+use crate::host::{AuditSink, Clock, Connector, KeyWrapper, LeaseHook, Rng, RngError};
 use crate::os::ForkGuard;
 use crate::os::sync::{ArcSwapOption, AtomicBool, Mutex};
 use crate::policy::Settings;
@@ -41,12 +42,15 @@ pub(crate) struct Parts {
     /// A store that is older than its anchor is taken as it is: for once, by whoever knows why.
     pub(crate) accept_rollback: bool,
     pub(crate) policies: Settings,
+    pub(crate) connectors: Vec<Arc<dyn Connector>>,
+    pub(crate) lease_hook: Option<Arc<dyn LeaseHook>>,
 }
 
 /// An open vault, in whichever state.
 pub(crate) struct Runtime {
     parts: Parts,
     feeds: Arc<Vec<Feed>>,
+    outside: Arc<Outside>,
     header: Arc<ArcSwap<Header>>,
     core: ArcSwapOption<Core>,
     /// The shares that were given towards unsealing.
@@ -88,6 +92,7 @@ impl Runtime {
         let now = parts.clock.now();
         // Looked at before anything is written.
         let feeds = Feed::of(&parts.sinks)?;
+        let outside = Outside::new(&parts.connectors, parts.lease_hook.clone())?;
         let rng = &*parts.rng;
         let store = Id::from_random(rng.array().map_err(no_entropy)?);
         let root_key = Key256::random(rng).map_err(no_entropy)?;
@@ -120,7 +125,7 @@ impl Runtime {
         let root_token = tokens::make_root(&mut overlay, &barrier, now)?;
         let event = Event { operation: "create".to_owned(), path: "sys/init".to_owned(), ..own_event(rng, now)? };
         committer.commit(Proposal { writes: overlay.into_writes(), events: vec![event], ..Proposal::default() })?;
-        let runtime = Runtime::new(parts, feeds, new.header.clone());
+        let runtime = Runtime::new(parts, feeds, outside, new.header.clone());
         let core = runtime.core_of(1, barrier, committer, KeyState { root_key: Arc::new(root_key), header: new.header }, false)?;
         runtime.core.store(Some(Arc::new(core)));
         Ok((runtime, Born { root_token, shares: new.shares }))
@@ -132,13 +137,15 @@ impl Runtime {
         let why = "the store has no header: a restore was cut off here, so restore again into an empty place; or it was lost";
         let header = header.ok_or_else(|| Error::new(Code::Corrupt, why))?;
         let feeds = Feed::of(&parts.sinks)?;
-        Ok(Runtime::new(parts, feeds, Header::parse(&header)?))
+        let outside = Outside::new(&parts.connectors, parts.lease_hook.clone())?;
+        Ok(Runtime::new(parts, feeds, outside, Header::parse(&header)?))
     }
 
-    fn new(parts: Parts, feeds: Vec<Feed>, header: Header) -> Self {
+    fn new(parts: Parts, feeds: Vec<Feed>, outside: Outside, header: Header) -> Self {
         Runtime {
             parts,
             feeds: Arc::new(feeds),
+            outside: Arc::new(outside),
             header: Arc::new(ArcSwap::from_pointee(header)),
             core: ArcSwapOption::empty(),
             given: Mutex::default(),
@@ -161,6 +168,7 @@ impl Runtime {
             header: Arc::clone(&self.header),
             wrappers: self.parts.wrappers.clone(),
             feeds: Arc::clone(&self.feeds),
+            outside: Arc::clone(&self.outside),
             frozen,
             policies: self.parts.policies,
         })

@@ -1,6 +1,8 @@
 //! The stages of a request, as types: each is made by consuming the one before, so that none can be left out.
 
+use super::affect::{Deed, Follow, Probing};
 use super::core::Core;
+use super::lease_paths::LeasePath;
 use super::mounts::{self, Routing};
 use super::namespaces::{Namespace, Place};
 use super::policies::PolicyStore;
@@ -12,6 +14,7 @@ use crate::barrier::Overlay;
 use crate::commit::{CommitError, Proposal, Receipt};
 use crate::engines::Call;
 use crate::policy::{Capability, CompiledPolicies, Given, PolicyName};
+use crate::types::id::Id;
 use crate::types::limits::TOKEN_BYTES_MAX;
 use crate::types::{Class, Code, Error, Operation, Request, Response, Result, SecretString, Timestamp};
 use arc_swap::ArcSwapOption;
@@ -72,9 +75,9 @@ pub(super) struct Authorized<'s, 'r> {
 
 /// A request that was carried out on its overlay and is not yet committed.
 pub(super) struct Executed<'s, 'r> {
-    stage: &'s Authenticated<'r>,
-    overlay: Overlay<'r>,
-    done: Done,
+    pub(super) stage: &'s Authenticated<'r>,
+    pub(super) overlay: Overlay<'r>,
+    pub(super) done: Done,
 }
 
 /// A request that was carried out and is recorded.
@@ -82,6 +85,10 @@ pub(super) struct Recorded {
     pub(super) response: Response,
     pub(super) receipt: Receipt,
     pub(super) seals: bool,
+    /// What is done after it.
+    pub(super) follow: Option<Follow>,
+    /// The connection that a connector is to let go of.
+    pub(super) forgets: Option<(String, [u8; 16])>,
 }
 
 impl Caller {
@@ -146,7 +153,34 @@ impl Known {
 }
 
 impl<'r> Authenticated<'r> {
-    fn request(&self) -> &'r Request {
+    pub(super) fn core(&self) -> &'r Core {
+        self.routed.core
+    }
+
+    pub(super) fn place(&self) -> &'r Place<'r> {
+        self.routed.place
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        self.routed.now
+    }
+
+    /// The token that asks.
+    pub(super) fn token(&self) -> &LiveToken {
+        &self.known.live
+    }
+
+    /// The mount that the request goes to.
+    pub(super) fn mount(&self) -> Option<Id> {
+        if let Route::Engine(routing) = &self.routed.route { routing.uuid } else { None }
+    }
+
+    /// Whether the token is there still. What is read becomes an expectation: its revocation would fail the commit.
+    pub(super) fn holds(&self, overlay: &mut Overlay<'_>) -> Result<bool> {
+        Ok(overlay.within(&self.home.barrier, |overlay| token::load(overlay, &self.known.live.id.key))?.is_some())
+    }
+
+    pub(super) fn request(&self) -> &'r Request {
         self.routed.request
     }
 
@@ -156,8 +190,11 @@ impl<'r> Authenticated<'r> {
 
     /// Whether the request may change something, so that what it reads must still hold when it commits.
     pub(super) fn may_write(&self) -> bool {
+        if let Route::Engine(routing) = &self.routed.route {
+            return routing.engine.may_write(&self.call(routing.rest));
+        }
         !matches!(self.request().operation, Operation::Read | Operation::List)
-            && !matches!(self.routed.route, Route::System(SystemPath::AuditHash | SystemPath::CapabilitiesSelf | SystemPath::Seal))
+            && !matches!(self.routed.route, Route::System(SystemPath::AuditHash | SystemPath::CapabilitiesSelf | SystemPath::Seal | SystemPath::Lease(LeasePath::Lookup)))
     }
 
     fn call<'c>(&'c self, path: &'c str) -> Call<'c> {
@@ -168,11 +205,12 @@ impl<'r> Authenticated<'r> {
             data: self.request().data.as_ref(),
             now: self.routed.now,
             holder: (token.namespace == self.routed.place.namespace.id).then_some(&token.key),
+            display_name: &self.known.live.entry.display_name,
         }
     }
 
     /// A write goes to a mount that is there when it commits: one that was removed meanwhile is not written to behind its removal.
-    fn check_mount(&self, overlay: &mut Overlay<'_>) -> Result<()> {
+    pub(super) fn check_mount(&self, overlay: &mut Overlay<'_>) -> Result<()> {
         match &self.routed.route {
             Route::Engine(Routing { uuid: Some(uuid), .. }) if self.may_write() && !mounts::is_there(overlay, uuid)? => {
                 Err(nothing_mounted())
@@ -187,8 +225,7 @@ impl<'r> Authenticated<'r> {
         let barrier = &place.namespace.barrier;
         let mut overlay =
             if self.may_write() { Overlay::writing(barrier, core.source()) } else { Overlay::reading(barrier, core.source()) };
-        let key = &self.known.live.id.key;
-        if self.may_write() && overlay.within(&self.home.barrier, |overlay| token::load(overlay, key))?.is_none() {
+        if self.may_write() && !self.holds(&mut overlay)? {
             // Revoked since it was authenticated; from here on its revocation would fail this request's commit.
             return Err(Error::permission_denied());
         }
@@ -270,6 +307,9 @@ impl<'s, 'r> Authorized<'s, 'r> {
                     version: outcome.version,
                     lease_duration: outcome.lease_duration,
                     warnings: outcome.warnings,
+                    effect: outcome.effect.map(Deed::Engine),
+                    probe: outcome.probe.map(Probing::Engine),
+                    forgets: outcome.forgets,
                     ..Done::default()
                 }
             }
@@ -291,6 +331,7 @@ impl Executed<'_, '_> {
         let core = self.stage.routed.core;
         event.version = self.done.version;
         event.accessor_created = self.done.auth.as_ref().map(|auth| auth.accessor.clone());
+        event.lease = self.done.lease.as_ref().or(self.done.named.as_ref()).map(|lease| lease.id.clone());
         let receipt = if self.stage.may_write() {
             event.values = audit_log::hashed_values(core, self.stage.request().data.as_ref());
             let proposal = Proposal {
@@ -303,14 +344,20 @@ impl Executed<'_, '_> {
         } else {
             core.committer.admit(event, self.stage.routed.now, strict)?
         };
+        let (follow, forgets) = (self.done.follow, self.done.forgets);
+        let (lease_id, renewable, lease_duration) = match self.done.lease {
+            Some(lease) => (lease.id, lease.renewable, lease.duration),
+            None => (String::new(), false, self.done.lease_duration),
+        };
         let response = Response {
             request_id: event.request_id.clone(),
-            lease_duration: self.done.lease_duration,
+            lease_id,
+            renewable,
+            lease_duration,
             data: self.done.data,
             warnings: self.done.warnings,
             auth: self.done.auth,
-            ..Response::default()
         };
-        Ok(Recorded { response, receipt, seals: self.done.seals })
+        Ok(Recorded { response, receipt, seals: self.done.seals, follow, forgets })
     }
 }

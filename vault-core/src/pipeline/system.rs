@@ -1,6 +1,8 @@
 //! What the vault's own paths answer: `sys/` and `auth/token/`.
 
+use super::affect::{Deed, Follow, Probing};
 use super::core::Core;
+use super::lease_paths::{self, LeasePath};
 use super::namespaces::{Namespace, Place};
 use super::{audit_log, ceremony, keys, mount_paths, namespace_paths, policies, retention, seals, sinks, tokens};
 use crate::auth::LiveToken;
@@ -24,6 +26,25 @@ pub(super) struct Done {
     pub(super) adopts: Option<[u8; 16]>,
     /// The vault is to be sealed once the request is recorded.
     pub(super) seals: bool,
+    /// The lease that comes with the answer.
+    pub(super) lease: Option<Granted>,
+    /// A lease that the audit event names and the answer does not.
+    pub(super) named: Option<Granted>,
+    /// What is to be done outside, between two commits.
+    pub(super) effect: Option<Deed>,
+    /// What is to be asked outside, before the commit.
+    pub(super) probe: Option<Probing>,
+    /// What is done after the commit, whatever becomes of it.
+    pub(super) follow: Option<Follow>,
+    /// The connection that a connector is to let go of after the commit.
+    pub(super) forgets: Option<(String, [u8; 16])>,
+}
+
+/// A lease as an answer names it.
+pub(super) struct Granted {
+    pub(super) id: String,
+    pub(super) renewable: bool,
+    pub(super) duration: Ttl,
 }
 
 impl Done {
@@ -74,6 +95,7 @@ pub(super) enum SystemPath<'p> {
     Adopt,
     Namespaces,
     Namespace(&'p str),
+    Lease(LeasePath<'p>),
     TokenCreate,
     TokenLookupSelf,
     TokenRevokeSelf,
@@ -118,7 +140,9 @@ impl<'p> SystemPath<'p> {
             "auth/token/lookup-self" => SystemPath::TokenLookupSelf,
             "auth/token/revoke-self" => SystemPath::TokenRevokeSelf,
             _ => {
-                if let Some(name) = path.strip_prefix("sys/policies/acl/") {
+                if let Some(lease) = LeasePath::parse(path) {
+                    SystemPath::Lease(lease)
+                } else if let Some(name) = path.strip_prefix("sys/policies/acl/") {
                     SystemPath::Policy(name)
                 } else if let Some(name) = path.strip_prefix("sys/namespaces/") {
                     SystemPath::Namespace(name)
@@ -144,12 +168,15 @@ impl<'p> SystemPath<'p> {
     pub(super) fn is_for_the_frozen(self) -> bool {
         matches!(
             self,
-            SystemPath::Adopt | SystemPath::Backup | SystemPath::StorageCompact | SystemPath::Seal | SystemPath::CapabilitiesSelf
+            SystemPath::Lease(LeasePath::Lookup) | SystemPath::Adopt | SystemPath::Backup | SystemPath::StorageCompact | SystemPath::Seal | SystemPath::CapabilitiesSelf
         )
     }
 
     /// Whether the path is there in every namespace; the others speak of the whole store, and are the root namespace's.
     pub(super) fn is_of_each_namespace(self) -> bool {
+        if let SystemPath::Lease(path) = self {
+            return path.is_of_each_namespace();
+        }
         matches!(
             self,
             SystemPath::KeyStatus
@@ -175,6 +202,7 @@ impl<'p> SystemPath<'p> {
     pub(super) fn is_root_protected(self, operation: Operation) -> bool {
         let changes_namespaces = matches!(self, SystemPath::Namespace(_)) && matches!(operation, Operation::Write | Operation::Delete);
         changes_namespaces
+            || matches!(self, SystemPath::Lease(path) if path.is_root_protected())
             || matches!(
                 self,
                 SystemPath::Seal
@@ -271,6 +299,7 @@ pub(super) fn execute(ask: &Ask<'_>, overlay: &mut Overlay<'_>, operation: Opera
         (Operation::Read, SystemPath::Namespace(name)) => namespace_paths::read(ask, overlay, name),
         (Operation::Write, SystemPath::Namespace(name)) => namespace_paths::create(ask, overlay, name),
         (Operation::Delete, SystemPath::Namespace(name)) => namespace_paths::delete(ask, overlay, name),
+        (operation, SystemPath::Lease(path)) => lease_paths::execute(ask, overlay, operation, path),
         (Operation::Write, SystemPath::TokenCreate) => tokens::create(ask, overlay),
         (Operation::Read, SystemPath::TokenLookupSelf) => Ok(tokens::lookup_self(ask)),
         (Operation::Write, SystemPath::TokenRevokeSelf) => tokens::revoke_self(core, overlay, ask.caller),

@@ -1,7 +1,7 @@
 //! What is due by the vault's clock: waiting audit records, tokens whose time has ended, keys to roll, events for sinks, segments to prune.
 
 use super::core::Core;
-use super::{keys, reencrypt, removal, retention, sinks};
+use super::{keys, lease_work, reencrypt, removal, retention, sinks};
 use crate::audit::Event;
 use crate::auth::{TokenEntry, TokenRef, token};
 use crate::barrier::{BarrierError, Kind, Overlay};
@@ -48,11 +48,12 @@ pub(super) fn tick(core: &Core) -> Result<Option<Timestamp>> {
         core.committer.flush()?;
     }
     let removing = removal::work(core)?;
+    let leases = lease_work::work(core, now)?;
     let more = (retention::prune_if_due(core, now)? || reencrypting || removing).then_some(now);
     retention::sweep(core)?;
     // Last, since a sink may take its time.
     let fed = sinks::feed(core, now)?;
-    Ok([core.committer.deadline(), Some(next_expiry), keys::next_roll(core), more, fed].into_iter().flatten().min())
+    Ok([core.committer.deadline(), Some(next_expiry), keys::next_roll(core), more, fed, leases].into_iter().flatten().min())
 }
 
 enum Round {

@@ -128,6 +128,12 @@ codes! {
     Frozen = 118, InvalidRequest;
     /// The backup is cut, altered, or none of ours.
     BadBackup = 119, InvalidRequest;
+    /// The lease has ended, or is being revoked: ask for new credentials.
+    LeaseEnded = 130, InvalidRequest;
+    /// The configuration names a connector that the host has not given.
+    UnknownConnector = 131, InvalidRequest;
+    /// The target refused what it was asked: the configuration or the statements need to be changed.
+    TargetRefused = 132, InvalidRequest;
 
     /// The token is missing, bad or not allowed.
     PermissionDenied = 200, PermissionDenied;
@@ -158,6 +164,10 @@ codes! {
     KeyService = 704, Unavailable;
     /// The write is durable, but the anchor could not be advanced.
     AnchorFailed = 705, Unavailable;
+    /// The target system could not be reached, or did not answer: what it may have done is undone by `tick`.
+    TargetUnavailable = 706, Unavailable;
+    /// The lease has ended, but the target system could not be told yet: it is told again by `tick`.
+    RevocationPending = 707, Unavailable;
 
     /// What is on disk does not verify.
     Corrupt = 800, Corrupt;

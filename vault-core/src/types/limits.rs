@@ -98,3 +98,29 @@ pub const SINK_BATCH_BYTES_MAX: usize = 1024 * 1024;
 pub const SINK_BATCHES_MAX: usize = 16;
 /// Longest wait before a sink that failed is tried again, in milliseconds.
 pub const SINK_RETRY_MILLIS_MAX: u64 = 60_000;
+/// Revocations at one target that are under way at one time.
+pub const REVOCATIONS_PER_TARGET_MAX: usize = 4;
+/// Revocations that one tick tells to one target.
+pub const REVOCATIONS_PER_TICK_MAX: usize = 64;
+/// Times that a target is told of a revocation before the lease counts as irrevocable.
+pub const REVOCATION_ATTEMPTS_MAX: u32 = 6;
+/// Leases that one commit ends.
+pub const LEASE_PAGE_RECORDS_MAX: usize = 64;
+/// Longest text of a target's error that is kept, in bytes.
+pub const TARGET_ERROR_BYTES_MAX: usize = 512;
+/// Accounts of one target that may be there without a lease at one time, being made or undone.
+pub const PENDING_PER_TARGET_MAX: usize = 1_000;
+/// Connections of one database mount.
+pub const DATABASE_CONNECTIONS_MAX: usize = 1_000;
+/// Statements of one kind in a role.
+pub const DATABASE_STATEMENTS_MAX: usize = 64;
+/// All statements of one kind in a role together, in bytes.
+pub const DATABASE_STATEMENTS_BYTES_MAX: usize = 64 * 1024;
+/// Longest user name that a template gives, in characters.
+pub const USERNAME_CHARACTERS_MAX: usize = 63;
+/// Longest template of user names, in bytes.
+pub const USERNAME_TEMPLATE_BYTES_MAX: usize = 1024;
+/// Largest number of leases that a quota can be set to.
+pub const LEASE_QUOTA_MAX: u64 = 1_000_000;
+/// Quotas on the number of leases, of all namespaces.
+pub const LEASE_QUOTAS_MAX: usize = 1_000;

@@ -1,7 +1,7 @@
 //! How a vault is created or opened: the place, and the world that it is given.
 
 use crate::commit::AnchorPlan;
-use crate::host::{Anchor, AuditSink, Clock, KeyWrapper, Rng};
+use crate::host::{Anchor, AuditSink, Clock, Connector, KeyWrapper, LeaseHook, Rng};
 use crate::os::{SystemClock, SystemRng};
 use crate::policy::Settings;
 use crate::storage::{Backend, Storage};
@@ -47,6 +47,8 @@ pub struct Config {
     pub(crate) anchor: Option<AnchorPlan>,
     pub(crate) accept_rollback: bool,
     pub(crate) policies: Settings,
+    pub(crate) connectors: Vec<Arc<dyn Connector>>,
+    pub(crate) lease_hook: Option<Arc<dyn LeaseHook>>,
 }
 
 impl Config {
@@ -78,6 +80,8 @@ impl Config {
             anchor: None,
             accept_rollback: false,
             policies: Settings::default(),
+            connectors: Vec::new(),
+            lease_hook: None,
         }
     }
 
@@ -92,6 +96,21 @@ impl Config {
     #[must_use]
     pub fn with_key_wrapper(mut self, wrapper: Arc<dyn KeyWrapper>) -> Self {
         self.wrappers.push(wrapper);
+        self
+    }
+
+    /// Gives the vault a connector to a kind of target system, which `plugin_name` of a database connection names. Several may be given, each
+    /// with a name of its own.
+    #[must_use]
+    pub fn with_connector(mut self, connector: Arc<dyn Connector>) -> Self {
+        self.connectors.push(connector);
+        self
+    }
+
+    /// Tells a hook of leases that are granted, renewed or revoked, or cannot be revoked.
+    #[must_use]
+    pub fn with_lease_hook(mut self, hook: Arc<dyn LeaseHook>) -> Self {
+        self.lease_hook = Some(hook);
         self
     }
 

@@ -82,6 +82,8 @@ fn parts(config: Config, storage: Arc<dyn Storage>) -> Parts {
         anchor: config.anchor,
         accept_rollback: config.accept_rollback,
         policies: config.policies,
+        connectors: config.connectors,
+        lease_hook: config.lease_hook,
     }
 }
 

@@ -29,7 +29,7 @@ pub fn operation_from_name(name: &str) -> Result<Operation> {
 /// The response as a JSON value, or `None` where the field's HTTP API answers 204 (no content).
 #[must_use]
 pub fn response_to_value(response: Response) -> Option<Value> {
-    if response.data.is_none() && response.auth.is_none() && response.warnings.is_empty() {
+    if response.data.is_none() && response.auth.is_none() && response.warnings.is_empty() && response.lease_id.is_empty() {
         return None;
     }
     let warnings = if response.warnings.is_empty() { Value::Null } else { response.warnings.into() };

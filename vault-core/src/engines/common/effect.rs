@@ -1,0 +1,61 @@
+//! What an engine wants done outside of the vault: told with its outcome, carried out by the pipeline under no lock.
+
+use crate::host::Target;
+use crate::lease::Account;
+use crate::lease::terms::Terms;
+use crate::types::{SecretString, Value};
+use std::sync::Arc;
+
+/// A connection to a target system, with what it takes to ask it.
+pub(crate) struct Connection {
+    /// Stays while the connection does.
+    pub(crate) id: [u8; 16],
+    /// The name of the host's connector.
+    pub(crate) plugin: String,
+    /// What the connector is told of it; no secrets.
+    pub(crate) config: Value,
+    pub(crate) username: String,
+    pub(crate) password: SecretString,
+    /// The password that is being set.
+    pub(crate) pending: Option<SecretString>,
+    pub(crate) secrets: Vec<(String, SecretString)>,
+    /// What changes the password of the connection's own account.
+    pub(crate) rotation: Vec<String>,
+    /// It was deleted, and stays for as long as its leases.
+    pub(crate) is_retired: bool,
+}
+
+/// An account that is to be made, and the lease that it is handed out with.
+pub(crate) struct NewLease {
+    pub(crate) account: Account,
+    pub(crate) password: SecretString,
+    pub(crate) creation: Vec<String>,
+    pub(crate) rollback: Vec<String>,
+    pub(crate) terms: Terms,
+}
+
+/// What is to be done outside.
+pub(crate) enum Effect {
+    /// An account is made, and handed out with a lease.
+    Issue(Arc<Connection>, Box<NewLease>),
+    /// The connection's password is changed.
+    Rotate(Arc<Connection>),
+}
+
+/// What is asked outside before the request commits. It changes nothing there that a failed commit would leave behind.
+pub(crate) enum Probe {
+    /// Whether a configuration can be used; with `true` by logging in.
+    Check(Arc<Connection>, bool),
+}
+
+impl Connection {
+    /// What a connector is asked with.
+    pub(crate) fn target(&self) -> Target<'_> {
+        self.target_with(&self.password)
+    }
+
+    /// The same, with another password.
+    pub(crate) fn target_with<'c>(&'c self, password: &'c SecretString) -> Target<'c> {
+        Target { id: self.id, config: &self.config, username: &self.username, password, secrets: &self.secrets }
+    }
+}

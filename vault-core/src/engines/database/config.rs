@@ -1,0 +1,214 @@
+//! `config/NAME`: a connection to a target system is written, shown without its secrets, deleted; and `rotate-root/NAME`, `reset/NAME`.
+
+use super::record::{self, Configured};
+use super::{password, username};
+use crate::barrier::{BarrierError, Overlay};
+use crate::engines::Outcome;
+use crate::engines::common::effect::{Connection, Effect, Probe};
+use crate::engines::common::input::{member, not_found, truth};
+use crate::engines::database::roles::{statements, texts};
+use crate::lease::chore::Chore;
+use crate::types::id::Id;
+use crate::types::limits::NAME_BYTES_MAX;
+use crate::types::{Code, Error, Object, Result, SecretString, Value};
+use std::sync::Arc;
+
+/// What the engine itself looks at; everything else is the connector's.
+const OWN: [&str; 8] = [
+    "plugin_name",
+    "allowed_roles",
+    "verify_connection",
+    "password_policy",
+    "username_template",
+    "root_rotation_statements",
+    "root_credentials_rotate_statements",
+    "plugin_version",
+];
+
+/// What of a configuration is never shown.
+const SECRET: [&str; 9] = [
+    "password",
+    "private_key",
+    "client_key",
+    "tls_private_key",
+    "tls_certificate_key",
+    "pem_bundle",
+    "pem_json",
+    "secret_key",
+    "auth_token",
+];
+
+pub(super) fn read(overlay: &mut Overlay<'_>, mount: &Id, name: &str) -> Result<Outcome> {
+    let configured = record::named(overlay, mount, name)?.ok_or_else(not_found)?;
+    let connection = &configured.connection;
+    let body = Object::new()
+        .with("plugin_name", connection.plugin.as_str())
+        .with("plugin_version", "")
+        .with("connection_details", connection.config.clone())
+        .with("allowed_roles", configured.allowed_roles.clone())
+        .with("password_policy", configured.password_policy.as_str())
+        .with("username_template", configured.username_template.as_str())
+        .with("root_credentials_rotate_statements", connection.rotation.clone())
+        .with("verify_connection", configured.verify);
+    Ok(Outcome { data: Some(body.into()), ..Outcome::default() })
+}
+
+/// A new connection, or another configuration of one that is there: what the request leaves out stays.
+pub(super) fn write(overlay: &mut Overlay<'_>, mount: &Id, name: &str, data: Option<&Value>) -> Result<Outcome> {
+    let old = record::named(overlay, mount, name)?;
+    let is_new = old.is_none();
+    let was = old.as_ref().map(|old| (old.connection.plugin.clone(), old.connection.id));
+    let mut configured = match old {
+        Some(old) if old.connection.pending.is_some() => return Err(unsettled()),
+        Some(old) => old,
+        None => blank(overlay, name)?,
+    };
+    if let Some(plugin) = text(data, "plugin_name")? {
+        configured.connection.plugin = plugin;
+    }
+    if configured.connection.plugin.is_empty() {
+        return Err(bad("the connector is missing: pass its name as \"plugin_name\""));
+    }
+    if let Some(roles) = member(data, "allowed_roles") {
+        configured.allowed_roles = texts(roles).ok_or_else(|| bad("\"allowed_roles\" must be names of roles: an array, or text with commas"))?;
+    }
+    if let Some(template) = text(data, "username_template")? {
+        username::check(&template)?;
+        configured.username_template = template;
+    }
+    if let Some(policy) = text(data, "password_policy")? {
+        configured.password_policy = policy;
+    }
+    if let Some(verify) = member(data, "verify_connection") {
+        configured.verify = truth(verify).ok_or_else(|| bad("\"verify_connection\" must be true or false"))?;
+    }
+    for name in ["root_rotation_statements", "root_credentials_rotate_statements"] {
+        if let Some(value) = member(data, name) {
+            configured.connection.rotation = statements(value, name)?;
+        }
+    }
+    take_details(&mut configured.connection, data)?;
+    match is_new {
+        true => record::enter(overlay, mount, &configured)?,
+        false => record::save(overlay, &configured)?,
+    }
+    let verify = configured.verify;
+    let probe = Some(Probe::Check(Arc::new(configured.connection), verify));
+    Ok(Outcome { probe, forgets: was, ..Outcome::default() })
+}
+
+/// Takes over what the connector is to know, the secrets apart.
+fn take_details(connection: &mut Connection, data: Option<&Value>) -> Result<()> {
+    let mut config = connection.config.as_object().cloned().unwrap_or_default();
+    for (name, value) in data.and_then(Value::as_object).into_iter().flat_map(Object::iter) {
+        if OWN.contains(&name) {
+            continue;
+        }
+        if SECRET.contains(&name) {
+            let secret = value.as_str().ok_or_else(|| bad("a secret of the configuration must be text"))?;
+            let secret = SecretString::copy_from(secret);
+            if name == "password" {
+                connection.password = secret;
+            } else {
+                connection.secrets.retain(|(other, _)| other != name);
+                connection.secrets.push((name.to_owned(), secret));
+            }
+            continue;
+        }
+        config.insert(name, value.clone());
+    }
+    if config.get("connection_url").and_then(Value::as_str).is_some_and(holds_password) {
+        return Err(bad("the connection_url holds a password, which every reader of the configuration would see: write {{username}}:{{password}} \
+                        in it, and pass \"username\" and \"password\" beside it"));
+    }
+    connection.username = config.get("username").and_then(Value::as_str).unwrap_or_default().to_owned();
+    connection.config = config.into();
+    Ok(())
+}
+
+/// Whether a URL, or a DSN as Go's drivers take it, has a password before its `@` that is none of the template's.
+fn holds_password(url: &str) -> bool {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let Some((user, _)) = rest.rsplit_once('@') else { return false };
+    user.split_once(':').is_some_and(|(_, password)| !password.is_empty() && password != "{{password}}")
+}
+
+fn blank(overlay: &Overlay<'_>, name: &str) -> Result<Configured> {
+    let connection = Connection {
+        id: overlay.barrier().rng().array().map_err(BarrierError::from)?,
+        plugin: String::new(),
+        config: Object::new().into(),
+        username: String::new(),
+        password: SecretString::copy_from(""),
+        pending: None,
+        secrets: Vec::new(),
+        rotation: Vec::new(),
+        is_retired: false,
+    };
+    Ok(Configured {
+        connection,
+        name: name.to_owned(),
+        allowed_roles: Vec::new(),
+        password_policy: String::new(),
+        username_template: String::new(),
+        verify: true,
+    })
+}
+
+/// The connection is gone, and its leases end; what they made is removed from the target by `tick`.
+pub(super) fn delete(overlay: &mut Overlay<'_>, mount: &Id, name: &str) -> Result<Outcome> {
+    if let Some(configured) = record::named(overlay, mount, name)? {
+        record::retire(overlay, mount, configured)?;
+    }
+    Ok(Outcome::default())
+}
+
+/// Lets the connector begin anew with the connection.
+pub(super) fn reset(overlay: &mut Overlay<'_>, mount: &Id, name: &str) -> Result<Outcome> {
+    let configured = record::named(overlay, mount, name)?.ok_or_else(not_found)?;
+    Ok(Outcome { forgets: Some((configured.connection.plugin, configured.connection.id)), ..Outcome::default() })
+}
+
+/// Draws a new password for the connection's own account; it stands beside the old one until it is known which of them the target has.
+pub(super) fn rotate(overlay: &mut Overlay<'_>, mount: &Id, name: &str) -> Result<Outcome> {
+    let mut configured = record::named(overlay, mount, name)?.ok_or_else(not_found)?;
+    if configured.connection.pending.is_some() {
+        return Err(unsettled());
+    }
+    if configured.connection.username.is_empty() {
+        return Err(bad("the connection has no \"username\" whose password could be changed"));
+    }
+    configured.connection.pending = Some(password::generate(overlay.barrier().rng(), &configured.password_policy)?);
+    record::save(overlay, &configured)?;
+    Chore::Rotation(configured.connection.id).put(overlay)?;
+    Ok(Outcome { effect: Some(Effect::Rotate(Arc::new(configured.connection))), ..Outcome::default() })
+}
+
+fn unsettled() -> Error {
+    Error::new(Code::Conflict, "the connection's password is being changed, and it is not known yet which one the target has: try again later")
+}
+
+fn text(data: Option<&Value>, name: &str) -> Result<Option<String>> {
+    let fits = |text: &&str| text.len() <= NAME_BYTES_MAX * 2;
+    let why = || bad(&format!("\"{name}\" must be text of at most {} bytes", NAME_BYTES_MAX * 2));
+    member(data, name).map(|value| value.as_str().filter(fits).map(str::to_owned).ok_or_else(why)).transpose()
+}
+
+fn bad(why: &str) -> Error {
+    Error::new(Code::InvalidData, why)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_in_a_url_is_found() {
+        for url in ["postgresql://{{username}}:{{password}}@h:5432/d", "postgresql://h/d", "{{username}}:{{password}}@tcp(h:3306)/", "h:1"] {
+            assert!(!holds_password(url), "{url}");
+        }
+        for url in ["postgresql://a:b@h/d", "a:b@tcp(h)/", "postgresql://{{username}}:x{{password}}@h", "redis://:p@h"] {
+            assert!(holds_password(url), "{url}");
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! What ends many leases at once: noted in one record by the commit that causes it, whatever their number, and carried out by `tick` in steps.
+
+use super::index::{self, holder_key};
+use super::record::Lease;
+use crate::auth::TokenRef;
+use crate::auth::token::BarrierOf;
+use crate::barrier::{BarrierError, Kind, Overlay};
+use crate::crypto::sha256;
+use crate::storage::Key;
+use minicbor::{Decode, Encode};
+
+/// What is to be carried out.
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+pub(crate) enum Chore {
+    /// The token of this namespace has ended: so do its leases.
+    #[n(0)]
+    Token(#[cbor(n(0), with = "minicbor::bytes")] [u8; 16]),
+    /// All leases below a prefix that were granted up to an era have ended.
+    #[n(1)]
+    Prefix(#[n(0)] Prefix),
+    /// The connection is gone: so are its leases, and then its record.
+    #[n(2)]
+    Target(#[cbor(n(0), with = "minicbor::bytes")] [u8; 16]),
+    /// A connection's password is being changed: which one the target has is to be found out.
+    #[n(3)]
+    Rotation(#[cbor(n(0), with = "minicbor::bytes")] [u8; 16]),
+}
+
+/// What was ended by prefix.
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+pub(crate) struct Prefix {
+    /// A folder of ids: ends in a slash, or is empty.
+    #[n(0)]
+    pub(crate) folder: String,
+    #[n(1)]
+    pub(crate) era: u64,
+    /// They go whatever the target says.
+    #[n(2)]
+    pub(crate) forced: bool,
+}
+
+impl Chore {
+    /// Notes a chore, through an overlay of its namespace.
+    pub(crate) fn put(&self, overlay: &mut Overlay<'_>) -> Result<(), BarrierError> {
+        let bytes = minicbor::to_vec(self).expect("encoding to memory cannot fail");
+        let key = self.key(overlay);
+        overlay.put(Kind::LeaseChore, key, &bytes)
+    }
+
+    /// Strikes a chore off.
+    pub(crate) fn delete(&self, overlay: &mut Overlay<'_>) {
+        let key = self.key(overlay);
+        overlay.delete(key);
+    }
+
+    /// Whether it is noted still. What is read here becomes an expectation.
+    pub(crate) fn is_there(&self, overlay: &mut Overlay<'_>) -> Result<bool, BarrierError> {
+        let key = self.key(overlay);
+        Ok(overlay.get(Kind::LeaseChore, &key)?.is_some())
+    }
+
+    fn key(&self, overlay: &Overlay<'_>) -> Key {
+        let digest = sha256(&[&minicbor::to_vec(self).expect("encoding to memory cannot fail")]);
+        let mut member = [0; 16];
+        member.copy_from_slice(&digest[..16]);
+        overlay.barrier().member_key(Kind::LeaseChore, &[], &member)
+    }
+
+    /// Whether it ends a lease of its namespace, which was handed out by a token of the namespace or of one above.
+    pub(crate) fn ends(&self, lease: &Lease) -> bool {
+        match self {
+            Chore::Token(token) => lease.holder == *token,
+            Chore::Prefix(prefix) => lease.era <= prefix.era && lease.id.starts_with(&prefix.folder),
+            Chore::Target(target) => lease.target == *target,
+            Chore::Rotation(_) => false,
+        }
+    }
+}
+
+/// The chores of a namespace.
+pub(crate) fn all(overlay: &Overlay<'_>) -> Result<Vec<Chore>, BarrierError> {
+    let mut chores = Vec::new();
+    overlay.scan(Kind::LeaseChore, &overlay.barrier().member_prefix(Kind::LeaseChore, &[]), |_, bytes| {
+        chores.push(minicbor::decode(bytes).map_err(|_| BarrierError::Corrupt)?);
+        Ok(true)
+    })?;
+    Ok(chores)
+}
+
+/// Ends the leases of a token, in the commit that ends the token.
+pub(crate) fn end_token(overlay: &mut Overlay<'_>, token: &TokenRef, barrier_of: BarrierOf<'_>) -> Result<(), BarrierError> {
+    // With its namespace goes the token; and that has no leases when it goes.
+    let Some(barrier) = barrier_of(&token.namespace) else { return Ok(()) };
+    overlay.within(&barrier, |overlay| {
+        let key = holder_key(&barrier, &token.key);
+        if overlay.get(Kind::LeaseHolder, &key)?.is_some() {
+            overlay.delete(key);
+            Chore::Token(token.key).put(overlay)?;
+        }
+        Ok(())
+    })
+}
+
+/// Ends all leases below a folder of ids, through an overlay of their namespace; those that are granted from now on are of another era.
+pub(crate) fn end_prefix(overlay: &mut Overlay<'_>, folder: &str, forced: bool) -> Result<Chore, BarrierError> {
+    let era = era(overlay)?;
+    let key = overlay.barrier().key(Kind::LeaseEra, &[]);
+    overlay.put(Kind::LeaseEra, key, &(era + 1).to_le_bytes())?;
+    let chore = Chore::Prefix(Prefix { folder: folder.to_owned(), era, forced });
+    chore.put(overlay)?;
+    Ok(chore)
+}
+
+/// The era of a namespace. What is read here becomes an expectation: a grant or a renewal that was told commits only while it lasts.
+pub(crate) fn era(overlay: &mut Overlay<'_>) -> Result<u64, BarrierError> {
+    let key = overlay.barrier().key(Kind::LeaseEra, &[]);
+    let bytes = overlay.get(Kind::LeaseEra, &key)?;
+    bytes.map_or(Ok(0), |bytes| bytes.as_slice().try_into().map(u64::from_le_bytes).map_err(|_| BarrierError::Corrupt))
+}
+
+/// Whether a token's leases are noted, so that its end would end them. What is read here becomes an expectation.
+pub(crate) fn is_held(overlay: &mut Overlay<'_>, lease: &Lease, barrier_of: BarrierOf<'_>) -> Result<bool, BarrierError> {
+    let holder = lease.holder();
+    let Some(barrier) = barrier_of(&holder.namespace) else { return Ok(false) };
+    overlay.within(&barrier, |overlay| Ok(overlay.get(Kind::LeaseHolder, &holder_key(&barrier, &holder.key))?.is_some()))
+}
+
+/// Whether something ends a lease that was noted and not carried out yet, through an overlay of its namespace.
+pub(crate) fn ends_already(overlay: &mut Overlay<'_>, lease: &Lease, barrier_of: BarrierOf<'_>) -> Result<bool, BarrierError> {
+    era(overlay)?;
+    if !is_held(overlay, lease, barrier_of)? {
+        return Ok(true);
+    }
+    Ok(all(overlay)?.iter().any(|chore| chore.ends(lease)))
+}
+
+/// The leases that a chore ends and that go on as if it were not, at most some.
+pub(crate) fn next_of(overlay: &mut Overlay<'_>, chore: &Chore, limit: usize) -> Result<Vec<super::LeaseRef>, BarrierError> {
+    match chore {
+        Chore::Token(token) => index::of_token(overlay, token, limit),
+        Chore::Target(target) => index::of_target(overlay, target, index::Part::Current, limit),
+        Chore::Prefix(prefix) => below(overlay, prefix, limit),
+        Chore::Rotation(_) => Ok(Vec::new()),
+    }
+}
+
+fn below(overlay: &mut Overlay<'_>, prefix: &Prefix, limit: usize) -> Result<Vec<super::LeaseRef>, BarrierError> {
+    let mut ids = Vec::new();
+    let owners: &[_] = if prefix.forced { &[index::LIVE, index::ENDING] } else { &[index::LIVE] };
+    for owner in owners {
+        index::walk(overlay, owner, &prefix.folder, &mut |id| {
+            ids.push(id.to_owned());
+            Ok(true)
+        })?;
+    }
+    let mut found = Vec::new();
+    for id in ids {
+        let lease = super::LeaseRef::of(overlay.barrier(), &id);
+        let is_open = |lease: &Lease| lease.era <= prefix.era && !(lease.forced && lease.state == super::State::Ending);
+        if Lease::load(overlay, &lease.key)?.is_some_and(|lease| is_open(&lease)) {
+            found.push(lease);
+            if found.len() == limit {
+                break;
+            }
+        }
+    }
+    Ok(found)
+}

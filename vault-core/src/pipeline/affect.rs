@@ -1,0 +1,291 @@
+//! A request that does something outside: asked before its commit, or between two commits: the intent, then what came of it.
+//!
+//! No lock is held while the outside is asked. The intent is the lease itself, being made: until it is handed out, or was undone at the
+//! target, its record stays, so that no account is ever at a target that the vault does not know.
+
+use super::core::Core;
+use super::leases::{self, barrier_of};
+use super::namespaces::Namespace;
+use super::outside::{Claim, ask, failed};
+use super::stage::{Authenticated, Executed, Recorded};
+use super::system::{Done, Granted};
+use super::{audit_log, lease_quotas, lease_work, rotate_root};
+use crate::audit::Event;
+use crate::barrier::Overlay;
+use crate::commit::{CommitError, Proposal};
+use crate::engines::{Connection, Effect, NewLease, Probe, database};
+use crate::host::{Account, ConnectorError, LeaseChange, NewAccount};
+use crate::lease::{self, Lease, LeaseRef, State, chore, index, terms};
+use crate::types::limits::COMMIT_RETRIES_MAX;
+use crate::types::{Code, Error, Response, Result, Timestamp};
+use std::sync::Arc;
+
+/// What a request does outside.
+pub(super) enum Deed {
+    Engine(Effect),
+    /// The target of a lease that has ended is told at once.
+    Tell(LeaseRef),
+}
+
+/// What is asked outside before the commit; asked again where the request is carried out anew.
+pub(super) enum Probing {
+    Engine(Probe),
+    /// The target puts off an account's end.
+    Renew(Arc<Connection>, lease::Account, Timestamp),
+}
+
+/// What is done after the commit; the request stands, whatever comes of it.
+pub(super) enum Follow {
+    /// The leases below a folder of ids are ended, and their targets told where that is asked for.
+    Sweep { namespace: Arc<Namespace>, folder: String, tells: bool },
+    /// The hook is told.
+    Renewed(Box<Lease>, Arc<Namespace>),
+}
+
+/// A request whose intent is durable.
+pub(super) struct Intended<'s, 'r> {
+    stage: &'s Authenticated<'r>,
+    done: Done,
+    deed: Intent<'r>,
+}
+
+enum Intent<'r> {
+    Issue { connection: Arc<Connection>, new: Box<NewLease>, lease: Box<Lease>, _claim: Claim<'r> },
+    Rotate(Arc<Connection>),
+    Tell(LeaseRef),
+}
+
+impl<'s, 'r> Executed<'s, 'r> {
+    /// Asks outside what the request wants to know before it commits.
+    pub(super) fn probe(mut self) -> Result<Self> {
+        let Some(probe) = self.done.probe.take() else { return Ok(self) };
+        let outside = &self.stage.core().outside;
+        match &probe {
+            Probing::Engine(Probe::Check(connection, verify)) => {
+                let connector = outside.connector(&connection.plugin)?;
+                ask(|| connector.check(&connection.target(), *verify)).map_err(|error| failed(&error))?;
+            }
+            Probing::Renew(connection, account, expires) => {
+                let connector = outside.connector(&connection.plugin)?;
+                let account = Account { username: &account.username, statements: &account.renewal };
+                ask(|| connector.renew(&connection.target(), &account, *expires)).map_err(|error| failed(&error))?;
+            }
+        }
+        Ok(self)
+    }
+
+    pub(super) fn has_effect(&self) -> bool {
+        self.done.effect.is_some()
+    }
+
+    /// Commits the intent. Nothing was done outside where this fails.
+    pub(super) fn intend(mut self) -> Result<Intended<'s, 'r>, CommitError> {
+        let core = self.stage.core();
+        let deed = match self.done.effect.take() {
+            Some(Deed::Engine(Effect::Issue(connection, new))) => self.intend_issue(connection, new).map_err(CommitError::Failed)?,
+            Some(Deed::Engine(Effect::Rotate(connection))) => {
+                core.outside.connector(&connection.plugin).map_err(CommitError::Failed)?;
+                Intent::Rotate(connection)
+            }
+            Some(Deed::Tell(lease)) => Intent::Tell(lease),
+            None => return Err(CommitError::Failed(Error::new(Code::Internal, "a request without an effect was taken for one"))),
+        };
+        core.committer.commit(Proposal { writes: self.overlay.into_writes(), ..Proposal::default() })?;
+        Ok(Intended { stage: self.stage, done: self.done, deed })
+    }
+
+    /// Writes the lease as one that is being made.
+    fn intend_issue(&mut self, connection: Arc<Connection>, new: Box<NewLease>) -> Result<Intent<'r>> {
+        let (stage, core, now) = (self.stage, self.stage.core(), self.stage.now());
+        core.outside.connector(&connection.plugin)?;
+        let barrier = &stage.place().namespace.barrier;
+        let token = stage.token();
+        let mount = stage.mount().ok_or_else(|| Error::new(Code::Internal, "an engine without a mount cannot lease"))?;
+        let token_ends = (token.entry.expires_millis != 0).then(|| Timestamp::from_millis(token.entry.expires_millis));
+        let id = lease::new_id(barrier, stage.place().path())?;
+        let expires = terms::end_after(now, new.terms.ttl, now.plus(new.terms.max), token_ends);
+        let lease = Lease {
+            id,
+            mount: *mount.as_bytes(),
+            target: connection.id,
+            holder_namespace: *token.id.namespace.as_bytes(),
+            holder: token.id.key,
+            state: State::Pending,
+            issued_millis: now.as_millis(),
+            renewed_millis: None,
+            ttl_seconds: new.terms.ttl.as_secs(),
+            max_seconds: new.terms.max.as_secs(),
+            renewable: true,
+            expires_millis: expires.as_millis(),
+            era: 0,
+            account: new.account.clone(),
+            attempts: 0,
+            next_millis: now.as_millis(),
+            error: None,
+            forced: false,
+            undone: false,
+            refused: false,
+        };
+        // Claimed before it is durable: no tick undoes it while it is being made.
+        let claim = core.outside.begin_creation(LeaseRef::of(barrier, &lease.id), connection.id, stage.place().full())?;
+        lease_quotas::check(core, stage.place())?;
+        let namespaces = core.namespaces.load_full();
+        index::note_holder(&mut self.overlay, &token.id, &barrier_of(&namespaces))?;
+        index::save(&mut self.overlay, None, Some(&lease), &barrier_of(&namespaces))?;
+        Ok(Intent::Issue { connection, new, lease: Box::new(lease), _claim: claim })
+    }
+}
+
+impl Intended<'_, '_> {
+    /// Does what is to be done outside, and commits what came of it with the request's event.
+    pub(super) fn affect(self, event: &mut Event) -> Result<Recorded> {
+        let (stage, mut done) = (self.stage, self.done);
+        let (core, now) = (stage.core(), stage.now());
+        event.values = audit_log::hashed_values(core, stage.request().data.as_ref());
+        match self.deed {
+            Intent::Issue { connection, new, lease, _claim } => {
+                event.lease = Some(lease.id.clone());
+                create(core, &connection, &new, &lease).map_err(|error| refused(stage, &lease, &error, event))?;
+                let granted = grant(stage, &connection, *lease, event)?;
+                core.outside.tell(vec![leases::notice(LeaseChange::Granted, &granted.lease, &stage.place().namespace)]);
+                done.lease = Some(Granted {
+                    id: granted.lease.id.clone(),
+                    renewable: granted.lease.renewable,
+                    duration: now.until(granted.lease.expires()),
+                });
+                Ok(answer(done, event, granted.receipt))
+            }
+            Intent::Rotate(connection) => {
+                let namespace = &stage.place().namespace;
+                rotate_root::settle(core, namespace, &connection.id, true, now)?;
+                let receipt = core.committer.commit(Proposal { events: vec![event.clone()], ..Proposal::default() })?;
+                Ok(answer(done, event, receipt))
+            }
+            Intent::Tell(lease) => {
+                event.lease = done.named.take().map(|lease| lease.id);
+                let told = lease_work::tell(core, &lease, now)?;
+                if !matches!(told, lease_work::Told::Gone) {
+                    let why = "the lease has ended, but its target could not be told yet: it is told again by tick (sys/leases?type=ending)";
+                    return Err(Error::new(Code::RevocationPending, why));
+                }
+                let receipt = core.committer.commit(Proposal { events: vec![event.clone()], ..Proposal::default() })?;
+                Ok(answer(done, event, receipt))
+            }
+        }
+    }
+}
+
+impl Recorded {
+    /// Does what comes after the commit.
+    pub(super) fn followed(mut self, core: &Core, now: Timestamp) -> Self {
+        if let Some((plugin, id)) = self.forgets.take()
+            && let Ok(connector) = core.outside.connector(&plugin)
+        {
+            // It has nothing to say; a panic in it is its own.
+            let _panicked: Result<(), ConnectorError> = ask(|| {
+                connector.forget(&id);
+                Ok(())
+            });
+        }
+        match self.follow.take() {
+            None => {}
+            Some(Follow::Renewed(lease, namespace)) => core.outside.tell(vec![leases::notice(LeaseChange::Renewed, &lease, &namespace)]),
+            Some(Follow::Sweep { namespace, folder, tells }) => {
+                let told = lease_work::sweep(core, &namespace, &folder, tells, now);
+                let failed = |error: Error| vec![format!("the leases have ended; what follows was left to tick: {error}")];
+                self.response.warnings.extend(told.unwrap_or_else(failed));
+            }
+        }
+        self
+    }
+}
+
+struct Given {
+    lease: Lease,
+    receipt: crate::commit::Receipt,
+}
+
+fn create(core: &Core, connection: &Connection, new: &NewLease, lease: &Lease) -> Result<(), ConnectorError> {
+    let connector = core.outside.connector(&connection.plugin).map_err(|error| {
+        // Looked for before the intent: a host's list does not change.
+        ConnectorError::new(crate::host::ConnectorFailure::Misconfigured, error.to_string())
+    })?;
+    let account = Account { username: &new.account.username, statements: &new.creation };
+    let new = NewAccount { account, password: &new.password, expires: Some(lease.expires()), rollback: &new.rollback };
+    ask(|| connector.create(&connection.target(), &new))
+}
+
+/// The account was not made, or it is not known: the lease's record stays until it was undone. What the target itself has refused is noted,
+/// since nothing is lost where undoing that fails too.
+fn refused(stage: &Authenticated<'_>, lease: &Lease, error: &ConnectorError, event: &mut Event) -> Error {
+    let core = stage.core();
+    event.target_error = Some(super::outside::text_of(error));
+    if !error.failure().may_be_done() {
+        for _ in 0..=COMMIT_RETRIES_MAX {
+            // Where this fails the lease counts as one of which it is not known.
+            let noted = leases::update(core, &stage.place().namespace, &lease.id, Vec::new(), |lease| {
+                (lease.state == State::Pending).then(|| Some(Lease { refused: true, ..lease.clone() }))
+            });
+            if !matches!(noted, Err(CommitError::Conflict)) {
+                break;
+            }
+        }
+    }
+    failed(error)
+}
+
+/// Hands the lease out: in one commit it becomes active, and the request has its event. Whatever has ended meanwhile (the token, the mount,
+/// the connection) fails it, and the account is undone.
+fn grant(stage: &Authenticated<'_>, connection: &Connection, pending: Lease, event: &Event) -> Result<Given> {
+    let (core, place) = (stage.core(), stage.place());
+    let barrier = &place.namespace.barrier;
+    let ended = || Error::new(Code::Conflict, "what the lease would belong to has ended meanwhile: nothing was handed out");
+    for _ in 0..=COMMIT_RETRIES_MAX {
+        let namespaces = core.namespaces.load_full();
+        let mut overlay = Overlay::writing(barrier, core.source());
+        if !stage.holds(&mut overlay)? {
+            return Err(Error::permission_denied());
+        }
+        place.check_is_there()?;
+        stage.check_mount(&mut overlay)?;
+        let is_there = database::load(&mut overlay, &connection.id)?.is_some_and(|found| !found.connection.is_retired);
+        let key = LeaseRef::of(barrier, &pending.id).key;
+        if !is_there || Lease::load(&mut overlay, &key)?.as_ref() != Some(&pending) {
+            return Err(ended());
+        }
+        index::note_holder(&mut overlay, &pending.holder(), &barrier_of(&namespaces))?;
+        let lease = Lease { state: State::Active, era: chore::era(&mut overlay)?, ..pending.clone() };
+        index::save(&mut overlay, Some(&pending), Some(&lease), &barrier_of(&namespaces))?;
+        overlay.within(&core.barrier, |overlay| index::look_into(overlay, lease.expires()))?;
+        let (outside, expires) = (Arc::clone(&core.outside), lease.expires());
+        let publish = move || outside.is_due(expires);
+        let proposal = Proposal {
+            writes: overlay.into_writes(),
+            events: vec![event.clone()],
+            publish: Some(Box::new(publish)),
+            ..Proposal::default()
+        };
+        match core.committer.commit(proposal) {
+            Err(CommitError::Conflict) => {}
+            committed => return Ok(Given { lease, receipt: committed? }),
+        }
+    }
+    Err(CommitError::Conflict.into())
+}
+
+fn answer(done: Done, event: &Event, receipt: crate::commit::Receipt) -> Recorded {
+    let (lease_id, renewable, lease_duration) = match done.lease {
+        Some(lease) => (lease.id, lease.renewable, lease.duration),
+        None => (String::new(), false, done.lease_duration),
+    };
+    let response = Response {
+        request_id: event.request_id.clone(),
+        lease_id,
+        renewable,
+        lease_duration,
+        data: done.data,
+        warnings: done.warnings,
+        auth: done.auth,
+    };
+    Recorded { response, receipt, seals: done.seals, follow: done.follow, forgets: done.forgets }
+}

@@ -1,0 +1,439 @@
+//! What is due of leases, by `tick`: what ends many at once is carried out in steps, leases whose time is over are ended, and targets are told.
+//!
+//! A lease ends in the commit that its cause stands in, or at its time; its target is told afterwards, a bounded number at a time, again after
+//! 10 s, 20 s, and so on, each plus or minus half, and after six times in vain no more.
+
+use super::core::Core;
+use super::leases::{self, barrier_of, notice};
+use super::namespaces::Namespace;
+use super::outside::{ask, text_of};
+use super::rotate_root;
+use crate::audit::Event;
+use crate::barrier::{BarrierError, Overlay};
+use crate::commit::{CommitError, Proposal};
+use crate::engines::{Connection, database};
+use crate::host::{Account, Connector, ConnectorError, ConnectorFailure, LeaseChange};
+use crate::lease::chore::{self, Chore};
+use crate::lease::{Lease, LeaseRef, State, index};
+use crate::types::id::Id;
+use crate::types::limits::{COMMIT_RETRIES_MAX, LEASE_PAGE_RECORDS_MAX, REVOCATION_ATTEMPTS_MAX, REVOCATIONS_PER_TICK_MAX};
+use crate::types::{Code, Error, Result, Timestamp, Ttl};
+use std::collections::{BTreeMap, HashSet};
+
+/// Steps of each kind that one call does.
+const STEPS: usize = 64;
+/// Leases that one call tells to all targets together.
+const TOLD_MAX: usize = 1_024;
+/// Buckets of time that one commit goes through.
+const BUCKETS_MAX: u64 = 10_000;
+/// Wait after a target was told in vain for the first time, in milliseconds; it doubles with each.
+const RETRY_MILLIS: u64 = 10_000;
+/// No wait is longer: what waits longer was put off by a clock that was wrong, and is due.
+const RETRY_SECONDS_LONGEST: u64 = 3_600;
+/// How long a call that was lost may take to arrive at its target, in seconds: what it may have made is undone once more after that.
+const LOST_CALL_SECONDS: u64 = 60;
+/// Wait before looking again for a connector that the host has not given, in seconds.
+const AWAY_SECONDS: u64 = 60;
+/// How long before its end the hook is told of it, in seconds.
+const WARNING_SECONDS: u64 = 300;
+/// Leases that `sync` waits for are told to their targets in at most so many rounds.
+const ROUNDS_MAX: usize = 64;
+
+/// Does what is due; when it wants to be called next.
+pub(super) fn work(core: &Core, now: Timestamp) -> Result<Option<Timestamp>> {
+    let chores = carry_out(core, now)?;
+    let ends = expire(core, now)?;
+    let told = tell_due(core, now, None)?;
+    Ok([chores, ends, told].into_iter().flatten().min())
+}
+
+/// Carries out what ends many leases at once.
+fn carry_out(core: &Core, now: Timestamp) -> Result<Option<Timestamp>> {
+    let mut steps = STEPS;
+    let mut next = None;
+    let earlier = |next: Option<Timestamp>, at| Some(next.map_or(at, |next: Timestamp| next.min(at)));
+    for namespace in core.namespaces.load_full().iter() {
+        for chore in chore::all(&Overlay::reading(&namespace.barrier, core.source()))? {
+            if let Chore::Rotation(id) = &chore {
+                if let Some(at) = rotate_root::resume(core, namespace, id, now)? {
+                    next = earlier(next, at);
+                }
+                continue;
+            }
+            loop {
+                if steps == 0 {
+                    return Ok(Some(now));
+                }
+                steps -= 1;
+                match retried(|| step(core, namespace, &chore, now))? {
+                    Some(true) => {}
+                    Some(false) => break,
+                    None => {
+                        next = earlier(next, now);
+                        break;
+                    }
+                }
+            }
+        }
+    }
+    Ok(next)
+}
+
+/// Tries what may lose races with others; `None` where it lost all of them.
+fn retried<T>(mut what: impl FnMut() -> Result<T, CommitError>) -> Result<Option<T>> {
+    for _ in 0..=COMMIT_RETRIES_MAX {
+        match what() {
+            Err(CommitError::Conflict) => {}
+            other => return other.map(Some).map_err(Error::from),
+        }
+    }
+    Ok(None)
+}
+
+/// Ends some of the leases that a chore ends, or strikes it off when there is none; whether there was one.
+fn step(core: &Core, namespace: &Namespace, chore: &Chore, now: Timestamp) -> Result<bool, CommitError> {
+    let namespaces = core.namespaces.load_full();
+    let mut overlay = Overlay::writing(&namespace.barrier, core.source());
+    if !chore.is_there(&mut overlay)? {
+        return Ok(false);
+    }
+    let forced = matches!(chore, Chore::Prefix(prefix) if prefix.forced);
+    let found = chore::next_of(&mut overlay, chore, LEASE_PAGE_RECORDS_MAX)?;
+    let mut ended = 0;
+    for lease in &found {
+        let Some(barrier) = namespaces.barrier(&lease.namespace) else { continue };
+        ended += overlay.within(&barrier, |overlay| {
+            let Some(old) = Lease::load(overlay, &lease.key)? else { return Ok(0) };
+            let goes = old.state == State::Active || forced && old.state != State::Pending;
+            if goes {
+                index::save(overlay, Some(&old), Some(&old.ended(now, forced)), &barrier_of(&namespaces))?;
+            }
+            Ok::<_, BarrierError>(usize::from(goes))
+        })?;
+    }
+    if ended == 0 && !found.is_empty() {
+        // They are being made just now: what comes of them is seen next time.
+        return Ok(false);
+    }
+    let mut forgotten = None;
+    if found.is_empty() {
+        if let Chore::Target(id) = chore {
+            if !database::is_unused(&overlay, id).map_err(CommitError::Failed)? {
+                return Ok(false);
+            }
+            forgotten = database::load(&mut overlay, id).map_err(CommitError::Failed)?.map(|found| found.connection);
+            database::purge(&mut overlay, id);
+        }
+        chore.delete(&mut overlay);
+    }
+    core.committer.commit(Proposal { writes: overlay.into_writes(), ..Proposal::default() })?;
+    if let Some(connection) = forgotten
+        && let Ok(connector) = core.outside.connector(&connection.plugin)
+    {
+        let _panicked: Result<(), ConnectorError> = ask(|| {
+            connector.forget(&connection.id);
+            Ok(())
+        });
+    }
+    Ok(ended > 0)
+}
+
+/// Ends leases whose time is over, bucket by bucket from the last one that was left; when the next one ends.
+fn expire(core: &Core, now: Timestamp) -> Result<Option<Timestamp>> {
+    let (next, grants) = core.outside.next_due();
+    let ahead = if core.outside.has_hook() { Ttl::from_secs(WARNING_SECONDS) } else { Ttl::ZERO };
+    if now.plus(ahead) < next {
+        return Ok(Some(Timestamp::from_millis(next.as_millis() - ahead.as_secs() * 1000)));
+    }
+    for _ in 0..STEPS {
+        match retried(|| expire_some(core, now))? {
+            Some(Round::More) => {}
+            Some(Round::Nothing) => return Ok(None),
+            Some(Round::Done(next)) => {
+                warn(core, now, next, grants)?;
+                return Ok(Some(next));
+            }
+            None => break,
+        }
+    }
+    Ok(Some(now))
+}
+
+enum Round {
+    /// There never was a lease.
+    Nothing,
+    More,
+    /// Nothing more is over; the instant at which something may be.
+    Done(Timestamp),
+}
+
+fn expire_some(core: &Core, now: Timestamp) -> Result<Round, CommitError> {
+    let namespaces = core.namespaces.load_full();
+    let mut overlay = core.writing();
+    let Some(left_at) = index::mark(&mut overlay)? else { return Ok(Round::Nothing) };
+    let current = index::bucket_at(now);
+    // Where the clock has stepped back there is nothing to catch up with; the mark follows it, so that new leases are not passed over.
+    let first = left_at.min(current);
+    let last = current.min(first.saturating_add(BUCKETS_MAX));
+    let (mut found, mut next) = (Vec::new(), index::bucket_start(last + 1));
+    let mut is_full = false;
+    for bucket in first..=last {
+        index::each_due(&overlay, bucket, |lease, expires| {
+            if expires <= now {
+                found.push((bucket, lease));
+            } else {
+                next = next.min(expires);
+            }
+            found.len() < LEASE_PAGE_RECORDS_MAX
+        })?;
+        is_full = found.len() >= LEASE_PAGE_RECORDS_MAX;
+        if is_full {
+            break;
+        }
+    }
+    for (_, lease) in &found {
+        // A namespace that has leases is not deleted.
+        let Some(barrier) = namespaces.barrier(&lease.namespace) else { continue };
+        overlay.within(&barrier, |overlay| match Lease::load(overlay, &lease.key)? {
+            Some(old) if old.state == State::Active && old.expires() <= now => {
+                index::save(overlay, Some(&old), Some(&old.ended(now, false)), &barrier_of(&namespaces))
+            }
+            _ => Ok(()),
+        })?;
+    }
+    let reached = if is_full { found.last().map_or(first, |(bucket, _)| *bucket) } else { last };
+    if left_at != reached {
+        index::set_mark(&mut overlay, reached)?;
+    }
+    if left_at != reached || !found.is_empty() {
+        core.committer.commit(Proposal { writes: overlay.into_writes(), ..Proposal::default() })?;
+    }
+    Ok(if is_full || last < current { Round::More } else { Round::Done(next) })
+}
+
+/// Tells the hook what ends soon, and remembers when the next lease ends.
+fn warn(core: &Core, now: Timestamp, next: Timestamp, grants: u64) -> Result<()> {
+    core.outside.nothing_due_before(grants, next);
+    if !core.outside.has_hook() {
+        return Ok(());
+    }
+    let until = now.plus(Ttl::from_secs(WARNING_SECONDS));
+    let overlay = core.reading();
+    let mut soon = HashSet::new();
+    let mut earliest_after = Timestamp::from_millis(u64::MAX);
+    for bucket in index::bucket_at(now)..=index::bucket_at(until) {
+        index::each_due(&overlay, bucket, |lease, expires| {
+            if expires > now && expires <= until {
+                soon.insert(lease);
+            } else if expires > until {
+                earliest_after = earliest_after.min(expires);
+            }
+            true
+        })?;
+    }
+    let namespaces = core.namespaces.load_full();
+    let mut notices = Vec::new();
+    for lease in &soon {
+        let Some(namespace) = namespaces.get(&lease.namespace).filter(|_| core.outside.is_first_warning(*lease)) else { continue };
+        if let Some(found) = Lease::load(&mut Overlay::reading(&namespace.barrier, core.source()), &lease.key)? {
+            notices.push(notice(LeaseChange::ExpiringSoon, &found, &namespace));
+        }
+    }
+    core.outside.keep_warnings(&soon);
+    core.outside.tell(notices);
+    Ok(())
+}
+
+/// What came of telling a target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Told {
+    /// The lease is gone.
+    Gone,
+    /// It is told again later, or no more; the target itself answered.
+    Refused,
+    /// It is told again later: the target does not answer, or there is no connector to it.
+    Away,
+    /// Somebody else is telling it, or its target is busy.
+    Busy,
+}
+
+/// Tells targets of leases that have ended: all that is due, or those below a folder of ids, whose turn it is now; when the next is due.
+fn tell_due(core: &Core, now: Timestamp, only: Option<&HashSet<LeaseRef>>) -> Result<Option<Timestamp>> {
+    let mut due: BTreeMap<[u8; 16], Vec<LeaseRef>> = BTreeMap::new();
+    let (mut next, mut count) = (None, 0);
+    let longest = now.plus(Ttl::from_secs(RETRY_SECONDS_LONGEST));
+    index::each_queued(&core.reading(), |queued| {
+        let is_due = queued.next <= now || queued.next > longest;
+        if only.is_some_and(|only| !only.contains(&queued.lease)) || core.outside.is_busy(&queued.lease) {
+            return true;
+        }
+        if !is_due {
+            next = Some(next.map_or(queued.next, |next: Timestamp| next.min(queued.next)));
+            return true;
+        }
+        let of_target = due.entry(queued.target).or_default();
+        if of_target.len() >= REVOCATIONS_PER_TICK_MAX {
+            next = Some(now);
+        } else {
+            of_target.push(queued.lease);
+            count += 1;
+        }
+        count < TOLD_MAX
+    })?;
+    if count >= TOLD_MAX {
+        next = Some(now);
+    }
+    for leases in due.into_values() {
+        for lease in &leases {
+            match tell(core, lease, now)? {
+                Told::Gone | Told::Refused => {}
+                // One that does not answer is not asked for the others too.
+                Told::Away => {
+                    let later = now.plus(Ttl::from_secs(AWAY_SECONDS.min(RETRY_MILLIS / 1000)));
+                    next = Some(next.map_or(later, |next: Timestamp| next.min(later)));
+                    break;
+                }
+                Told::Busy => next = Some(now),
+            }
+        }
+    }
+    Ok(next)
+}
+
+/// Tells a lease's target that it has ended, and commits what came of it.
+pub(super) fn tell(core: &Core, lease: &LeaseRef, now: Timestamp) -> Result<Told> {
+    let Some(namespace) = core.namespaces.load().get(&lease.namespace) else { return Ok(Told::Away) };
+    let read = || Lease::load(&mut Overlay::reading(&namespace.barrier, core.source()), &lease.key);
+    let Some(before) = read()? else { return Ok(Told::Gone) };
+    let Some(_claim) = core.outside.begin_revocation(*lease, before.target) else { return Ok(Told::Busy) };
+    // Read anew: it may have been told, or handed out, before it was claimed.
+    let Some(lease) = read()? else { return Ok(Told::Gone) };
+    if !matches!(lease.state, State::Pending | State::Ending) {
+        return Ok(Told::Refused);
+    }
+    let mut overlay = Overlay::reading(&namespace.barrier, core.source());
+    let connection = database::load(&mut overlay, &lease.target)?.map(|found| found.connection);
+    let outcome = match &connection {
+        None => Err(ConnectorError::new(ConnectorFailure::Misconfigured, "the connection's record is gone")),
+        Some(connection) => {
+            let Ok(connector) = core.outside.connector(&connection.plugin) else { return Ok(Told::Away) };
+            let role = database::revocation_of(&mut overlay, &Id::from_bytes(lease.mount), &lease.account.role)?;
+            let statements = role.unwrap_or_else(|| lease.account.revocation.clone());
+            revoke(&**connector, connection, &Account { username: &lease.account.username, statements: &statements })
+        }
+    };
+    drop(overlay);
+    settle(core, &namespace, &lease, outcome, now)
+}
+
+/// Removes an account. While a password is being changed the target may have either.
+fn revoke(connector: &dyn Connector, connection: &Connection, account: &Account<'_>) -> Result<(), ConnectorError> {
+    let outcome = ask(|| connector.revoke(&connection.target(), account));
+    match (&outcome, &connection.pending) {
+        (Err(error), Some(pending)) if error.failure() == ConnectorFailure::Unauthenticated => {
+            ask(|| connector.revoke(&connection.target_with(pending), account))
+        }
+        _ => outcome,
+    }
+}
+
+/// What a lease becomes, by what its target said.
+fn after(lease: &Lease, error: Option<&ConnectorError>, wait_millis: u64, now: Timestamp) -> Option<Lease> {
+    let never_given = lease.state == State::Pending || lease.undone;
+    let Some(error) = error else {
+        // A call that was lost may still arrive.
+        let arrives = Timestamp::from_millis(lease.issued_millis).plus(Ttl::from_secs(LOST_CALL_SECONDS));
+        let waits = never_given && now < arrives && now.as_millis() >= lease.issued_millis;
+        return waits.then(|| Lease { state: State::Ending, undone: true, next_millis: arrives.as_millis(), ..lease.clone() });
+    };
+    let attempts = lease.attempts.saturating_add(1);
+    if lease.forced || lease.refused && attempts >= REVOCATION_ATTEMPTS_MAX {
+        return None;
+    }
+    let state = if attempts >= REVOCATION_ATTEMPTS_MAX { State::Stuck } else { State::Ending };
+    Some(Lease {
+        state,
+        attempts,
+        undone: never_given,
+        next_millis: now.as_millis().saturating_add(wait_millis),
+        error: Some(text_of(error)),
+        ..lease.clone()
+    })
+}
+
+/// 10 s, doubling with each time, plus or minus half.
+fn wait_after(core: &Core, attempts: u32) -> Result<u64> {
+    let bytes = core.barrier.rng().array().map_err(|error| Error::new(Code::NoEntropy, error.to_string()))?;
+    let whole = RETRY_MILLIS.checked_shl(attempts.min(16)).unwrap_or(u64::MAX);
+    Ok(whole / 2 + u64::from_le_bytes(bytes) % whole)
+}
+
+/// Commits what came of telling a target.
+fn settle(core: &Core, namespace: &Namespace, lease: &Lease, outcome: Result<(), ConnectorError>, now: Timestamp) -> Result<Told> {
+    let wait = wait_after(core, lease.attempts)?;
+    let error = outcome.as_ref().err();
+    let becomes = after(lease, error, wait, now);
+    let is_stuck = becomes.as_ref().is_some_and(|new| new.state == State::Stuck);
+    let never_given = lease.state == State::Pending || lease.undone;
+    let operation = match (is_stuck, never_given) {
+        (true, _) => "irrevocable",
+        (false, true) => "roll-back",
+        (false, false) => "revoke",
+    };
+    let event = Event {
+        outcome: error.map_or(0, |_| Code::TargetUnavailable.number()),
+        target_error: error.map(text_of),
+        ..leases::event(core, namespace, operation, lease, now)?
+    };
+    let changed = retried(|| {
+        leases::update(core, namespace, &lease.id, vec![event.clone()], |found| {
+            // Forced or ended anew meanwhile: what the target said counts for that as well.
+            matches!(found.state, State::Pending | State::Ending).then(|| after(found, error, wait, now))
+        })
+    })?;
+    if let Some(Some((old, new))) = changed {
+        let change = match &new {
+            None if !never_given => Some(LeaseChange::Revoked),
+            Some(new) if new.state == State::Stuck => Some(LeaseChange::Irrevocable),
+            _ => None,
+        };
+        core.outside.tell(change.map(|change| notice(change, &old, namespace)).into_iter().collect());
+    }
+    Ok(match error.map(ConnectorError::failure) {
+        None => Told::Gone,
+        Some(ConnectorFailure::Unreachable | ConnectorFailure::Unknown) => Told::Away,
+        Some(_) if becomes.is_none() => Told::Gone,
+        Some(_) => Told::Refused,
+    })
+}
+
+/// Ends at once what a prefix ends, and tells the targets where that is asked for; what is to be said of it.
+pub(super) fn sweep(core: &Core, namespace: &Namespace, folder: &str, tells: bool, now: Timestamp) -> Result<Vec<String>> {
+    carry_out(core, now)?;
+    if !tells {
+        return Ok(Vec::new());
+    }
+    let left = || -> Result<HashSet<LeaseRef>> {
+        let overlay = Overlay::reading(&namespace.barrier, core.source());
+        let mut left = HashSet::new();
+        index::walk(&overlay, &index::ENDING, folder, &mut |id| {
+            left.insert(LeaseRef::of(&namespace.barrier, id));
+            Ok(true)
+        })?;
+        Ok(left)
+    };
+    let mut before = left()?;
+    for _ in 0..ROUNDS_MAX {
+        if before.is_empty() {
+            return Ok(Vec::new());
+        }
+        tell_due(core, now, Some(&before))?;
+        let after = left()?;
+        if after.len() == before.len() {
+            break;
+        }
+        before = after;
+    }
+    let count = before.len();
+    Ok(if count == 0 { Vec::new() } else { vec![format!("{count} leases have ended whose target could not be told yet: tick tells it again")] })
+}

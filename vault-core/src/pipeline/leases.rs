@@ -1,0 +1,75 @@
+//! What the pipeline knows of leases: whether one still holds, how one is changed, and what is told of it.
+
+use super::core::Core;
+use super::namespaces::{Namespace, Namespaces};
+use super::tokens;
+use crate::audit::Event;
+use crate::barrier::{Barrier, Overlay};
+use crate::commit::{CommitError, Proposal};
+use crate::host::{LeaseChange, LeaseNotice};
+use crate::lease::{Lease, LeaseRef, chore, index};
+use crate::types::id::Id;
+use crate::types::{Result, Timestamp};
+use std::sync::Arc;
+
+/// The barriers of all namespaces.
+pub(super) fn barrier_of(namespaces: &Namespaces) -> impl Fn(&Id) -> Option<Arc<Barrier>> + '_ {
+    |id| namespaces.barrier(id)
+}
+
+/// What a hook is told.
+pub(super) fn notice(change: LeaseChange, lease: &Lease, namespace: &Namespace) -> LeaseNotice {
+    LeaseNotice::new(change, lease.id.clone(), namespace.path.clone(), lease.expires())
+}
+
+/// Whether a lease holds: it was handed out, its time has not ended, and neither has what it belongs to. What is read becomes an expectation
+/// of a commit but for ancestors of its token, whose end removes the token too.
+pub(super) fn holds(core: &Core, overlay: &mut Overlay<'_>, lease: &Lease, now: Timestamp) -> Result<bool> {
+    let namespaces = core.namespaces.load_full();
+    if !lease.is_running(now) || chore::ends_already(overlay, lease, &barrier_of(&namespaces))? {
+        return Ok(false);
+    }
+    let token = tokens::look_up(core, &namespaces, lease.holder())?;
+    Ok(token.is_some_and(|token| token.is_valid(now)))
+}
+
+/// When the token that holds a lease ends, if it does.
+pub(super) fn end_of_holder(core: &Core, lease: &Lease) -> Result<Option<Timestamp>> {
+    let token = tokens::look_up(core, &core.namespaces.load_full(), lease.holder())?;
+    let expires = token.map_or(0, |token| token.entry.expires_millis);
+    Ok((expires != 0).then(|| Timestamp::from_millis(expires)))
+}
+
+/// Changes a lease in a commit of its own, with these events: `change` says what it becomes, `None` inside for none, or that nothing is to
+/// be done. What it was and what it is.
+#[allow(clippy::type_complexity, reason = "a name for it would hide which of the two is which")]
+pub(super) fn update(
+    core: &Core,
+    namespace: &Namespace,
+    id: &str,
+    events: Vec<Event>,
+    change: impl FnOnce(&Lease) -> Option<Option<Lease>>,
+) -> Result<Option<(Lease, Option<Lease>)>, CommitError> {
+    let namespaces = core.namespaces.load_full();
+    let mut overlay = Overlay::writing(&namespace.barrier, core.source());
+    let key = LeaseRef::of(&namespace.barrier, id).key;
+    let Some(old) = Lease::load(&mut overlay, &key)? else { return Ok(None) };
+    let Some(new) = change(&old) else { return Ok(None) };
+    index::save(&mut overlay, Some(&old), new.as_ref(), &barrier_of(&namespaces))?;
+    core.committer.commit(Proposal { writes: overlay.into_writes(), events, ..Proposal::default() })?;
+    Ok(Some((old, new)))
+}
+
+/// The event of something that happens to a lease by itself.
+pub(super) fn event(core: &Core, namespace: &Namespace, operation: &str, lease: &Lease, now: Timestamp) -> Result<Event> {
+    Ok(Event {
+        time_millis: now.as_millis(),
+        request_id: core.random_id()?.to_string(),
+        operation: operation.to_owned(),
+        path: "sys/leases".to_owned(),
+        namespace: namespace.audit_name(),
+        lease: Some(lease.id.clone()),
+        count: 1,
+        ..Event::default()
+    })
+}

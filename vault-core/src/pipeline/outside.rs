@@ -1,0 +1,235 @@
+//! The outside that leases reach: the host's connectors and its hook, and what is under way there. Nothing here is called under a lock.
+
+use crate::host::{Connector, ConnectorError, ConnectorFailure, LeaseHook, LeaseNotice};
+use crate::lease::LeaseRef;
+use crate::types::limits::{PENDING_PER_TARGET_MAX, REVOCATIONS_PER_TARGET_MAX, SINK_NAME_BYTES_MAX, TARGET_ERROR_BYTES_MAX};
+use crate::types::{Code, Error, Result, Timestamp, Ttl};
+use parking_lot::Mutex;
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+/// How long a connection is left alone whose password could not be changed, in seconds.
+const REST_SECONDS: u64 = 10;
+
+/// What the host has given, and what is under way. It outlives an opening: a call that began before the vault was sealed is still under way
+/// when it is unsealed again.
+pub(super) struct Outside {
+    connectors: Vec<Arc<dyn Connector>>,
+    hook: Option<Arc<dyn LeaseHook>>,
+    busy: Mutex<Busy>,
+    due: Mutex<Due>,
+    /// Connections whose password is not to be changed before.
+    rests: Mutex<HashMap<[u8; 16], Timestamp>>,
+    /// Leases of whose end the hook was told already.
+    told: Mutex<HashSet<LeaseRef>>,
+}
+
+#[derive(Default)]
+struct Due {
+    /// Leases that were granted or renewed in this process.
+    grants: u64,
+    /// Before this instant no lease ends.
+    next: Timestamp,
+}
+
+#[derive(Default)]
+struct Busy {
+    /// Leases whose target is being asked just now.
+    leases: BTreeSet<LeaseRef>,
+    /// Revocations that are under way at a target.
+    revocations: HashMap<[u8; 16], usize>,
+    /// Accounts that are being made at a target.
+    creations: HashMap<[u8; 16], usize>,
+    /// The paths, from the root namespace, of requests whose accounts are being made.
+    paths: HashMap<LeaseRef, String>,
+    /// Connections whose password is being changed.
+    rotations: HashSet<[u8; 16]>,
+}
+
+/// Something is under way outside until this is dropped.
+pub(super) struct Claim<'o> {
+    outside: &'o Outside,
+    what: What,
+}
+
+enum What {
+    Creation(LeaseRef, [u8; 16]),
+    Revocation(LeaseRef, [u8; 16]),
+    Rotation([u8; 16]),
+}
+
+impl Outside {
+    pub(super) fn new(connectors: &[Arc<dyn Connector>], hook: Option<Arc<dyn LeaseHook>>) -> Result<Self> {
+        let mut names = HashSet::new();
+        for connector in connectors {
+            let name = connector.name();
+            if name.is_empty() || name.len() > SINK_NAME_BYTES_MAX || !names.insert(name) {
+                let why = format!("connectors need names of their own, from 1 to {SINK_NAME_BYTES_MAX} bytes");
+                return Err(Error::new(Code::InvalidRequest, why));
+            }
+        }
+        Ok(Outside {
+            connectors: connectors.to_vec(),
+            hook,
+            busy: Mutex::default(),
+            due: Mutex::default(),
+            rests: Mutex::default(),
+            told: Mutex::default(),
+        })
+    }
+
+    /// The connector of that name.
+    pub(super) fn connector(&self, name: &str) -> Result<&Arc<dyn Connector>> {
+        self.connectors.iter().find(|connector| connector.name() == name).ok_or_else(|| {
+            let names: Vec<&str> = self.connectors.iter().map(|connector| connector.name()).collect();
+            let there = if names.is_empty() { "the host has given none".to_owned() } else { format!("there are {}", names.join(", ")) };
+            Error::new(Code::UnknownConnector, format!("unknown plugin_name, no connector of the host's has it: {there}"))
+        })
+    }
+
+    /// Tells the hook.
+    pub(super) fn tell(&self, notices: Vec<LeaseNotice>) {
+        let Some(hook) = &self.hook else { return };
+        for notice in notices {
+            // A hook that panics must not take the request with it, which is done.
+            let _panicked = catch_unwind(AssertUnwindSafe(|| hook.changed(&notice)));
+        }
+    }
+
+    pub(super) fn has_hook(&self) -> bool {
+        self.hook.is_some()
+    }
+
+    /// Whether the hook is to be told that a lease ends soon: once for each, and no more once nothing of its kind was told for a bucket.
+    pub(super) fn is_first_warning(&self, lease: LeaseRef) -> bool {
+        self.told.lock().insert(lease)
+    }
+
+    /// Forgets of whose end the hook was told, but for these.
+    pub(super) fn keep_warnings(&self, current: &HashSet<LeaseRef>) {
+        self.told.lock().retain(|lease| current.contains(lease));
+    }
+
+    /// Before this instant no lease ends; with a number by which to tell whether some were granted since.
+    pub(super) fn next_due(&self) -> (Timestamp, u64) {
+        let due = self.due.lock();
+        (due.next, due.grants)
+    }
+
+    /// A lease was granted that ends at that instant.
+    pub(super) fn is_due(&self, at: Timestamp) {
+        let mut due = self.due.lock();
+        due.grants += 1;
+        due.next = due.next.min(at);
+    }
+
+    /// No lease ends before that instant, unless one was granted since.
+    pub(super) fn nothing_due_before(&self, grants: u64, at: Timestamp) {
+        let mut due = self.due.lock();
+        if due.grants == grants {
+            due.next = at;
+        }
+    }
+
+    /// Lets an account be made, unless too many are at this target.
+    pub(super) fn begin_creation(&self, lease: LeaseRef, target: [u8; 16], path: &str) -> Result<Claim<'_>> {
+        let mut busy = self.busy.lock();
+        let under_way = busy.creations.entry(target).or_default();
+        if *under_way >= PENDING_PER_TARGET_MAX {
+            let why = format!("{PENDING_PER_TARGET_MAX} accounts are being made at this target already: try again later");
+            return Err(Error::new(Code::TargetUnavailable, why));
+        }
+        *under_way += 1;
+        busy.leases.insert(lease);
+        busy.paths.insert(lease, path.to_owned());
+        Ok(Claim { outside: self, what: What::Creation(lease, target) })
+    }
+
+    /// How many accounts are being made below a path.
+    pub(super) fn in_creation(&self, path: &str) -> u64 {
+        self.busy.lock().paths.values().filter(|other| other.starts_with(path)).count() as u64
+    }
+
+    /// Lets a lease be revoked, unless it is being made or revoked just now, or its target is busy with others.
+    pub(super) fn begin_revocation(&self, lease: LeaseRef, target: [u8; 16]) -> Option<Claim<'_>> {
+        let mut busy = self.busy.lock();
+        let under_way = busy.revocations.get(&target).copied().unwrap_or_default();
+        if under_way >= REVOCATIONS_PER_TARGET_MAX || !busy.leases.insert(lease) {
+            return None;
+        }
+        busy.revocations.insert(target, under_way + 1);
+        Some(Claim { outside: self, what: What::Revocation(lease, target) })
+    }
+
+    /// Whether a lease's target is being asked just now.
+    pub(super) fn is_busy(&self, lease: &LeaseRef) -> bool {
+        self.busy.lock().leases.contains(lease)
+    }
+
+    /// Lets a connection's password be changed, unless that is under way.
+    pub(super) fn begin_rotation(&self, target: [u8; 16]) -> Option<Claim<'_>> {
+        self.busy.lock().rotations.insert(target).then_some(Claim { outside: self, what: What::Rotation(target) })
+    }
+
+    /// Whether a connection is left alone for now, since it has just failed.
+    pub(super) fn rests(&self, target: &[u8; 16], now: Timestamp) -> Option<Timestamp> {
+        self.rests.lock().get(target).copied().filter(|until| *until > now && until.as_secs() - now.as_secs() <= REST_SECONDS)
+    }
+
+    /// Leaves a connection alone for a while.
+    pub(super) fn rest(&self, target: [u8; 16], now: Timestamp) -> Timestamp {
+        let until = now.plus(Ttl::from_secs(REST_SECONDS));
+        self.rests.lock().insert(target, until);
+        until
+    }
+}
+
+impl Drop for Claim<'_> {
+    fn drop(&mut self) {
+        let mut busy = self.outside.busy.lock();
+        let less = |counts: &mut HashMap<[u8; 16], usize>, target: &[u8; 16]| {
+            if let Some(count) = counts.get_mut(target) {
+                *count -= 1;
+                if *count == 0 {
+                    counts.remove(target);
+                }
+            }
+        };
+        match self.what {
+            What::Creation(lease, target) => {
+                busy.leases.remove(&lease);
+                busy.paths.remove(&lease);
+                less(&mut busy.creations, &target);
+            }
+            What::Revocation(lease, target) => {
+                busy.leases.remove(&lease);
+                less(&mut busy.revocations, &target);
+            }
+            What::Rotation(target) => {
+                busy.rotations.remove(&target);
+            }
+        }
+    }
+}
+
+/// Asks a connector. One that panics may have done what it was asked.
+pub(super) fn ask<T>(what: impl FnOnce() -> Result<T, ConnectorError>) -> Result<T, ConnectorError> {
+    catch_unwind(AssertUnwindSafe(what)).unwrap_or_else(|_| Err(ConnectorError::new(ConnectorFailure::Unknown, "the connector panicked")))
+}
+
+/// What of a connector's error is kept and shown.
+pub(super) fn text_of(error: &ConnectorError) -> String {
+    let text = error.to_string();
+    let end = (0..=text.len().min(TARGET_ERROR_BYTES_MAX)).rev().find(|end| text.is_char_boundary(*end)).unwrap_or_default();
+    text[..end].chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+/// What a caller is told when a target failed.
+pub(super) fn failed(error: &ConnectorError) -> Error {
+    let code = match error.failure() {
+        ConnectorFailure::Refused | ConnectorFailure::Unauthenticated | ConnectorFailure::Misconfigured => Code::TargetRefused,
+        ConnectorFailure::Unreachable | ConnectorFailure::Unknown => Code::TargetUnavailable,
+    };
+    Error::new(code, format!("the target system: {}", text_of(error)))
+}

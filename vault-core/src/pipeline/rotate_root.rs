@@ -1,0 +1,145 @@
+//! The change of a connection's own password: set at the target, tried out, then committed. Both passwords are kept until it is known which
+//! one the target has; where a call was lost the change is carried on, never back.
+
+use super::core::Core;
+use super::namespaces::Namespace;
+use super::outside::{ask, failed};
+use crate::audit::Event;
+use crate::barrier::Overlay;
+use crate::commit::{CommitError, Proposal};
+use crate::engines::{Connection, database};
+use crate::host::{Account, Connector, ConnectorError, ConnectorFailure};
+use crate::lease::chore::Chore;
+use crate::types::limits::COMMIT_RETRIES_MAX;
+use crate::types::{Code, Error, Result, Timestamp};
+
+/// What was found out.
+enum Found {
+    /// The target has the new password.
+    New,
+    /// It has the old one, and refuses the new one.
+    Old(ConnectorError),
+    /// It is not known.
+    Unknown(ConnectorError),
+}
+
+/// Goes on with a change that was cut off, or whose outcome is not known; when it is to be tried again.
+pub(super) fn resume(core: &Core, namespace: &Namespace, id: &[u8; 16], now: Timestamp) -> Result<Option<Timestamp>> {
+    if let Some(until) = core.outside.rests(id, now) {
+        return Ok(Some(until));
+    }
+    match settle(core, namespace, id, false, now) {
+        Ok(()) => Ok(None),
+        Err(error) if error.code() == Code::TargetUnavailable || error.code() == Code::TargetRefused => {
+            Ok(Some(core.outside.rest(*id, now)))
+        }
+        // Another one is at it, or the host has not given the connector.
+        Err(error) if matches!(error.code(), Code::Conflict | Code::UnknownConnector) => Ok(Some(core.outside.rest(*id, now))),
+        Err(error) => Err(error),
+    }
+}
+
+/// Sets the new password, finds out which one the target has, and commits that. `is_first` where nothing was asked of the target before: its
+/// refusal then means that it has the old one.
+pub(super) fn settle(core: &Core, namespace: &Namespace, id: &[u8; 16], is_first: bool, now: Timestamp) -> Result<()> {
+    let busy = || Error::new(Code::Conflict, "the connection's password is being changed just now");
+    let _claim = core.outside.begin_rotation(*id).ok_or_else(busy)?;
+    let mut overlay = Overlay::reading(&namespace.barrier, core.source());
+    let Some(configured) = database::load(&mut overlay, id)? else { return strike_off(core, namespace, id, now) };
+    drop(overlay);
+    let connection = configured.connection;
+    let Some(pending) = &connection.pending else { return strike_off(core, namespace, id, now) };
+    let connector = &**core.outside.connector(&connection.plugin)?;
+    let found = find_out(connector, &connection, is_first);
+    match found {
+        Found::New => {
+            let keep = Some(pending.expose());
+            commit(core, namespace, id, keep, "rotate-root", None, now)?;
+            let _panicked: Result<(), ConnectorError> = ask(|| {
+                connector.forget(id);
+                Ok(())
+            });
+            Ok(())
+        }
+        Found::Old(error) => {
+            commit(core, namespace, id, None, "rotate-root", Some(&error), now)?;
+            Err(failed(&error))
+        }
+        Found::Unknown(error) => {
+            let why = format!("{}; both passwords are kept, and tick finds out which one the target has", failed(&error));
+            Err(Error::new(Code::TargetUnavailable, why))
+        }
+    }
+}
+
+fn find_out(connector: &dyn Connector, connection: &Connection, is_first: bool) -> Found {
+    let Some(new) = &connection.pending else {
+        return Found::Unknown(ConnectorError::new(ConnectorFailure::Unknown, "no password is being set"));
+    };
+    let account = Account { username: &connection.username, statements: &connection.rotation };
+    let takes = |password| ask(|| connector.test(&connection.target_with(password), &connection.username, password));
+    // Where the target has the new one already, it was set by a call whose answer was lost.
+    if !is_first && takes(new).is_ok() {
+        return Found::New;
+    }
+    let set = ask(|| connector.set_password(&connection.target(), &account, new));
+    let tried = takes(new);
+    if tried.is_ok() {
+        return Found::New;
+    }
+    match (set, takes(&connection.password)) {
+        // Only what was refused for sure, and never asked before, is known not to arrive later.
+        (Err(error), Ok(())) if is_first && !error.failure().may_be_done() => Found::Old(error),
+        (Err(error), _) => Found::Unknown(error),
+        (Ok(()), _) => Found::Unknown(tried.err().unwrap_or_else(|| ConnectorError::new(ConnectorFailure::Unknown, "it was not tried out"))),
+    }
+}
+
+/// Commits which password the target has: `new`, or the old one where that is none.
+fn commit(
+    core: &Core,
+    namespace: &Namespace,
+    id: &[u8; 16],
+    new: Option<&str>,
+    operation: &str,
+    error: Option<&ConnectorError>,
+    now: Timestamp,
+) -> Result<()> {
+    for _ in 0..=COMMIT_RETRIES_MAX {
+        let mut overlay = Overlay::writing(&namespace.barrier, core.source());
+        if let Some(mut configured) = database::load(&mut overlay, id)? {
+            let pending = configured.connection.pending.take();
+            if let (Some(new), Some(pending)) = (new, pending)
+                && pending.expose() == new
+            {
+                configured.connection.password = pending;
+            }
+            database::save(&mut overlay, &configured)?;
+        }
+        Chore::Rotation(*id).delete(&mut overlay);
+        let event = Event {
+            time_millis: now.as_millis(),
+            request_id: core.random_id()?.to_string(),
+            operation: operation.to_owned(),
+            path: "sys/leases".to_owned(),
+            namespace: namespace.audit_name(),
+            outcome: error.map_or(0, |_| Code::TargetRefused.number()),
+            target_error: error.map(super::outside::text_of),
+            count: 1,
+            ..Event::default()
+        };
+        match core.committer.commit(Proposal { writes: overlay.into_writes(), events: vec![event], ..Proposal::default() }) {
+            Err(CommitError::Conflict) => {}
+            other => return Ok(other.map(drop)?),
+        }
+    }
+    Err(CommitError::Conflict.into())
+}
+
+/// Nothing is to be found out any more.
+fn strike_off(core: &Core, namespace: &Namespace, id: &[u8; 16], _now: Timestamp) -> Result<()> {
+    let mut overlay = Overlay::writing(&namespace.barrier, core.source());
+    Chore::Rotation(*id).delete(&mut overlay);
+    core.committer.commit(Proposal { writes: overlay.into_writes(), ..Proposal::default() })?;
+    Ok(())
+}
