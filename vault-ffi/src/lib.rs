@@ -41,7 +41,8 @@ pub mod version;
 
 pub mod status;
 
-pub mod error;
+pub mod connector;
+mod error;
 
 pub mod callbacks;
 
