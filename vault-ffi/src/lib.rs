@@ -41,7 +41,6 @@ pub mod version;
 
 pub mod status;
 
-pub mod connector;
 mod error;
 
 pub mod callbacks;
@@ -49,6 +48,8 @@ pub mod callbacks;
 pub mod pkcs11;
 
 pub mod targets;
+
+pub mod connector;
 
 pub mod options;
 
