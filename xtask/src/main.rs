@@ -44,7 +44,7 @@ const STEPS: [Step; 11] = [
     ("tidy", tidy::tidy),
     ("header", header::check),
     ("clippy", rust::clippy),
-    ("core with fewer features", rust::check_features),
+    ("fewer features", rust::check_features),
     ("Rust tests", rust::tests),
     ("Rust tests over redb", rust::tests_over_redb),
     ("interleavings", rust::interleavings),

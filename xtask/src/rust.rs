@@ -17,12 +17,13 @@ pub(crate) fn clippy() -> Outcome {
     run(clippy.env("PYO3_PYTHON", setup::python()?))
 }
 
-/// The core builds without a backend on disk, and with the other one alone, without a warning.
+/// The core builds without a backend on disk, and with the other one alone, and the connectors to databases each alone, without a warning.
 pub(crate) fn check_features() -> Outcome {
-    let check = |features: &str| {
-        run(cargo().args(["clippy", "-p", "vault-core", "--no-default-features", "--features", features, "--", "-D", "warnings"]))
+    let check = |(package, features): (&str, &str)| {
+        run(cargo().args(["clippy", "-p", package, "--no-default-features", "--features", features, "--", "-D", "warnings"]))
     };
-    check("").and_then(|()| check("redb"))
+    let connectors = ["postgres", "mysql", "redis"].map(|feature| ("vault-connectors", feature));
+    [("vault-core", ""), ("vault-core", "redb")].into_iter().chain(connectors).try_for_each(check)
 }
 
 /// Every Rust test, those in the documentation too.

@@ -6,7 +6,7 @@ use std::process::Command;
 /// A command that must work, with the words that show that it does, and the Debian packages that have it.
 type Need = (&'static str, &'static [&'static str], &'static [&'static str]);
 
-const NEEDED: [Need; 8] = [
+const NEEDED: [Need; 12] = [
     // The compiler alone is not enough: it must find the headers of the C library too.
     ("cc", &["-fsyntax-only", "-include", "stdlib.h", "-x", "c", "/dev/null"], &["gcc", "libc6-dev"]),
     ("g++", &["-fsyntax-only", "-include", "cstdlib", "-x", "c++", "/dev/null"], &["g++"]),
@@ -17,6 +17,11 @@ const NEEDED: [Need; 8] = [
     ("rsyslogd", &["-v"], &["rsyslog"]),
     // The tests look for its module themselves, where distributions put it.
     ("softhsm2-util", &["--version"], &["softhsm2"]),
+    // The servers of the connectors' tests, with their clients. Debian keeps PostgreSQL's beside each other, by their versions.
+    ("sh", &["-c", "ls /usr/lib/postgresql/*/bin/initdb || command -v initdb"], &["postgresql"]),
+    ("psql", &["--version"], &["postgresql-client"]),
+    ("sh", &["-c", "PATH=$PATH:/usr/sbin mariadbd --version && mariadb --version && command -v mariadb-install-db"], &["mariadb-server"]),
+    ("sh", &["-c", "redis-server --version && redis-cli --version"], &["redis-server"]),
 ];
 
 const PYTHON: [&str; 2] = ["python3", "python3-venv"];
@@ -32,7 +37,11 @@ pub(crate) fn everything() -> Outcome {
         return Err(format!("these Debian packages are missing: {packages}. Install them (apt-get install {packages}), or run as root"));
     }
     println!("installing {packages}");
-    let apt = |words: &[&str]| run_quietly(command("apt-get").args(words).env("DEBIAN_FRONTEND", "noninteractive"));
+    // With the runlevel of a machine that is being set up no server is started as a service, and none that runs is touched.
+    let apt = |words: &[&str]| {
+        let mut apt = command("apt-get");
+        run_quietly(apt.args(words).env("DEBIAN_FRONTEND", "noninteractive").env("RUNLEVEL", "1"))
+    };
     apt(&["update", "-q"])?;
     apt(&[&["install", "-q", "-y", "--no-install-recommends"], missing.as_slice()].concat())?;
     match self::missing(&NEEDED, python().is_ok()).as_slice() {
