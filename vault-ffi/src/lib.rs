@@ -41,13 +41,15 @@ pub mod version;
 
 pub mod status;
 
-pub mod error;
+mod error;
 
 pub mod callbacks;
 
 pub mod pkcs11;
 
 pub mod targets;
+
+pub mod connector;
 
 pub mod options;
 

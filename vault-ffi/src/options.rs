@@ -1,6 +1,7 @@
 //! How a vault is created or opened, as C says it: a struct that starts with its own size, so that it can grow.
 
 use crate::callbacks::{HostAnchor, HostSink, HostWrapper, vault_anchor_t, vault_audit_sink_t, vault_key_wrapper_t};
+use crate::connector::{HostConnector, HostHook, databases, vault_connector_t, vault_lease_hook_t};
 use crate::error::bad_argument;
 use crate::input;
 use crate::pkcs11::vault_pkcs11_t;
@@ -113,6 +114,14 @@ pub struct vault_options_t {
     pub dialect: vault_dialect_t,
     /// 1 when the deny of any rule that matches wins, however broad the rule is; else 0.
     pub absolute_deny: u32,
+    /// Connectors of the host's own to target systems; may be NULL. The structs are copied; their `user`s must live until the vault is closed.
+    pub connectors: *const vault_connector_t,
+    /// How many there are, at most 16.
+    pub connector_count: usize,
+    /// Which connectors of the library's own the vault has: `VAULT_DATABASE_` numbers, added together.
+    pub databases: u32,
+    /// Is told of leases; may be NULL. The struct is copied; its `user` must live until the vault is closed.
+    pub lease_hook: *const vault_lease_hook_t,
 }
 
 /// Longest path of a vault's directory, in bytes.
@@ -207,6 +216,17 @@ impl vault_options_t {
         // SAFETY: as the caller promises.
         for target in unsafe { vault_audit_target_t::read_all(self.audit_targets, self.audit_target_count) }? {
             config = config.with_audit_sink(target);
+        }
+        // SAFETY: as the caller promises.
+        for connector in unsafe { HostConnector::read_all(self.connectors, self.connector_count) }? {
+            config = config.with_connector(Arc::new(connector));
+        }
+        for connector in databases(self.databases)? {
+            config = config.with_connector(connector);
+        }
+        // SAFETY: as the caller promises.
+        if let Some(hook) = unsafe { HostHook::read(self.lease_hook) }? {
+            config = config.with_lease_hook(Arc::new(hook));
         }
         if !self.audit_file.is_null() {
             // SAFETY: as the caller promises.

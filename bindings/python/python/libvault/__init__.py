@@ -14,14 +14,17 @@
 import atexit as _atexit
 import os as _os
 import weakref as _weakref
+from collections.abc import Callable as _Callable
 from collections.abc import Sequence as _Sequence
 from typing import BinaryIO as _BinaryIO
 
 from . import audit, errors, policy, reports
 from ._native import (
+    Account,
     Anchor,
     AuditLine,
     AuditSink,
+    Connector,
     FileSink,
     Init,
     KeyWrapper,
@@ -29,15 +32,19 @@ from ._native import (
     KvSecret,
     KvVersion,
     ManualClock,
+    MySQL,
     Passphrase,
     Pkcs11,
+    PostgreSQL,
     RawKey,
+    Redis,
     SecretStr,
     Session,
     Shamir,
     Shares,
     SocketSink,
     SyslogSink,
+    Target,
     Vault,
     __version__,
     doctor,
@@ -49,6 +56,7 @@ from ._native import restore as _restore
 from ._native import salvage as _salvage
 from .errors import (
     Conflict,
+    ConnectorFailed,
     Corrupt,
     Internal,
     InvalidRequest,
@@ -62,10 +70,13 @@ from .errors import (
 )
 
 __all__ = [
+    "Account",
     "Anchor",
     "AuditLine",
     "AuditSink",
     "Conflict",
+    "Connector",
+    "ConnectorFailed",
     "Corrupt",
     "FileSink",
     "Init",
@@ -76,12 +87,15 @@ __all__ = [
     "KvSecret",
     "KvVersion",
     "ManualClock",
+    "MySQL",
     "NotFound",
     "Passphrase",
     "PermissionDenied",
     "Pkcs11",
+    "PostgreSQL",
     "RateLimited",
     "RawKey",
+    "Redis",
     "Rollback",
     "Sealed",
     "SecretStr",
@@ -90,6 +104,7 @@ __all__ = [
     "Shares",
     "SocketSink",
     "SyslogSink",
+    "Target",
     "Unavailable",
     "Vault",
     "VaultError",
@@ -108,6 +123,8 @@ __all__ = [
 
 NewKey = Passphrase | RawKey | Shamir | KeyWrapper
 Sink = AuditSink | FileSink | SocketSink | SyslogSink
+AnyConnector = Connector | PostgreSQL | MySQL | Redis
+LeaseHook = _Callable[[str, str, str, float], object]
 OpeningKey = Passphrase | RawKey | Shares | KeyWrapper
 
 _vaults: "_weakref.WeakSet[Vault]" = _weakref.WeakSet()
@@ -126,6 +143,8 @@ def create(
     backend: str | None = None,
     dialect: str = "vault",
     absolute_deny: bool = False,
+    connectors: _Sequence[AnyConnector] | None = None,
+    lease_hook: LeaseHook | None = None,
 ) -> tuple[Vault, Init]:
     """Make a new vault in a directory, or in memory where ``path`` is None, and leave it unsealed.
 
@@ -135,6 +154,10 @@ def create(
     each commit or every ``anchor_interval`` seconds. ``audit_sinks`` are fed with the audit log by ``tick``. ``backend`` is the
     engine that keeps the store on disk: "sled", or "redb" for a large one. ``dialect`` says whose rules
     policies follow, "vault" or "openbao", and with ``absolute_deny`` the deny of any rule that matches wins. Root token and key shares in the second result are shown this once.
+
+    ``connectors`` make accounts at target systems for ``database`` mounts: ``PostgreSQL()``, ``MySQL()``, ``Redis()``, or a Connector of
+    your own. ``lease_hook(change, lease_id, namespace, expires)`` is told of leases: "granted", "renewed", "expiring-soon", "revoked",
+    "irrevocable"; under no lock of the vault.
 
     Raises InvalidRequest when there is something at the place already, Unavailable when the device or a key service fails.
     """
@@ -150,6 +173,8 @@ def create(
         backend=backend,
         dialect=dialect,
         absolute_deny=absolute_deny,
+        connectors=connectors,
+        lease_hook=lease_hook,
     )
     _vaults.add(vault)
     return vault, init
@@ -168,6 +193,8 @@ def open(
     accept_rollback: bool = False,
     dialect: str = "vault",
     absolute_deny: bool = False,
+    connectors: _Sequence[AnyConnector] | None = None,
+    lease_hook: LeaseHook | None = None,
 ) -> Vault:
     """Open a vault; sealed where no key is given.
 
@@ -187,6 +214,8 @@ def open(
         accept_rollback=accept_rollback,
         dialect=dialect,
         absolute_deny=absolute_deny,
+        connectors=connectors,
+        lease_hook=lease_hook,
     )
     _vaults.add(vault)
     return vault
@@ -204,6 +233,8 @@ def restore(
     anchor: str | _os.PathLike[str] | Anchor | None = None,
     anchor_interval: int = 0,
     backend: str | None = None,
+    connectors: _Sequence[AnyConnector] | None = None,
+    lease_hook: LeaseHook | None = None,
 ) -> Vault:
     """Write a backup into an empty place, or memory where ``path`` is None, and open it: frozen, until somebody writes to ``sys/storage/adopt``.
 
@@ -221,6 +252,8 @@ def restore(
         anchor=anchor,
         anchor_interval=anchor_interval,
         backend=backend,
+        connectors=connectors,
+        lease_hook=lease_hook,
     )
     _vaults.add(vault)
     return vault

@@ -3,7 +3,7 @@
 import builtins
 import datetime
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, BinaryIO, NoReturn, final
 
@@ -12,15 +12,20 @@ from .reports import Report, SalvageReport
 __version__: str
 __all__ = [
     "__version__",
+    "Account",
     "Anchor",
     "AuditLine",
     "AuditSink",
+    "Connector",
     "FileSink",
     "KeyWrapper",
     "ManualClock",
+    "MySQL",
     "Passphrase",
     "Pkcs11",
+    "PostgreSQL",
     "RawKey",
+    "Redis",
     "Shamir",
     "Shares",
     "Kv",
@@ -31,6 +36,7 @@ __all__ = [
     "Session",
     "SocketSink",
     "SyslogSink",
+    "Target",
     "Init",
     "Vault",
     "create",
@@ -45,6 +51,55 @@ __all__ = [
     "evaluate",
     "run_policy_tests",
 ]
+
+@final
+class Account:
+    @property
+    def username(self) -> str: ...
+    @property
+    def password(self) -> SecretStr | None: ...
+    @property
+    def expires(self) -> float | None: ...
+    @property
+    def statements(self) -> list[str]: ...
+    @property
+    def rollback(self) -> list[str]: ...
+
+@final
+class Target:
+    @property
+    def id(self) -> bytes: ...
+    @property
+    def config(self) -> dict[str, Any]: ...
+    @property
+    def username(self) -> str: ...
+    @property
+    def password(self) -> SecretStr: ...
+    @property
+    def secrets(self) -> dict[str, SecretStr]: ...
+
+class Connector:
+    name: str
+    def __new__(cls, *_args: Any, **_kwargs: Any) -> Connector: ...
+    def check(self, _target: Target, _verify: bool) -> None: ...
+    def create(self, _target: Target, _account: Account) -> None: ...
+    def renew(self, _target: Target, _account: Account) -> None: ...
+    def revoke(self, _target: Target, _account: Account) -> None: ...
+    def set_password(self, _target: Target, _account: Account) -> None: ...
+    def test(self, _target: Target, _account: Account) -> None: ...
+    def forget(self, _id: bytes) -> None: ...
+
+@final
+class MySQL:
+    def __new__(cls) -> MySQL: ...
+
+@final
+class PostgreSQL:
+    def __new__(cls) -> PostgreSQL: ...
+
+@final
+class Redis:
+    def __new__(cls) -> Redis: ...
 
 class Anchor:
     def __new__(cls, *_args: Any, **_kwargs: Any) -> Anchor: ...
@@ -318,6 +373,8 @@ def create(
     backend: str | None = None,
     dialect: str = "vault",
     absolute_deny: bool = False,
+    connectors: Sequence[Connector | PostgreSQL | MySQL | Redis] | None = None,
+    lease_hook: Callable[[str, str, str, float], object] | None = None,
 ) -> tuple[Vault, Init]: ...
 def open(
     path: str | os.PathLike[str],
@@ -332,6 +389,8 @@ def open(
     accept_rollback: bool = False,
     dialect: str = "vault",
     absolute_deny: bool = False,
+    connectors: Sequence[Connector | PostgreSQL | MySQL | Redis] | None = None,
+    lease_hook: Callable[[str, str, str, float], object] | None = None,
 ) -> Vault: ...
 def restore(
     path: str | os.PathLike[str] | None,
@@ -345,6 +404,8 @@ def restore(
     anchor: str | os.PathLike[str] | Anchor | None = None,
     anchor_interval: int = 0,
     backend: str | None = None,
+    connectors: Sequence[Connector | PostgreSQL | MySQL | Redis] | None = None,
+    lease_hook: Callable[[str, str, str, float], object] | None = None,
 ) -> Vault: ...
 def verify_backup(file: BinaryIO) -> dict[str, Any]: ...
 def doctor(

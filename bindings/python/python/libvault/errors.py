@@ -4,6 +4,7 @@ from typing import Any
 
 __all__ = [
     "Conflict",
+    "ConnectorFailed",
     "Corrupt",
     "Internal",
     "InvalidRequest",
@@ -82,3 +83,22 @@ class Rollback(VaultError):
 
 class Internal(VaultError):
     """A bug, caught at the boundary."""
+
+
+class ConnectorFailed(Exception):
+    """Raised by a ``Connector`` that could not do what it was asked; the vault decides by ``failure`` what to do next, so it must be true.
+
+    ``failure`` is "refused" (the target answered no, and did nothing), "unauthenticated" (it refused the credential), "unreachable"
+    (nothing was asked of it), "unknown" (it may have done it or not) or "misconfigured". ``message`` is shown to operators and logged:
+    it must hold no secret.
+    """
+
+    failure: str
+    message: str
+
+    def __init__(self, failure: str, message: str) -> None:
+        if failure not in ("refused", "unauthenticated", "unreachable", "unknown", "misconfigured"):
+            raise ValueError("failure is refused, unauthenticated, unreachable, unknown or misconfigured")
+        super().__init__(failure, message)
+        self.failure = failure
+        self.message = message
