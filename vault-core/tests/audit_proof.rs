@@ -63,7 +63,11 @@ fn the_proof_shows_the_event_that_it_is_of() {
     assert_eq!(shown.get("path").and_then(Value::as_str), Some("secret/data/a/0"));
     assert_eq!(shown.get("sequence").and_then(Value::as_u64), Some(2));
     let as_texts = Object::new().with("sequence", "2").with("size", checkpoint.size.to_string());
-    assert_eq!(read(&root, "sys/audit-log/proof/inclusion", as_texts), answer, "numbers may be texts, as the query of an address gives them");
+    assert_eq!(
+        read(&root, "sys/audit-log/proof/inclusion", as_texts),
+        answer,
+        "numbers may be texts, as the query of an address gives them"
+    );
 }
 
 #[test]
