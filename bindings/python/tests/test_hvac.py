@@ -183,6 +183,7 @@ def test_a_request_that_makes_no_sense_is_answered_and_not_raised(client: Any) -
     assert status("post", "/v1/secret/data/x", data='{"data": {"k": NaN}}') == 400
     assert status("get", "/v1/secret/data/%ff") == 400 and status("get", "/v1/secret/data/%00") == 400
     assert status("get", "/v1/secret/metadata/", params={"list": "maybe"}) == 400
+    assert status("get", "/v1/secret/data/x", params={"version": ""}) == 400
     assert status("get", "/v1/") == 404 and status("get", "/v1/sys/nowhere") == 400 and status("get", "/v1/nowhere/x") == 404
 
 
@@ -217,6 +218,13 @@ def test_namespaces_are_those_of_the_header(client: Any, world: World) -> None:
         assert client.read("team/secret/data/x")["data"]["data"] == {"in": name}
     with pytest.raises(hvac.exceptions.InvalidPath):
         client.secrets.kv.v2.read_secret("x", raise_on_deleted_version=True)
+        # These speak of the whole vault, wherever they are asked; others are not to be had there.
+        assert below.sys.is_initialized() and not below.sys.is_sealed()
+        with pytest.raises(hvac.exceptions.InvalidRequest):
+            below.sys.seal()
+        with pytest.raises(hvac.exceptions.VaultError):
+            below.sys.submit_unseal_key("a share")
+    assert libvault.hvac.client(world.vault, world.token, namespace="/").sys.submit_unseal_key(reset=True)["sealed"] is False
     assert client.sys.delete_namespace("team").status_code in (202, 204)
 
 

@@ -82,7 +82,7 @@ def test_capabilities_are_told_at_the_top_and_in_the_data(client: Any, world: Wo
 
 def test_capabilities_of_another_token_are_told(client: Any) -> None:
     client.sys.create_or_update_acl_policy("app", APP)
-    made = client.auth.token.create(policies=["app"])["auth"]
+    made = client.write_data("auth/token/create", data={"policies": ["app"]})["auth"]
     by_token = client.sys.get_capabilities(paths=["secret/data/app/x"], token=made["client_token"])
     by_accessor = client.sys.get_capabilities(paths=["secret/data/app/x"], accessor=made["accessor"])
     assert by_token["data"]["secret/data/app/x"] == by_accessor["secret/data/app/x"] == ["create", "read", "update"]

@@ -49,6 +49,9 @@ _BARE = {
     "sys/rekey/verify",
 }
 
+# Asked in any namespace: they speak of the whole vault, and hide nothing that a namespace must not know.
+_OF_ALL = {"sys/init", "sys/seal-status", "sys/health", "sys/leader"}
+
 # Answered since the first versions without an envelope: the members of the data are at the top too.
 _DOUBLED = {
     "sys/auth",
@@ -106,8 +109,8 @@ def _carry_out(vault: Vault, method: str, target: str, headers: Mapping[str, str
     path = _path(encoded)
     asked = urllib.parse.parse_qs(query, keep_blank_values=True)
     operation = _operation(method, asked)
-    namespace = headers.get("x-vault-namespace", "").strip("/")
     plain = path.rstrip("/")
+    namespace = "" if plain in _OF_ALL else headers.get("x-vault-namespace", "").strip("/")
     special = not namespace
     if special and plain == "sys/health" and operation == "read":
         return _health(vault, asked)
@@ -230,7 +233,7 @@ def _failure(error: errors.VaultError) -> Answer:
     status = next((status for kind, status in _STATUS.items() if isinstance(error, kind)), 500)
     if error.data is not None:
         # A version that was deleted: not found, and yet an answer, with its metadata.
-        return _reply(status, {**_ENVELOPE, "data": {"data": None, **error.data}, "errors": error.errors})
+        return _reply(status, {**_ENVELOPE, "data": error.data, "errors": error.errors})
     return _reply(status, {"errors": error.errors})
 
 

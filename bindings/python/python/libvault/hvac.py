@@ -106,9 +106,9 @@ def adapter(vault: Vault) -> type[Adapter]:
 def client(vault: Vault, token: str | SecretStr | None = None, namespace: str | None = None) -> Any:
     """Make an ``hvac.Client`` of this vault. Without a token it has none: that of the environment is for another vault."""
     given = token.expose() if isinstance(token, SecretStr) else token
-    made = hvac.Client(token=given or "", namespace=namespace, adapter=Adapter.of(vault))
-    if not given:
-        made.token = None
+    # With none at all, hvac would look for one in the environment.
+    made = hvac.Client(token="", namespace=namespace, adapter=Adapter.of(vault))
+    made.token = given or None
     return made
 
 
