@@ -213,9 +213,9 @@ fn leaves(core: &Core, data: Option<&Value>, size_name: &str, wanted: u64) -> Re
     Ok((leaves, event))
 }
 
+/// A number, or a text that reads as one, as the query of an address gives it.
 fn number(data: Option<&Value>, name: &str, default: u64) -> Result<u64> {
-    match data.and_then(|data| data.get(name)) {
-        None | Some(Value::Null) => Ok(default),
-        Some(value) => value.as_u64().ok_or_else(|| Error::new(Code::InvalidData, format!("\"{name}\" must be a whole number from 0 on"))),
-    }
+    let Some(value) = data.and_then(|data| data.get(name)).filter(|value| **value != Value::Null) else { return Ok(default) };
+    let bad = || Error::new(Code::InvalidData, format!("\"{name}\" must be a whole number from 0 on"));
+    value.as_u64().or_else(|| value.as_str()?.parse().ok()).ok_or_else(bad)
 }
