@@ -163,4 +163,5 @@ fn slot(target: usize, operation: usize, outcome: usize) -> usize {
 }
 
 #[cfg(test)]
+#[path = "metrics_tests.rs"]
 mod tests;

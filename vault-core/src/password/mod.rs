@@ -167,4 +167,5 @@ impl<'r> Numbers<'r> {
 }
 
 #[cfg(test)]
+#[path = "password_tests.rs"]
 mod tests;

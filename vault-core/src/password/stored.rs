@@ -36,7 +36,7 @@ impl Stored {
         let key = key_of(overlay.barrier(), name)?;
         let bytes = overlay.get(Kind::PasswordPolicy, &key)?;
         let missing = || Error::new(Code::NotFound, "there is no password policy of that name");
-        Ok(bytes.map(|bytes| decode(&bytes)).transpose()?.ok_or_else(missing)?)
+        bytes.map(|bytes| decode(&bytes)).transpose()?.ok_or_else(missing)
     }
 
     /// Puts a policy into its namespace, in the place of what has its name.

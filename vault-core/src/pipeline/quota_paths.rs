@@ -96,7 +96,7 @@ fn write(ask: &Ask<'_>, overlay: &mut Overlay<'_>, name: &str) -> Result<Done> {
     if table.quotas.iter().any(|quota| quota.path == path && quota.name != name) {
         return Err(refused("another quota has this path: change that one"));
     }
-    let rate = member(ask.data, "rate").and_then(|rate| number(rate)).filter(|rate| (1e-6..=1e9).contains(rate));
+    let rate = member(ask.data, "rate").and_then(number).filter(|rate| (1e-6..=1e9).contains(rate));
     let rate = rate.ok_or_else(|| refused("\"rate\" must be a number of requests above 0 and at most 1000000000"))?;
     let seconds = |name: &str, otherwise: u64, least: u64| -> Result<u64> {
         let seconds = match member(ask.data, name) {

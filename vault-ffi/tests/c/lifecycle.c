@@ -131,7 +131,9 @@ static void every_backend_keeps_a_vault(void) {
         vault_session_t *session = session_under(vault, root);
         EXPECT("a secret is put", VAULT_OK, put(session, "app/db", "{\"port\":5432}", 0, NULL));
         EXPECT("the session is closed", VAULT_OK, vault_session_close(session));
-        EXPECT("the vault is closed", VAULT_OK, vault_close(vault));
+        figures_are_told(vault);
+    policies_follow_the_options();
+    EXPECT("the vault is closed", VAULT_OK, vault_close(vault));
         options.backend = VAULT_BACKEND_DEFAULT;
         EXPECT("it is opened again", VAULT_OK, vault_open(&options, &vault));
         session = session_under(vault, root);
@@ -141,6 +143,36 @@ static void every_backend_keeps_a_vault(void) {
         EXPECT("the vault is closed", VAULT_OK, vault_close(vault));
         vault_secret_free(root);
     }
+}
+
+static void figures_are_told(vault_t *vault) {
+    vault_secret_t *text;
+    EXPECT("figures need no token", VAULT_OK, vault_metrics(vault, &text));
+    CHECK("and are Prometheus' text", strncmp(vault_secret_data(text), "# HELP libvault_", 16) == 0);
+    CHECK("and say that it is unsealed", strstr(vault_secret_data(text), "\nlibvault_sealed 0\n") != NULL);
+    vault_secret_free(text);
+    EXPECT("nowhere to put them", VAULT_ERR_BAD_ARGUMENT, vault_metrics(vault, NULL));
+}
+
+static void policies_follow_the_options(void) {
+    vault_options_t options = options_at(NULL, PASSPHRASE);
+    vault_t *vault;
+    vault_secret_t *root, *reply;
+    options.dialect = VAULT_DIALECT_OPENBAO;
+    options.absolute_deny = 1;
+    EXPECT("a vault with a dialect", VAULT_OK, vault_create(&options, &vault, &root));
+    vault_session_t *session = session_under(vault, root);
+    EXPECT("tells it", VAULT_OK, vault_request(session, VAULT_OP_READ, "sys/config/state/sanitized", NULL, 0, &reply));
+    CHECK("by its name", field_is(reply, "/data/policy/dialect", "openbao") && field_is(reply, "/data/policy/absolute_deny", "true"));
+    vault_secret_free(reply);
+    vault_secret_free(root);
+    vault_session_close(session);
+    vault_close(vault);
+    options.dialect = 99;
+    EXPECT("no such dialect", VAULT_ERR_BAD_ARGUMENT, vault_create(&options, &vault, &root));
+    options.dialect = 0;
+    options.absolute_deny = 2;
+    EXPECT("neither yes nor no", VAULT_ERR_BAD_ARGUMENT, vault_create(&options, &vault, &root));
 }
 
 int main(void) {
