@@ -376,6 +376,31 @@ typedef struct {
 typedef int32_t vault_operation_t;
 
 /**
+ * What a request may have beside what is asked. Start with all bytes zero and the size: zero is the default of every member. All pointers
+ * are borrowed for the call.
+ */
+typedef struct {
+    /**
+     * `sizeof(vault_request_options_t)` as the caller was compiled.
+     */
+    size_t size;
+    /**
+     * For how long the reply is to be kept behind a wrapping token, in seconds, at most 768 hours: the reply has `wrap_info` only. 0 for a
+     * plain reply.
+     */
+    uint64_t wrap_ttl_seconds;
+    /**
+     * Where the request came from, as the host knows it: an address, with a port or without, at most 128 bytes, NUL-terminated UTF-8. It
+     * goes into the audit log, and a token that is bound to networks needs it. May be NULL.
+     */
+    const char *remote_address;
+    /**
+     * The host's own id of the request, for the audit log; at most 128 bytes, NUL-terminated UTF-8. May be NULL.
+     */
+    const char *correlation_id;
+} vault_request_options_t;
+
+/**
  * Whose rules are followed where HashiCorp Vault and OpenBao differ: one of the `VAULT_DIALECT_` numbers.
  */
 typedef int32_t vault_dialect_t;
@@ -1073,6 +1098,20 @@ vault_status_t vault_request(vault_session_t *session,
                              const char *json,
                              size_t json_len,
                              vault_secret_t **out_reply);
+
+/**
+ * Carries out a request of the logical API as `vault_request` does, with more that the host says of it.
+ *
+ * - `options`: borrowed; may be NULL.
+ * - All else is as for `vault_request`, failures and threads too.
+ */
+vault_status_t vault_request_with(vault_session_t *session,
+                                  vault_operation_t operation,
+                                  const char *path,
+                                  const char *json,
+                                  size_t json_len,
+                                  const vault_request_options_t *options,
+                                  vault_secret_t **out_reply);
 
 /**
  * Decides a request by policies alone: a pure function, for which no vault is needed.
