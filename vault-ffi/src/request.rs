@@ -8,8 +8,13 @@ use crate::secret::{SecretEntry, vault_secret_t};
 use crate::session::{SessionEntry, vault_session_t};
 use crate::status::vault_status_t;
 use std::ffi::c_char;
-use vault_core::types::{Operation, Result};
+use std::mem::size_of;
+use vault_core::types::limits::REQUEST_ID_BYTES_MAX;
+use vault_core::types::{Operation, Path, Request, Result, Ttl};
 use vault_core::wire;
+
+/// Sizes beyond this are no future version's, but not sizes.
+const OPTIONS_BYTES_MAX: usize = 4096;
 
 /// What a request asks for: one of the `VAULT_OP_` numbers.
 #[allow(non_camel_case_types, reason = "the name in C")]
@@ -56,6 +61,95 @@ pub unsafe extern "C" fn vault_request(
         let response = entry.session.request(operation, path, data)?;
         Ok(slot.map_or(std::ptr::null_mut(), |slot| slot.fill(SecretEntry::new(wire::response_to_value(response)))))
     })
+}
+
+/// What a request may have beside what is asked. Start with all bytes zero and the size: zero is the default of every member. All pointers
+/// are borrowed for the call.
+#[allow(non_camel_case_types, reason = "the name in C")]
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct vault_request_options_t {
+    /// `sizeof(vault_request_options_t)` as the caller was compiled.
+    pub size: usize,
+    /// For how long the reply is to be kept behind a wrapping token, in seconds, at most 768 hours: the reply has `wrap_info` only. 0 for a
+    /// plain reply.
+    pub wrap_ttl_seconds: u64,
+    /// Where the request came from, as the host knows it: an address, with a port or without, at most 128 bytes, NUL-terminated UTF-8. It
+    /// goes into the audit log, and a token that is bound to networks needs it. May be NULL.
+    pub remote_address: *const c_char,
+    /// The host's own id of the request, for the audit log; at most 128 bytes, NUL-terminated UTF-8. May be NULL.
+    pub correlation_id: *const c_char,
+}
+
+impl vault_request_options_t {
+    /// The options of a caller.
+    ///
+    /// # Safety
+    /// `options` is NULL, or points to as many bytes as its first member says.
+    unsafe fn read(options: *const Self) -> Result<Option<Self>> {
+        if options.is_null() {
+            return Ok(None);
+        }
+        // SAFETY: not NULL, and the size stands first in every version.
+        let size = unsafe { options.cast::<usize>().read() };
+        if !(size_of::<Self>()..=OPTIONS_BYTES_MAX).contains(&size) {
+            return Err(bad_argument("options.size is not that of a vault_request_options_t: set it to its sizeof"));
+        }
+        // SAFETY: the caller's size says that these bytes are there.
+        let whole = unsafe { std::slice::from_raw_parts(options.cast::<u8>(), size) };
+        if whole[size_of::<Self>()..].iter().any(|byte| *byte != 0) {
+            return Err(bad_argument("options sets a member that this version of libvault does not know"));
+        }
+        // SAFETY: the size is at least this version's, and every bit pattern is a value of each member.
+        Ok(Some(unsafe { options.read() }))
+    }
+}
+
+/// Carries out a request of the logical API as `vault_request` does, with more that the host says of it.
+///
+/// - `options`: borrowed; may be NULL.
+/// - All else is as for `vault_request`, failures and threads too.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vault_request_with(
+    session: *mut vault_session_t,
+    operation: vault_operation_t,
+    path: *const c_char,
+    json: *const c_char,
+    json_len: usize,
+    options: *const vault_request_options_t,
+    out_reply: *mut *mut vault_secret_t,
+) -> vault_status_t {
+    guard!(optional out_reply => {
+        let entry = get::<SessionEntry>(session)?;
+        let operation = operation_from_number(operation)?;
+        // SAFETY: the caller gives NULL, NUL-terminated text, `json_len` bytes, or options of the size that they tell.
+        let (path, json, options) = unsafe {
+            (input::path(path, "path")?, input::json(json, json_len)?, vault_request_options_t::read(options)?)
+        };
+        let mut request = Request { data: wire::data_from_json(json)?, ..Request::new(operation, Path::parse(path)?) };
+        if let Some(options) = options {
+            // SAFETY: the caller gives NULL or NUL-terminated text.
+            let text = |pointer: *const c_char, name| unsafe { optional_text(pointer, name) };
+            request.context.remote_address = text(options.remote_address, "options.remote_address")?;
+            request.context.correlation_id = text(options.correlation_id, "options.correlation_id")?;
+            request.wrap_ttl = Some(Ttl::from_secs(options.wrap_ttl_seconds));
+        }
+        let slot = (!out_reply.is_null()).then(reserve::<SecretEntry>).transpose()?;
+        let response = entry.session.handle(request).into_result()?;
+        Ok(slot.map_or(std::ptr::null_mut(), |slot| slot.fill(SecretEntry::new(wire::response_to_value(response)))))
+    })
+}
+
+/// Text that may be missing.
+///
+/// # Safety
+/// As for [`input::text`].
+unsafe fn optional_text(pointer: *const c_char, name: &str) -> Result<Option<String>> {
+    if pointer.is_null() {
+        return Ok(None);
+    }
+    // SAFETY: as the caller promises.
+    unsafe { input::text(pointer, name, REQUEST_ID_BYTES_MAX) }.map(|text| Some(text.to_owned()))
 }
 
 fn operation_from_number(number: vault_operation_t) -> Result<Operation> {

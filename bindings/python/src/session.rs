@@ -13,7 +13,7 @@ use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use std::sync::Arc;
-use vault_core::types::{Code, Context, NamespacePath, Operation, Path, Request, Response, Result as CoreResult, Value};
+use vault_core::types::{Code, Context, NamespacePath, Operation, Path, Request, Response, Result as CoreResult, Ttl, Value};
 use vault_core::{BackupSeals, Session as CoreSession, wire};
 
 /// The requests of one token. The token is looked at with each request, not when the session is made.
@@ -31,6 +31,7 @@ pub(crate) struct Asked<'a> {
     namespace: &'a str,
     data: Option<Value>,
     context: Context,
+    wrap_ttl: Option<u64>,
 }
 
 impl Session {
@@ -47,6 +48,7 @@ impl Shared {
 }
 
 impl<'a> Asked<'a> {
+    #[allow(clippy::too_many_arguments, reason = "each is a keyword of its own in Python")]
     pub(crate) fn new(
         operation: Text<'a>,
         path: Text<'a>,
@@ -54,25 +56,27 @@ impl<'a> Asked<'a> {
         namespace: Option<Text<'a>>,
         correlation_id: Option<Text<'_>>,
         remote_address: Option<Text<'_>>,
+        wrap_ttl: Option<u64>,
     ) -> PyResult<Self> {
         let owned = |text: Option<Text<'_>>| text.map(|Text(text)| text.to_owned());
         let context = Context { correlation_id: owned(correlation_id), remote_address: owned(remote_address) };
         let namespace = namespace.map_or("", |Text(namespace)| namespace);
-        Ok(Asked { operation: operation.0, path: path.0, namespace, data: data_to_value(data)?, context })
+        Ok(Asked { operation: operation.0, path: path.0, namespace, data: data_to_value(data)?, context, wrap_ttl })
     }
 
     pub(crate) fn into_request(self) -> CoreResult<Request> {
         let operation: Operation = wire::operation_from_name(self.operation)?;
         let (namespace, path) = (NamespacePath::parse(self.namespace)?, Path::parse(self.path)?);
-        Ok(Request { operation, namespace, path, data: self.data, token: None, context: self.context })
+        let wrap_ttl = self.wrap_ttl.map(Ttl::from_secs);
+        Ok(Request { data: self.data, context: self.context, wrap_ttl, ..Request::new(operation, path).in_namespace(namespace) })
     }
 }
 
 #[pymethods]
 impl Session {
     /// Carries out a request: read, list, write, patch or delete. The answer is a dict, or None where there is nothing to answer.
-    /// `namespace` is one below the session's own.
-    #[pyo3(signature = (operation, path, data=None, *, namespace=None, correlation_id=None, remote_address=None))]
+    /// `namespace` is one below the session's own. With `wrap_ttl`, in seconds, the answer is put behind a wrapping token: it has `wrap_info` only.
+    #[pyo3(signature = (operation, path, data=None, *, namespace=None, correlation_id=None, remote_address=None, wrap_ttl=None))]
     #[allow(clippy::too_many_arguments, reason = "each is a keyword of its own in Python")]
     fn request<'py>(
         &self,
@@ -83,8 +87,9 @@ impl Session {
         namespace: Option<Text<'_>>,
         correlation_id: Option<Text<'_>>,
         remote_address: Option<Text<'_>>,
+        wrap_ttl: Option<u64>,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let asked = Asked::new(operation, path, data, namespace, correlation_id, remote_address)?;
+        let asked = Asked::new(operation, path, data, namespace, correlation_id, remote_address, wrap_ttl)?;
         let session = self.0.get(py)?;
         let response = detached(py, || session.handle(asked.into_request()?).into_result())?;
         answer(py, response)

@@ -403,7 +403,7 @@ impl Vault {
     }
 
     /// Carries out a request under a token (None: without one); the answer as a dict, or None where there is nothing to answer.
-    #[pyo3(signature = (operation, path, data=None, *, token=None, namespace=None, correlation_id=None, remote_address=None))]
+    #[pyo3(signature = (operation, path, data=None, *, token=None, namespace=None, correlation_id=None, remote_address=None, wrap_ttl=None))]
     #[allow(clippy::too_many_arguments, reason = "each is a keyword of its own in Python")]
     fn request<'py>(
         &self,
@@ -415,8 +415,9 @@ impl Vault {
         namespace: Option<Text<'_>>,
         correlation_id: Option<Text<'_>>,
         remote_address: Option<Text<'_>>,
+        wrap_ttl: Option<u64>,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let asked = Asked::new(operation, path, data, namespace, correlation_id, remote_address)?;
+        let asked = Asked::new(operation, path, data, namespace, correlation_id, remote_address, wrap_ttl)?;
         let token = token.map(token_of).transpose()?;
         let state = self.state();
         let response = detached(py, || {
