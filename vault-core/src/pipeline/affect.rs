@@ -165,7 +165,8 @@ impl Intended<'_, '_> {
                 event.lease = done.named.take().map(|lease| lease.id);
                 let told = lease_work::tell(core, &lease, now)?;
                 if !matches!(told, lease_work::Told::Gone) {
-                    let why = "the lease has ended, but its target could not be told yet: it is told again by tick (sys/leases?type=ending)";
+                    let why =
+                        "the lease has ended, but its target could not be told yet: it is told again by tick (sys/leases?type=ending)";
                     return Err(Error::new(Code::RevocationPending, why));
                 }
                 let receipt = core.committer.commit(Proposal { events: vec![event.clone()], ..Proposal::default() })?;

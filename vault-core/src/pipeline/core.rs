@@ -80,7 +80,8 @@ pub(super) struct Foundation {
 impl Core {
     /// Reads what is published from the store.
     pub(super) fn load(foundation: Foundation) -> Result<Self> {
-        let Foundation { opening, storage, barrier, committer, clock, keys, header, wrappers, feeds, outside, frozen, policies } = foundation;
+        let Foundation { opening, storage, barrier, committer, clock, keys, header, wrappers, feeds, outside, frozen, policies } =
+            foundation;
         let mut overlay = Overlay::reading(&barrier, source(&*storage));
         let retention = RetentionPolicy::load(&mut overlay)?;
         drop(overlay);

@@ -1,9 +1,9 @@
 //! What the paths below `sys/leases` answer, and the older `sys/renew` and `sys/revoke`.
 
 use super::affect::{Deed, Follow, Probing};
+use super::lease_quotas;
 use super::leases::{self, barrier_of};
 use super::system::{Ask, Done, Granted};
-use super::lease_quotas;
 use crate::barrier::Overlay;
 use crate::engines::database;
 use crate::lease::chore;
@@ -70,10 +70,7 @@ impl<'p> LeasePath<'p> {
     }
 
     pub(super) fn is_root_protected(self) -> bool {
-        matches!(
-            self,
-            LeasePath::All | LeasePath::Below(_) | LeasePath::RevokePrefix(_) | LeasePath::RevokeForce(_) | LeasePath::Tidy
-        )
+        matches!(self, LeasePath::All | LeasePath::Below(_) | LeasePath::RevokePrefix(_) | LeasePath::RevokeForce(_) | LeasePath::Tidy)
     }
 }
 
@@ -261,7 +258,9 @@ fn wanted(ask: &Ask<'_>) -> Result<Wanted> {
         Some("due") => Ok(Wanted::Due),
         Some("ending") => Ok(Wanted::Ending),
         Some("irrevocable") => Ok(Wanted::Irrevocable),
-        Some(_) => Err(Error::new(Code::InvalidData, "unknown \"type\": use irrevocable, ending or due, or leave it out for those that hold")),
+        Some(_) => {
+            Err(Error::new(Code::InvalidData, "unknown \"type\": use irrevocable, ending or due, or leave it out for those that hold"))
+        }
     }
 }
 

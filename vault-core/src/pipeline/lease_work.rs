@@ -435,5 +435,9 @@ pub(super) fn sweep(core: &Core, namespace: &Namespace, folder: &str, tells: boo
         before = after;
     }
     let count = before.len();
-    Ok(if count == 0 { Vec::new() } else { vec![format!("{count} leases have ended whose target could not be told yet: tick tells it again")] })
+    Ok(if count == 0 {
+        Vec::new()
+    } else {
+        vec![format!("{count} leases have ended whose target could not be told yet: tick tells it again")]
+    })
 }

@@ -91,7 +91,9 @@ fn find_out(connector: &dyn Connector, connection: &Connection, is_first: bool) 
         // Only what was refused for sure, and never asked before, is known not to arrive later.
         (Err(error), Ok(())) if is_first && !error.failure().may_be_done() => Found::Old(error),
         (Err(error), _) => Found::Unknown(error),
-        (Ok(()), _) => Found::Unknown(tried.err().unwrap_or_else(|| ConnectorError::new(ConnectorFailure::Unknown, "it was not tried out"))),
+        (Ok(()), _) => {
+            Found::Unknown(tried.err().unwrap_or_else(|| ConnectorError::new(ConnectorFailure::Unknown, "it was not tried out")))
+        }
     }
 }
 

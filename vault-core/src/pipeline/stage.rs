@@ -194,7 +194,12 @@ impl<'r> Authenticated<'r> {
             return routing.engine.may_write(&self.call(routing.rest));
         }
         !matches!(self.request().operation, Operation::Read | Operation::List)
-            && !matches!(self.routed.route, Route::System(SystemPath::AuditHash | SystemPath::CapabilitiesSelf | SystemPath::Seal | SystemPath::Lease(LeasePath::Lookup)))
+            && !matches!(
+                self.routed.route,
+                Route::System(
+                    SystemPath::AuditHash | SystemPath::CapabilitiesSelf | SystemPath::Seal | SystemPath::Lease(LeasePath::Lookup)
+                )
+            )
     }
 
     fn call<'c>(&'c self, path: &'c str) -> Call<'c> {

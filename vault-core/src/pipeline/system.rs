@@ -168,7 +168,12 @@ impl<'p> SystemPath<'p> {
     pub(super) fn is_for_the_frozen(self) -> bool {
         matches!(
             self,
-            SystemPath::Lease(LeasePath::Lookup) | SystemPath::Adopt | SystemPath::Backup | SystemPath::StorageCompact | SystemPath::Seal | SystemPath::CapabilitiesSelf
+            SystemPath::Lease(LeasePath::Lookup)
+                | SystemPath::Adopt
+                | SystemPath::Backup
+                | SystemPath::StorageCompact
+                | SystemPath::Seal
+                | SystemPath::CapabilitiesSelf
         )
     }
 

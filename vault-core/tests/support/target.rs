@@ -310,7 +310,12 @@ pub fn creds_of(session: &Session, role: &str) -> Result<Creds, Error> {
     let data = response.data.unwrap();
     let text = |name| data.get(name).and_then(Value::as_str).unwrap().to_owned();
     assert!(response.renewable);
-    Ok(Creds { username: text("username"), password: text("password"), lease_id: response.lease_id, seconds: response.lease_duration.as_secs() })
+    Ok(Creds {
+        username: text("username"),
+        password: text("password"),
+        lease_id: response.lease_id,
+        seconds: response.lease_duration.as_secs(),
+    })
 }
 
 pub fn lookup(session: &Session, id: &str) -> Result<Value, Error> {

@@ -70,7 +70,8 @@ pub(super) fn write(overlay: &mut Overlay<'_>, mount: &Id, name: &str, data: Opt
         return Err(bad("the connector is missing: pass its name as \"plugin_name\""));
     }
     if let Some(roles) = member(data, "allowed_roles") {
-        configured.allowed_roles = texts(roles).ok_or_else(|| bad("\"allowed_roles\" must be names of roles: an array, or text with commas"))?;
+        configured.allowed_roles =
+            texts(roles).ok_or_else(|| bad("\"allowed_roles\" must be names of roles: an array, or text with commas"))?;
     }
     if let Some(template) = text(data, "username_template")? {
         username::check(&template)?;
@@ -118,8 +119,10 @@ fn take_details(connection: &mut Connection, data: Option<&Value>) -> Result<()>
         config.insert(name, value.clone());
     }
     if config.get("connection_url").and_then(Value::as_str).is_some_and(holds_password) {
-        return Err(bad("the connection_url holds a password, which every reader of the configuration would see: write {{username}}:{{password}} \
-                        in it, and pass \"username\" and \"password\" beside it"));
+        return Err(bad(
+            "the connection_url holds a password, which every reader of the configuration would see: write {{username}}:{{password}} \
+                        in it, and pass \"username\" and \"password\" beside it",
+        ));
     }
     connection.username = config.get("username").and_then(Value::as_str).unwrap_or_default().to_owned();
     connection.config = config.into();
@@ -185,7 +188,10 @@ pub(super) fn rotate(overlay: &mut Overlay<'_>, mount: &Id, name: &str) -> Resul
 }
 
 fn unsettled() -> Error {
-    Error::new(Code::Conflict, "the connection's password is being changed, and it is not known yet which one the target has: try again later")
+    Error::new(
+        Code::Conflict,
+        "the connection's password is being changed, and it is not known yet which one the target has: try again later",
+    )
 }
 
 fn text(data: Option<&Value>, name: &str) -> Result<Option<String>> {
@@ -204,7 +210,8 @@ mod tests {
 
     #[test]
     fn a_password_in_a_url_is_found() {
-        for url in ["postgresql://{{username}}:{{password}}@h:5432/d", "postgresql://h/d", "{{username}}:{{password}}@tcp(h:3306)/", "h:1"] {
+        for url in ["postgresql://{{username}}:{{password}}@h:5432/d", "postgresql://h/d", "{{username}}:{{password}}@tcp(h:3306)/", "h:1"]
+        {
             assert!(!holds_password(url), "{url}");
         }
         for url in ["postgresql://a:b@h/d", "a:b@tcp(h)/", "postgresql://{{username}}:x{{password}}@h", "redis://:p@h"] {

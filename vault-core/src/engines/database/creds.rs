@@ -38,13 +38,11 @@ pub(super) fn draw(overlay: &mut Overlay<'_>, engine: &DatabaseEngine, name: &st
 }
 
 fn allows(configured: &Configured, role: &str) -> bool {
-    configured.allowed_roles.iter().any(|allowed| {
-        match (allowed.strip_prefix('*'), allowed.strip_suffix('*')) {
-            (Some(""), _) => true,
-            (Some(end), Some(_)) => role.contains(end.strip_suffix('*').unwrap_or(end)),
-            (Some(end), None) => role.ends_with(end),
-            (None, Some(beginning)) => role.starts_with(beginning),
-            (None, None) => role == allowed,
-        }
+    configured.allowed_roles.iter().any(|allowed| match (allowed.strip_prefix('*'), allowed.strip_suffix('*')) {
+        (Some(""), _) => true,
+        (Some(end), Some(_)) => role.contains(end.strip_suffix('*').unwrap_or(end)),
+        (Some(end), None) => role.ends_with(end),
+        (None, Some(beginning)) => role.starts_with(beginning),
+        (None, None) => role == allowed,
     })
 }

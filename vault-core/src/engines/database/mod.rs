@@ -13,9 +13,9 @@ pub(crate) use record::{is_unused, load, of_mount, purge, retire_all, save};
 pub(crate) use roles::revocation_of;
 
 use super::{Call, Engine, Outcome};
-use crate::barrier::{Kind, Overlay};
 #[cfg(any(feature = "sled", feature = "redb"))]
 use crate::barrier::Barrier;
+use crate::barrier::{Kind, Overlay};
 use crate::storage::Key;
 use crate::types::id::Id;
 use crate::types::{Code, Error, Operation, Result, Ttl};
@@ -45,7 +45,8 @@ impl DatabaseEngine {
 }
 
 fn parse(path: &str) -> Result<Part<'_>> {
-    let unknown = || Error::new(Code::UnsupportedPath, "a database mount has config/, roles/, creds/, rotate-root/ and reset/, each with a name");
+    let unknown =
+        || Error::new(Code::UnsupportedPath, "a database mount has config/, roles/, creds/, rotate-root/ and reset/, each with a name");
     let (part, name) = path.split_once('/').unwrap_or((path, ""));
     match (part, name) {
         ("config", "") => Ok(Part::Configs),

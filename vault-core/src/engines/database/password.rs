@@ -21,7 +21,13 @@ pub(super) fn generate(rng: &dyn Rng, policy: &str) -> Result<SecretString> {
             // Bytes from the last multiple on would favour the first characters.
             let even = 256 - 256 % all.len();
             let room = CHARACTERS - text.len();
-            text.extend(bytes.iter().filter(|byte| usize::from(**byte) < even).take(room).map(|byte| char::from(all[usize::from(*byte) % all.len()])));
+            text.extend(
+                bytes
+                    .iter()
+                    .filter(|byte| usize::from(**byte) < even)
+                    .take(room)
+                    .map(|byte| char::from(all[usize::from(*byte) % all.len()])),
+            );
             bytes.zeroize();
         }
         // Drawn anew as a whole until each class is there, so that all such passwords are equally likely. None begins as an option would.

@@ -23,8 +23,7 @@ pub(crate) struct Configured {
 impl Configured {
     fn to_value(&self) -> Value {
         let connection = &self.connection;
-        let secrets: Object =
-            connection.secrets.iter().map(|(name, text)| (name.as_str(), Value::string(text.expose()))).collect();
+        let secrets: Object = connection.secrets.iter().map(|(name, text)| (name.as_str(), Value::string(text.expose()))).collect();
         Object::new()
             .with("name", self.name.as_str())
             .with("plugin", connection.plugin.as_str())
@@ -44,9 +43,8 @@ impl Configured {
 
     fn from_value(id: [u8; 16], value: &Value) -> Option<Self> {
         let text = |name| value.get(name).and_then(Value::as_str).map(str::to_owned);
-        let texts = |name| -> Option<Vec<String>> {
-            value.get(name)?.as_array()?.iter().map(|text| text.as_str().map(str::to_owned)).collect()
-        };
+        let texts =
+            |name| -> Option<Vec<String>> { value.get(name)?.as_array()?.iter().map(|text| text.as_str().map(str::to_owned)).collect() };
         let truth = |name| value.get(name).and_then(Value::as_bool);
         let secret = |value: &Value| value.as_str().map(SecretString::copy_from);
         let secrets = value.get("secrets")?.as_object()?.iter();

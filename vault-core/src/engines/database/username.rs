@@ -208,7 +208,9 @@ fn random(rng: &dyn Rng, count: usize) -> Result<String> {
 }
 
 fn unknown() -> Error {
-    bad("use .DisplayName, .RoleName, random N (at most 63), unix_time, truncate N, uppercase, lowercase, replace and printf, with | between them")
+    bad(
+        "use .DisplayName, .RoleName, random N (at most 63), unix_time, truncate N, uppercase, lowercase, replace and printf, with | between them",
+    )
 }
 
 fn bad(why: &str) -> Error {
@@ -226,7 +228,8 @@ mod tests {
     #[test]
     fn names_have_the_shape_that_users_know() {
         assert_eq!(name("", "token-alice", "readonly").expect("default"), "v-token-al-readonly-11111111111111111111-1795457040");
-        let known = r#"{{ printf "v-%s-%s-%s-%s" (.DisplayName | truncate 8) (.RoleName | truncate 8) (random 20) (unix_time) | truncate 63 }}"#;
+        let known =
+            r#"{{ printf "v-%s-%s-%s-%s" (.DisplayName | truncate 8) (.RoleName | truncate 8) (random 20) (unix_time) | truncate 63 }}"#;
         assert_eq!(name(known, "token", "r").expect("printf"), "v-token-r-11111111111111111111-1795457040");
         assert_eq!(name("{{.RoleName | replace \"-\" \"_\" | uppercase}}_{{random 8}}", "", "a-b").expect("filters"), "A_B_11111111");
     }
@@ -241,9 +244,21 @@ mod tests {
     #[test]
     fn templates_that_do_not_parse_or_give_a_name_twice_are_refused() {
         for template in [
-            "{{", "{{}}", "{{nothing}}", "{{random}}", "{{random 64}}", "{{random 20 | truncate 7}}", "x", "{{.DisplayName}}",
-            "{{.DisplayName}}-{{random 20}}", "{{unix_time}}", "{{(random 20}}", "{{random 20)}}", "{{random 20}}{{ printf \"%s\" }}",
-            "{{random -1}}", "{{.RoleName | truncate 50}}{{.DisplayName | truncate 8}}{{random 20}}",
+            "{{",
+            "{{}}",
+            "{{nothing}}",
+            "{{random}}",
+            "{{random 64}}",
+            "{{random 20 | truncate 7}}",
+            "x",
+            "{{.DisplayName}}",
+            "{{.DisplayName}}-{{random 20}}",
+            "{{unix_time}}",
+            "{{(random 20}}",
+            "{{random 20)}}",
+            "{{random 20}}{{ printf \"%s\" }}",
+            "{{random -1}}",
+            "{{.RoleName | truncate 50}}{{.DisplayName | truncate 8}}{{random 20}}",
         ] {
             assert!(check(template).is_err(), "{template}");
         }
