@@ -32,6 +32,21 @@
 #define VAULT_ABI_VERSION 0
 
 /**
+ * Connectors that the library brings, for `vault_options_t.databases`, added together: PostgreSQL (`postgresql-database-plugin`).
+ */
+#define VAULT_DATABASE_POSTGRESQL 1
+
+/**
+ * MariaDB and MySQL (`mysql-database-plugin`).
+ */
+#define VAULT_DATABASE_MYSQL 2
+
+/**
+ * Redis (`redis-database-plugin`).
+ */
+#define VAULT_DATABASE_REDIS 4
+
+/**
  * For `vault_policy_evaluate`: the deny of any rule that matches wins, however broad the rule is.
  */
 #define VAULT_POLICY_ABSOLUTE_DENY 1
@@ -275,6 +290,149 @@ typedef struct {
 typedef int32_t vault_dialect_t;
 
 /**
+ * What a connector's callback answers: one of the `VAULT_CONNECTOR_` numbers. Any other number counts as `VAULT_CONNECTOR_UNKNOWN`. The
+ * vault decides by it what to do next, so it must be true.
+ */
+typedef int32_t vault_connector_answer_t;
+
+/**
+ * A connection to a target system, as it was configured. Borrowed for the call that is given it; all texts are NUL-terminated UTF-8.
+ */
+typedef struct {
+    /**
+     * 16 bytes that stay while the configuration does, and are never given again: connection pools may be kept by them.
+     */
+    const uint8_t *id;
+    /**
+     * The configuration as it was written, a JSON object without secrets.
+     */
+    const char *config_json;
+    /**
+     * The account by which the vault manages the others.
+     */
+    const char *username;
+    /**
+     * Its password. Wiped after the call.
+     */
+    const char *password;
+    /**
+     * What else of the configuration is secret: a JSON object of texts. Wiped after the call.
+     */
+    const char *secrets_json;
+} vault_target_t;
+
+/**
+ * An account at a target, and what is asked of it. Borrowed for the call that is given it; all texts are NUL-terminated UTF-8.
+ */
+typedef struct {
+    /**
+     * Its name at the target.
+     */
+    const char *username;
+    /**
+     * For `create` and `set_password`, the password that it gets; for `test`, that which it is to log in with; else NULL. Wiped after the call.
+     */
+    const char *password;
+    /**
+     * For `create` and `renew`, when it ends, in milliseconds since the Unix epoch; 0 for never.
+     */
+    uint64_t expires_ms;
+    /**
+     * What the role says is to be done, a JSON array of texts with `{{name}}`, `{{password}}` and `{{expiration}}` in them; empty where the
+     * connector's own way is wanted.
+     */
+    const char *statements_json;
+    /**
+     * For `create`, what undoes a creation that failed half way, a JSON array of texts; else an empty one.
+     */
+    const char *rollback_json;
+    /**
+     * Where the callback may write why it failed, NUL-terminated UTF-8; shown to operators and logged, so it must hold no secret.
+     */
+    char *message;
+    /**
+     * How many bytes there are for it.
+     */
+    size_t message_capacity;
+} vault_account_t;
+
+/**
+ * One duty of a connector.
+ */
+typedef vault_connector_answer_t (*vault_connector_fn)(void *user,
+                                                       const vault_target_t *target,
+                                                       const vault_account_t *account);
+
+/**
+ * Makes, renews and removes accounts at a target system. Each duty can be asked more than once, after a crash or a lost answer, and must then
+ * end in the same state: an account that is there already is made to be as asked, one that is gone already counts as revoked.
+ *
+ * The callbacks are called from several threads at once, under no lock of the vault. The request that caused a call waits for it, so they bound
+ * their waiting (some seconds). They may call the vault back. They must not unwind or longjmp out.
+ */
+typedef struct {
+    /**
+     * What kind of target it serves, as `plugin_name` of a configuration says it: NUL-terminated UTF-8, from 1 to 128 bytes. Copied.
+     */
+    const char *name;
+    /**
+     * Given to the callbacks as it is.
+     */
+    void *user;
+    /**
+     * Looks at a configuration; where `verify` is 1 it connects and logs in with it, else `verify` is 0. `account` is for the message alone.
+     */
+    vault_connector_answer_t (*check)(void *user,
+                                      const vault_target_t *target,
+                                      const vault_account_t *account,
+                                      int32_t verify);
+    /**
+     * Makes an account.
+     */
+    vault_connector_fn create;
+    /**
+     * Puts off an account's end, where the target has one; else nothing is to be done.
+     */
+    vault_connector_fn renew;
+    /**
+     * Removes an account and ends its sessions.
+     */
+    vault_connector_fn revoke;
+    /**
+     * Gives an account that is there a new password.
+     */
+    vault_connector_fn set_password;
+    /**
+     * Logs in with an account, on a connection of its own, and out again. `VAULT_CONNECTOR_UNAUTHENTICATED` when the target refuses it.
+     */
+    vault_connector_fn test;
+    /**
+     * Lets go of what is held for the target of that id; may be NULL.
+     */
+    void (*forget)(void *user, const uint8_t *id);
+} vault_connector_t;
+
+/**
+ * Is told of leases, once what it is told is durable: from several threads at once, under no lock of the vault. It may call the vault back, and
+ * should return at once. It must not unwind or longjmp out. A notice can be lost in a crash; the leases and the audit log tell what is so.
+ */
+typedef struct {
+    /**
+     * Given to the callback as it is.
+     */
+    void *user;
+    /**
+     * Something has happened to a lease. `change` is one of `granted`, `renewed`, `expiring-soon`, `revoked` and `irrevocable`; `namespace_path`
+     * is empty for the root namespace; `expires_ms` is when it ends or has ended, in milliseconds since the Unix epoch. Borrowed for the call.
+     */
+    void (*changed)(void *user,
+                    const char *change,
+                    const char *lease_id,
+                    const char *namespace_path,
+                    uint64_t expires_ms);
+} vault_lease_hook_t;
+
+/**
  * How a vault is created or opened. Start with `vault_options_init`, which sets the size and zeroes the rest: zero is the default
  * of every member. All pointers are borrowed for the call that is given the options.
  */
@@ -381,12 +539,53 @@ typedef struct {
      * 1 when the deny of any rule that matches wins, however broad the rule is; else 0.
      */
     uint32_t absolute_deny;
+    /**
+     * Connectors of the host's own to target systems; may be NULL. The structs are copied; their `user`s must live until the vault is closed.
+     */
+    const vault_connector_t *connectors;
+    /**
+     * How many there are, at most 16.
+     */
+    size_t connector_count;
+    /**
+     * Which connectors of the library's own the vault has: `VAULT_DATABASE_` numbers, added together.
+     */
+    uint32_t databases;
+    /**
+     * Is told of leases; may be NULL. The struct is copied; its `user` must live until the vault is closed.
+     */
+    const vault_lease_hook_t *lease_hook;
 } vault_options_t;
 
 /**
  * What a request asks for: one of the `VAULT_OP_` numbers.
  */
 typedef int32_t vault_operation_t;
+
+/**
+ * What a request may have beside what is asked. Start with all bytes zero and the size: zero is the default of every member. All pointers
+ * are borrowed for the call.
+ */
+typedef struct {
+    /**
+     * `sizeof(vault_request_options_t)` as the caller was compiled.
+     */
+    size_t size;
+    /**
+     * For how long the reply is to be kept behind a wrapping token, in seconds, at most 768 hours: the reply has `wrap_info` only. 0 for a
+     * plain reply.
+     */
+    uint64_t wrap_ttl_seconds;
+    /**
+     * Where the request came from, as the host knows it: an address, with a port or without, at most 128 bytes, NUL-terminated UTF-8. It
+     * goes into the audit log, and a token that is bound to networks needs it. May be NULL.
+     */
+    const char *remote_address;
+    /**
+     * The host's own id of the request, for the audit log; at most 128 bytes, NUL-terminated UTF-8. May be NULL.
+     */
+    const char *correlation_id;
+} vault_request_options_t;
 
 /**
  * What is asked of a policy: one of the `VAULT_CAPABILITY_` numbers.
@@ -664,6 +863,36 @@ typedef vault_status_t (*vault_read_fn)(void *user, uint8_t *out, size_t capacit
  * syslog (RFC 5424) over TCP with octet counting (RFC 6587); the address is `host:port`.
  */
 #define VAULT_AUDIT_TARGET_SYSLOG_TCP 4
+
+/**
+ * It is done.
+ */
+#define VAULT_CONNECTOR_OK 0
+
+/**
+ * The target answered no, and did nothing.
+ */
+#define VAULT_CONNECTOR_REFUSED 1
+
+/**
+ * The target refused the credential that it was asked with.
+ */
+#define VAULT_CONNECTOR_UNAUTHENTICATED 2
+
+/**
+ * The target was not reached: nothing was asked of it.
+ */
+#define VAULT_CONNECTOR_UNREACHABLE 3
+
+/**
+ * The target may have done it or not: the answer was lost, or did not come in time.
+ */
+#define VAULT_CONNECTOR_UNKNOWN 4
+
+/**
+ * The configuration or the statements make no sense to the connector.
+ */
+#define VAULT_CONNECTOR_MISCONFIGURED 5
 
 /**
  * No key is given.
@@ -1081,6 +1310,20 @@ vault_status_t vault_request(vault_session_t *session,
                              const char *json,
                              size_t json_len,
                              vault_secret_t **out_reply);
+
+/**
+ * Carries out a request of the logical API as `vault_request` does, with more that the host says of it.
+ *
+ * - `options`: borrowed; may be NULL.
+ * - All else is as for `vault_request`, failures and threads too.
+ */
+vault_status_t vault_request_with(vault_session_t *session,
+                                  vault_operation_t operation,
+                                  const char *path,
+                                  const char *json,
+                                  size_t json_len,
+                                  const vault_request_options_t *options,
+                                  vault_secret_t **out_reply);
 
 /**
  * Decides a request by policies alone: a pure function, for which no vault is needed.

@@ -41,7 +41,7 @@ pub mod version;
 
 pub mod status;
 
-mod error;
+pub mod error;
 
 pub mod callbacks;
 

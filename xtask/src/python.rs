@@ -1,6 +1,6 @@
 //! The wheel: built by maturin, installed into a fresh virtual environment, tested, type-checked, and its examples run.
 
-use crate::run::{Outcome, at, command, files, root, run, run_quietly, target};
+use crate::run::{Outcome, at, cargo, command, files, root, run, run_quietly, target};
 use crate::setup;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -20,7 +20,9 @@ pub(crate) fn wheel_tests() -> Outcome {
         bin(&tools, "python").args(["-m", "pip", "install", "--quiet", "--force-reinstall", "--no-deps", "--no-index"]).arg(&wheel),
     )?;
     let tests = root().join("bindings/python/tests");
-    run(bin(&tools, "python").args(["-m", "pytest", "-q", "-p", "no:cacheprovider"]).arg(&tests))?;
+    let mut pytest = bin(&tools, "python");
+    pytest.args(["-m", "pytest", "-q", "-p", "no:cacheprovider"]).arg(&tests);
+    run(pytest.env("LIBVAULT_TEST_SERVERS", servers()?))?;
     run(bin(&tools, "python").args(["-m", "mypy", "--strict", "-p", "libvault"]))?;
     run(bin(&tools, "python").args(["-m", "mypy.stubtest", "libvault"]))?;
     for example in files(&root().join("examples/python"), "py")? {
@@ -29,6 +31,12 @@ pub(crate) fn wheel_tests() -> Outcome {
         run(bin(&tools, "python").arg(&example))?;
     }
     Ok(())
+}
+
+/// The program that starts database servers for tests.
+fn servers() -> Outcome<PathBuf> {
+    run_quietly(cargo().args(["build", "--quiet", "-p", "test-servers"]))?;
+    Ok(target()?.join("debug/test-servers"))
 }
 
 fn build(tools: &Path) -> Outcome<PathBuf> {

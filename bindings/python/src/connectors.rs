@@ -4,7 +4,7 @@ use crate::convert::object_to_python;
 use crate::secret::SecretStr;
 use pyo3::exceptions::{PyNotImplementedError, PyTypeError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyTuple};
+use pyo3::types::{PyBool, PyBytes, PyDict, PyTuple};
 use std::sync::Arc;
 use vault_core::host::{
     Account as CoreAccount, Connector as CoreConnector, ConnectorError, ConnectorFailure, LeaseHook, LeaseNotice, NewAccount,
@@ -164,20 +164,14 @@ impl PyConnector {
     }
 
     /// Calls a method with the target and one thing more.
-    fn ask<A>(
+    fn ask(
         &self,
         method: &str,
         target: &CoreTarget<'_>,
-        argument: impl FnOnce(Python<'_>) -> PyResult<A>,
-    ) -> Result<(), ConnectorError>
-    where
-        A: for<'py> IntoPyObject<'py>,
-    {
+        argument: impl FnOnce(Python<'_>) -> PyResult<Py<PyAny>>,
+    ) -> Result<(), ConnectorError> {
         Python::attach(|py| {
-            let call = || {
-                let argument = argument(py)?.into_pyobject(py).map_err(Into::into)?.into_any();
-                self.object.bind(py).call_method1(method, (target_of(py, target)?, argument)).map(drop)
-            };
+            let call = || self.object.bind(py).call_method1(method, (target_of(py, target)?, argument(py)?)).map(drop);
             call().map_err(|error| failure_of(py, &error))
         })
     }
@@ -189,31 +183,31 @@ impl CoreConnector for PyConnector {
     }
 
     fn check(&self, target: &CoreTarget<'_>, verify: bool) -> Result<(), ConnectorError> {
-        self.ask("check", target, |_| Ok(verify))
+        self.ask("check", target, |py| Ok(PyBool::new(py, verify).to_owned().into_any().unbind()))
     }
 
     fn create(&self, target: &CoreTarget<'_>, new: &NewAccount<'_>) -> Result<(), ConnectorError> {
         self.ask("create", target, |py| {
             let account = account_of(py, &new.account, Some(new.password), new.expires)?;
-            Ok(Account { rollback: new.rollback.to_vec(), ..account })
+            Ok(Py::new(py, Account { rollback: new.rollback.to_vec(), ..account })?.into_any())
         })
     }
 
     fn renew(&self, target: &CoreTarget<'_>, account: &CoreAccount<'_>, expires: Timestamp) -> Result<(), ConnectorError> {
-        self.ask("renew", target, |py| account_of(py, account, None, Some(expires)))
+        self.ask("renew", target, |py| object_of(py, account, None, Some(expires)))
     }
 
     fn revoke(&self, target: &CoreTarget<'_>, account: &CoreAccount<'_>) -> Result<(), ConnectorError> {
-        self.ask("revoke", target, |py| account_of(py, account, None, None))
+        self.ask("revoke", target, |py| object_of(py, account, None, None))
     }
 
     fn set_password(&self, target: &CoreTarget<'_>, account: &CoreAccount<'_>, password: &SecretString) -> Result<(), ConnectorError> {
-        self.ask("set_password", target, |py| account_of(py, account, Some(password), None))
+        self.ask("set_password", target, |py| object_of(py, account, Some(password), None))
     }
 
     fn test(&self, target: &CoreTarget<'_>, username: &str, password: &SecretString) -> Result<(), ConnectorError> {
         let account = CoreAccount { username, statements: &[] };
-        self.ask("test", target, |py| account_of(py, &account, Some(password), None))
+        self.ask("test", target, |py| object_of(py, &account, Some(password), None))
     }
 
     fn forget(&self, id: &[u8; 16]) {
@@ -281,12 +275,7 @@ fn target_of(py: Python<'_>, target: &CoreTarget<'_>) -> PyResult<Target> {
     })
 }
 
-fn account_of(
-    py: Python<'_>,
-    account: &CoreAccount<'_>,
-    password: Option<&SecretString>,
-    expires: Option<Timestamp>,
-) -> PyResult<Account> {
+fn account_of(py: Python<'_>, account: &CoreAccount<'_>, password: Option<&SecretString>, expires: Option<Timestamp>) -> PyResult<Account> {
     Ok(Account {
         username: account.username.to_owned(),
         password: password.map(|password| secret_of(py, password)).transpose()?,
@@ -294,6 +283,15 @@ fn account_of(
         statements: account.statements.to_vec(),
         rollback: Vec::new(),
     })
+}
+
+fn object_of(
+    py: Python<'_>,
+    account: &CoreAccount<'_>,
+    password: Option<&SecretString>,
+    expires: Option<Timestamp>,
+) -> PyResult<Py<PyAny>> {
+    Ok(Py::new(py, account_of(py, account, password, expires)?)?.into_any())
 }
 
 fn secret_of(py: Python<'_>, secret: &SecretString) -> PyResult<Py<SecretStr>> {
