@@ -67,7 +67,7 @@ use crate::audit::Event;
 use crate::commit::CommitError;
 use crate::metrics::Target;
 use crate::os::Stopwatch;
-use crate::types::limits::{COMMIT_RETRIES_MAX, REQUEST_ID_BYTES_MAX, TTL_SECONDS_MAX};
+use crate::types::limits::{REQUEST_ID_BYTES_MAX, TTL_SECONDS_MAX};
 use crate::types::{Code, Error, Operation, Request, Result, Timestamp, Ttl};
 use namespaces::Place;
 use stage::{Authenticated, Recorded as Carried, Routed};
@@ -138,23 +138,23 @@ fn journey(
 }
 
 fn carry_out(authenticated: &Authenticated<'_>, strict: bool, event: &mut Event) -> Result<Carried> {
-    let mut tries = 0;
+    let (mut tries, retries_max) = (0, authenticated.retries_max());
     loop {
         tries += 1;
         // What the request has read was changed by others before it could commit: it is carried out anew on what is there now.
         let executed = match authenticated.authorize(event)?.execute() {
-            Err(error) if error.code() == Code::Conflict && tries <= COMMIT_RETRIES_MAX => continue,
+            Err(error) if error.code() == Code::Conflict && tries <= retries_max => continue,
             executed => executed?.probe()?,
         };
         if executed.has_effect() {
             // From its first commit on it is not carried out anew: what it does outside is done once.
             match executed.intend() {
-                Err(CommitError::Conflict) if tries <= COMMIT_RETRIES_MAX => continue,
+                Err(CommitError::Conflict) if tries <= retries_max => continue,
                 intended => return intended?.affect(event),
             }
         }
         match executed.record(event, strict) {
-            Err(CommitError::Conflict) if tries <= COMMIT_RETRIES_MAX => {}
+            Err(CommitError::Conflict) if tries <= retries_max => {}
             recorded => return Ok(recorded?.followed(authenticated.core(), authenticated.now())),
         }
     }

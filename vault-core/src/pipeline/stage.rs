@@ -19,7 +19,7 @@ use crate::os::Stopwatch;
 use crate::policy::{Capability, CompiledPolicies, Given, PolicyName};
 use crate::types::cidr::Cidr;
 use crate::types::id::Id;
-use crate::types::limits::TOKEN_BYTES_MAX;
+use crate::types::limits::{COMMIT_RETRIES_MAX, REVOCATION_RETRIES_MAX, TOKEN_BYTES_MAX};
 use crate::types::{Class, Code, Error, Operation, Request, Response, Result, SecretString, Timestamp, Ttl};
 use arc_swap::ArcSwapOption;
 use std::sync::Arc;
@@ -276,16 +276,18 @@ impl<'r> Authenticated<'r> {
 
     /// Whether the request may change something, so that what it reads must still hold when it commits.
     pub(super) fn may_write(&self) -> bool {
-        if let Route::Engine(routing) = &self.routed.route {
-            return routing.engine.may_write(&self.call(routing.rest));
-        }
-        !matches!(self.request().operation, Operation::Read | Operation::List)
-            && !matches!(self.routed.route, Route::System(path) if path.changes_nothing())
-            && !matches!(self.routed.route, Route::System(SystemPath::Lease(LeasePath::Lookup)))
-            && !matches!(self.routed.route, Route::System(SystemPath::Token(path)) if path.only_tells())
-            && !matches!(self.routed.route, Route::System(SystemPath::Wrapping(WrappingPath::Lookup)))
-            || self.wrap_ttl().is_some()
-            || self.opens_wrapping()
+        let by_itself = match &self.routed.route {
+            Route::Engine(routing) => routing.engine.may_write(&self.call(routing.rest)),
+            Route::System(path) if path.changes_nothing() => false,
+            _ => !matches!(self.request().operation, Operation::Read | Operation::List),
+        };
+        by_itself || self.wrap_ttl().is_some() || self.opens_wrapping()
+    }
+
+    /// How often the request is carried out anew where it loses a race: a revocation does not give way to whoever uses the token.
+    pub(super) fn retries_max(&self) -> u32 {
+        let revokes = self.routed.is_issuance_or_revocation() == Some(false);
+        if revokes { REVOCATION_RETRIES_MAX } else { COMMIT_RETRIES_MAX }
     }
 
     /// For how long the reply is to be wrapped.

@@ -245,6 +245,8 @@ impl<'p> SystemPath<'p> {
     /// Whether a write of the path changes nothing of the store: it asks, and what it asks with is too long or too secret for a path.
     pub(super) fn changes_nothing(self) -> bool {
         matches!(self, SystemPath::AuditHash | SystemPath::Capabilities(_) | SystemPath::Explain | SystemPath::Tools(_) | SystemPath::Seal)
+            || matches!(self, SystemPath::Lease(LeasePath::Lookup) | SystemPath::Wrapping(WrappingPath::Lookup))
+            || matches!(self, SystemPath::Token(path) if path.only_tells())
     }
 
     /// Whether a write of the path issues a token (true) or revokes some (false).

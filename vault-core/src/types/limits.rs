@@ -89,7 +89,9 @@ pub const COMMIT_GROUP_PROPOSALS_MAX: usize = 256;
 /// Bytes of records in one commit group after which no further proposal joins.
 pub const COMMIT_GROUP_BYTES_MAX: usize = 16 * 1024;
 /// Times that a request which lost a race is executed anew.
-pub const COMMIT_RETRIES_MAX: u32 = 5;
+pub const COMMIT_RETRIES_MAX: u32 = 32;
+/// Times that a revocation which lost a race is executed anew.
+pub const REVOCATION_RETRIES_MAX: u32 = 10_000;
 /// Messages under one data key before it must be rolled (RFC 8452 allows far more).
 pub const KEY_MESSAGES_MAX: u64 = 1 << 32;
 /// Live tokens that are held in memory.
