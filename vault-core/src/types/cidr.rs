@@ -1,8 +1,8 @@
 //! Networks from which something may be used: an address, or the first bits of one, as in `10.0.0.0/8`.
 
 use super::{Code, Error, Result};
-use std::fmt;
 use core::net::{IpAddr, SocketAddr};
+use std::fmt;
 
 /// A network: all addresses that begin with the same bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
