@@ -486,3 +486,26 @@ fn many_tokens(count: usize) {
     assert_eq!(root.tokens().accessors(None, 0).unwrap().len(), 1);
     assert!(left() < fresh + 200, "nothing stays but the log");
 }
+
+#[test]
+fn a_commit_that_fails_leaves_no_token_and_no_wrapped_reply_behind() {
+    use std::sync::Arc;
+    use vault_core::storage::Storage;
+    use vault_core::storage::faulty::{Fault, FaultyStorage};
+    use vault_core::storage::memory::MemoryStorage;
+    for wrapped in [false, true] {
+        let storage = Arc::new(FaultyStorage::over(MemoryStorage::default()));
+        let world = support::create(vault_core::Config::on(storage.clone()));
+        let before = world.root.tokens().accessors(None, 0).unwrap();
+        world.vault.tick().unwrap();
+        storage.fail_commit(storage.commit_number() + 1, Fault::Lost);
+        let error = if wrapped {
+            world.root.wrapping().wrap(vault_core::types::Object::new().with("a", 1_u64), secs(60)).map(drop)
+        } else {
+            world.root.tokens().create(with(&["default"], HOUR)).map(drop)
+        };
+        assert_eq!(error.unwrap_err().class(), Class::Unavailable);
+        let again = support::reopen(Arc::new(storage.restart()), &world.token);
+        assert_eq!(again.root.tokens().accessors(None, 0).unwrap(), before);
+    }
+}
