@@ -6,7 +6,8 @@ mod support;
 
 use std::collections::BTreeSet;
 use support::*;
-use vault_core::types::{Code, Operation, Ttl, Value};
+use vault_core::TokenOptions;
+use vault_core::types::{Code, Operation, Path, Request, TokenType, Ttl, Value};
 
 #[test]
 fn credentials_are_made_at_the_target_and_gone_when_their_time_ends() {
@@ -209,4 +210,47 @@ fn whichever_way_a_change_of_the_own_password_fails_the_vault_never_loses_it() {
             creds(&world.root).unwrap();
         }
     }
+}
+
+#[test]
+fn credentials_whose_reply_is_wrapped_come_out_with_their_lease_and_nowhere_else() {
+    let world = world();
+    let request = Request::new(Operation::Read, Path::parse("database/creds/ro").unwrap()).with_wrap_ttl(Ttl::from_secs(60));
+    let wrapped = world.root.handle(request).into_result().unwrap();
+    assert!(wrapped.data.is_none() && wrapped.lease_id.is_empty(), "nothing of the credentials is in the reply");
+    assert_eq!(world.target.accounts().len(), 1);
+    let token = wrapped.wrap_info.unwrap().token;
+    let unwrapped = world.root.wrapping().unwrap(token.expose()).unwrap();
+    let username = unwrapped.data.as_ref().unwrap().get("username").and_then(Value::as_str).unwrap();
+    assert_eq!(world.target.accounts(), BTreeSet::from([username.to_owned()]));
+    assert!(unwrapped.lease_id.starts_with("database/creds/ro/"));
+    lookup(&world.root, &unwrapped.lease_id).unwrap();
+    assert!(world.root.wrapping().unwrap(token.expose()).is_err());
+}
+
+#[test]
+fn a_lease_of_a_batch_token_ends_with_the_token_and_with_its_parent() {
+    let world = world();
+    world.root.policies().write("db", r#"path "database/creds/*" { capabilities = ["read"] }"#).unwrap();
+    let options = TokenOptions {
+        policies: vec!["db".to_owned()],
+        token_type: Some(TokenType::Batch),
+        ttl: Some(Ttl::from_secs(600)),
+        ..TokenOptions::default()
+    };
+    let parent = world.root.tokens().create(TokenOptions { policies: vec!["root".to_owned()], ..TokenOptions::default() }).unwrap();
+    let parent = world.vault.session(parent.client_token);
+    let batch = world.vault.session(parent.tokens().create(options.clone()).unwrap().client_token);
+    let one = creds(&batch).unwrap();
+    assert!(one.seconds <= 600, "{}", one.seconds);
+    let renewed = renew(&world.root, &one.lease_id, 3600).unwrap();
+    assert!(renewed.lease_duration.as_secs() <= 600, "it never outlives the token");
+    parent.tokens().revoke_self().unwrap();
+    assert!(lookup(&world.root, &one.lease_id).is_err());
+    world.vault.tick().unwrap();
+    assert!(world.target.accounts().is_empty());
+    let orphan = world.root.tokens().create(TokenOptions { no_parent: true, ..options }).unwrap();
+    let refused = creds(&world.vault.session(orphan.client_token)).err().unwrap();
+    assert_eq!(refused.code(), Code::InvalidRequest);
+    assert!(world.target.accounts().is_empty());
 }

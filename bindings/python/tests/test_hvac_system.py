@@ -12,22 +12,6 @@ from conftest import START, World
 
 APP = 'path "secret/data/app/*" { capabilities = ["create", "read", "update"] }'
 
-# What the vault does not answer yet. Each of these fails today, and must be taken out of the list once it passes.
-COMING = [
-    "test_policies_by_the_older_paths_read_as_by_the_newer_ones",
-    "test_capabilities_of_another_token_are_told",
-    "test_tokens_are_made_by_each_option_and_end",
-    "test_a_token_is_looked_up_and_revoked_by_itself_and_by_its_accessor",
-    "test_a_token_is_renewed_in_each_way",
-    "test_orphans_outlive_their_parent_and_children_can_be_made_orphans",
-    "test_tokens_are_made_by_roles",
-    "test_an_answer_is_wrapped_and_unwrapped_once",
-    "test_data_of_the_caller_is_wrapped",
-    "test_health_is_told_by_the_status_and_by_the_body",
-    "test_the_vault_is_its_own_leader",
-]
-
-
 @pytest.fixture
 def client(world: World) -> Any:
     return libvault.hvac.client(world.vault, world.token)
@@ -298,6 +282,3 @@ def test_health_is_told_by_the_status_and_by_the_body(client: Any, world: World)
 def test_the_vault_is_its_own_leader(client: Any) -> None:
     assert client.sys.read_leader_status()["ha_enabled"] is False
 
-
-for _name in COMING:
-    globals()[_name] = pytest.mark.xfail(strict=True, reason="the vault does not answer this yet")(globals()[_name])

@@ -2,12 +2,11 @@
 
 use super::affect::{Deed, Follow, Probing};
 use super::core::Core;
-use super::lease_paths::LeasePath;
 use super::mounts::{self, Routing};
 use super::namespaces::{Namespace, Place};
 use super::policies::PolicyStore;
 use super::system::{self, Ask, Done, SystemPath, capability_for};
-use super::wrapping::{self, WrappingPath};
+use super::wrapping;
 use super::{audit_log, tokens};
 use crate::audit::{Decided, Event};
 use crate::auth::{LiveToken, records};
