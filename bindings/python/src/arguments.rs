@@ -1,13 +1,14 @@
 //! What Python passes as an argument, parsed once: a wrong type is a `TypeError`, a value that cannot be an `InvalidRequest`.
 
 use crate::convert::refuse;
+use crate::errors::raise;
 use pyo3::exceptions::{PyOverflowError, PyUnicodeEncodeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
-use vault_core::types::Code;
 use vault_core::types::limits::JSON_VALUES_MAX;
+use vault_core::types::{Code, Ttl};
 
 /// Text that is UTF-8: lone surrogates are refused.
 #[derive(Clone, Copy)]
@@ -23,6 +24,10 @@ pub(crate) struct Parameter(pub(crate) u32);
 
 /// Whole numbers, in a list or a tuple.
 pub(crate) struct Wholes(pub(crate) Vec<u64>);
+
+/// A time span: whole seconds, or text such as "5m".
+#[derive(Clone, Copy)]
+pub(crate) struct Duration(pub(crate) Ttl);
 
 /// A place in the file system.
 pub(crate) struct Place(pub(crate) PathBuf);
@@ -44,6 +49,17 @@ impl<'a> FromPyObject<'a, '_> for Whole {
 
     fn extract(object: Borrowed<'a, '_, PyAny>) -> PyResult<Self> {
         object.extract::<u64>().map(Whole).map_err(|error| unless_overflow(object.py(), error, "a number must be from 0 to 2^64-1"))
+    }
+}
+
+impl<'a> FromPyObject<'a, '_> for Duration {
+    type Error = PyErr;
+
+    fn extract(object: Borrowed<'a, '_, PyAny>) -> PyResult<Self> {
+        if let Ok(Text(text)) = object.extract::<Text<'_>>() {
+            return Ttl::parse(text).map(Duration).map_err(|error| raise(object.py(), &error));
+        }
+        object.extract::<Whole>().map(|Whole(seconds)| Duration(Ttl::from_secs(seconds)))
     }
 }
 

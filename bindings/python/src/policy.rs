@@ -1,11 +1,11 @@
 //! `policy.evaluate` and `policy.run_tests`: what policies allow, without a vault.
 
-use crate::arguments::{Place, Text, Whole};
+use crate::arguments::{Duration, Place, Text};
 use crate::convert::{data_to_value, refuse};
 use crate::errors::detached;
 use pyo3::prelude::*;
 use vault_core::policy::{Capability, Dialect, Facts, Settings, TemplateFacts, evaluate as core_evaluate, run_tests};
-use vault_core::types::{Code, Ttl};
+use vault_core::types::Code;
 
 /// A decision: truthy when allowed, with the rule that decided and those that lost.
 #[pyclass(frozen, get_all, module = "libvault")]
@@ -57,7 +57,7 @@ pub(crate) fn evaluate<'py>(
     operation: Text<'_>,
     path: Text<'_>,
     data: Option<&Bound<'py, PyAny>>,
-    wrap_ttl: Option<&Bound<'py, PyAny>>,
+    wrap_ttl: Option<Duration>,
     dialect: Text<'_>,
     absolute_deny: bool,
     caller: Option<&Bound<'py, PyAny>>,
@@ -65,7 +65,7 @@ pub(crate) fn evaluate<'py>(
     let settings = settings(py, dialect, absolute_deny)?;
     let texts = texts.iter().map(|text| text.extract().map(|Text(text)| text)).collect::<PyResult<Vec<_>>>()?;
     let (data, caller) = (data_to_value(data)?, data_to_value(caller)?);
-    let wrap_ttl = wrap_ttl.map(|ttl| wrapping(py, ttl)).transpose()?;
+    let wrap_ttl = wrap_ttl.map(|ttl| ttl.0);
     let decision = detached(py, || {
         let caller = caller.as_ref().map(TemplateFacts::from_value).transpose()?;
         let operation = Capability::asked(operation.0)?;
@@ -91,14 +91,6 @@ pub(crate) fn evaluate<'py>(
 pub(crate) fn run_policy_tests(py: Python<'_>, path: Place) -> PyResult<(usize, usize, String)> {
     let report = detached(py, || run_tests(&path.0))?;
     Ok((report.passed(), report.failed(), report.to_string()))
-}
-
-/// A time: whole seconds, or text such as "1h".
-fn wrapping(py: Python<'_>, ttl: &Bound<'_, PyAny>) -> PyResult<Ttl> {
-    match ttl.extract::<Text<'_>>() {
-        Ok(text) => detached(py, || Ttl::parse(text.0)),
-        Err(_) => ttl.extract::<Whole>().map(|whole| Ttl::from_secs(whole.0)),
-    }
 }
 
 /// How policies are evaluated, by the words of Python.

@@ -1,6 +1,6 @@
 //! `Session`: one token's requests.
 
-use crate::arguments::Text;
+use crate::arguments::{Duration, Text};
 use crate::backup::info_dict;
 use crate::callbacks::PyStream;
 use crate::convert::{data_to_value, refuse, to_python};
@@ -31,7 +31,7 @@ pub(crate) struct Asked<'a> {
     namespace: &'a str,
     data: Option<Value>,
     context: Context,
-    wrap_ttl: Option<u64>,
+    wrap_ttl: Option<Ttl>,
 }
 
 impl Session {
@@ -56,26 +56,37 @@ impl<'a> Asked<'a> {
         namespace: Option<Text<'a>>,
         correlation_id: Option<Text<'_>>,
         remote_address: Option<Text<'_>>,
-        wrap_ttl: Option<u64>,
+        wrap_ttl: Option<Duration>,
     ) -> PyResult<Self> {
         let owned = |text: Option<Text<'_>>| text.map(|Text(text)| text.to_owned());
         let context = Context { correlation_id: owned(correlation_id), remote_address: owned(remote_address) };
         let namespace = namespace.map_or("", |Text(namespace)| namespace);
-        Ok(Asked { operation: operation.0, path: path.0, namespace, data: data_to_value(data)?, context, wrap_ttl })
+        Ok(Asked {
+            operation: operation.0,
+            path: path.0,
+            namespace,
+            data: data_to_value(data)?,
+            context,
+            wrap_ttl: wrap_ttl.map(|ttl| ttl.0),
+        })
     }
 
     pub(crate) fn into_request(self) -> CoreResult<Request> {
         let operation: Operation = wire::operation_from_name(self.operation)?;
         let (namespace, path) = (NamespacePath::parse(self.namespace)?, Path::parse(self.path)?);
-        let wrap_ttl = self.wrap_ttl.map(Ttl::from_secs);
-        Ok(Request { data: self.data, context: self.context, wrap_ttl, ..Request::new(operation, path).in_namespace(namespace) })
+        Ok(Request {
+            data: self.data,
+            context: self.context,
+            wrap_ttl: self.wrap_ttl,
+            ..Request::new(operation, path).in_namespace(namespace)
+        })
     }
 }
 
 #[pymethods]
 impl Session {
     /// Carries out a request: read, list, write, patch or delete. The answer is a dict, or None where there is nothing to answer.
-    /// `namespace` is one below the session's own. With `wrap_ttl`, in seconds, the answer is put behind a wrapping token: it has `wrap_info` only.
+    /// `namespace` is one below the session's own. With `wrap_ttl`, in seconds or as text such as "5m", the answer is put behind a wrapping token: it has `wrap_info` only.
     #[pyo3(signature = (operation, path, data=None, *, namespace=None, correlation_id=None, remote_address=None, wrap_ttl=None))]
     #[allow(clippy::too_many_arguments, reason = "each is a keyword of its own in Python")]
     fn request<'py>(
@@ -87,7 +98,7 @@ impl Session {
         namespace: Option<Text<'_>>,
         correlation_id: Option<Text<'_>>,
         remote_address: Option<Text<'_>>,
-        wrap_ttl: Option<u64>,
+        wrap_ttl: Option<Duration>,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
         let asked = Asked::new(operation, path, data, namespace, correlation_id, remote_address, wrap_ttl)?;
         let session = self.0.get(py)?;

@@ -1,6 +1,6 @@
 //! `create`, `open`, `restore`, `Vault` and `Init`.
 
-use crate::arguments::{Place, Text};
+use crate::arguments::{Duration, Place, Text};
 use crate::callbacks::{PyAnchor, PyStream};
 use crate::clock::ManualClock;
 use crate::connectors::{PyLeaseHook, connectors_of};
@@ -415,7 +415,7 @@ impl Vault {
         namespace: Option<Text<'_>>,
         correlation_id: Option<Text<'_>>,
         remote_address: Option<Text<'_>>,
-        wrap_ttl: Option<u64>,
+        wrap_ttl: Option<Duration>,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
         let asked = Asked::new(operation, path, data, namespace, correlation_id, remote_address, wrap_ttl)?;
         let token = token.map(token_of).transpose()?;

@@ -164,7 +164,8 @@ def postgres() -> Iterator[Postgres]:
     server = subprocess.Popen([program, "postgres"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert server.stdin is not None and server.stdout is not None
     try:
-        yield Postgres(**json.loads(server.stdout.readline()))
+        told = json.loads(server.stdout.readline())
+        yield Postgres(told["port"], told["username"], told["password"])
     finally:
         server.stdin.close()
         server.stdout.close()
