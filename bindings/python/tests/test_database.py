@@ -155,7 +155,9 @@ class Postgres:
     password: str
 
     def login(self, username: str, password: str) -> None:
-        pg8000.native.Connection(username, host="127.0.0.1", port=self.port, database="postgres", password=password).close()
+        pg8000.native.Connection(
+            username, host="127.0.0.1", port=self.port, database="postgres", password=password, ssl_context=False
+        ).close()
 
 
 @pytest.fixture(scope="module")
