@@ -23,6 +23,9 @@ pub mod doctor;
 pub mod host;
 pub mod os;
 pub mod policy;
+// Its tests are all that drives it so far.
+#[cfg(feature = "testing")]
+pub mod rotation;
 pub mod storage;
 pub mod types;
 pub mod wire;

@@ -158,3 +158,13 @@ pub const USERNAME_TEMPLATE_BYTES_MAX: usize = 1024;
 pub const LEASE_QUOTA_MAX: u64 = 1_000_000;
 /// Quotas on the number of leases, of all namespaces.
 pub const LEASE_QUOTAS_MAX: usize = 1_000;
+/// Most failures that one rotation may be told to bear.
+pub const ROTATION_ATTEMPTS_MAX: u32 = 100;
+/// Most failing logins within an hour that a rotation may be told to risk.
+pub const ROTATION_FAILING_LOGINS_MAX: u32 = 20;
+/// Longest grace, back-off or settling of a rotation, in seconds: a year.
+pub const ROTATION_WAIT_SECONDS_MAX: u64 = 366 * 86_400;
+/// Most passwords of runs that were rolled back that are kept until the next promotion.
+pub const ROTATION_ABANDONED_MAX: usize = 8;
+/// Longest cron expression, in bytes.
+pub const CRON_BYTES_MAX: usize = 256;

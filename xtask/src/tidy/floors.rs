@@ -4,7 +4,7 @@ use super::code::{without_comments, without_tests};
 use super::paths::{Found, module_of, paths, tokens};
 
 /// What a folder (or a file) may import besides itself is every folder on a lower floor.
-const FLOORS: [(&str, u8); 21] = [
+const FLOORS: [(&str, u8); 22] = [
     ("types", 0),
     ("host", 0),
     ("os", 0),
@@ -15,6 +15,7 @@ const FLOORS: [(&str, u8); 21] = [
     ("barrier", 3),
     ("policy", 4),
     ("audit", 4),
+    ("rotation", 4),
     ("password", 5),
     ("commit", 5),
     ("backup", 5),
