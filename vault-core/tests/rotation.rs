@@ -20,9 +20,9 @@ use std::collections::{HashSet, VecDeque};
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use vault_core::host::ConnectorFailure as Failure;
 use vault_core::rotation::{Finish, Input, Phase, Plan, Retire, Strategy, Task};
-use world::{Done, Move, Password, Sabotage, World, slot_index};
+use world::{Done, Move, Sabotage, World, slot_index};
 
-const FAULTS_DEFAULT: u32 = 2;
+const FAULTS_DEFAULT: u32 = 3;
 const RUNS_OF_ROTATION: u32 = 2;
 const RUNS_DEFAULT: u64 = 2_000;
 const MOVES_OF_LIFE: u32 = 120;
@@ -45,7 +45,7 @@ fn number_from(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().unwrap())
 }
 
-/// All worlds, breadth first; the way to the first that breaks a rule.
+/// All worlds, breadth first; the way to the first that breaks a rule. A world that was seen is known by 64 bits of a hash.
 fn explore(plan: &Plan, sabotage: Sabotage, faults: u32, runs: u32) -> Result<usize, Broken> {
     let hasher = BuildHasherDefault::<DefaultHasher>::default();
     let mut seen: HashSet<u64> = HashSet::new();
@@ -74,7 +74,7 @@ fn stops(plan: &Plan, sabotage: Sabotage, world: &World) -> Result<(), Broken> {
         let mut asks = 0;
         loop {
             let step = match world.ask {
-                Some((_, task @ (Task::Test(_) | Task::Check))) if answer.is_ok() => world.honest(task),
+                Some((_, task)) if answer.is_ok() && !can_lie(&world, task) => world.honest(task),
                 Some(_) => Move::Answer { done, answer },
                 None if world.state.wake().is_some() => Move::Wait,
                 None => break,
@@ -87,6 +87,12 @@ fn stops(plan: &Plan, sabotage: Sabotage, world: &World) -> Result<(), Broken> {
         }
     }
     Ok(())
+}
+
+/// A target can say that it did what it did not, but not that it let in whom it refused.
+fn can_lie(world: &World, task: Task) -> bool {
+    let refuses = matches!(world.honest(task), Move::Answer { answer: Err(_), .. });
+    matches!(task, Task::Set(..) | Task::Close(_)) && !refuses
 }
 
 /// From every world a target that works, and an operator who does what is said, lead to rest with a credential that works.
@@ -120,7 +126,7 @@ fn recovers(plan: &Plan, sabotage: Sabotage, world: &World) -> Result<(), Broken
 /// A password of a run that was rolled back was set by a late target; the vault knows it.
 fn late_came(world: &World) -> bool {
     let abandoned = &world.state.abandoned;
-    abandoned.iter().any(|one| world.target[slot_index(one.slot)] == Password::Generated(one.value))
+    abandoned.iter().any(|one| world.vault.get(&one.value) == Some(&world.target[slot_index(one.slot)]))
 }
 
 #[test]
@@ -133,7 +139,7 @@ fn no_world_breaks_a_rule() {
         counts.push(count);
     }
     if faults == FAULTS_DEFAULT {
-        assert_eq!(counts, [0, 0, 0, 0, 0], "as docs/rotation.md says");
+        assert_eq!(counts, [45_301, 62_625, 207_404, 90_792, 247], "as docs/rotation.md says");
     }
 }
 

@@ -118,3 +118,18 @@ impl Reason {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_tell_what_happened_what_holds_and_what_to_do() {
+        let words = Reason { phase: Phase::TestingOld, why: Why::Unauthenticated }.words();
+        for part in ["the new password does not work", "the target refused the login", "the vault keeps both", "give it to the vault"] {
+            assert!(words.contains(part), "{words}");
+        }
+        let words = Reason { phase: Phase::Setting, why: Why::Unreachable }.words();
+        assert!(words.contains("could not be set") && words.contains("was not reached") && words.contains("then retry"), "{words}");
+    }
+}

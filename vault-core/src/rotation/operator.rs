@@ -149,6 +149,9 @@ impl Run<'_> {
         self.state.before_given = self.state.phase;
         self.state.attention = None;
         self.state.failures = 0;
+        // What a rehearsal left is put back, but the password counts.
+        self.state.rehearsal = false;
+        self.state.gave_up = None;
         self.go(Phase::TestingGiven);
         Ok(())
     }
@@ -178,7 +181,11 @@ impl Run<'_> {
         }
         self.finish(Finish::Adopted);
         if self.state.previous.is_some() {
-            self.resume_grace();
+            match self.state.before_given {
+                // It may be closed already: it has no grace any more.
+                Phase::Closing | Phase::TestingClosed => self.go(Phase::Closing),
+                _ => self.resume_grace(),
+            }
         } else if pending && self.plan.is_two() {
             self.undo();
         }

@@ -28,7 +28,7 @@ pub enum ScheduleError {
     #[error("a period is from {PERIOD_SECONDS_MIN} to {ROTATION_WAIT_SECONDS_MAX} seconds long")]
     Period,
     /// A jitter out of its bounds.
-    #[error("a jitter is at most as long as the period or the window, and at most {ROTATION_WAIT_SECONDS_MAX} seconds")]
+    #[error("a jitter is at most as long as the period or half the window, and at most {ROTATION_WAIT_SECONDS_MAX} seconds")]
     Jitter,
 }
 
@@ -96,11 +96,12 @@ impl Schedule {
     /// Puts runs off by a random time of up to so many seconds, so that not all start at once.
     ///
     /// # Errors
-    /// [`ScheduleError::Jitter`] when it could put a run past its period or its window.
+    /// [`ScheduleError::Jitter`] when it is longer than the period or than half the window: what looks at the clock now and then must
+    /// still find the window open.
     pub fn with_jitter(mut self, seconds_max: u64) -> Result<Self, ScheduleError> {
         let most = match &self.timing {
             Timing::Period { seconds } => *seconds,
-            Timing::Cron(cron) if cron.window_seconds() > 0 => cron.window_seconds() - 1,
+            Timing::Cron(cron) if cron.window_seconds() > 0 => cron.window_seconds() / 2,
             _ => ROTATION_WAIT_SECONDS_MAX,
         };
         if seconds_max > most {
@@ -198,10 +199,13 @@ mod tests {
     }
 
     #[test]
-    fn what_was_missed_for_weeks_runs_once() {
-        for schedule in schedules() {
+    fn what_was_missed_for_weeks_runs_once_at_once_or_in_the_next_window() {
+        // In the 12 hours after noon no cron fires; in the 12 hours after them one does.
+        for (schedule, at_once, at_night) in schedules().into_iter().zip([(1, 0), (1, 1), (0, 1)]).map(|(one, (a, b))| (one, a, b)) {
             let mut due = schedule.begun(at(NOON), 0);
-            assert_eq!(runs(&schedule, &mut due, NOON + 30 * DAY, DAY - 600), 1, "{schedule:?}");
+            let noon = NOON + 30 * DAY;
+            assert_eq!(runs(&schedule, &mut due, noon, DAY / 2), at_once, "{schedule:?}");
+            assert_eq!(runs(&schedule, &mut due, noon + DAY / 2, DAY / 2), at_night, "{schedule:?}");
         }
     }
 
@@ -240,11 +244,11 @@ mod tests {
         let period = period.with_jitter(3600).unwrap();
         let next = |permille| period.next_due(at(NOON), at(NOON), permille).unwrap().as_secs();
         assert_eq!([next(0), next(500), next(1000), next(9999)], [NOON + DAY, NOON + DAY + 1800, NOON + DAY + 3600, NOON + DAY + 3600]);
-        let refused = window.clone().with_jitter(3 * 3600);
+        let refused = window.clone().with_jitter(3600 * 3 / 2 + 1);
         assert_eq!(refused.unwrap_err(), ScheduleError::Jitter, "it could miss its window");
-        let window = window.with_jitter(3 * 3600 - 1).unwrap();
+        let window = window.with_jitter(3600 * 3 / 2).unwrap();
         let mut due = window.begun(at(NOON), 990);
-        assert_eq!(runs(&window, &mut due, NOON, DAY), 1, "late in the window is within it");
+        assert_eq!(runs(&window, &mut due, NOON, DAY), 1, "put off, it is still within its window");
     }
 
     #[test]

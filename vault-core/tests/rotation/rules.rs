@@ -32,17 +32,9 @@ pub fn check(plan: &Plan, world: &World) -> Result<(), Broken> {
     if matches!(plan.strategy, Strategy::TwoAccounts { .. }) && !world.strange {
         rule(works(world, state.current), "with two accounts what readers are given works")?;
         let in_grace = state.previous.filter(|_| state.phase == Phase::Grace && state.attention.is_none());
-        rule(
-            !in_grace.is_some_and(|previous| !works(world, previous)) || world.late.is_some() || world.faults_left == 0 || closed(world),
-            "the old account works through its grace",
-        )?;
+        rule(in_grace.is_none_or(|previous| works(world, previous)), "the old account works through its grace")?;
     }
     Ok(())
-}
-
-/// Whether the old account was closed by an operator's wish or on time, before a given password led back to the grace.
-fn closed(world: &World) -> bool {
-    world.target.contains(&Password::Closed)
 }
 
 /// The rules of a commit.

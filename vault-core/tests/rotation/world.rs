@@ -344,7 +344,7 @@ impl World {
         state.ask = u64::from(state.asked);
         self.ask = self.ask.map(|(_, task)| (state.ask, task));
         self.failed.iter_mut().for_each(|(_, at)| *at = moved(*at));
-        self.failed.retain(|(_, at)| NOW - *at < HOUR);
+        self.failed.retain(|(_, at)| NOW.saturating_sub(*at) < HOUR);
         self.now = NOW;
     }
 }
