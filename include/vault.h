@@ -709,6 +709,21 @@ typedef vault_status_t (*vault_read_fn)(void *user, uint8_t *out, size_t capacit
 #define VAULT_ERR_BAD_BACKUP 119
 
 /**
+ * The lease has ended, or is being revoked: ask for new credentials.
+ */
+#define VAULT_ERR_LEASE_ENDED 130
+
+/**
+ * The configuration names a connector that the host has not given.
+ */
+#define VAULT_ERR_UNKNOWN_CONNECTOR 131
+
+/**
+ * The target refused what it was asked: the configuration or the statements need to be changed.
+ */
+#define VAULT_ERR_TARGET_REFUSED 132
+
+/**
  * The token is missing, bad or not allowed.
  */
 #define VAULT_ERR_PERMISSION_DENIED 200
@@ -767,6 +782,16 @@ typedef vault_status_t (*vault_read_fn)(void *user, uint8_t *out, size_t capacit
  * The write is durable, but the anchor could not be advanced.
  */
 #define VAULT_ERR_ANCHOR_FAILED 705
+
+/**
+ * The target system could not be reached, or did not answer: what it may have done is undone by `vault_tick`.
+ */
+#define VAULT_ERR_TARGET_UNAVAILABLE 706
+
+/**
+ * The lease has ended, but the target system could not be told yet: it is told again by `vault_tick`.
+ */
+#define VAULT_ERR_REVOCATION_PENDING 707
 
 /**
  * What is on disk does not verify.

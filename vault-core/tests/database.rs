@@ -254,3 +254,16 @@ fn a_lease_of_a_batch_token_ends_with_the_token_and_with_its_parent() {
     assert_eq!(refused.code(), Code::InvalidRequest);
     assert!(world.target.accounts().is_empty());
 }
+
+#[test]
+fn a_connection_that_goes_elsewhere_needs_its_password_and_no_leases() {
+    let world = world();
+    let move_to = |data: &str| ask(&world.root, Operation::Write, "database/config/db", data).map(drop);
+    let refused = move_to(r#"{"connection_url":"db://elsewhere","verify_connection":false}"#).unwrap_err();
+    assert_eq!(refused.code(), Code::InvalidData, "{refused}");
+    assert!(refused.to_string().contains("\"password\""), "{refused}");
+    creds(&world.root).unwrap();
+    let refused = move_to(r#"{"connection_url":"db://elsewhere","verify_connection":false,"password":"p-elsewhere"}"#).unwrap_err();
+    assert_eq!(refused.code(), Code::InvalidRequest, "{refused}");
+    assert!(refused.to_string().contains("leases"), "{refused}");
+}

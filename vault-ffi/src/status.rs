@@ -54,6 +54,12 @@ pub const VAULT_ERR_NOT_ENOUGH_SHARES: vault_status_t = 117;
 pub const VAULT_ERR_FROZEN: vault_status_t = 118;
 /// The backup is cut, altered, or none of libvault's.
 pub const VAULT_ERR_BAD_BACKUP: vault_status_t = 119;
+/// The lease has ended, or is being revoked: ask for new credentials.
+pub const VAULT_ERR_LEASE_ENDED: vault_status_t = 130;
+/// The configuration names a connector that the host has not given.
+pub const VAULT_ERR_UNKNOWN_CONNECTOR: vault_status_t = 131;
+/// The target refused what it was asked: the configuration or the statements need to be changed.
+pub const VAULT_ERR_TARGET_REFUSED: vault_status_t = 132;
 /// The token is missing, bad or not allowed.
 pub const VAULT_ERR_PERMISSION_DENIED: vault_status_t = 200;
 /// Nothing is there.
@@ -78,6 +84,10 @@ pub const VAULT_ERR_NO_ENTROPY: vault_status_t = 703;
 pub const VAULT_ERR_KEY_SERVICE: vault_status_t = 704;
 /// The write is durable, but the anchor could not be advanced.
 pub const VAULT_ERR_ANCHOR_FAILED: vault_status_t = 705;
+/// The target system could not be reached, or did not answer: what it may have done is undone by `vault_tick`.
+pub const VAULT_ERR_TARGET_UNAVAILABLE: vault_status_t = 706;
+/// The lease has ended, but the target system could not be told yet: it is told again by `vault_tick`.
+pub const VAULT_ERR_REVOCATION_PENDING: vault_status_t = 707;
 /// What is on disk does not verify.
 pub const VAULT_ERR_CORRUPT: vault_status_t = 800;
 /// The store has lost commits that it acknowledged.

@@ -327,7 +327,7 @@ pub(super) fn tell(core: &Core, lease: &LeaseRef, now: Timestamp) -> Result<Told
         None => Err(ConnectorError::new(ConnectorFailure::Misconfigured, "the connection's record is gone")),
         Some(connection) => {
             let Ok(connector) = core.outside.connector(&connection.plugin) else { return Ok(Told::Away) };
-            let role = database::revocation_of(&mut overlay, &Id::from_bytes(lease.mount), &lease.account.role)?;
+            let role = database::revocation_of(&mut overlay, &Id::from_bytes(lease.mount), &lease.account.role, &lease.target)?;
             let statements = role.unwrap_or_else(|| lease.account.revocation.clone());
             revoke(&**connector, connection, &Account { username: &lease.account.username, statements: &statements })
         }

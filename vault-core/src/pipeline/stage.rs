@@ -131,9 +131,9 @@ impl<'r> Routed<'r> {
         }
     }
 
-    /// Whether the request is for a quota itself.
+    /// Whether the request is for a quota itself: those are the root namespace's.
     pub(super) fn is_quota_path(&self) -> bool {
-        matches!(self.route, Route::System(SystemPath::Quotas(_)))
+        self.place.namespace.is_root() && matches!(self.route, Route::System(SystemPath::Quotas(_)))
     }
 
     /// Finds out who asks. A token that is missing, malformed, unknown, expired or revoked has one and the same answer.

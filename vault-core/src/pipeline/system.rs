@@ -302,6 +302,8 @@ impl<'p> SystemPath<'p> {
             || matches!(self, SystemPath::Auth(AuthPath::Method(_))) && operation != Operation::List
             || matches!(self, SystemPath::Info(path) if path.is_root_protected())
             || matches!(self, SystemPath::Lease(path) if path.is_root_protected())
+            // A listing of all leases, whose slash was left out.
+            || matches!(self, SystemPath::Lease(LeasePath::Lookup)) && operation == Operation::List
             || matches!(
                 self,
                 SystemPath::Seal

@@ -188,7 +188,7 @@ mod tests {
 
     #[test]
     fn a_folder_without_a_floor_is_told() {
-        bad("lease/mod.rs", "");
+        bad("nowhere/mod.rs", "");
     }
 
     #[test]

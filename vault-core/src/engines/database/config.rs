@@ -54,6 +54,9 @@ pub(super) fn read(overlay: &mut Overlay<'_>, mount: &Id, name: &str) -> Result<
     Ok(Outcome { data: Some(body.into()), ..Outcome::default() })
 }
 
+/// What says where a connection goes.
+const ADDRESS: [&str; 3] = ["connection_url", "host", "port"];
+
 /// A new connection, or another configuration of one that is there: what the request leaves out stays.
 pub(super) fn write(overlay: &mut Overlay<'_>, mount: &Id, name: &str, data: Option<&Value>) -> Result<Outcome> {
     let old = record::named(overlay, mount, name)?;
@@ -89,7 +92,13 @@ pub(super) fn write(overlay: &mut Overlay<'_>, mount: &Id, name: &str, data: Opt
             configured.connection.rotation = statements(value, name)?;
         }
     }
+    let before = configured.connection.config.clone();
     take_details(&mut configured.connection, data)?;
+    let has_moved = was.as_ref().is_some_and(|(plugin, _)| *plugin != configured.connection.plugin)
+        || ADDRESS.iter().any(|name| before.get(name) != configured.connection.config.get(name));
+    if !is_new && has_moved {
+        check_move(overlay, &configured.connection.id, data)?;
+    }
     match is_new {
         true => record::enter(overlay, mount, &configured)?,
         false => record::save(overlay, &configured)?,
@@ -187,6 +196,18 @@ pub(super) fn rotate(overlay: &mut Overlay<'_>, mount: &Id, name: &str) -> Resul
     record::save(overlay, &configured)?;
     Chore::Rotation(configured.connection.id).put(overlay)?;
     Ok(Outcome { effect: Some(Effect::Rotate(Arc::new(configured.connection))), ..Outcome::default() })
+}
+
+/// A connection that goes elsewhere takes no password there that was given for another place, and leaves no account behind.
+fn check_move(overlay: &Overlay<'_>, id: &[u8; 16], data: Option<&Value>) -> Result<()> {
+    if member(data, "password").is_none() {
+        return Err(bad("the connection goes elsewhere by this: pass its \"password\" too, since the one that is kept is not sent there"));
+    }
+    if !record::is_unused(overlay, id)? {
+        let why = "the connection has leases, whose accounts are where it goes now: revoke them, or write a connection of another name";
+        return Err(Error::new(Code::InvalidRequest, why));
+    }
+    Ok(())
 }
 
 fn unsettled() -> Error {

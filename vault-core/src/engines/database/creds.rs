@@ -38,7 +38,8 @@ pub(super) fn draw(overlay: &mut Overlay<'_>, engine: &DatabaseEngine, name: &st
     Ok(Outcome { data: Some(body.into()), effect, ..Outcome::default() })
 }
 
-fn allows(configured: &Configured, role: &str) -> bool {
+/// Whether a connection lets a role use it.
+pub(super) fn allows(configured: &Configured, role: &str) -> bool {
     configured.allowed_roles.iter().any(|allowed| match (allowed.strip_prefix('*'), allowed.strip_suffix('*')) {
         (Some(""), _) => true,
         (Some(end), Some(_)) => role.contains(end.strip_suffix('*').unwrap_or(end)),

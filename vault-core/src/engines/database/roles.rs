@@ -1,5 +1,6 @@
 //! `roles/NAME`: by which connection, with what statements and for how long an account is made.
 
+use super::creds::allows;
 use super::record;
 use crate::barrier::{BarrierError, Kind, Overlay};
 use crate::engines::Outcome;
@@ -126,9 +127,13 @@ pub(super) fn delete(overlay: &mut Overlay<'_>, mount: &Id, name: &str) -> Resul
     Ok(Outcome::default())
 }
 
-/// What undoes the accounts of a role as it is now: a statement that was wrong can be put right for those that are there.
-pub(crate) fn revocation_of(overlay: &mut Overlay<'_>, mount: &Id, name: &str) -> Result<Option<Vec<String>>> {
-    Ok(load(overlay, mount, name)?.map(|role| role.revocation))
+/// What undoes the accounts of a role as it is now: a statement that was wrong can be put right for those that are there. None where the role
+/// is no longer one of the connection's: its statements are then not the connection's business.
+pub(crate) fn revocation_of(overlay: &mut Overlay<'_>, mount: &Id, name: &str, target: &[u8; 16]) -> Result<Option<Vec<String>>> {
+    let Some(role) = load(overlay, mount, name)? else { return Ok(None) };
+    let configured = record::named(overlay, mount, &role.db_name)?;
+    let is_its_own = configured.is_some_and(|configured| configured.connection.id == *target && allows(&configured, name));
+    Ok(is_its_own.then_some(role.revocation))
 }
 
 /// Statements: an array of texts, or one text.
