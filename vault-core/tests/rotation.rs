@@ -176,7 +176,7 @@ fn long_random_lives_break_no_rule() {
                 let moves = world.moves();
                 let honest = world.ask.map_or(Move::Wait, |(_, task)| world.honest(task));
                 let drawn = moves[usize::try_from(draw(&mut random) % moves.len() as u64).unwrap()];
-                let calm = draw(&mut random) % 3 > 0 && moves.contains(&honest);
+                let calm = !draw(&mut random).is_multiple_of(3) && moves.contains(&honest);
                 let step = if calm { honest } else { drawn };
                 // Who changes passwords behind the vault's back, or the clock, is the explorer's matter: most rules are void after it.
                 if matches!(step, Move::Strange | Move::Clock { .. }) {

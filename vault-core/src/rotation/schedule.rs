@@ -44,7 +44,7 @@ pub enum Timing {
         seconds: u64,
     },
     /// When a cron expression fires, within its window.
-    Cron(CronWindow),
+    Cron(Box<CronWindow>),
 }
 
 /// When a rotation is due.
@@ -85,10 +85,10 @@ impl Schedule {
     /// # Errors
     /// [`ScheduleError::Period`] when the period is out of its bounds.
     pub fn new(timing: Timing) -> Result<Self, ScheduleError> {
-        if let Timing::Period { seconds } = timing {
-            if !(PERIOD_SECONDS_MIN..=ROTATION_WAIT_SECONDS_MAX).contains(&seconds) {
-                return Err(ScheduleError::Period);
-            }
+        if let Timing::Period { seconds } = timing
+            && !(PERIOD_SECONDS_MIN..=ROTATION_WAIT_SECONDS_MAX).contains(&seconds)
+        {
+            return Err(ScheduleError::Period);
         }
         Ok(Schedule { timing, jitter_seconds_max: 0, reads_max: 0, when_reader_leaves: false })
     }
@@ -175,7 +175,7 @@ mod tests {
     }
 
     fn schedules() -> [Schedule; 3] {
-        let cron = |window| Timing::Cron(CronWindow::parse("0 2 * * *", "Europe/Berlin", window).unwrap());
+        let cron = |window| Timing::Cron(Box::new(CronWindow::parse("0 2 * * *", "Europe/Berlin", window).unwrap()));
         [Timing::Period { seconds: DAY }, cron(0), cron(3 * 3600)].map(|timing| Schedule::new(timing).unwrap())
     }
 
