@@ -9,7 +9,7 @@ mod settings;
 mod wire;
 
 use crate::sql::{self, Dialect, Values};
-use crate::target::{Deadline, Pools, checked_name, misconfigured, refused, unknown};
+use crate::target::{Deadline, Pools, checked_name, free_name, misconfigured, refused, unknown, without_kind};
 use session::{Session, Wrong};
 use settings::Settings;
 use vault_core::host::{Account, Connector, ConnectorError, ConnectorFailure, NewAccount, Target};
@@ -33,7 +33,7 @@ enum Rest {
 }
 
 /// Makes and removes users at MySQL and MariaDB servers, of which each has a pool of connections. May be used from any thread.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Mysql {
     pools: Pools<Session>,
 }
@@ -42,7 +42,7 @@ impl Mysql {
     /// A connector without any connection yet.
     #[must_use]
     pub fn new() -> Self {
-        Mysql { pools: Pools::new() }
+        Self::default()
     }
 
     /// Works with a connection of the pool, and all of `statement_timeout` before it.
@@ -58,12 +58,6 @@ impl Mysql {
     }
 }
 
-impl Default for Mysql {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 impl Connector for Mysql {
     fn name(&self) -> &str {
         "mysql-database-plugin"
@@ -75,7 +69,7 @@ impl Connector for Mysql {
     }
 
     fn create(&self, target: &Target<'_>, new: &NewAccount<'_>) -> Result<(), ConnectorError> {
-        let name = free_name(target, new.account.username)?;
+        let name = free(target, new.account.username)?;
         if new.account.statements.is_empty() {
             return Err(misconfigured("the role has no creation_statements: MySQL has no way of its own to make an account"));
         }
@@ -94,12 +88,14 @@ impl Connector for Mysql {
                 return Err(wrong.into());
             }
             if there_before {
-                return Err(unknown(format!("the account was there before and is perhaps not as asked: {}", text(&wrong))));
+                return Err(unknown(format!("the account was there before and is perhaps not as asked: {}", without_kind(&wrong.error))));
             }
             let _ = run_all(session, deadline, &rollback, &GONE_ALREADY, Rest::Stands);
             match remove(session, deadline, name) {
                 Ok(()) => Err(wrong.into()),
-                Err(_) => Err(unknown(format!("the account is perhaps half made, and could not be removed: {}", text(&wrong)))),
+                Err(_) => {
+                    Err(unknown(format!("the account is perhaps half made, and could not be removed: {}", without_kind(&wrong.error))))
+                }
             }
         })
     }
@@ -117,7 +113,7 @@ impl Connector for Mysql {
     }
 
     fn revoke(&self, target: &Target<'_>, account: &Account<'_>) -> Result<(), ConnectorError> {
-        let name = free_name(target, account.username)?;
+        let name = free(target, account.username)?;
         let statements = sql::statements(Dialect::Mysql, account.statements, &Values { name, password: None, expiration: None })?;
         self.with(target, |session, deadline| {
             if statements.is_empty() {
@@ -152,13 +148,9 @@ impl Connector for Mysql {
     }
 }
 
-/// A name that is neither the vault's own account's nor the server's: making or removing it would cut the branch that all sits on.
-fn free_name<'a>(target: &Target<'_>, name: &'a str) -> Result<&'a str, ConnectorError> {
-    let name = checked_name(name, NAME_BYTES_MAX)?;
-    if name == target.username || RESERVED.contains(&name) {
-        return Err(misconfigured("the account's name is that of the vault's own account or of MySQL's: change the username template"));
-    }
-    Ok(name)
+/// A name that is neither the vault's own account's nor one of MySQL's.
+fn free<'a>(target: &Target<'_>, name: &'a str) -> Result<&'a str, ConnectorError> {
+    free_name(target, name, NAME_BYTES_MAX, |name| RESERVED.contains(&name))
 }
 
 /// The hosts from which there is a user of that name: each is an account of its own.
@@ -191,7 +183,8 @@ fn run_all(
         match session.run(deadline, statement) {
             Err(Wrong { number: Some(number), .. }) if tolerated.contains(&number) => {}
             Err(wrong) => {
-                let (failure, told) = (wrong.error.failure(), format!("statement {} of {}: {}", index + 1, statements.len(), text(&wrong)));
+                let (failure, told) =
+                    (wrong.error.failure(), format!("statement {} of {}: {}", index + 1, statements.len(), without_kind(&wrong.error)));
                 let failure = if rest == Rest::Stands && index > 0 { ConnectorFailure::Unknown } else { failure };
                 return Err(Wrong { number: wrong.number, error: ConnectorError::new(failure, told) });
             }
@@ -199,12 +192,6 @@ fn run_all(
         }
     }
     Ok(())
-}
-
-/// An error's text without its kind, which stands in front of the whole again.
-fn text(wrong: &Wrong) -> String {
-    let told = wrong.error.to_string();
-    told.split_once(": ").map_or(told.clone(), |(_, text)| text.to_owned())
 }
 
 fn change_password(session: &mut Session, deadline: Deadline, name: &str, password: &str) -> Result<(), Wrong> {

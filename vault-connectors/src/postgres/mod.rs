@@ -8,7 +8,7 @@ mod settings;
 mod tls;
 
 use crate::sql::{self, Dialect, Values};
-use crate::target::{Deadline, Pools, checked_name, misconfigured, refused};
+use crate::target::{Deadline, Pools, checked_name, free_name, misconfigured, refused, without_kind};
 use session::{Session, Wrong, outside_of_runtimes};
 use settings::Settings;
 use vault_core::host::{Account, Connector, ConnectorError, ConnectorFailure, NewAccount, Target};
@@ -29,7 +29,7 @@ const THERE_ALREADY: [&str; 6] = ["42710", "42P04", "42P06", "42P07", "42723", "
 const GONE_ALREADY: [&str; 4] = ["42704", "42P01", "3F000", "3D000"];
 
 /// Makes and removes roles at PostgreSQL servers, of which each has a pool of connections. May be used from any thread, an async runtime's too.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Postgres {
     pools: Pools<Session>,
 }
@@ -38,7 +38,7 @@ impl Postgres {
     /// A connector without any connection yet.
     #[must_use]
     pub fn new() -> Self {
-        Postgres { pools: Pools::new() }
+        Self::default()
     }
 
     /// Works with a connection of the pool, and all of `statement_timeout` before it.
@@ -56,12 +56,6 @@ impl Postgres {
     }
 }
 
-impl Default for Postgres {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 impl Connector for Postgres {
     fn name(&self) -> &str {
         "postgresql-database-plugin"
@@ -73,7 +67,7 @@ impl Connector for Postgres {
     }
 
     fn create(&self, target: &Target<'_>, new: &NewAccount<'_>) -> Result<(), ConnectorError> {
-        let name = free_name(target, new.account.username)?;
+        let name = free(target, new.account.username)?;
         if new.account.statements.is_empty() {
             return Err(misconfigured("the role has no creation_statements: PostgreSQL has no way of its own to make an account"));
         }
@@ -112,7 +106,7 @@ impl Connector for Postgres {
     }
 
     fn revoke(&self, target: &Target<'_>, account: &Account<'_>) -> Result<(), ConnectorError> {
-        let name = free_name(target, account.username)?;
+        let name = free(target, account.username)?;
         let values = Values { name, password: None, expiration: None };
         let statements = sql::statements(Dialect::Postgres, account.statements, &values)?;
         self.with(target, |session, deadline, _| {
@@ -156,15 +150,9 @@ impl Postgres {
     }
 }
 
-/// A name that is neither the vault's own account's nor the server's: making or removing it would cut the branch that all sits on.
-fn free_name<'a>(target: &Target<'_>, name: &'a str) -> Result<&'a str, ConnectorError> {
-    let name = checked_name(name, NAME_BYTES_MAX)?;
-    if name == target.username || name == "postgres" || name.starts_with("pg_") {
-        return Err(misconfigured(
-            "the account's name is that of the vault's own account or of PostgreSQL's: change the username template",
-        ));
-    }
-    Ok(name)
+/// A name that is neither the vault's own account's nor one of PostgreSQL's.
+fn free<'a>(target: &Target<'_>, name: &'a str) -> Result<&'a str, ConnectorError> {
+    free_name(target, name, NAME_BYTES_MAX, |name| name == "postgres" || name.starts_with("pg_"))
 }
 
 /// What the server is told of a password.
@@ -195,19 +183,14 @@ fn run_all(session: &mut Session, deadline: Deadline, statements: &[Zeroizing<St
                 session.run(deadline, "ROLLBACK TO SAVEPOINT libvault")?;
             }
             Err(wrong) => {
-                let (failure, told) = (wrong.error.failure(), format!("statement {} of {}: {}", index + 1, statements.len(), text(&wrong)));
+                let (failure, told) =
+                    (wrong.error.failure(), format!("statement {} of {}: {}", index + 1, statements.len(), without_kind(&wrong.error)));
                 return Err(Wrong { code: wrong.code, error: ConnectorError::new(failure, told) });
             }
             Ok(()) => {}
         }
     }
     Ok(())
-}
-
-/// An error's text without its kind, which stands in front of the whole again.
-fn text(wrong: &Wrong) -> String {
-    let told = wrong.error.to_string();
-    told.split_once(": ").map_or(told.clone(), |(_, text)| text.to_owned())
 }
 
 fn own(session: &mut Session, deadline: Deadline, statement: &str, values: &Values<'_>) -> Result<(), Wrong> {

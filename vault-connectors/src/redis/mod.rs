@@ -7,7 +7,7 @@ mod rules;
 mod session;
 mod settings;
 
-use crate::target::{Deadline, Pools, checked_name, misconfigured, refused};
+use crate::target::{Deadline, Pools, checked_name, free_name, misconfigured, refused};
 use resp::Answer;
 use ring::digest::{SHA256, digest};
 use rules::rules;
@@ -19,7 +19,7 @@ use vault_core::types::{SecretString, Timestamp};
 const NAME_BYTES_MAX: usize = 128;
 
 /// Makes and removes ACL users at Redis servers, of which each has a pool of connections. May be used from any thread.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Redis {
     pools: Pools<Session>,
 }
@@ -28,7 +28,7 @@ impl Redis {
     /// A connector without any connection yet.
     #[must_use]
     pub fn new() -> Self {
-        Redis { pools: Pools::new() }
+        Self::default()
     }
 
     /// Works with a connection of the pool, and all of `statement_timeout` before it.
@@ -44,12 +44,6 @@ impl Redis {
     }
 }
 
-impl Default for Redis {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 impl Connector for Redis {
     fn name(&self) -> &str {
         "redis-database-plugin"
@@ -61,7 +55,7 @@ impl Connector for Redis {
     }
 
     fn create(&self, target: &Target<'_>, new: &NewAccount<'_>) -> Result<(), ConnectorError> {
-        let name = free_name(target, new.account.username)?;
+        let name = free(target, new.account.username)?;
         if !new.rollback.is_empty() {
             return Err(misconfigured("Redis makes an account in one step: leave rollback_statements out"));
         }
@@ -87,7 +81,7 @@ impl Connector for Redis {
     }
 
     fn revoke(&self, target: &Target<'_>, account: &Account<'_>) -> Result<(), ConnectorError> {
-        let name = free_name(target, account.username)?;
+        let name = free(target, account.username)?;
         self.with(target, |session, deadline, settings| {
             // It ends the user's sessions too.
             session.ask(deadline, &["ACL", "DELUSER", name])?;
@@ -122,13 +116,9 @@ impl Connector for Redis {
     }
 }
 
-/// A name that is neither the vault's own account's nor everybody's: making or removing it would cut the branch that all sits on.
-fn free_name<'a>(target: &Target<'_>, name: &'a str) -> Result<&'a str, ConnectorError> {
-    let name = checked_name(name, NAME_BYTES_MAX)?;
-    if name == target.username || name == "default" {
-        return Err(misconfigured("the account's name is that of the vault's own account or Redis' default: change the username template"));
-    }
-    Ok(name)
+/// A name that is neither the vault's own account's nor everybody's.
+fn free<'a>(target: &Target<'_>, name: &'a str) -> Result<&'a str, ConnectorError> {
+    free_name(target, name, NAME_BYTES_MAX, |name| name == "default")
 }
 
 /// What Redis keeps of a password, as a rule of its ACLs.

@@ -2,6 +2,13 @@
 
 use vault_core::host::{ConnectorError, ConnectorFailure};
 
+/// An error's text without its kind, for one in which it is to stand: the kind stands in front of the whole again.
+#[cfg(any(feature = "mysql", feature = "postgres"))]
+pub(crate) fn without_kind(error: &ConnectorError) -> String {
+    let told = error.to_string();
+    told.split_once(": ").map_or(told.clone(), |(_, text)| text.to_owned())
+}
+
 /// The target said no, and did nothing.
 pub(crate) fn refused(message: impl Into<String>) -> ConnectorError {
     ConnectorError::new(ConnectorFailure::Refused, message)

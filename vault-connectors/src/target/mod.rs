@@ -14,8 +14,10 @@ mod tls;
 pub(crate) use address::decoded;
 pub(crate) use address::{Address, Url};
 pub(crate) use deadline::Deadline;
+#[cfg(any(feature = "mysql", feature = "postgres"))]
+pub(crate) use failure::without_kind;
 pub(crate) use failure::{misconfigured, refused, unauthenticated, unknown, unreachable};
-pub(crate) use name::checked_name;
+pub(crate) use name::{checked_name, free_name};
 pub(crate) use pool::{Pools, Session};
 #[cfg(feature = "redis")]
 pub(crate) use settings::number;

@@ -1,7 +1,7 @@
 //! Which names a connector gives to accounts: those that mean nothing in any statement.
 
 use super::misconfigured;
-use vault_core::host::ConnectorError;
+use vault_core::host::{ConnectorError, Target};
 
 /// An account's name, if it has from 1 to `bytes_max` of the characters that are safe everywhere. Role names of a vault's callers end up in
 /// it by way of templates, so this stands in front of all quoting.
@@ -13,6 +13,23 @@ pub(crate) fn checked_name(name: &str, bytes_max: usize) -> Result<&str, Connect
     if !name.bytes().all(is_safe) {
         return Err(misconfigured(
             "an account's name holds letters, digits and the characters _-.@+:=~/ only: change the username template or the role's name",
+        ));
+    }
+    Ok(name)
+}
+
+/// A name that is safe, and neither the vault's own account's nor one of the `server`'s: making or removing such a one would cut the branch that
+/// all sits on.
+pub(crate) fn free_name<'a>(
+    target: &Target<'_>,
+    name: &'a str,
+    bytes_max: usize,
+    is_of_the_server: impl Fn(&str) -> bool,
+) -> Result<&'a str, ConnectorError> {
+    let name = checked_name(name, bytes_max)?;
+    if name == target.username || is_of_the_server(name) {
+        return Err(misconfigured(
+            "the account's name is that of the vault's own account or one of the server's: change the username template",
         ));
     }
     Ok(name)

@@ -56,10 +56,6 @@ struct Lent<S: Session> {
 }
 
 impl<S: Session> Pools<S> {
-    pub(crate) fn new() -> Self {
-        Pools { pools: Mutex::default(), fork: Arc::new(ForkGuard::new()) }
-    }
-
     /// Works with a connection to a target. Waiting for one, trying it and making it takes `limits.connect` at most.
     pub(crate) fn with<R>(
         &self,
@@ -86,6 +82,13 @@ impl<S: Session> Pools<S> {
             drop(state);
             pool.let_go(idle);
         }
+    }
+}
+
+impl<S: Session> Default for Pools<S> {
+    /// No pool yet.
+    fn default() -> Self {
+        Pools { pools: Mutex::default(), fork: Arc::new(ForkGuard::new()) }
     }
 }
 

@@ -60,7 +60,7 @@ fn world() -> &'static World {
 
 #[test]
 fn a_connection_is_used_again() {
-    let (pools, world) = (Pools::new(), world());
+    let (pools, world) = (Pools::default(), world());
     for _ in 0..3 {
         with(&pools, world, &limits(4), || ()).expect("the server is there");
     }
@@ -71,7 +71,7 @@ fn a_connection_is_used_again() {
 
 #[test]
 fn a_connection_that_has_grown_old_or_unsound_is_replaced() {
-    let (pools, world) = (Pools::new(), world());
+    let (pools, world) = (Pools::default(), world());
     let old = Limits { lifetime: Some(Duration::from_nanos(1)), ..limits(4) };
     with(&pools, world, &old, || ()).expect("the server is there");
     with(&pools, world, &old, || ()).expect("the server is there");
@@ -86,7 +86,7 @@ fn a_connection_that_has_grown_old_or_unsound_is_replaced() {
 
 #[test]
 fn a_pool_never_has_more_connections_than_it_may_and_gives_up_in_time() {
-    let (pools, world) = (Pools::new(), world());
+    let (pools, world) = (Pools::default(), world());
     std::thread::scope(|scope| {
         for _ in 0..8 {
             scope.spawn(|| {
@@ -103,7 +103,7 @@ fn a_pool_never_has_more_connections_than_it_may_and_gives_up_in_time() {
 
 #[test]
 fn a_pool_heals_when_the_server_is_back() {
-    let (pools, world) = (Pools::new(), world());
+    let (pools, world) = (Pools::default(), world());
     with(&pools, world, &limits(2), || ()).expect("the server is there");
     world.is_away.store(true, Ordering::SeqCst);
     for _ in 0..3 {
@@ -116,7 +116,7 @@ fn a_pool_heals_when_the_server_is_back() {
 
 #[test]
 fn work_that_panics_costs_its_connection_and_no_place() {
-    let (pools, world) = (Pools::new(), world());
+    let (pools, world) = (Pools::default(), world());
     for _ in 0..3 {
         let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| with(&pools, world, &limits(1), || panic!("on purpose"))));
         assert!(panicked.is_err());
