@@ -45,6 +45,7 @@ pub(crate) enum Kind {
     MountSign = 24,
     Removal = 25,
     KvLeftover = 26,
+    TokenLastChild = 27,
     Reencryption = 30,
     RotationPolicy = 31,
     AuditBase = 32,

@@ -1,0 +1,201 @@
+//! A token that is revoked while it makes a child: at every read of the revocation the child is there before the next one.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+#[path = "support/target.rs"]
+mod support;
+
+use parking_lot::Mutex;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use support::*;
+use vault_core::storage::memory::MemoryStorage;
+use vault_core::storage::{Batch, Key, Page, Read, Storage, StorageError};
+use vault_core::types::{Code, Error, Operation, SecretString, Ttl};
+use vault_core::{Config, Session, TokenOptions};
+
+type Then = Box<dyn FnOnce() + Send>;
+
+/// A store that lets something happen behind one of its reads, before their reader goes on.
+#[derive(Default)]
+struct Between {
+    inner: MemoryStorage,
+    /// Reads that are left until then.
+    left: AtomicUsize,
+    then: Mutex<Option<Then>>,
+}
+
+impl Between {
+    /// Plans it for behind the read of this number, from now on.
+    fn behind(&self, read: usize, then: Then) {
+        *self.then.lock() = Some(then);
+        self.left.store(read, Ordering::SeqCst);
+    }
+
+    /// Whether it has happened.
+    fn is_over(&self) -> bool {
+        self.then.lock().take().is_none()
+    }
+
+    fn passed(&self) {
+        if self.left.load(Ordering::SeqCst) > 0 && self.left.fetch_sub(1, Ordering::SeqCst) == 1 {
+            let then = self.then.lock().take();
+            then.map(|then| then()).unwrap_or_default();
+        }
+    }
+}
+
+impl Read for Between {
+    fn get(&self, key: &Key) -> Result<Option<Vec<u8>>, StorageError> {
+        let found = self.inner.get(key);
+        self.passed();
+        found
+    }
+
+    fn scan(&self, prefix: &[u8], after: Option<&Key>, limit: usize) -> Result<Page, StorageError> {
+        let page = self.inner.scan(prefix, after, limit);
+        self.passed();
+        page
+    }
+}
+
+/// Commits read too, but under the committer's lock: those reads are no place for another request.
+impl Storage for Between {
+    fn commit_number(&self) -> u64 {
+        self.inner.commit_number()
+    }
+
+    fn snapshot(&self) -> Result<Box<dyn Read + '_>, StorageError> {
+        self.inner.snapshot()
+    }
+
+    fn commit(&self, batch: &Batch) -> Result<(), StorageError> {
+        self.inner.commit(batch)
+    }
+
+    fn note_head(&self, number: u64, mac: &[u8; 32]) -> Result<(), StorageError> {
+        self.inner.note_head(number, mac)
+    }
+
+    fn heads(&self) -> Result<Vec<(u64, [u8; 32])>, StorageError> {
+        self.inner.heads()
+    }
+
+    fn write_segment(&self, index: u64, content: &[u8]) -> Result<(), StorageError> {
+        self.inner.write_segment(index, content)
+    }
+
+    fn read_segment(&self, index: u64) -> Result<Option<Vec<u8>>, StorageError> {
+        self.inner.read_segment(index)
+    }
+
+    fn remove_segment(&self, index: u64) -> Result<bool, StorageError> {
+        self.inner.remove_segment(index)
+    }
+
+    fn close(&self) -> Result<(), StorageError> {
+        self.inner.close()
+    }
+}
+
+const POLICY: &str = r#"path "auth/token/*" { capabilities = ["create", "update", "sudo"] } path "database/creds/*" { capabilities = ["read"] }"#;
+/// As long as a child may take; one that takes longer waits for a lock.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+struct Race {
+    world: World,
+    storage: Arc<Between>,
+    parent: Arc<Session>,
+    /// The text of the parent.
+    text: String,
+}
+
+fn options() -> TokenOptions {
+    TokenOptions { policies: vec!["p".to_owned()], ttl: Some(Ttl::from_secs(3600)), ..TokenOptions::default() }
+}
+
+fn race(children: usize) -> Race {
+    let storage = Arc::new(Between::default());
+    let world = world_on(Config::on(Arc::clone(&storage) as Arc<dyn Storage>));
+    world.root.policies().write("p", POLICY).unwrap();
+    let auth = world.root.tokens().create(options()).unwrap();
+    let parent = world.vault.session(SecretString::copy_from(auth.client_token.expose()));
+    for _ in 0..children {
+        grant_to_child(&world.vault, &parent).unwrap();
+    }
+    Race { world, storage, parent: Arc::new(parent), text: auth.client_token.expose().to_owned() }
+}
+
+/// Makes a child and an account for it.
+fn grant_to_child(vault: &Vault, parent: &Session) -> Result<Session, Error> {
+    let child = vault.session(parent.tokens().create(options())?.client_token);
+    creds(&child)?;
+    Ok(child)
+}
+
+/// Carries something out as often as it has reads, with a child that is made behind each of them in turn, and looks at what came of both. Reads
+/// that a commit does under its lock let the child wait: they come last.
+fn at_each_read(children: usize, revoke: fn(&Race), check: fn(&Race, Result<Session, Error>)) {
+    for read in 1.. {
+        let race = race(children);
+        let (vault, parent) = (race.world.vault.clone(), Arc::clone(&race.parent));
+        let (tell, told) = mpsc::channel();
+        let (waits, is_waiting) = (Arc::new(AtomicBool::new(false)), mpsc::channel());
+        let waited = Arc::clone(&waits);
+        race.storage.behind(
+            read,
+            Box::new(move || {
+                thread::spawn(move || {
+                    let child = grant_to_child(&vault, &parent);
+                    is_waiting.0.send(()).unwrap_or_default();
+                    tell.send(child).unwrap_or_default();
+                });
+                waited.store(is_waiting.1.recv_timeout(PATIENCE).is_err(), Ordering::SeqCst);
+            }),
+        );
+        revoke(&race);
+        if waits.load(Ordering::SeqCst) || !race.storage.is_over() {
+            assert!(read > 5, "the child never came between");
+            return;
+        }
+        check(&race, told.recv().unwrap());
+        race.world.vault.verify().unwrap();
+    }
+}
+
+/// What the tokens and accounts are once ticks have done what was left.
+fn settled(race: &Race) -> (usize, usize) {
+    for _ in 0..4 {
+        race.world.vault.tick().unwrap();
+    }
+    let listed = race.world.root.request(Operation::List, "auth/token/accessors", None).unwrap().data.unwrap();
+    (listed.get("keys").and_then(|keys| keys.as_array()).unwrap().len(), race.world.target.accounts().len())
+}
+
+fn revoke_tree(race: &Race) {
+    race.world.root.tokens().revoke(&race.text).unwrap();
+}
+
+fn nothing_is_left(race: &Race, child: Result<Session, Error>) {
+    assert!(race.parent.tokens().lookup_self().is_err());
+    if let Ok(child) = child {
+        assert_eq!(child.tokens().lookup_self().unwrap_err().code(), Code::PermissionDenied);
+    }
+    assert_eq!(settled(race), (1, 0), "tokens and accounts; the root token stays");
+}
+
+#[test]
+fn a_child_that_is_made_at_any_read_of_its_parents_revocation_goes_with_it_and_so_do_its_leases() {
+    at_each_read(0, revoke_tree, nothing_is_left);
+    at_each_read(2, revoke_tree, nothing_is_left);
+}
+
+#[test]
+fn a_child_that_is_made_at_any_read_of_its_grandparents_revocation_goes_with_it_and_so_do_its_leases() {
+    let revoke = |race: &Race| {
+        // The parent of the child is a child itself.
+        race.world.root.tokens().revoke(&race.text).unwrap();
+    };
+    for read in [1, 2] {
+        at_each_read(read, revoke, nothing_is_left);
+    }
+}
