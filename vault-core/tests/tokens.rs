@@ -361,6 +361,36 @@ fn a_token_bound_to_networks_is_refused_from_elsewhere_and_where_nobody_says_fro
 }
 
 #[test]
+fn a_role_never_widens_the_bond_of_the_token_that_uses_it() {
+    let world = world();
+    let role = |name: &str, networks: &str| {
+        ask(&world.root, Operation::Write, &format!("auth/token/roles/{name}"), &format!(r#"{{"token_bound_cidrs":[{networks}]}}"#)).unwrap();
+    };
+    role("near", r#""10.0.0.0/8""#);
+    role("wide", r#""0.0.0.0/0","::/0""#);
+    role("narrow", r#""10.1.0.0/16","192.168.0.0/16""#);
+    role("far", r#""192.168.0.0/16""#);
+    world.root.policies().write("p", r#"path "auth/token/*" { capabilities = ["create", "update", "sudo"] }"#).unwrap();
+    let near = session(&world.vault, &world.root.tokens().create_with_role("near", with(&["p"], HOUR)).unwrap());
+    let from = |path: &str| {
+        let context = Context { remote_address: Some("10.1.2.3".to_owned()), ..Context::default() };
+        near.request_with(Operation::Write, path, None, context).map(|response| response.auth.unwrap())
+    };
+    for (path, bond) in [
+        ("auth/token/create", r#"["10.0.0.0/8"]"#),
+        ("auth/token/create-orphan", r#"["10.0.0.0/8"]"#),
+        ("auth/token/create/wide", r#"["10.0.0.0/8"]"#),
+        ("auth/token/create/narrow", r#"["10.1.0.0/16"]"#),
+    ] {
+        let made = from(path).unwrap();
+        let body = format!(r#"{{"accessor":"{}"}}"#, made.accessor);
+        let told = ask(&world.root, Operation::Write, "auth/token/lookup-accessor", &body).unwrap().data.unwrap();
+        assert_eq!(text_of(told.get("bound_cidrs").unwrap()), bond, "{path}");
+    }
+    assert_eq!(code_of(from("auth/token/create/far")), Code::InvalidRequest, "nothing would be left");
+}
+
+#[test]
 fn a_role_says_what_its_tokens_are_and_which_policies_they_may_hold() {
     let world = world();
     let role = r#"{"allowed_policies":["a","b"],"allowed_policies_glob":"app-*","disallowed_policies":["app-admin"],"orphan":true,"renewable":false,

@@ -46,6 +46,7 @@ pub(crate) enum Kind {
     Removal = 25,
     KvLeftover = 26,
     TokenLastChild = 27,
+    VersionHistory = 28,
     Reencryption = 30,
     RotationPolicy = 31,
     AuditBase = 32,
