@@ -1,103 +1,20 @@
 //! A token that is revoked while it makes a child: at every read of the revocation the child is there before the next one.
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test fails by panicking")]
 
+#[path = "support/watched.rs"]
+mod store;
 #[path = "support/target.rs"]
 mod support;
 
-use parking_lot::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
+use store::Watched;
 use support::*;
-use vault_core::storage::memory::MemoryStorage;
-use vault_core::storage::{Batch, Key, Page, Read, Storage, StorageError};
+use vault_core::storage::Storage;
 use vault_core::types::{Code, Error, Operation, SecretString, Ttl};
 use vault_core::{Config, Session, TokenOptions, Vault};
-
-type Then = Box<dyn FnOnce() + Send>;
-
-/// A store that lets something happen behind one of its reads, before their reader goes on.
-#[derive(Default)]
-struct Between {
-    inner: MemoryStorage,
-    /// Reads that are left until then.
-    left: AtomicUsize,
-    then: Mutex<Option<Then>>,
-}
-
-impl Between {
-    /// Plans it for behind the read of this number, from now on.
-    fn behind(&self, read: usize, then: Then) {
-        *self.then.lock() = Some(then);
-        self.left.store(read, Ordering::SeqCst);
-    }
-
-    /// Whether it has happened.
-    fn is_over(&self) -> bool {
-        self.then.lock().take().is_none()
-    }
-
-    fn passed(&self) {
-        if self.left.load(Ordering::SeqCst) > 0 && self.left.fetch_sub(1, Ordering::SeqCst) == 1 {
-            let then = self.then.lock().take();
-            then.map(|then| then()).unwrap_or_default();
-        }
-    }
-}
-
-impl Read for Between {
-    fn get(&self, key: &Key) -> Result<Option<Vec<u8>>, StorageError> {
-        let found = self.inner.get(key);
-        self.passed();
-        found
-    }
-
-    fn scan(&self, prefix: &[u8], after: Option<&Key>, limit: usize) -> Result<Page, StorageError> {
-        let page = self.inner.scan(prefix, after, limit);
-        self.passed();
-        page
-    }
-}
-
-/// Commits read too, but under the committer's lock: those reads are no place for another request.
-impl Storage for Between {
-    fn commit_number(&self) -> u64 {
-        self.inner.commit_number()
-    }
-
-    fn snapshot(&self) -> Result<Box<dyn Read + '_>, StorageError> {
-        self.inner.snapshot()
-    }
-
-    fn commit(&self, batch: &Batch) -> Result<(), StorageError> {
-        self.inner.commit(batch)
-    }
-
-    fn note_head(&self, number: u64, mac: &[u8; 32]) -> Result<(), StorageError> {
-        self.inner.note_head(number, mac)
-    }
-
-    fn heads(&self) -> Result<Vec<(u64, [u8; 32])>, StorageError> {
-        self.inner.heads()
-    }
-
-    fn write_segment(&self, index: u64, content: &[u8]) -> Result<(), StorageError> {
-        self.inner.write_segment(index, content)
-    }
-
-    fn read_segment(&self, index: u64) -> Result<Option<Vec<u8>>, StorageError> {
-        self.inner.read_segment(index)
-    }
-
-    fn remove_segment(&self, index: u64) -> Result<bool, StorageError> {
-        self.inner.remove_segment(index)
-    }
-
-    fn close(&self) -> Result<(), StorageError> {
-        self.inner.close()
-    }
-}
 
 const POLICY: &str = r#"path "auth/token/*" { capabilities = ["create", "update", "sudo"] } path "database/creds/*" { capabilities = ["read"] }"#;
 /// As long as a child may take; one that takes longer waits for a lock.
@@ -105,7 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 struct Race {
     world: World,
-    storage: Arc<Between>,
+    storage: Arc<Watched>,
     parent: Arc<Session>,
     /// The token that is revoked: the parent, or the one above it.
     revoked: String,
@@ -117,7 +34,7 @@ fn options() -> TokenOptions {
 
 /// A token with so many children that each have an account; with `above`, below another one that is revoked in its place.
 fn race(children: usize, above: bool) -> Race {
-    let storage = Arc::new(Between::default());
+    let storage = Arc::new(Watched::default());
     let world = world_on(Config::on(Arc::clone(&storage) as Arc<dyn Storage>));
     world.root.policies().write("p", POLICY).unwrap();
     let auth = world.root.tokens().create(options()).unwrap();

@@ -466,58 +466,6 @@ fn tidy_removes_what_is_worth_nothing_and_nothing_else() {
 }
 
 #[test]
-fn tokens_are_listed_and_removed_in_bounded_steps_however_many_there_are() {
-    many_tokens(20_000);
-}
-
-#[test]
-#[ignore = "takes minutes and some GiB: run it alone"]
-fn a_million_tokens_are_listed_and_removed_in_bounded_steps() {
-    many_tokens(1_000_000);
-}
-
-fn many_tokens(count: usize) {
-    let clock = std::sync::Arc::new(vault_core::host::ManualClock::new(vault_core::types::Timestamp::from_secs(1_795_457_040)));
-    let config = vault_core::Config::in_memory().with_clock(clock.clone()).with_audit_tail_bytes(16 * 1024);
-    let (vault, init) = Vault::create(config, vault_core::NewSeal::raw_key(&KEY).unwrap()).unwrap();
-    let root = vault.session(init.root_token);
-    let parent = root.tokens().create(with(&["root"], 2 * HOUR)).unwrap();
-    let parent_session = session(&vault, &parent);
-    let left = || vault.verify().unwrap().records - root.audit().verify().unwrap().segments;
-    let fresh = left();
-    for i in 0..count {
-        let maker = if i % 2 == 0 { &root } else { &parent_session };
-        maker.tokens().create(with(&["default"], HOUR)).unwrap();
-    }
-    let (mut listed, mut after) = (0, None);
-    loop {
-        let page = root.tokens().accessors(after.as_deref(), 1000).unwrap();
-        listed += page.len();
-        after = page.last().cloned();
-        if page.len() < 1000 {
-            break;
-        }
-    }
-    assert_eq!(listed, count + 2);
-    let full = left();
-    parent_session.tokens().revoke_self().unwrap();
-    assert!(full - left() < 6 * 256, "one commit removes some of the descendants, the rest is worth nothing and waits");
-    let mut ticks = 0;
-    let mut tick_all = || {
-        while vault.tick().unwrap().is_some_and(|next| next.as_millis() <= 1 + vault_core::host::Clock::now(&*clock).as_millis()) {
-            ticks += 1;
-            assert!(ticks < 2 * count / 4096 + 20, "each removes its share");
-        }
-    };
-    tick_all();
-    assert_eq!(root.tokens().accessors(None, 0).map(|all| all.len()).unwrap_or(count / 2 + 1), count / 2 + 1);
-    clock.advance(secs(HOUR + 60));
-    tick_all();
-    assert_eq!(root.tokens().accessors(None, 0).unwrap().len(), 1);
-    assert!(left() < fresh + 200, "nothing stays but the log");
-}
-
-#[test]
 fn a_commit_that_fails_leaves_no_token_and_no_wrapped_reply_behind() {
     use std::sync::Arc;
     use vault_core::storage::Storage;
