@@ -419,3 +419,34 @@ fn the_typed_face_says_all_of_it() {
     assert_eq!(metadata.settings, KvSettings { cas_required: Some(false), ..settings(0, "1h0m0s") });
     assert_eq!((metadata.created_time, metadata.updated_time), (world.now(), world.now()));
 }
+
+#[test]
+fn deleting_data_deletes_the_newest_version_only() {
+    let world = world();
+    let kv = world.root.kv("secret");
+    for number in 1..=3_u64 {
+        kv.put("x", Object::new().with("n", number)).unwrap();
+    }
+    kv.delete("x").unwrap();
+    assert_eq!(code_of(kv.get("x")), Code::NotFound);
+    for number in 1..=2 {
+        assert_eq!(kv.get_version("x", number).unwrap().data.get("n").and_then(Value::as_u64), Some(number));
+    }
+    assert_eq!(kv.metadata("x").unwrap().current_version, 3, "its number stays");
+    assert_eq!(kv.put_cas("x", Object::new(), 3).unwrap().version, 4);
+}
+
+#[test]
+fn content_past_the_limits_of_json_is_refused_though_it_never_was_a_text() {
+    let world = world();
+    let put = |data: Object| world.root.kv("secret").put("x", data).map(drop);
+    let deep = (0..64).fold(Object::new(), |inner, _| Object::new().with("a", inner));
+    for (data, why) in [
+        (deep, "depth"),
+        (Object::new().with("a", vec![0_u64; 20_000]), "count"),
+        (Object::new().with("a", "x".repeat(1024 * 1024)), "size"),
+    ] {
+        assert_eq!(code_of(put(data)), Code::InvalidData, "{why}");
+    }
+    assert_eq!(code_of(world.root.kv("secret").get("x")), Code::NotFound, "nothing of it was written");
+}

@@ -487,3 +487,21 @@ fn a_commit_that_fails_leaves_no_token_and_no_wrapped_reply_behind() {
         assert_eq!(again.root.tokens().accessors(None, 0).unwrap(), before);
     }
 }
+
+#[test]
+fn times_are_whole_seconds_whenever_they_begin() {
+    let world = world();
+    world.clock.set(vault_core::types::Timestamp::from_millis(1_795_457_040_700));
+    let auth = world.root.tokens().create(with(&["default"], 60)).unwrap();
+    assert_eq!(auth.lease_duration, secs(60));
+    world.clock.set(vault_core::types::Timestamp::from_millis(1_795_457_041_200));
+    let told = read(&session(&world.vault, &auth), "auth/token/lookup-self").unwrap();
+    for name in ["ttl", "creation_ttl", "creation_time", "explicit_max_ttl"] {
+        assert!(told.get(name).and_then(Value::as_u64).is_some(), "{name}");
+    }
+    world.clock.set(vault_core::types::Timestamp::from_millis(1_795_457_100_700));
+    assert!(is_denied(session(&world.vault, &auth).tokens().lookup_self()), "never longer than they say");
+    for text in ["1.5", "\"1.5\"", "-1"] {
+        assert_eq!(create(&world.root, "auth/token/create", &format!(r#"{{"ttl":{text}}}"#)).unwrap_err().class(), Class::InvalidRequest, "{text}");
+    }
+}
