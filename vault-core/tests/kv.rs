@@ -435,18 +435,3 @@ fn deleting_data_deletes_the_newest_version_only() {
     assert_eq!(kv.metadata("x").unwrap().current_version, 3, "its number stays");
     assert_eq!(kv.put_cas("x", Object::new(), 3).unwrap().version, 4);
 }
-
-#[test]
-fn content_past_the_limits_of_json_is_refused_though_it_never_was_a_text() {
-    let world = world();
-    let put = |data: Object| world.root.kv("secret").put("x", data).map(drop);
-    let deep = (0..64).fold(Object::new(), |inner, _| Object::new().with("a", inner));
-    for (data, why) in [
-        (deep, "depth"),
-        (Object::new().with("a", vec![0_u64; 20_000]), "count"),
-        (Object::new().with("a", "x".repeat(1024 * 1024)), "size"),
-    ] {
-        assert_eq!(code_of(put(data)), Code::InvalidData, "{why}");
-    }
-    assert_eq!(code_of(world.root.kv("secret").get("x")), Code::NotFound, "nothing of it was written");
-}
