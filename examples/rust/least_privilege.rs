@@ -49,7 +49,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("it reads {} member", input.get("data").and_then(Value::as_object).ok_or("an object")?.len());
     println!("another secret: {}", read("secret/data/jobs/7/output", "10.1.2.3").expect_err("denied"));
     println!("from elsewhere: {}", read("secret/data/jobs/7/input", "192.0.2.1").expect_err("denied"));
-    println!("a token for itself: {}", worker.request_with(Operation::Write, "auth/token/create", None, from("10.1.2.3")).expect_err("denied"));
+    println!(
+        "a token for itself: {}",
+        worker.request_with(Operation::Write, "auth/token/create", None, from("10.1.2.3")).expect_err("denied")
+    );
     println!("more than its role: {}", {
         let more = Object::new().with("policies", "root");
         dispatcher.request(Operation::Write, "auth/token/create/worker", Some(more.into())).expect_err("denied")

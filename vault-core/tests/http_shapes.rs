@@ -50,7 +50,8 @@ impl Reader {
             "PATCH" => Operation::Patch,
             _ => Operation::Delete,
         };
-        let mut data = if body.is_empty() { Object::new() } else { Value::from_json(body.as_bytes()).unwrap().as_object().unwrap().clone() };
+        let mut data =
+            if body.is_empty() { Object::new() } else { Value::from_json(body.as_bytes()).unwrap().as_object().unwrap().clone() };
         for (name, value) in query.split('&').filter_map(|pair| pair.split_once('=')) {
             if (method, name) == ("GET", "list") {
                 operation = Operation::List;
@@ -98,14 +99,39 @@ fn page(rows: &'static [Row]) {
 fn the_page_of_kv_version_2_works_as_it_is_written() {
     page(&[
         ("POST secret/config", r#"{"max_versions":5,"cas_required":false,"delete_version_after":"3h25m19s"}"#, 200, &[]),
-        ("GET secret/config", "", 200, &[("data.max_versions", "5"), ("data.cas_required", "false"), ("data.delete_version_after", "\"3h25m19s\"")]),
-        ("POST secret/data/my-secret", r#"{"options":{"cas":0},"data":{"foo":"bar","zip":"zap"}}"#, 200, &[("data.version", "1"), ("data.destroyed", "false")]),
+        (
+            "GET secret/config",
+            "",
+            200,
+            &[("data.max_versions", "5"), ("data.cas_required", "false"), ("data.delete_version_after", "\"3h25m19s\"")],
+        ),
+        (
+            "POST secret/data/my-secret",
+            r#"{"options":{"cas":0},"data":{"foo":"bar","zip":"zap"}}"#,
+            200,
+            &[("data.version", "1"), ("data.destroyed", "false")],
+        ),
         ("POST secret/data/my-secret", r#"{"options":{"cas":0},"data":{"foo":"bar"}}"#, 400, &[]),
         ("PUT secret/data/my-secret", r#"{"data":{"foo":"new"}}"#, 200, &[("data.version", "2")]),
-        ("GET secret/data/my-secret?version=1", "", 200, &[("data.data.zip", "\"zap\""), ("data.metadata.version", "1"), ("lease_duration", "0"), ("renewable", "false")]),
-        ("GET secret/data/my-secret", "", 200, &[("data.data.foo", "\"new\""), ("data.metadata.custom_metadata", "null"), ("request_id", "*")]),
+        (
+            "GET secret/data/my-secret?version=1",
+            "",
+            200,
+            &[("data.data.zip", "\"zap\""), ("data.metadata.version", "1"), ("lease_duration", "0"), ("renewable", "false")],
+        ),
+        (
+            "GET secret/data/my-secret",
+            "",
+            200,
+            &[("data.data.foo", "\"new\""), ("data.metadata.custom_metadata", "null"), ("request_id", "*")],
+        ),
         ("PATCH secret/data/my-secret", r#"{"options":{"cas":2},"data":{"more":1}}"#, 200, &[("data.version", "3")]),
-        ("GET secret/subkeys/my-secret?version=3&depth=1", "", 200, &[("data.subkeys", r#"{"foo":null,"more":null}"#), ("data.metadata.version", "3")]),
+        (
+            "GET secret/subkeys/my-secret?version=3&depth=1",
+            "",
+            200,
+            &[("data.subkeys", r#"{"foo":null,"more":null}"#), ("data.metadata.version", "3")],
+        ),
         ("DELETE secret/data/my-secret", "", 200, &[]),
         ("GET secret/data/my-secret", "", 404, &[("data", "null"), ("metadata.version", "3")]),
         ("POST secret/undelete/my-secret", r#"{"versions":[3]}"#, 200, &[]),
@@ -114,8 +140,18 @@ fn the_page_of_kv_version_2_works_as_it_is_written() {
         ("LIST secret/metadata/", "", 200, &[("data.keys", r#"["my-secret"]"#)]),
         ("GET secret/metadata/?list=true", "", 200, &[("data.keys", r#"["my-secret"]"#)]),
         ("GET secret/metadata?list=true&limit=1&after=a", "", 200, &[("data.keys", r#"["my-secret"]"#)]),
-        ("GET secret/metadata/my-secret", "", 200, &[("data.current_version", "3"), ("data.versions.1.destroyed", "true"), ("data.versions.2.deletion_time", "*")]),
-        ("POST secret/metadata/my-secret", r#"{"max_versions":5,"cas_required":false,"delete_version_after":"3h25m19s","custom_metadata":{"foo":"abc","bar":"123"}}"#, 200, &[]),
+        (
+            "GET secret/metadata/my-secret",
+            "",
+            200,
+            &[("data.current_version", "3"), ("data.versions.1.destroyed", "true"), ("data.versions.2.deletion_time", "*")],
+        ),
+        (
+            "POST secret/metadata/my-secret",
+            r#"{"max_versions":5,"cas_required":false,"delete_version_after":"3h25m19s","custom_metadata":{"foo":"abc","bar":"123"}}"#,
+            200,
+            &[],
+        ),
         ("PATCH secret/metadata/my-secret", r#"{"custom_metadata":{"foo":"def","bar":null}}"#, 200, &[]),
         ("GET secret/metadata/my-secret", "", 200, &[("data.custom_metadata", r#"{"foo":"def"}"#)]),
         ("LIST secret/detailed-metadata/", "", 200, &[("data.key_info.my-secret.current_version", "3")]),
@@ -167,14 +203,29 @@ fn the_page_of_tokens_works_as_it_is_written() {
         ),
         ("LIST auth/token/accessors", "", 200, &[("data.keys.1", "*")]),
         ("POST auth/token/create-orphan", r#"{"policies":"web"}"#, 200, &[("auth.orphan", "true")]),
-        ("POST auth/token/lookup", r#"{"token":"{token}"}"#, 200, &[("data.display_name", "\"token-x\""), ("data.ttl", "*"), ("data.id", "*")]),
+        (
+            "POST auth/token/lookup",
+            r#"{"token":"{token}"}"#,
+            200,
+            &[("data.display_name", "\"token-x\""), ("data.ttl", "*"), ("data.id", "*")],
+        ),
         ("GET auth/token/lookup-self", "", 200, &[("data.policies", r#"["root"]"#), ("data.ttl", "0"), ("data.expire_time", "null")]),
         ("POST auth/token/lookup-accessor", r#"{"accessor":"{accessor}"}"#, 200, &[("data.id", "\"\"")]),
         ("POST auth/token/renew", r#"{"token":"{token}","increment":"30m"}"#, 200, &[("auth.lease_duration", "1800")]),
         ("POST auth/token/renew", r#"{"token":"{token}","increment":1800}"#, 200, &[("auth.lease_duration", "1800")]),
         ("POST auth/token/renew-accessor", r#"{"accessor":"{accessor}","increment":"1h"}"#, 200, &[("auth.client_token", "\"\"")]),
-        ("POST auth/token/roles/nomad", r#"{"allowed_policies":["web"],"orphan":true,"bound_cidrs":["127.0.0.1/32","128.252.0.0/16"],"renewable":true,"token_period":"1h","path_suffix":""}"#, 200, &[]),
-        ("GET auth/token/roles/nomad", "", 200, &[("data.allowed_policies", r#"["web"]"#), ("data.orphan", "true"), ("data.name", "\"nomad\"")]),
+        (
+            "POST auth/token/roles/nomad",
+            r#"{"allowed_policies":["web"],"orphan":true,"bound_cidrs":["127.0.0.1/32","128.252.0.0/16"],"renewable":true,"token_period":"1h","path_suffix":""}"#,
+            200,
+            &[],
+        ),
+        (
+            "GET auth/token/roles/nomad",
+            "",
+            200,
+            &[("data.allowed_policies", r#"["web"]"#), ("data.orphan", "true"), ("data.name", "\"nomad\"")],
+        ),
         ("LIST auth/token/roles", "", 200, &[("data.keys", r#"["nomad"]"#)]),
         ("POST auth/token/create/nomad", "", 200, &[("auth.policies", r#"["default","web"]"#), ("auth.lease_duration", "3600")]),
         ("DELETE auth/token/roles/nomad", "", 200, &[]),
@@ -195,9 +246,24 @@ fn the_pages_of_policies_capabilities_and_tools_work_as_they_are_written() {
         ("GET sys/policy", "", 200, &[("data.policies", r#"["default","my-policy","root"]"#)]),
         ("LIST sys/policies/acl", "", 200, &[("data.keys", r#"["default","my-policy","root"]"#)]),
         ("GET sys/policies/acl/my-policy", "", 200, &[("data.policy", "*"), ("data.name", "\"my-policy\"")]),
-        ("POST auth/token/create", r#"{"policies":["my-policy"]}"#, 200, &[("auth.client_token", "keep=token"), ("auth.accessor", "keep=accessor")]),
-        ("POST sys/capabilities", r#"{"token":"{token}","paths":["secret/data/foo"]}"#, 200, &[("data.secret/data/foo", r#"["list","read"]"#), ("data.capabilities", r#"["list","read"]"#)]),
-        ("POST sys/capabilities-accessor", r#"{"accessor":"{accessor}","paths":["secret/data/foo","x"]}"#, 200, &[("data.x", r#"["deny"]"#)]),
+        (
+            "POST auth/token/create",
+            r#"{"policies":["my-policy"]}"#,
+            200,
+            &[("auth.client_token", "keep=token"), ("auth.accessor", "keep=accessor")],
+        ),
+        (
+            "POST sys/capabilities",
+            r#"{"token":"{token}","paths":["secret/data/foo"]}"#,
+            200,
+            &[("data.secret/data/foo", r#"["list","read"]"#), ("data.capabilities", r#"["list","read"]"#)],
+        ),
+        (
+            "POST sys/capabilities-accessor",
+            r#"{"accessor":"{accessor}","paths":["secret/data/foo","x"]}"#,
+            200,
+            &[("data.x", r#"["deny"]"#)],
+        ),
         ("POST sys/capabilities-self", r#"{"path":"secret/data/foo"}"#, 200, &[("data.capabilities", r#"["root"]"#)]),
         ("DELETE sys/policies/acl/my-policy", "", 200, &[]),
         ("GET sys/policies/acl/my-policy", "", 404, &[]),
@@ -215,8 +281,23 @@ fn the_pages_of_policies_capabilities_and_tools_work_as_they_are_written() {
 #[test]
 fn the_pages_of_mounts_leases_and_seals_work_as_they_are_written() {
     page(&[
-        ("POST sys/mounts/my-mount", r#"{"type":"kv","description":"my","config":{"default_lease_ttl":"1h","max_lease_ttl":"2h","force_no_cache":false},"options":{"version":"2"}}"#, 200, &[]),
-        ("GET sys/mounts", "", 200, &[("data.my-mount/.type", "\"kv\""), ("data.my-mount/.options.version", "\"2\""), ("data.my-mount/.config.default_lease_ttl", "3600"), ("data.my-mount/.accessor", "*")]),
+        (
+            "POST sys/mounts/my-mount",
+            r#"{"type":"kv","description":"my","config":{"default_lease_ttl":"1h","max_lease_ttl":"2h","force_no_cache":false},"options":{"version":"2"}}"#,
+            200,
+            &[],
+        ),
+        (
+            "GET sys/mounts",
+            "",
+            200,
+            &[
+                ("data.my-mount/.type", "\"kv\""),
+                ("data.my-mount/.options.version", "\"2\""),
+                ("data.my-mount/.config.default_lease_ttl", "3600"),
+                ("data.my-mount/.accessor", "*"),
+            ],
+        ),
         ("GET sys/mounts/my-mount", "", 200, &[("data.type", "\"kv\"")]),
         ("GET sys/mounts/my-mount/tune", "", 200, &[("data.default_lease_ttl", "3600"), ("data.max_lease_ttl", "7200")]),
         ("POST sys/mounts/my-mount/tune", r#"{"default_lease_ttl":1800,"description":"other"}"#, 200, &[]),
@@ -259,7 +340,10 @@ fn the_pages_of_wrapping_work_as_they_are_written() {
         let token = wrapped();
         let (status, answer) = told("sys/wrapping/lookup", &token);
         assert_eq!((status, at(&answer, "data.creation_path")), (200, Some(&Value::string("sys/wrapping/wrap"))));
-        assert_eq!((at(&answer, "data.creation_ttl").and_then(Value::as_u64), at(&answer, "data.creation_time").is_some()), (Some(60), true));
+        assert_eq!(
+            (at(&answer, "data.creation_ttl").and_then(Value::as_u64), at(&answer, "data.creation_time").is_some()),
+            (Some(60), true)
+        );
         let (status, answer) = told("sys/wrapping/rewrap", &token);
         assert_eq!((status, at(&answer, "wrap_info.ttl").and_then(Value::as_u64)), (200, Some(60)));
         assert_eq!(told("sys/wrapping/unwrap", &token).0, 400, "the old token is spent");

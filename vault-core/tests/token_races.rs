@@ -16,7 +16,8 @@ use vault_core::storage::Storage;
 use vault_core::types::{Code, Error, Operation, SecretString, Ttl};
 use vault_core::{Config, Session, TokenOptions, Vault};
 
-const POLICY: &str = r#"path "auth/token/*" { capabilities = ["create", "update", "sudo"] } path "database/creds/*" { capabilities = ["read"] }"#;
+const POLICY: &str =
+    r#"path "auth/token/*" { capabilities = ["create", "update", "sudo"] } path "database/creds/*" { capabilities = ["read"] }"#;
 /// As long as a child may take; one that takes longer waits for a lock.
 const PATIENCE: Duration = Duration::from_secs(2);
 

@@ -1,5 +1,10 @@
 //! A store of many tokens: an opening loads none of them, and what is over is removed in bounded steps.
-#![allow(clippy::unwrap_used, clippy::print_stderr, clippy::disallowed_methods, reason = "a test fails by panicking, and tells its figures")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    clippy::disallowed_methods,
+    reason = "a test fails by panicking, and tells its figures"
+)]
 
 #[path = "support/watched.rs"]
 mod store;
@@ -90,5 +95,8 @@ fn tokens_are_not_loaded_when_a_vault_is_opened_and_are_removed_in_bounded_steps
     assert!(behind < fresh + 200, "nothing stays but the log: {behind}, {fresh}");
     // A tick removes 4,096 tokens at most, and looks at some records for each.
     assert!(sweep.max(expiry) < 4096 * 40, "{sweep} and {expiry} records were read");
-    eprintln!("{count} tokens: {opening} records read by an opening, {idle} by an idle tick; {swept} and {expired} ticks of at most {} records", sweep.max(expiry));
+    eprintln!(
+        "{count} tokens: {opening} records read by an opening, {idle} by an idle tick; {swept} and {expired} ticks of at most {} records",
+        sweep.max(expiry)
+    );
 }

@@ -364,7 +364,8 @@ fn a_token_bound_to_networks_is_refused_from_elsewhere_and_where_nobody_says_fro
 fn a_role_never_widens_the_bond_of_the_token_that_uses_it() {
     let world = world();
     let role = |name: &str, networks: &str| {
-        ask(&world.root, Operation::Write, &format!("auth/token/roles/{name}"), &format!(r#"{{"token_bound_cidrs":[{networks}]}}"#)).unwrap();
+        ask(&world.root, Operation::Write, &format!("auth/token/roles/{name}"), &format!(r#"{{"token_bound_cidrs":[{networks}]}}"#))
+            .unwrap();
     };
     role("near", r#""10.0.0.0/8""#);
     role("wide", r#""0.0.0.0/0","::/0""#);
@@ -502,6 +503,10 @@ fn times_are_whole_seconds_whenever_they_begin() {
     world.clock.set(vault_core::types::Timestamp::from_millis(1_795_457_100_700));
     assert!(is_denied(session(&world.vault, &auth).tokens().lookup_self()), "never longer than they say");
     for text in ["1.5", "\"1.5\"", "-1"] {
-        assert_eq!(create(&world.root, "auth/token/create", &format!(r#"{{"ttl":{text}}}"#)).unwrap_err().class(), Class::InvalidRequest, "{text}");
+        assert_eq!(
+            create(&world.root, "auth/token/create", &format!(r#"{{"ttl":{text}}}"#)).unwrap_err().class(),
+            Class::InvalidRequest,
+            "{text}"
+        );
     }
 }

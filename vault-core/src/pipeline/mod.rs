@@ -118,15 +118,14 @@ fn journey(
     let routed = Routed::new(core, request, place, now);
     *target = routed.target();
     let timed = routed.is_issuance_or_revocation().map(|issues| (issues, Stopwatch::start()));
-    if limited.is_err() && !routed.is_quota_path() {
-        limited?;
-    }
+    let limited = match limited {
+        Err(error) if !routed.is_quota_path() => return Err(error),
+        limited => limited,
+    };
     let authenticated = routed.authenticate(caller, event);
-    if let Err(error) = limited
-        && !authenticated.as_ref().is_ok_and(Authenticated::has_sudo)
-    {
+    if !authenticated.as_ref().is_ok_and(Authenticated::has_sudo) {
         // Whoever may change any quota is never locked out by one; others wait here too.
-        return Err(error);
+        limited?;
     }
     let authenticated = authenticated.map_err(|error| wrapping::explain(error, request, place.path(), named))?;
     let recorded = authenticated.as_one_use(|| carry_out(&authenticated, strict, event))?;

@@ -10,8 +10,8 @@ use arc_swap::ArcSwap;
 use minicbor::{Decode, Encode};
 use parking_lot::Mutex;
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::hash::{BuildHasher, RandomState};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -333,7 +333,9 @@ mod tests {
     #[test]
     fn a_flood_of_clients_does_not_go_through_all_buckets_at_each_request() {
         let (table, quotas) = flooded(1.0, 3_600_000);
-        let spend = |number: usize, millis| quotas.spend(&table, &table.quotas[0], Client::Named(number.to_string()), Timestamp::from_millis(millis));
+        let spend = |number: usize, millis| {
+            quotas.spend(&table, &table.quotas[0], Client::Named(number.to_string()), Timestamp::from_millis(millis))
+        };
         (0..QUOTA_CLIENTS_MAX * 2).for_each(|number| _ = spend(number, 1_000));
         let purged = || quotas.shards.iter().map(|shard| shard.lock().purged_millis).collect::<Vec<_>>();
         assert_eq!(purged(), [Some(1_000); SHARDS]);

@@ -176,10 +176,13 @@ impl Making<'_, '_> {
     /// The networks that the new token is bound to. No token is less bound than the one that makes it: its bond would be worth nothing.
     fn bond(&self) -> Result<Vec<String>> {
         let of_role = self.role.as_ref().map_or(&[][..], |role| &role.bound_cidrs);
-        let bond = cidr::common(&self.ask.caller.entry.bound_cidrs, of_role)?
-            .ok_or_else(|| refused("the role binds to networks that the token which asks may not be used from: no address would be left"))?;
+        let bond = cidr::common(&self.ask.caller.entry.bound_cidrs, of_role)?.ok_or_else(|| {
+            refused("the role binds to networks that the token which asks may not be used from: no address would be left")
+        })?;
         if bond.len() > TOKEN_CIDRS_MAX {
-            return Err(refused(&format!("a token is bound to at most {TOKEN_CIDRS_MAX} networks: its role and the token that asks say more")));
+            return Err(refused(&format!(
+                "a token is bound to at most {TOKEN_CIDRS_MAX} networks: its role and the token that asks say more"
+            )));
         }
         Ok(bond)
     }

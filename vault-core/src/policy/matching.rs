@@ -40,7 +40,9 @@ impl Listed<'_> {
         self.dialect == Dialect::Vault
             && match value {
                 Value::Array(items) => items.iter().any(|item| self.has(item) || self.has_alike(Reading::of(item))),
-                Value::String(text) => text.split(',').map(str::trim).any(|part| self.has_text(part) || self.has_alike(Reading::of_text(part))),
+                Value::String(text) => {
+                    text.split(',').map(str::trim).any(|part| self.has_text(part) || self.has_alike(Reading::of_text(part)))
+                }
                 _ => false,
             }
     }

@@ -38,7 +38,8 @@ impl Named {
                 problems.extend(missing.map(|name| format!("{document}:{}: there is no test `{name}`", number + 1)));
             }
             if document == STATEMENTS.0 {
-                let is_there = |number: &usize| text.lines().any(|line| line.starts_with(&format!("| {number} | ")) && names(line).count() > 0);
+                let is_there =
+                    |number: &usize| text.lines().any(|line| line.starts_with(&format!("| {number} | ")) && names(line).count() > 0);
                 let missing = (1..=STATEMENTS.1).filter(|number| !is_there(number));
                 problems.extend(missing.map(|number| format!("{document}: statement {number} has no row with a test")));
             }

@@ -81,8 +81,7 @@ fn told(head: &Head) -> Object {
         .iter()
         .map(|version| (version.number.to_string(), version))
         .fold(Object::new(), |all, (name, version)| all.with(&name, version.to_object()));
-    head
-        .rules
+    head.rules
         .to_object()
         .with("created_time", Timestamp::from_millis(head.created_millis).to_string())
         .with("current_version", head.current)
