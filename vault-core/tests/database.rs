@@ -267,3 +267,13 @@ fn a_connection_that_goes_elsewhere_needs_its_password_and_no_leases() {
     assert_eq!(refused.code(), Code::InvalidRequest, "{refused}");
     assert!(refused.to_string().contains("leases"), "{refused}");
 }
+
+#[test]
+fn a_mounts_maximum_may_exceed_the_systems() {
+    let world = world();
+    ask(&world.root, Operation::Write, "sys/mounts/database/tune", r#"{"max_lease_ttl":"2000h"}"#).unwrap();
+    role(&world.root, "long", r#"{"default_ttl":"1000h"}"#);
+    assert_eq!(creds_of(&world.root, "long").unwrap().seconds, 1000 * 3600);
+    role(&world.root, "longer", r#"{"default_ttl":"3000h"}"#);
+    assert_eq!(creds_of(&world.root, "longer").unwrap().seconds, 2000 * 3600, "and bounds all the same");
+}

@@ -173,3 +173,42 @@ fn records_without_the_token(with_cubbyhole: bool) -> u64 {
 fn with_a_token_that_is_left_out_go_the_cubbyholes_of_those_that_it_has_made() {
     assert_eq!(records_without_the_token(true), records_without_the_token(false));
 }
+
+#[test]
+fn roles_of_tokens_and_their_tokens_outlive_a_salvage_and_are_listed_wherever_they_are_there() {
+    let storage = Arc::new(MemoryStorage::new());
+    let world = create(config(&storage));
+    ask(&world.root, Operation::Write, "sys/namespaces/team", "").unwrap();
+    let tokens = NAMESPACES.map(|namespace| {
+        let session = world.root.namespace(namespace).unwrap();
+        ask(&session, Operation::Write, "auth/token/roles/app", r#"{"allowed_policies":"default","orphan":true}"#).unwrap();
+        session.tokens().create_with_role("app", holding("default")).unwrap().client_token.expose().to_owned()
+    });
+    world.vault.seal().unwrap();
+    let report = doctor::examine(&config(&storage), Some(&key())).unwrap();
+    assert_eq!(report.verdict, Verdict::Sound, "{report}");
+
+    let roles = |root: &Session, namespace: &str| {
+        let session = root.namespace(namespace).unwrap();
+        let is_there = read(&session, "auth/token/roles/app").is_ok();
+        (is_there, ask(&session, Operation::List, "auth/token/roles", "").is_ok())
+    };
+    let (vault, root, _) = salvaged(&storage);
+    for (namespace, token) in NAMESPACES.iter().zip(&tokens) {
+        assert_eq!(roles(&root, namespace), (true, true), "{namespace}");
+        let own = read(&holder(&vault, token, namespace), "auth/token/lookup-self").unwrap();
+        assert_eq!(own.get("role").and_then(|role| role.as_str()), Some("app"), "{namespace}");
+    }
+    let mut lost = 0;
+    for at in 0..storage.scan(&[], None, 100_000).unwrap().len() {
+        let harmed = without(&storage, at);
+        // Without its header or its root record nothing of a store can be had.
+        let options = Options::new().with_names();
+        let Ok((vault, _)) = doctor::salvage_with(&config(&harmed), &key(), Config::in_memory(), &options) else { continue };
+        let root = vault.session(vault.generate_root(&key()).unwrap());
+        let found = roles(&root, "");
+        assert_eq!(found.0, found.1, "a role is listed where it is there: record {at}");
+        lost += usize::from(!found.0);
+    }
+    assert_eq!(lost, 1, "its own record alone loses it");
+}

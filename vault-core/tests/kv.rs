@@ -419,3 +419,19 @@ fn the_typed_face_says_all_of_it() {
     assert_eq!(metadata.settings, KvSettings { cas_required: Some(false), ..settings(0, "1h0m0s") });
     assert_eq!((metadata.created_time, metadata.updated_time), (world.now(), world.now()));
 }
+
+#[test]
+fn deleting_data_deletes_the_newest_version_only() {
+    let world = world();
+    let kv = world.root.kv("secret");
+    for number in 1..=3_u64 {
+        kv.put("x", Object::new().with("n", number)).unwrap();
+    }
+    kv.delete("x").unwrap();
+    assert_eq!(code_of(kv.get("x")), Code::NotFound);
+    for number in 1..=2 {
+        assert_eq!(kv.get_version("x", number).unwrap().data.get("n").and_then(Value::as_u64), Some(number));
+    }
+    assert_eq!(kv.metadata("x").unwrap().current_version, 3, "its number stays");
+    assert_eq!(kv.put_cas("x", Object::new(), 3).unwrap().version, 4);
+}

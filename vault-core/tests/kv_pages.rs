@@ -5,7 +5,7 @@
 mod support;
 
 use support::*;
-use vault_core::types::limits::LIST_NAMES_MAX;
+use vault_core::types::limits::{DETAILED_NAMES_MAX, LIST_NAMES_MAX};
 use vault_core::types::{Code, Object, Operation};
 use vault_core::{Config, NewSeal, Vault};
 
@@ -38,6 +38,35 @@ fn a_listing_comes_by_pages_in_order() {
     assert!(kv.list_page("", "ä", 2).unwrap().is_empty(), "the typed face ends with an empty page");
     assert_eq!(code_of(kv.list_page("", "", 0)), Code::InvalidData);
     assert_eq!(code_of(kv.list_page("none", "", 2)), Code::NotFound);
+}
+
+#[test]
+fn a_detailed_listing_has_the_metadata_of_each_secret_beside_the_names() {
+    let world = world();
+    for path in ["f/b", "f/a", "f/c/d", "top"] {
+        put(&world.root, "secret", path).unwrap();
+    }
+    let list = |path: &str, data: &str| ask(&world.root, Operation::List, path, data).map(|response| response.data.unwrap());
+    for path in ["secret/detailed-metadata/f", "secret/detailed-metadata/f/"] {
+        let told = list(path, "").unwrap();
+        assert_eq!(text_of(told.get("keys").unwrap()), r#"["a","b","c/"]"#, "{path}");
+        let info = told.get("key_info").unwrap();
+        for name in ["a", "b"] {
+            assert_eq!(info.get(name), Some(&read(&world.root, &format!("secret/metadata/f/{name}")).unwrap()), "{path} {name}");
+        }
+        assert!(info.get("c/").is_none());
+    }
+    let page = list("secret/detailed-metadata", r#"{"limit":1,"after":"f/"}"#).unwrap();
+    assert_eq!(text_of(page.get("keys").unwrap()), r#"["top"]"#);
+    assert_eq!(code_of(list("secret/detailed-metadata/none", "")), Code::NotFound);
+    assert_eq!(code_of(list("secret/detailed-metadata", r#"{"limit":1001}"#)), Code::InvalidData);
+    let names = token_with(&world, r#"path "secret/metadata/*" { capabilities = ["read", "list"] }"#);
+    assert_eq!(code_of(ask(&names, Operation::List, "secret/detailed-metadata/f", "")), Code::PermissionDenied, "it is a path of its own");
+    for number in 0..=DETAILED_NAMES_MAX {
+        put(&world.root, "secret", &format!("many/{number}")).unwrap();
+    }
+    assert!(list("secret/detailed-metadata/many", "").unwrap_err().to_string().contains("by pages"));
+    assert_eq!(list("secret/detailed-metadata/many", r#"{"limit":1000}"#).unwrap().get("keys").unwrap().as_array().unwrap().len(), 1000);
 }
 
 #[test]

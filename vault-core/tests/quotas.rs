@@ -157,6 +157,35 @@ fn whoever_may_change_quotas_is_never_locked_out_by_one() {
 }
 
 #[test]
+fn who_is_let_past_a_quota_is_authenticated_once() {
+    let world = world();
+    quota(&world.root, "q", r#"{"rate": 1, "interval": "1h"}"#).unwrap();
+    get(&world.root, "sys/mounts", None).unwrap();
+    let authentications = || {
+        let figures = world.vault.metrics();
+        let figures = figures.lines().filter_map(|line| line.strip_prefix("libvault_authentications_total{outcome="));
+        figures.map(|line| line.rsplit_once(' ').unwrap().1.parse::<f64>().unwrap()).sum::<f64>()
+    };
+    let before = authentications();
+    get(&world.root, "sys/quotas/rate-limit/q", None).unwrap();
+    assert_eq!(authentications() - before, 1.0);
+    let nobody = world.vault.session(vault_core::types::SecretString::copy_from("hvs.bad"));
+    assert!(is_limited(&get(&nobody, "sys/quotas/rate-limit/q", None)));
+    assert_eq!(authentications() - before, 2.0);
+}
+
+#[test]
+fn the_addresses_of_one_network_of_version_6_share_and_a_flood_of_them_leaves_others_alone() {
+    let World { root, .. } = world();
+    quota(&root, "q", r#"{"path": "secret/", "rate": 1, "interval": "60s"}"#).unwrap();
+    get(&root, "secret/data/a", Some("2001:db8::1")).unwrap();
+    for address in ["2001:db8::2", "[2001:db8::ffff:0:0:3]:80"] {
+        assert!(is_limited(&get(&root, "secret/data/a", Some(address))), "{address}");
+    }
+    get(&root, "secret/data/a", Some("2001:db8:0:1::1")).unwrap();
+}
+
+#[test]
 fn exempt_paths_are_never_limited() {
     let World { root, .. } = world();
     let exempt = r#"{"rate_limit_exempt_paths": ["/secret/data/a", "sys/mounts*"], "enable_rate_limit_audit_logging": true}"#;

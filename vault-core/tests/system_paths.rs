@@ -467,3 +467,17 @@ fn world_session(vault: &Vault, root: &Session, policy: &str) -> Option<Session>
     let options = TokenOptions { policies: vec!["all".to_owned()], no_default_policy: true, ..TokenOptions::default() };
     Some(vault.session(root.tokens().create(options).ok()?.client_token))
 }
+
+#[test]
+fn the_versions_of_the_library_are_listed_from_the_making_of_the_store_on() {
+    let World { root, vault } = world();
+    let told = ask(&root, Operation::List, "sys/version-history", "").unwrap();
+    let version = vault.seal_status().version.to_owned();
+    assert_eq!(told.get("keys").unwrap(), &vec![version.as_str()].into());
+    let installed = told.get("key_info").and_then(|info| info.get(&version)).unwrap();
+    assert_eq!((installed.get("previous_version"), installed.get("build_date")), (Some(&Value::Null), Some(&Value::Null)));
+    assert!(text(installed, "timestamp_installed").ends_with('Z'));
+    vault.tick().unwrap();
+    assert_eq!(ask(&root, Operation::List, "sys/version-history", "").unwrap(), told, "a tick notes what is new only");
+    assert_eq!(read(&root, "sys/version-history").unwrap_err().code(), Code::UnsupportedPath);
+}

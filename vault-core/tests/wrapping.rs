@@ -231,3 +231,27 @@ fn a_request_that_fails_leaves_no_wrapping_token_and_a_reply_without_content_nee
     assert!(response.into_result().unwrap().wrap_info.is_none());
     assert_eq!(records(&world), before);
 }
+
+#[test]
+fn a_wrapping_token_is_its_namespaces_and_opens_in_no_other_one() {
+    let world = world();
+    for name in ["team", "other"] {
+        ask(&world.root, Operation::Write, &format!("sys/namespaces/{name}"), "").unwrap();
+    }
+    let (team, other) = (world.root.namespace("team").unwrap(), world.root.namespace("other").unwrap());
+    let wrapped = || team.wrapping().wrap(Object::new().with("a", 1_u64), TTL).unwrap().token.expose().to_owned();
+    let token = wrapped();
+    for stranger in [&world.root, &other] {
+        assert!(stranger.wrapping().unwrap(&token).is_err());
+        assert!(stranger.wrapping().lookup(&token).is_err());
+    }
+    let alone = world.vault.session(vault_core::types::SecretString::copy_from(&token));
+    assert!(alone.request(Operation::Read, "cubbyhole/response", None).is_err(), "nor by itself, above its own");
+    let response = team.wrapping().unwrap(&token).unwrap();
+    assert_eq!(response.data.unwrap().get("a").and_then(Value::as_u64), Some(1), "and strangers have not spent it");
+    let token = wrapped();
+    ask(&world.root, Operation::Delete, "sys/namespaces/team", "").unwrap();
+    assert!(team.wrapping().unwrap(&token).is_err(), "it goes with its namespace");
+    assert!(alone.request(Operation::Read, "cubbyhole/response", None).is_err());
+    world.vault.verify().unwrap();
+}

@@ -28,6 +28,7 @@ cargo xtask bench            the criterion benches
 cargo xtask crash ROUNDS [--backend B]  the kill -9 loop over sled or redb (LIBVAULT_SEED to replay)
 cargo xtask sim --seed S --steps N  the simulation, from this seed on
 cargo xtask policy --seed S --cases N  random decisions of the policy engine beside a naive evaluator's
+cargo xtask tokens --count N                 so many tokens: opening loads none of them, and ticks remove those that are over
 cargo xtask faults [--seed S] [--every K]  every system call of every operation fails, or is the last; or one in K
 cargo xtask loom [--preemptions P]          the interleavings of a few callers, one by one
 cargo xtask stress --seconds N              real threads for so long, in memory and over each backend
@@ -69,6 +70,7 @@ fn main() -> ExitCode {
         ["bench"] => rust::bench(),
         ["sim", "--seed", seed, "--steps", steps] => rust::sim(seed, steps),
         ["policy", "--seed", seed, "--cases", cases] => rust::policy(seed, cases),
+        ["tokens", "--count", count] => rust::tokens(count),
         ["faults"] => rust::faults("0", "1"),
         ["faults", "--every", every] => rust::faults("0", every),
         ["faults", "--seed", seed] => rust::faults(seed, "1"),

@@ -43,7 +43,9 @@ pub(crate) fn tests_over_redb() -> Outcome {
 /// The main job, and the other examples.
 pub(crate) fn examples() -> Outcome {
     let example = |name: &str| run(cargo().args(["run", "--quiet", "--example", name]));
-    ["quickstart", "key_shares", "backup", "doctor", "wrapping"].into_iter().try_for_each(example)
+    ["quickstart", "key_shares", "backup", "doctor", "wrapping", "explain", "versions", "least_privilege", "policy_test"]
+        .into_iter()
+        .try_for_each(example)
 }
 
 /// The criterion benches.
@@ -126,6 +128,13 @@ pub(crate) fn policy(seed: &str, cases: &str) -> Outcome {
         "--nocapture",
     ]);
     run(policy.env("LIBVAULT_SEED", seed).env("LIBVAULT_POLICY_CASES", cases))
+}
+
+/// A store of so many tokens.
+pub(crate) fn tokens(count: &str) -> Outcome {
+    let mut tokens = cargo();
+    tokens.args(["test", "--release", "-p", "vault-core", "--all-features", "--test", "token_store", "--", "--nocapture"]);
+    run(tokens.env("LIBVAULT_TOKENS", count))
 }
 
 /// Faults at system calls over each backend: one in `every` of them, those that the seed picks; and a device that is full.

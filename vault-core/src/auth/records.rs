@@ -35,7 +35,10 @@ pub(crate) fn store(overlay: &mut Overlay<'_>, key: &TokenKey, entry: &TokenEntr
     let token = TokenRef { namespace: *barrier.namespace(), key: *key };
     if let Some(parent) = &entry.parent() {
         let above = barrier_of(&parent.namespace).ok_or(BarrierError::Corrupt)?;
-        overlay.within(&above, |overlay| overlay.put(Kind::TokenChild, child_key(&above, parent, &token), &token.to_bytes()))?;
+        overlay.within(&above, |overlay| {
+            overlay.put(Kind::TokenChild, child_key(&above, parent, &token), &token.to_bytes())?;
+            overlay.put(Kind::TokenLastChild, last_child_key(&above, parent), &token.to_bytes())
+        })?;
     }
     enter_due(overlay, &token, entry, barrier_of)
 }
@@ -97,7 +100,8 @@ pub(crate) fn accessors(
 }
 
 /// Removes a token and of its descendants, those in namespaces below its own too, so many at most; returns those that were there. What is left
-/// is worth nothing without its ancestors, and is noted to be removed in later steps.
+/// is worth nothing without its ancestors, and is noted to be removed in later steps: a child too that is made while this looks for them. What
+/// removes a token that had children does not wait for that: whoever makes ever more of them would keep it from ending.
 pub(crate) fn remove_tree(
     overlay: &mut Overlay<'_>,
     token: &TokenRef,
@@ -112,9 +116,11 @@ pub(crate) fn remove_tree(
         let Some(entry) = overlay.within(&barrier, |overlay| load(overlay, &token.key))? else { continue };
         let (children, are_all) = children_of(overlay, &barrier, &token, most)?;
         most -= children.len();
-        if !are_all {
+        // The first child of a token that had none lets this commit fail.
+        if !are_all || !children.is_empty() || overlay.within(&barrier, |overlay| last_child(overlay, &token))?.is_some() {
             let root = barrier_of(&Id::ROOT).ok_or(BarrierError::Corrupt)?;
             overlay.within(&root, |overlay| overlay.put(Kind::TokenDoom, doom_key(&root, &token), &token.to_bytes()))?;
+            overlay.within(&barrier, |overlay| overlay.delete(last_child_key(&barrier, &token)));
         }
         for (key, child) in children {
             overlay.within(&barrier, |overlay| overlay.delete(key));
@@ -135,6 +141,10 @@ pub(crate) fn remove_and_orphan(
 ) -> Result<Option<Vec<TokenRef>>, BarrierError> {
     let Some(barrier) = barrier_of(&token.namespace) else { return Ok(Some(Vec::new())) };
     let Some(entry) = overlay.within(&barrier, |overlay| load(overlay, &token.key))? else { return Ok(Some(Vec::new())) };
+    // Read before the children are: one that is made from here on lets this commit fail, so that it goes on as an orphan or is refused.
+    if overlay.within(&barrier, |overlay| last_child(overlay, token))?.is_some() {
+        overlay.within(&barrier, |overlay| overlay.delete(last_child_key(&barrier, token)));
+    }
     let (children, are_all) = children_of(overlay, &barrier, token, most)?;
     if !are_all {
         return Ok(None);
@@ -156,37 +166,54 @@ pub(crate) fn remove_and_orphan(
     Ok(Some(orphans))
 }
 
-/// Removes descendants of one token that was removed without all of them, through an overlay of the root namespace: `None` when there is no
-/// such token.
+/// Removes descendants of tokens that were removed before them, so many at most, through an overlay of the root namespace: `None` when there are
+/// no such tokens.
 pub(crate) fn sweep_doomed(
     overlay: &mut Overlay<'_>,
     barrier_of: BarrierOf<'_>,
     most: usize,
 ) -> Result<Option<Vec<TokenRef>>, BarrierError> {
     let root = barrier_of(&Id::ROOT).ok_or(BarrierError::Corrupt)?;
-    let mut found = None;
+    let mut doomed = Vec::new();
     overlay.scan(Kind::TokenDoom, &root.member_prefix(Kind::TokenDoom, &[]), |_, token| {
-        found = Some(TokenRef::from_bytes(token)?);
-        Ok(false)
+        doomed.push(TokenRef::from_bytes(token)?);
+        Ok(doomed.len() < most)
     })?;
-    let Some(token) = found else { return Ok(None) };
+    if doomed.is_empty() {
+        return Ok(None);
+    }
     let mut removed = Vec::new();
-    let mut ended = true;
-    if let Some(barrier) = barrier_of(&token.namespace) {
-        let (children, are_all) = children_of(overlay, &barrier, &token, most)?;
-        ended = are_all;
-        let mut left = most.saturating_sub(children.len());
-        for (key, child) in children {
-            overlay.within(&barrier, |overlay| overlay.delete(key));
-            let gone = remove_tree(overlay, &child, barrier_of, left)?;
-            left = left.saturating_sub(gone.len().saturating_sub(1));
-            removed.extend(gone);
+    for token in doomed {
+        let left = most.saturating_sub(removed.len());
+        if left == 0 {
+            break;
+        }
+        // Nothing is made below a token that is gone: once no child is found there is none.
+        if remove_children(overlay, &token, barrier_of, left, &mut removed)? {
+            overlay.delete(doom_key(&root, &token));
         }
     }
-    if ended {
-        overlay.delete(doom_key(&root, &token));
-    }
     Ok(Some(removed))
+}
+
+/// Removes descendants of a token that is gone, so many at most; whether its children are all among them.
+fn remove_children(
+    overlay: &mut Overlay<'_>,
+    token: &TokenRef,
+    barrier_of: BarrierOf<'_>,
+    most: usize,
+    removed: &mut Vec<TokenRef>,
+) -> Result<bool, BarrierError> {
+    let Some(barrier) = barrier_of(&token.namespace) else { return Ok(true) };
+    let (children, are_all) = children_of(overlay, &barrier, token, most)?;
+    let mut left = most - children.len();
+    for (key, child) in children {
+        overlay.within(&barrier, |overlay| overlay.delete(key));
+        let gone = remove_tree(overlay, &child, barrier_of, left)?;
+        left = left.saturating_sub(gone.len().saturating_sub(1));
+        removed.extend(gone);
+    }
+    Ok(are_all)
 }
 
 /// The tokens whose time ends in a minute, through an overlay of the root namespace, so many at most.
@@ -271,6 +298,12 @@ fn children_of(
     Ok((children, are_all))
 }
 
+/// The child that a token made last. What is read here becomes an expectation: each child that is made changes it.
+fn last_child(overlay: &mut Overlay<'_>, token: &TokenRef) -> Result<Option<TokenRef>, BarrierError> {
+    let key = last_child_key(overlay.barrier(), token);
+    overlay.get(Kind::TokenLastChild, &key)?.map(|child| TokenRef::from_bytes(&child)).transpose()
+}
+
 /// Removes what belongs to a token itself.
 fn remove_one(overlay: &mut Overlay<'_>, barrier: &Arc<Barrier>, token: &TokenRef, entry: &TokenEntry, barrier_of: BarrierOf<'_>) {
     overlay.within(barrier, |overlay| {
@@ -306,6 +339,10 @@ fn leave_due(overlay: &mut Overlay<'_>, token: &TokenRef, entry: &TokenEntry, ba
 
 fn child_key(above: &Barrier, parent: &TokenRef, token: &TokenRef) -> Key {
     above.member_key(Kind::TokenChild, &parent.key, &token.key)
+}
+
+fn last_child_key(barrier: &Barrier, token: &TokenRef) -> Key {
+    barrier.key(Kind::TokenLastChild, &[&token.key])
 }
 
 fn doom_key(root: &Barrier, token: &TokenRef) -> Key {

@@ -45,6 +45,8 @@ pub(crate) enum Kind {
     MountSign = 24,
     Removal = 25,
     KvLeftover = 26,
+    TokenLastChild = 27,
+    VersionHistory = 28,
     Reencryption = 30,
     RotationPolicy = 31,
     AuditBase = 32,

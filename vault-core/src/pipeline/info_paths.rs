@@ -2,7 +2,7 @@
 
 use super::core::Core;
 use super::system::{Ask, Done};
-use super::{runtime, sinks};
+use super::{runtime, sinks, version_history};
 use crate::auth::records;
 use crate::barrier::{Kind, Overlay};
 use crate::metrics::{self, Gauge};
@@ -22,6 +22,7 @@ pub(super) enum InfoPath {
     CountTokens,
     CountEntities,
     CountRequests,
+    VersionHistory,
 }
 
 impl InfoPath {
@@ -34,6 +35,7 @@ impl InfoPath {
             "sys/internal/counters/tokens" => InfoPath::CountTokens,
             "sys/internal/counters/entities" => InfoPath::CountEntities,
             "sys/internal/counters/requests" => InfoPath::CountRequests,
+            "sys/version-history" => InfoPath::VersionHistory,
             _ => return None,
         })
     }
@@ -44,8 +46,9 @@ impl InfoPath {
     }
 }
 
-pub(super) fn execute(ask: &Ask<'_>, overlay: &Overlay<'_>, operation: Operation, path: InfoPath) -> Result<Done> {
-    if operation != Operation::Read {
+pub(super) fn execute(ask: &Ask<'_>, overlay: &mut Overlay<'_>, operation: Operation, path: InfoPath) -> Result<Done> {
+    let expected = if path == InfoPath::VersionHistory { Operation::List } else { Operation::Read };
+    if operation != expected {
         return Err(Error::new(Code::UnsupportedPath, "the vault has no such operation at this path"));
     }
     let core = ask.core;
@@ -60,6 +63,7 @@ pub(super) fn execute(ask: &Ask<'_>, overlay: &Overlay<'_>, operation: Operation
             let total = Object::new().with("total", 0_u64);
             Ok(Done::answer(Object::new().with("counters", Object::new().with("entities", total))))
         }
+        InfoPath::VersionHistory => version_history::list(overlay),
         InfoPath::CountRequests => Ok(Done::answer(Object::new().with("counters", Object::new().with("requests", requests(core))))),
     }
 }

@@ -51,6 +51,7 @@ mod tokens;
 mod tools;
 mod ui_paths;
 mod verify;
+mod version_history;
 mod wrapping;
 
 pub use backup::BackupSeals;
@@ -117,16 +118,15 @@ fn journey(
     let routed = Routed::new(core, request, place, now);
     *target = routed.target();
     let timed = routed.is_issuance_or_revocation().map(|issues| (issues, Stopwatch::start()));
-    if limited.is_err() && !routed.is_quota_path() {
-        limited?;
-    } else if let Err(error) = limited {
-        // Whoever may change any quota is never locked out by one; others wait here too.
-        let may_change = Routed::new(core, request, place, now).authenticate(caller, event).is_ok_and(|asking| asking.has_sudo());
-        if !may_change {
-            return Err(error);
-        }
-    }
+    let limited = match limited {
+        Err(error) if !routed.is_quota_path() => return Err(error),
+        limited => limited,
+    };
     let authenticated = routed.authenticate(caller, event);
+    if !authenticated.as_ref().is_ok_and(Authenticated::has_sudo) {
+        // Whoever may change any quota is never locked out by one; others wait here too.
+        limited?;
+    }
     let authenticated = authenticated.map_err(|error| wrapping::explain(error, request, place.path(), named))?;
     let recorded = authenticated.as_one_use(|| carry_out(&authenticated, strict, event))?;
     match timed {

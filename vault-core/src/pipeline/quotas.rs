@@ -11,12 +11,15 @@ use minicbor::{Decode, Encode};
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Locks over the buckets: requests of different clients seldom meet.
 const SHARDS: usize = 16;
-/// Buckets of one lock.
+/// How often the buckets of one lock are gone through at most, for those that are full again.
+const PURGE_MILLIS_MIN: u64 = 1_000;
+/// Buckets of one lock, those of further clients not counted: there is one for each quota.
 const SHARD_CLIENTS_MAX: usize = QUOTA_CLIENTS_MAX / SHARDS;
 
 /// A quota.
@@ -57,8 +60,29 @@ pub(super) struct Quotas {
     pub(super) table: ArcSwap<QuotaTable>,
     /// Whether there is any: without, nothing else is looked at.
     any: AtomicBool,
-    shards: [Mutex<HashMap<(u64, String), Bucket>>; SHARDS],
+    shards: [Mutex<Shard>; SHARDS],
     hasher: RandomState,
+}
+
+/// The buckets of one lock.
+#[derive(Default)]
+struct Shard {
+    buckets: HashMap<(u64, Client), Bucket>,
+    /// When those that are full again were last looked for.
+    purged_millis: Option<u64>,
+}
+
+/// Who has a bucket of a quota.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Client {
+    /// An address, one of version 6 being the network of 64 bits that its holder is given whole.
+    Address(IpAddr),
+    /// What the host says otherwise.
+    Named(String),
+    /// All of whom the host says nothing.
+    Unknown,
+    /// All for whom there was no room.
+    Further,
 }
 
 /// What a client has left of a quota.
@@ -136,7 +160,7 @@ impl Quotas {
     /// Puts a changed table into effect. What clients of quotas that stay have left stays too.
     pub(super) fn publish(&self, table: QuotaTable) {
         for shard in &self.shards {
-            shard.lock().retain(|(generation, _), _| table.quotas.iter().any(|quota| quota.generation == *generation));
+            shard.lock().buckets.retain(|(generation, _), _| table.quotas.iter().any(|quota| quota.generation == *generation));
         }
         self.any.store(!table.quotas.is_empty(), Ordering::Release);
         self.table.store(Arc::new(table));
@@ -149,23 +173,54 @@ impl Quotas {
         }
         let table = self.table.load();
         let Some(quota) = table.of(place).filter(|_| !table.exempts(place)) else { return Ok(()) };
-        self.spend(&table, quota, client.unwrap_or_default(), now)
+        self.spend(&table, quota, Client::of(client), now)
     }
 
-    fn spend(&self, table: &QuotaTable, quota: &Quota, client: &str, now: Timestamp) -> Result<()> {
-        let shard = &self.shards[self.hasher.hash_one((quota.generation, client)) as usize % SHARDS];
-        let mut buckets = shard.lock();
-        let key = (quota.generation, client.to_owned());
-        if buckets.len() >= SHARD_CLIENTS_MAX && !buckets.contains_key(&key) {
-            let find = |generation: u64| table.quotas.iter().find(|quota| quota.generation == generation);
-            buckets.retain(|(generation, _), bucket| find(*generation).is_some_and(|quota| !bucket.is_full(quota, now)));
+    fn spend(&self, table: &QuotaTable, quota: &Quota, client: Client, now: Timestamp) -> Result<()> {
+        let shard = &self.shards[self.hasher.hash_one((quota.generation, &client)) as usize % SHARDS];
+        let mut shard = shard.lock();
+        let mut key = (quota.generation, client);
+        if !shard.has_room_for(&key) {
+            shard.purge(table, now);
+            if !shard.has_room_for(&key) {
+                // All further clients share a bucket: memory is bounded, and nobody is let through for it.
+                key.1 = Client::Further;
+            }
         }
-        // Where there is no room for another client, all further ones share a bucket: memory is bounded, and nobody is let through for it.
-        let key = if buckets.len() >= SHARD_CLIENTS_MAX && !buckets.contains_key(&key) { (quota.generation, String::new()) } else { key };
         let fresh = Bucket { tokens: quota.capacity(), at_millis: now.as_millis(), blocked_until_millis: 0 };
-        let wait_millis = buckets.entry(key).or_insert(fresh).take(quota, now);
-        drop(buckets);
+        let wait_millis = shard.buckets.entry(key).or_insert(fresh).take(quota, now);
+        drop(shard);
         wait_millis.map_or(Ok(()), |millis| Err(limited(millis)))
+    }
+}
+
+impl Shard {
+    fn has_room_for(&self, key: &(u64, Client)) -> bool {
+        self.buckets.len() < SHARD_CLIENTS_MAX || self.buckets.contains_key(key)
+    }
+
+    /// Lets go of buckets that are full again, once in a while: a flood of addresses does not make each of its requests go through all of them.
+    fn purge(&mut self, table: &QuotaTable, now: Timestamp) {
+        let since = self.purged_millis.map(|purged| now.as_millis().abs_diff(purged));
+        if since.is_some_and(|millis| millis < PURGE_MILLIS_MIN) {
+            return;
+        }
+        self.purged_millis = Some(now.as_millis());
+        let find = |generation: u64| table.quotas.iter().find(|quota| quota.generation == generation);
+        self.buckets.retain(|(generation, _), bucket| find(*generation).is_some_and(|quota| !bucket.is_full(quota, now)));
+    }
+}
+
+impl Client {
+    /// The client at an address as the host writes it, with a port or without.
+    fn of(remote: Option<&str>) -> Self {
+        let Some(remote) = remote.filter(|remote| !remote.is_empty()) else { return Client::Unknown };
+        let address = remote.parse::<IpAddr>().ok().or_else(|| remote.parse::<SocketAddr>().ok().map(|remote| remote.ip()));
+        match address.map(|address| address.to_canonical()) {
+            Some(IpAddr::V6(address)) => Client::Address(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into()),
+            Some(address) => Client::Address(address),
+            None => Client::Named(remote.to_owned()),
+        }
     }
 }
 
@@ -242,20 +297,66 @@ mod tests {
         }
     }
 
+    fn flooded(rate: f64, interval_millis: u64) -> (QuotaTable, Quotas) {
+        let table = QuotaTable { quotas: vec![quota(rate, interval_millis, 0)], ..QuotaTable::default() };
+        let quotas = Quotas::new(table.clone());
+        (table, quotas)
+    }
+
     #[test]
     fn a_flood_of_clients_is_limited_in_bounded_memory() {
-        let table = QuotaTable { quotas: vec![quota(1.0, 3_600_000, 0)], ..QuotaTable::default() };
-        let quotas = Quotas::new(table.clone());
+        let (table, quotas) = flooded(1.0, 3_600_000);
         let flood = QUOTA_CLIENTS_MAX + QUOTA_CLIENTS_MAX / 4;
-        let spend = |number: usize, millis| quotas.spend(&table, &table.quotas[0], &number.to_string(), Timestamp::from_millis(millis));
-        let limited = (0..flood).filter(|number| spend(*number, 1_000).is_err()).count();
+        let spend = |client, millis| quotas.spend(&table, &table.quotas[0], client, Timestamp::from_millis(millis));
+        let numbered = |number: usize| Client::Named(number.to_string());
+        let limited = (0..flood).filter(|number| spend(numbered(*number), 1_000).is_err()).count();
         // Those for whom there is no room share one bucket for each lock, and are refused rather than let through.
         assert!(limited > QUOTA_CLIENTS_MAX / 8, "{limited} were refused");
-        let held = || quotas.shards.iter().map(|shard| shard.lock().len()).sum::<usize>();
+        let held = || quotas.shards.iter().map(|shard| shard.lock().buckets.len()).sum::<usize>();
         assert!(held() <= QUOTA_CLIENTS_MAX + SHARDS, "{} are held", held());
         // Once their time is over they make room.
-        (0..1_000).for_each(|number| spend(flood + number, 4_000_000).expect("room again"));
+        (0..1_000).for_each(|number| spend(numbered(flood + number), 4_000_000).expect("room again"));
         assert!(held() <= QUOTA_CLIENTS_MAX + SHARDS);
+    }
+
+    #[test]
+    fn clients_without_an_address_share_nothing_with_a_flood_of_addresses() {
+        let (table, quotas) = flooded(2.0, 3_600_000);
+        let spend = |client| quotas.spend(&table, &table.quotas[0], client, Timestamp::from_millis(1_000));
+        spend(Client::Unknown).expect("the first of two");
+        (0..QUOTA_CLIENTS_MAX * 2).for_each(|number| _ = spend(Client::Named(number.to_string())));
+        assert!(spend(Client::Named("one more".to_owned())).is_err());
+        spend(Client::Unknown).expect("the flood has not taken the second");
+        assert!(spend(Client::Unknown).is_err());
+    }
+
+    #[test]
+    fn a_flood_of_clients_does_not_go_through_all_buckets_at_each_request() {
+        let (table, quotas) = flooded(1.0, 3_600_000);
+        let spend = |number: usize, millis| {
+            quotas.spend(&table, &table.quotas[0], Client::Named(number.to_string()), Timestamp::from_millis(millis))
+        };
+        (0..QUOTA_CLIENTS_MAX * 2).for_each(|number| _ = spend(number, 1_000));
+        let purged = || quotas.shards.iter().map(|shard| shard.lock().purged_millis).collect::<Vec<_>>();
+        assert_eq!(purged(), [Some(1_000); SHARDS]);
+        (0..1_000).for_each(|number| _ = spend(QUOTA_CLIENTS_MAX * 2 + number, 1_999));
+        assert_eq!(purged(), [Some(1_000); SHARDS], "not again within a second");
+        (0..1_000).for_each(|number| _ = spend(QUOTA_CLIENTS_MAX * 3 + number, 2_000));
+        assert_eq!(purged(), [Some(2_000); SHARDS]);
+        (0..1_000).for_each(|number| _ = spend(QUOTA_CLIENTS_MAX * 4 + number, 10));
+        assert_eq!(purged(), [Some(10); SHARDS], "a clock that steps back does not end it");
+    }
+
+    #[test]
+    fn a_client_of_version_6_is_its_network_of_64_bits_whatever_port_it_comes_from() {
+        let client = |remote: &str| Client::of(Some(remote));
+        assert_eq!(client("2001:db8:1:2::1"), client("[2001:db8:1:2:ffff::9]:4711"));
+        assert_ne!(client("2001:db8:1:2::1"), client("2001:db8:1:3::1"));
+        assert_eq!(client("10.0.0.1:80"), client("10.0.0.1:81"));
+        assert_eq!(client("10.0.0.1"), client("::ffff:10.0.0.1"));
+        assert_ne!(client("10.0.0.1"), client("10.0.0.2"));
+        assert_eq!((Client::of(None), client("")), (Client::Unknown, Client::Unknown));
+        assert_ne!(client("unix:/run/app"), client("unix:/run/other"));
     }
 
     #[test]

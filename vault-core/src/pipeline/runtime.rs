@@ -10,7 +10,7 @@ use super::reply::{Reply, Unrecorded};
 use super::sinks::Feed;
 use super::stage::Caller;
 use super::verify::{Verification, verify};
-use super::{audit_log, handle, health, info_paths, keys, namespace_paths, seals, tick, tokens};
+use super::{audit_log, handle, health, info_paths, keys, namespace_paths, seals, tick, tokens, version_history};
 use crate::audit::{Chain, Event, Tree};
 use crate::auth::records;
 use crate::backup::BackupInfo;
@@ -545,6 +545,7 @@ pub(crate) struct Born {
 fn lay_out(overlay: &mut Overlay<'_>, barrier: &Arc<Barrier>, now: Timestamp) -> Result<()> {
     namespace_paths::lay_out(overlay)?;
     NamespaceTable::new().save(barrier, overlay)?;
+    version_history::note(overlay, now)?;
     Ok(tick::save_hour(overlay, records::hour_at(now))?)
 }
 

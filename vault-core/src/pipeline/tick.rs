@@ -2,7 +2,7 @@
 
 use super::core::Core;
 use super::namespaces::Namespaces;
-use super::{keys, lease_work, reencrypt, removal, retention, sinks, tokens};
+use super::{keys, lease_work, reencrypt, removal, retention, sinks, tokens, version_history};
 use crate::audit::Event;
 use crate::auth::{TokenEntry, TokenRef, records};
 use crate::barrier::{Barrier, BarrierError, Kind, Overlay};
@@ -25,6 +25,7 @@ pub(super) fn tick(core: &Core) -> Result<Option<Timestamp>> {
         return Ok(core.committer.deadline());
     }
     core.committer.advance_anchor(false)?;
+    version_history::note_once(core, now)?;
     for namespace in core.namespaces.load_full().iter() {
         keys::roll_if_due(core, namespace, now)?;
     }

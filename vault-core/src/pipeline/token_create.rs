@@ -12,7 +12,8 @@ use crate::auth::token::{self, TokenEntry, WRAPPING_POLICY};
 use crate::auth::{TokenKind, batch, records};
 use crate::barrier::Overlay;
 use crate::policy::{Capability, Given};
-use crate::types::limits::{TOKEN_BYTES_MAX, TOKEN_DEPTH_MAX, TOKEN_POLICIES_MAX};
+use crate::types::cidr;
+use crate::types::limits::{TOKEN_BYTES_MAX, TOKEN_CIDRS_MAX, TOKEN_DEPTH_MAX, TOKEN_POLICIES_MAX};
 use crate::types::{Auth, Code, Error, Result, SecretString, Timestamp, TokenType, Ttl};
 
 /// By which of the paths a token is made.
@@ -135,8 +136,7 @@ impl Making<'_, '_> {
             explicit_max_seconds: seconds(asked.explicit_max, role.map(|role| role.explicit_max_seconds)),
             num_uses: lesser(asked.num_uses, role.map_or(0, |role| role.num_uses)),
             role: role.map(|role| role.name.clone()).unwrap_or_default(),
-            // A child of a token that is bound to networks is so as well: otherwise the bond would be worth nothing.
-            bound_cidrs: role.map(|role| &role.bound_cidrs).filter(|own| !own.is_empty()).unwrap_or(&caller.entry.bound_cidrs).clone(),
+            bound_cidrs: self.bond()?,
             ..TokenEntry::default()
         };
         if entry.is_batch() {
@@ -171,6 +171,20 @@ impl Making<'_, '_> {
         entry.expires_millis = end.as_millis();
         entry.ttl_seconds = now.until(end).as_secs();
         Ok(())
+    }
+
+    /// The networks that the new token is bound to. No token is less bound than the one that makes it: its bond would be worth nothing.
+    fn bond(&self) -> Result<Vec<String>> {
+        let of_role = self.role.as_ref().map_or(&[][..], |role| &role.bound_cidrs);
+        let bond = cidr::common(&self.ask.caller.entry.bound_cidrs, of_role)?.ok_or_else(|| {
+            refused("the role binds to networks that the token which asks may not be used from: no address would be left")
+        })?;
+        if bond.len() > TOKEN_CIDRS_MAX {
+            return Err(refused(&format!(
+                "a token is bound to at most {TOKEN_CIDRS_MAX} networks: its role and the token that asks say more"
+            )));
+        }
+        Ok(bond)
     }
 
     fn kind(&self, warnings: &mut Vec<String>) -> TokenKind {

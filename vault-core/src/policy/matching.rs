@@ -1,7 +1,7 @@
 //! Whether a parameter's value is one of those that a policy lists.
 //!
-//! Texts match with a `*` at either end, numbers by value (5, 5.0 and 5e0 are one), all else when it is the same; a number and a text
-//! never match. Lists: with OpenBao the value as a whole, with HashiCorp Vault also element by element, and there a text is taken for a
+//! Texts match with a `*` at either end, numbers by value (5, 5.0 and 5e0 are one), all else when it is the same. Where they are allowed a number
+//! and a text never match; where they are denied they do when the text reads as the number, since engines take the one for the other. Lists: with OpenBao the value as a whole, with HashiCorp Vault also element by element, and there a text is taken for a
 //! list too where commas part it, since engines take such texts for lists.
 
 use super::Dialect;
@@ -34,13 +34,15 @@ impl Listed<'_> {
 
     /// Whether a value is refused where these are denied; none listed means any.
     pub(super) fn deny(self, value: &Value) -> bool {
-        if self.values.is_empty() || self.has(value) {
+        if self.values.is_empty() || self.has(value) || self.has_alike(Reading::of(value)) {
             return true;
         }
         self.dialect == Dialect::Vault
             && match value {
-                Value::Array(items) => items.iter().any(|item| self.has(item)),
-                Value::String(text) => text.split(',').any(|part| self.has_text(part.trim())),
+                Value::Array(items) => items.iter().any(|item| self.has(item) || self.has_alike(Reading::of(item))),
+                Value::String(text) => {
+                    text.split(',').map(str::trim).any(|part| self.has_text(part) || self.has_alike(Reading::of_text(part)))
+                }
                 _ => false,
             }
     }
@@ -50,6 +52,10 @@ impl Listed<'_> {
             Value::String(text) => self.has_text(text),
             value => self.values.iter().any(|listed| self.same(listed, value)),
         }
+    }
+
+    fn has_alike(self, reading: Option<Reading>) -> bool {
+        reading.is_some() && self.values.iter().any(|listed| Reading::of(listed) == reading)
     }
 
     fn has_text(self, text: &str) -> bool {
@@ -98,6 +104,35 @@ impl Listed<'_> {
     }
 }
 
+/// What a text, a number or a truth is where an engine wants a number or a truth; the latter are 1 and 0.
+#[derive(Clone, Copy, PartialEq)]
+enum Reading {
+    Whole(i128),
+    Float(f64),
+}
+
+impl Reading {
+    fn of(value: &Value) -> Option<Self> {
+        match value {
+            Value::Bool(truth) => Some(Reading::Whole((*truth).into())),
+            Value::Number(number) => whole(number).map(Reading::Whole).or_else(|| number.as_f64().map(Reading::Float)),
+            Value::String(text) => Reading::of_text(text),
+            _ => None,
+        }
+    }
+
+    fn of_text(text: &str) -> Option<Self> {
+        let text = text.trim();
+        if text.eq_ignore_ascii_case("true") || text.eq_ignore_ascii_case("false") {
+            return Some(Reading::Whole(text.eq_ignore_ascii_case("true").into()));
+        }
+        let is_number = text.bytes().any(|byte| byte.is_ascii_digit());
+        let float = text.parse::<f64>().ok().filter(|float| is_number && float.is_finite())?;
+        let exact = text.parse::<i128>().ok().filter(|number| (i64::MIN.into()..=u64::MAX.into()).contains(number));
+        Some(exact.or_else(|| whole_of(float)).map_or(Reading::Float(float), Reading::Whole))
+    }
+}
+
 fn same_number(a: &Number, b: &Number) -> bool {
     match (whole(a), whole(b)) {
         (Some(a), Some(b)) => a == b,
@@ -114,9 +149,12 @@ fn whole(number: &Number) -> Option<i128> {
     if let Some(number) = number.as_i64() {
         return Some(number.into());
     }
-    let float = number.as_f64().filter(|float| float.fract() == 0.0 && float.abs() < 18_446_744_073_709_551_616.0)?;
+    number.as_f64().and_then(whole_of)
+}
+
+fn whole_of(float: f64) -> Option<i128> {
     #[expect(clippy::cast_possible_truncation, reason = "whole and below 2^64")]
-    Some(float as i128)
+    (float.fract() == 0.0 && float.abs() < 18_446_744_073_709_551_616.0).then_some(float as i128)
 }
 
 #[cfg(test)]
@@ -134,9 +172,9 @@ mod tests {
     }
 
     #[track_caller]
-    fn both(values: &str, value: &str, expected: bool) {
+    fn both(values: &str, value: &str, expected: (bool, bool)) {
         for dialect in [Dialect::Vault, Dialect::OpenBao] {
-            assert_eq!(listed(values, value, dialect), (expected, expected), "{values} {value} {dialect:?}");
+            assert_eq!(listed(values, value, dialect), expected, "{values} {value} {dialect:?}");
         }
     }
 
@@ -158,12 +196,44 @@ mod tests {
             (r#"["*"]"#, r#""*""#, true),
             (r#"["ü*"]"#, r#""üx""#, true),
         ] {
-            both(values, value, expected);
+            both(values, value, (expected, expected));
         }
     }
 
     #[test]
-    fn numbers_compare_by_value_and_never_equal_texts() {
+    fn what_is_denied_is_denied_in_every_type_that_reads_alike_and_what_is_allowed_is_not() {
+        for (values, value, expected) in [
+            ("[5]", r#""5""#, true),
+            (r#"["5"]"#, "5", true),
+            ("[5]", r#"" +5.0 ""#, true),
+            ("[5]", r#""05""#, true),
+            ("[5]", r#""5s""#, false),
+            ("[5]", r#""6""#, false),
+            ("[0.5]", r#"".5""#, true),
+            ("[18446744073709551615]", r#""18446744073709551615""#, true),
+            ("[18446744073709551615]", r#""18446744073709551614""#, false),
+            ("[18446744073709551616]", r#""18446744073709551616""#, true),
+            ("[true]", r#""True""#, true),
+            ("[true]", r#""1""#, true),
+            ("[true]", "1", true),
+            (r#"["false"]"#, "false", true),
+            ("[false]", "0", true),
+            ("[true]", "false", false),
+            ("[1]", "true", true),
+            ("[null]", r#""null""#, false),
+            ("[1e300]", r#""inf""#, false),
+            (r#"["x"]"#, "true", false),
+        ] {
+            both(values, value, (false, expected));
+        }
+        for (value, vault, openbao) in [(r#"["x", "5"]"#, true, false), (r#""x, 5.0""#, true, false), (r#"["x", 6]"#, false, false)] {
+            assert_eq!(listed("[5]", value, Dialect::Vault), (false, vault), "{value}");
+            assert_eq!(listed("[5]", value, Dialect::OpenBao), (false, openbao), "{value}");
+        }
+    }
+
+    #[test]
+    fn numbers_compare_by_value_and_where_allowed_never_equal_texts() {
         for (values, value, expected) in [
             ("[5]", "5", true),
             ("[5]", "5.0", true),
@@ -175,15 +245,11 @@ mod tests {
             ("[9007199254740993]", "9007199254740992.0", false),
             ("[0.1]", "0.1", true),
             ("[1e300]", "1e300", true),
-            ("[5]", r#""5""#, false),
-            (r#"["5"]"#, "5", false),
             ("[true]", "true", true),
-            ("[true]", r#""true""#, false),
-            ("[1]", "true", false),
             ("[null]", "null", true),
             ("[]", "null", true),
         ] {
-            both(values, value, expected);
+            both(values, value, (expected, expected));
         }
     }
 

@@ -32,16 +32,51 @@ impl Cidr {
     /// Whether an address, as a host writes it, with a port or without, lies in the network. What is no address lies in none.
     pub(crate) fn holds(&self, remote: &str) -> bool {
         let address = remote.parse::<IpAddr>().ok().or_else(|| remote.parse::<SocketAddr>().ok().map(|remote| remote.ip()));
-        // An address of version 4 in the clothes of version 6 is the same address.
-        match (self.address.to_canonical(), address.map(|address| address.to_canonical())) {
-            (IpAddr::V4(network), Some(IpAddr::V4(address))) => {
+        address.is_some_and(|address| self.includes(&Cidr { address, bits: if address.is_ipv4() { 32 } else { 128 } }))
+    }
+
+    /// What lies in both: one of the two, or nothing.
+    pub(crate) fn common_with(self, other: Self) -> Option<Self> {
+        if self.includes(&other) {
+            return Some(other);
+        }
+        other.includes(&self).then_some(self)
+    }
+
+    fn includes(&self, other: &Self) -> bool {
+        let ((is_v4, first, bits), (other_is_v4, other_first, other_bits)) = (self.beginning(), other.beginning());
+        is_v4 == other_is_v4 && bits <= other_bits && same_bits(first, other_first, bits)
+    }
+
+    /// Whether the network is one of version 4, and how many first bits its addresses share. An address of version 4 in the clothes of version 6
+    /// is the same address.
+    fn beginning(&self) -> (bool, u128, u8) {
+        match self.address.to_canonical() {
+            IpAddr::V4(address) => {
                 let bits = if self.address.is_ipv4() { self.bits } else { self.bits.saturating_sub(96) };
-                same_bits(u128::from(network.to_bits()) << 96, u128::from(address.to_bits()) << 96, bits)
+                (true, u128::from(address.to_bits()) << 96, bits)
             }
-            (IpAddr::V6(network), Some(IpAddr::V6(address))) => same_bits(network.to_bits(), address.to_bits(), self.bits),
-            _ => false,
+            IpAddr::V6(address) => (false, address.to_bits(), self.bits),
         }
     }
+}
+
+/// The networks whose addresses lie in one of each of both lists, each in its one spelling and in none of the others; `None` where there are none.
+/// An empty list is one that bounds nothing.
+pub(crate) fn common(one: &[String], other: &[String]) -> Result<Option<Vec<String>>> {
+    if one.is_empty() || other.is_empty() {
+        return Ok(Some([one, other].concat()));
+    }
+    let parse = |networks: &[String]| networks.iter().map(|network| Cidr::parse(network)).collect::<Result<Vec<_>>>();
+    let (one, other) = (parse(one)?, parse(other)?);
+    let mut common: Vec<Cidr> = Vec::new();
+    for shared in one.iter().flat_map(|network| other.iter().filter_map(|other| network.common_with(*other))) {
+        if !common.iter().any(|network| network.includes(&shared)) {
+            common.retain(|network| !shared.includes(network));
+            common.push(shared);
+        }
+    }
+    Ok((!common.is_empty()).then(|| common.iter().map(Cidr::to_string).collect()))
 }
 
 fn same_bits(one: u128, other: u128, bits: u8) -> bool {
@@ -86,6 +121,26 @@ mod tests {
     fn what_is_no_network_is_refused() {
         for text in ["", "10.0.0", "10.0.0.0/33", "10.0.0.0/", "10.0.0.0/+8", "::/129", "10.0.0.0/8/8", "example.org", "10.0.0.0/-1"] {
             assert_eq!(Cidr::parse(text).expect_err(text).code(), Code::InvalidData);
+        }
+    }
+
+    #[test]
+    fn two_bonds_hold_together() {
+        let texts = |networks: &[&str]| networks.iter().map(|network| (*network).to_owned()).collect::<Vec<_>>();
+        for (one, other, expected) in [
+            (&[][..], &[][..], Some(&[][..])),
+            (&["10.0.0.0/8"], &[], Some(&["10.0.0.0/8"])),
+            (&[], &["10.0.0.0/8"], Some(&["10.0.0.0/8"])),
+            (&["10.0.0.0/8"], &["10.1.0.0/16", "192.168.0.0/16"], Some(&["10.1.0.0/16"])),
+            (&["10.1.0.0/16", "10.1.2.0/24"], &["0.0.0.0/0"], Some(&["10.1.0.0/16"])),
+            (&["10.1.2.3/32", "10.0.0.0/8"], &["10.0.0.0/9", "::/0"], Some(&["10.0.0.0/9"])),
+            (&["::ffff:10.0.0.0/104"], &["10.1.0.0/16"], Some(&["10.1.0.0/16"])),
+            (&["2001:db8::/32"], &["2001:db8:1::/48"], Some(&["2001:db8:1::/48"])),
+            (&["10.0.0.0/8"], &["11.0.0.0/8"], None),
+            (&["10.0.0.0/8"], &["2001:db8::/32"], None),
+        ] {
+            let found = common(&texts(one), &texts(other)).expect("networks");
+            assert_eq!(found, expected.map(texts), "{one:?} {other:?}");
         }
     }
 }

@@ -130,6 +130,12 @@ pub const QUOTA_CLIENTS_MAX: usize = 65_536;
 pub const QUOTA_INTERVAL_SECONDS_MAX: u64 = 365 * 24 * 3600;
 /// Most paths that are exempt from quotas.
 pub const QUOTA_EXEMPT_PATHS_MAX: usize = 256;
+/// Versions of the library that a store remembers.
+pub const VERSIONS_NOTED_MAX: usize = 256;
+/// Most names of a listing with the metadata of each; the others come by pages.
+pub const DETAILED_NAMES_MAX: usize = 1_000;
+/// Most versions that such a listing tells of, of all names together.
+pub const DETAILED_VERSIONS_MAX: usize = 100_000;
 /// Tokens that are counted before the count ends.
 pub const COUNTED_TOKENS_MAX: u64 = 100_000;
 /// Revocations at one target that are under way at one time.

@@ -166,7 +166,11 @@ fn parameters(numbers: &mut Numbers) -> Parameters {
 fn value(numbers: &mut Numbers, depth: u64) -> Value {
     let json = match numbers.below(if depth < 2 { 9 } else { 7 }) {
         0..=3 => {
-            return numbers.one_of(&["x", "x", "xy", "X", "x*", "*y", "*x*", "*", "**", "", "x,xy", " x , y", ",", "1", "true"]).into();
+            return numbers
+                .one_of(&[
+                    "x", "x", "xy", "X", "x*", "*y", "*x*", "*", "**", "", "x,xy", " x , y", ",", "1", "1.0", " -1", "x,1", "true", "False",
+                ])
+                .into();
         }
         4 => numbers.one_of(&["1", "1.0", "1e0", "-1", "0.5", "-0.0", "0", "18446744073709551615", "18446744073709551616"]),
         5 => numbers.one_of(&["true", "false"]),

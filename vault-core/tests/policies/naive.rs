@@ -146,7 +146,8 @@ fn united(rules: &[&Rule], of: impl Fn(&Rule) -> &Parameters) -> BTreeMap<String
 /// Statement 8: an empty list means any; else the value as a whole, and in one dialect each element: `all` of them, or any.
 fn is_listed(value: &Value, values: &[Value], name: &str, all: bool, dialect: Dialect) -> bool {
     let are_policies = ["policies", "token_policies"].contains(&name.to_lowercase().as_str());
-    let one = |value: &Value| values.iter().any(|listed| is_one(listed, value, are_policies));
+    // What is denied, and not "all" of a list as it is asked of what is allowed, is denied in every type that reads alike.
+    let one = |value: &Value| values.iter().any(|listed| is_one(listed, value, are_policies) || !all && read_alike(listed, value));
     if values.is_empty() || one(value) {
         return true;
     }
@@ -157,6 +158,24 @@ fn is_listed(value: &Value, values: &[Value], name: &str, all: bool, dialect: Di
         _ => return false,
     };
     if all { elements.iter().all(one) } else { elements.iter().any(one) }
+}
+
+/// Whether two texts, numbers or truths are the same number, where true is 1 and false is 0.
+fn read_alike(one: &Value, other: &Value) -> bool {
+    let read = |value: &Value| {
+        let text = match value {
+            Value::Bool(_) | Value::Number(_) => canonical(value, false),
+            Value::String(text) => text.trim().to_lowercase(),
+            _ => return None,
+        };
+        let number = match text.as_str() {
+            "true" => "1",
+            "false" => "0",
+            text => text,
+        };
+        Value::from_json(number.as_bytes()).ok().filter(|value| matches!(value, Value::Number(_))).map(|value| canonical(&value, false))
+    };
+    read(one).is_some_and(|one| read(other) == Some(one))
 }
 
 fn is_one(listed: &Value, value: &Value, are_policies: bool) -> bool {

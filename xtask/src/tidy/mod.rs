@@ -1,7 +1,8 @@
-//! The house's order, over every file that git knows or would add: `words`, `floors`, and `sizes` as warnings.
+//! The house's order, over every file that git knows or would add: `words`, `floors`, tests that documents name, and `sizes` as warnings.
 
 mod code;
 mod floors;
+mod named;
 mod paths;
 mod sizes;
 mod words;
@@ -16,6 +17,7 @@ const BINARY: &str = "fuzz/corpus/";
 pub(crate) fn tidy() -> Outcome {
     let listed = output(command("git").args(["-c", "core.quotePath=off", "ls-files", "--cached", "--others", "--exclude-standard"]))?;
     let mut problems = Vec::new();
+    let mut named = named::Named::default();
     let mut looked_at = 0;
     for name in listed.lines() {
         let path = root().join(name);
@@ -27,7 +29,10 @@ pub(crate) fn tidy() -> Outcome {
         };
         looked_at += 1;
         match String::from_utf8(bytes) {
-            Ok(text) => problems.extend(check(name, &text)),
+            Ok(text) => {
+                named.read(name, &text);
+                problems.extend(check(name, &text));
+            }
             Err(_) if name.starts_with(BINARY) => {}
             Err(_) => problems.push(format!("{name}: not UTF-8 text")),
         }
@@ -35,6 +40,7 @@ pub(crate) fn tidy() -> Outcome {
     if looked_at == 0 {
         return Err("git lists no file: there is nothing to look at".to_owned());
     }
+    problems.extend(named.problems());
     println!("{looked_at} files");
     if problems.is_empty() { Ok(()) } else { Err(problems.join("\n")) }
 }

@@ -4,30 +4,37 @@ use super::head::{self, Head, Loaded};
 use super::rules::{Owner, RULE_NAMES, warnings};
 use super::{Outcome, Secrets};
 use crate::engines::common::input::{known_only, member, not_found};
-use crate::types::limits::{CUSTOM_KEY_BYTES_MAX, CUSTOM_KEYS_MAX, CUSTOM_VALUE_BYTES_MAX};
+use crate::engines::common::listing;
+use crate::types::limits::{CUSTOM_KEY_BYTES_MAX, CUSTOM_KEYS_MAX, CUSTOM_VALUE_BYTES_MAX, DETAILED_NAMES_MAX, DETAILED_VERSIONS_MAX};
 use crate::types::{Code, Error, Object, Result, Timestamp, Value};
 use std::collections::BTreeMap;
 
 const NAMES: [&str; 4] = [RULE_NAMES[0], RULE_NAMES[1], RULE_NAMES[2], "custom_metadata"];
 
 impl Secrets<'_, '_> {
+    /// The names below a folder, with what `read_metadata` tells of each that is a secret.
+    pub(super) fn list_detailed(&mut self, folder: &str, data: Option<&Value>) -> Result<Outcome> {
+        let names = listing::names(self.overlay, self.mount, folder, data, DETAILED_NAMES_MAX)?;
+        let folder = folder.strip_suffix('/').unwrap_or(folder);
+        let (mut info, mut versions) = (Object::new(), 0);
+        for name in names.iter().filter(|name| !name.ends_with('/')) {
+            let path = if folder.is_empty() { name.clone() } else { format!("{folder}/{name}") };
+            // One that was removed since has left the listing.
+            if let Some(loaded) = head::load(self.overlay, self.mount, &path)? {
+                versions += loaded.head.versions.len();
+                if versions > DETAILED_VERSIONS_MAX {
+                    let why = format!("the secrets have more than {DETAILED_VERSIONS_MAX} versions together: ask for fewer by \"limit\"");
+                    return Err(Error::new(Code::InvalidRequest, why));
+                }
+                info = info.with(name, told(&loaded.head));
+            }
+        }
+        Ok(Outcome { data: Some(Object::new().with("keys", names).with("key_info", info).into()), ..Outcome::default() })
+    }
+
     pub(super) fn read_metadata(&mut self, path: &str) -> Result<Outcome> {
         let head = head::load(self.overlay, self.mount, path)?.ok_or_else(not_found)?.head;
-        let versions: Object = head
-            .versions
-            .iter()
-            .map(|version| (version.number.to_string(), version))
-            .fold(Object::new(), |all, (name, version)| all.with(&name, version.to_object()));
-        let body = head
-            .rules
-            .to_object()
-            .with("created_time", Timestamp::from_millis(head.created_millis).to_string())
-            .with("current_version", head.current)
-            .with("custom_metadata", head.custom_metadata())
-            .with("oldest_version", head.versions.first().map_or(0, |version| version.number))
-            .with("updated_time", Timestamp::from_millis(head.updated_millis).to_string())
-            .with("versions", versions);
-        Ok(Outcome { data: Some(body.into()), ..Outcome::default() })
+        Ok(Outcome { data: Some(told(&head).into()), ..Outcome::default() })
     }
 
     /// Sets what the request names, and makes the secret, without a version, where there is none.
@@ -65,6 +72,23 @@ impl Secrets<'_, '_> {
         head::save(self.overlay, self.mount, path, head, content.as_ref().map(|content| content.as_slice()))?;
         Ok(Outcome { warnings: warnings(data, &self.mount_rules()?), ..Outcome::default() })
     }
+}
+
+/// What is told of a secret's metadata.
+fn told(head: &Head) -> Object {
+    let versions: Object = head
+        .versions
+        .iter()
+        .map(|version| (version.number.to_string(), version))
+        .fold(Object::new(), |all, (name, version)| all.with(&name, version.to_object()));
+    head.rules
+        .to_object()
+        .with("created_time", Timestamp::from_millis(head.created_millis).to_string())
+        .with("current_version", head.current)
+        .with("custom_metadata", head.custom_metadata())
+        .with("oldest_version", head.versions.first().map_or(0, |version| version.number))
+        .with("updated_time", Timestamp::from_millis(head.updated_millis).to_string())
+        .with("versions", versions)
 }
 
 /// Custom metadata with changes, within its limits; `null` removes where it may.

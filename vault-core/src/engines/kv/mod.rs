@@ -38,7 +38,12 @@ impl Engine for KvEngine {
         match Target::parse(call.path)? {
             Target::Data(path) | Target::Metadata(path) => Ok(Some(head::exists(overlay, &self.mount, path)?)),
             // The others change what is there, or the mount: always an update, as users know it.
-            Target::Delete(_) | Target::Undelete(_) | Target::Destroy(_) | Target::Subkeys(_) | Target::Config => Ok(None),
+            Target::Delete(_)
+            | Target::Undelete(_)
+            | Target::Destroy(_)
+            | Target::Subkeys(_)
+            | Target::DetailedMetadata(_)
+            | Target::Config => Ok(None),
         }
     }
 

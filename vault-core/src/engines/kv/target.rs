@@ -11,6 +11,7 @@ use crate::types::{Code, Error, Operation, Result};
 pub(super) enum Target<'p> {
     Data(&'p str),
     Metadata(&'p str),
+    DetailedMetadata(&'p str),
     Subkeys(&'p str),
     Delete(&'p str),
     Undelete(&'p str),
@@ -24,6 +25,7 @@ impl<'p> Target<'p> {
         match verb {
             "data" => Ok(Target::Data(rest)),
             "metadata" => Ok(Target::Metadata(rest)),
+            "detailed-metadata" => Ok(Target::DetailedMetadata(rest)),
             "subkeys" => Ok(Target::Subkeys(rest)),
             "delete" => Ok(Target::Delete(rest)),
             "undelete" => Ok(Target::Undelete(rest)),
@@ -40,6 +42,7 @@ impl Secrets<'_, '_> {
         let data = call.data;
         match (call.operation, Target::parse(call.path)?) {
             (Operation::List, Target::Metadata(folder)) => listing::list(self.overlay, self.mount, folder, data),
+            (Operation::List, Target::DetailedMetadata(folder)) => self.list_detailed(folder, data),
             (Operation::Read, Target::Data(path)) => self.read(named(path)?, data),
             (Operation::Read, Target::Subkeys(path)) => self.read_subkeys(named(path)?, data),
             (Operation::Write, Target::Data(path)) => self.write(named(path)?, data),
@@ -62,6 +65,6 @@ impl Secrets<'_, '_> {
 fn unsupported() -> Error {
     Error::new(
         Code::UnsupportedPath,
-        "a KV version 2 mount has no such operation here: use data/, metadata/, subkeys/, delete/, undelete/, destroy/ or config",
+        "a KV version 2 mount has no such operation here: use data/, metadata/, detailed-metadata/, subkeys/, delete/, undelete/, destroy/ or config",
     )
 }

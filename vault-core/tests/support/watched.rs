@@ -1,0 +1,98 @@
+//! A store in memory whose reads are counted, and between whose reads something can happen.
+#![allow(dead_code, unreachable_pub, reason = "each test binary takes what it needs")]
+
+use parking_lot::Mutex;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use vault_core::storage::memory::MemoryStorage;
+use vault_core::storage::{Batch, Key, Page, Read, Storage, StorageError};
+
+pub type Then = Box<dyn FnOnce() + Send>;
+
+/// A store in memory that counts its reads, and can let something happen behind one of them before its reader goes on.
+#[derive(Default)]
+pub struct Watched {
+    inner: MemoryStorage,
+    /// Records that were read.
+    read: AtomicU64,
+    /// Reads that are left until then.
+    left: AtomicUsize,
+    then: Mutex<Option<Then>>,
+}
+
+impl Watched {
+    /// Records that were read so far.
+    pub fn records_read(&self) -> u64 {
+        self.read.load(Ordering::SeqCst)
+    }
+
+    /// Plans it for behind the read of this number, from now on.
+    pub fn behind(&self, read: usize, then: Then) {
+        *self.then.lock() = Some(then);
+        self.left.store(read, Ordering::SeqCst);
+    }
+
+    /// Whether it has happened.
+    pub fn is_over(&self) -> bool {
+        self.then.lock().take().is_none()
+    }
+
+    fn passed(&self, records: usize) {
+        self.read.fetch_add(records as u64, Ordering::SeqCst);
+        if self.left.load(Ordering::SeqCst) > 0 && self.left.fetch_sub(1, Ordering::SeqCst) == 1 {
+            let then = self.then.lock().take();
+            then.map(|then| then()).unwrap_or_default();
+        }
+    }
+}
+
+impl Read for Watched {
+    fn get(&self, key: &Key) -> Result<Option<Vec<u8>>, StorageError> {
+        let found = self.inner.get(key);
+        self.passed(1);
+        found
+    }
+
+    fn scan(&self, prefix: &[u8], after: Option<&Key>, limit: usize) -> Result<Page, StorageError> {
+        let page = self.inner.scan(prefix, after, limit);
+        self.passed(page.as_ref().map_or(0, Vec::len));
+        page
+    }
+}
+
+impl Storage for Watched {
+    fn commit_number(&self) -> u64 {
+        self.inner.commit_number()
+    }
+
+    fn snapshot(&self) -> Result<Box<dyn Read + '_>, StorageError> {
+        self.inner.snapshot()
+    }
+
+    fn commit(&self, batch: &Batch) -> Result<(), StorageError> {
+        self.inner.commit(batch)
+    }
+
+    fn note_head(&self, number: u64, mac: &[u8; 32]) -> Result<(), StorageError> {
+        self.inner.note_head(number, mac)
+    }
+
+    fn heads(&self) -> Result<Vec<(u64, [u8; 32])>, StorageError> {
+        self.inner.heads()
+    }
+
+    fn write_segment(&self, index: u64, content: &[u8]) -> Result<(), StorageError> {
+        self.inner.write_segment(index, content)
+    }
+
+    fn read_segment(&self, index: u64) -> Result<Option<Vec<u8>>, StorageError> {
+        self.inner.read_segment(index)
+    }
+
+    fn remove_segment(&self, index: u64) -> Result<bool, StorageError> {
+        self.inner.remove_segment(index)
+    }
+
+    fn close(&self) -> Result<(), StorageError> {
+        self.inner.close()
+    }
+}

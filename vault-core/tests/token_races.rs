@@ -1,0 +1,146 @@
+//! A token that is revoked while it makes a child: at every read of the revocation the child is there before the next one.
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test fails by panicking")]
+
+#[path = "support/watched.rs"]
+mod store;
+#[path = "support/target.rs"]
+mod support;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
+use std::thread;
+use std::time::Duration;
+use store::Watched;
+use support::*;
+use vault_core::storage::Storage;
+use vault_core::types::{Code, Error, Operation, SecretString, Ttl};
+use vault_core::{Config, Session, TokenOptions, Vault};
+
+const POLICY: &str =
+    r#"path "auth/token/*" { capabilities = ["create", "update", "sudo"] } path "database/creds/*" { capabilities = ["read"] }"#;
+/// As long as a child may take; one that takes longer waits for a lock.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+struct Race {
+    world: World,
+    storage: Arc<Watched>,
+    parent: Arc<Session>,
+    /// The token that is revoked: the parent, or the one above it.
+    revoked: String,
+}
+
+fn options() -> TokenOptions {
+    TokenOptions { policies: vec!["p".to_owned()], ttl: Some(Ttl::from_secs(3600)), ..TokenOptions::default() }
+}
+
+/// A token with so many children that each have an account; with `above`, below another one that is revoked in its place.
+fn race(children: usize, above: bool) -> Race {
+    let storage = Arc::new(Watched::default());
+    let world = world_on(Config::on(Arc::clone(&storage) as Arc<dyn Storage>));
+    world.root.policies().write("p", POLICY).unwrap();
+    let auth = world.root.tokens().create(options()).unwrap();
+    let revoked = auth.client_token.expose().to_owned();
+    let mut parent = world.vault.session(auth.client_token);
+    if above {
+        parent = world.vault.session(parent.tokens().create(options()).unwrap().client_token);
+    }
+    for _ in 0..children {
+        grant_to_child(&world.vault, &parent).unwrap();
+    }
+    Race { world, storage, parent: Arc::new(parent), revoked }
+}
+
+/// Makes a child and an account for it.
+fn grant_to_child(vault: &Vault, parent: &Session) -> Result<Session, Error> {
+    let child = vault.session(parent.tokens().create(options())?.client_token);
+    creds(&child)?;
+    Ok(child)
+}
+
+/// Carries something out as often as it has reads, with a child that is made behind each of them in turn, and looks at what came of both. Reads
+/// that a commit does under its lock let the child wait: they come last.
+fn at_each_read((children, above): (usize, bool), revoke: fn(&Race), check: fn(&Race, Result<Session, Error>)) {
+    for read in 1.. {
+        let race = race(children, above);
+        let (vault, parent) = (race.world.vault.clone(), Arc::clone(&race.parent));
+        let (tell, told) = mpsc::channel();
+        let (waits, is_waiting) = (Arc::new(AtomicBool::new(false)), mpsc::channel());
+        let waited = Arc::clone(&waits);
+        race.storage.behind(
+            read,
+            Box::new(move || {
+                thread::spawn(move || {
+                    let child = grant_to_child(&vault, &parent);
+                    is_waiting.0.send(()).unwrap_or_default();
+                    tell.send(child).unwrap_or_default();
+                });
+                waited.store(is_waiting.1.recv_timeout(PATIENCE).is_err(), Ordering::SeqCst);
+            }),
+        );
+        revoke(&race);
+        if waits.load(Ordering::SeqCst) || !race.storage.is_over() {
+            assert!(read > 5, "the child never came between");
+            return;
+        }
+        check(&race, told.recv().unwrap());
+        race.world.vault.verify().unwrap();
+    }
+}
+
+/// What the tokens and accounts are once ticks have done what was left.
+fn settled(race: &Race) -> (usize, usize) {
+    for _ in 0..4 {
+        race.world.vault.tick().unwrap();
+    }
+    let listed = race.world.root.request(Operation::List, "auth/token/accessors", None).unwrap().data.unwrap();
+    (listed.get("keys").and_then(|keys| keys.as_array()).unwrap().len(), race.world.target.accounts().len())
+}
+
+fn revoke(race: &Race) {
+    race.world.root.tokens().revoke(&race.revoked).unwrap();
+}
+
+fn nothing_is_left(race: &Race, child: Result<Session, Error>) {
+    assert!(race.parent.tokens().lookup_self().is_err());
+    if let Ok(child) = child {
+        assert_eq!(child.tokens().lookup_self().unwrap_err().code(), Code::PermissionDenied);
+    }
+    assert_eq!(settled(race), (1, 0), "tokens and accounts; the root token stays");
+}
+
+#[test]
+fn a_child_that_is_made_at_any_read_of_its_parents_revocation_goes_with_it_and_so_do_its_leases() {
+    for children in [0, 2] {
+        at_each_read((children, false), revoke, nothing_is_left);
+    }
+}
+
+#[test]
+fn a_child_that_is_made_at_any_read_of_a_revocation_above_its_parent_goes_too() {
+    for children in [0, 2] {
+        at_each_read((children, true), revoke, nothing_is_left);
+    }
+}
+
+#[test]
+fn a_child_that_is_made_at_any_read_of_the_expiry_of_its_parent_goes_with_it() {
+    let expire = |race: &Race| {
+        race.world.clock.advance(Ttl::from_secs(3600));
+        race.world.vault.tick().unwrap();
+    };
+    at_each_read((1, false), expire, nothing_is_left);
+}
+
+#[test]
+fn a_child_that_is_made_at_any_read_of_its_parents_end_by_revoke_orphan_goes_on_or_was_never_made() {
+    let orphan = |race: &Race| race.world.root.tokens().revoke_orphan(&race.revoked).unwrap();
+    at_each_read((1, false), orphan, |race, child| {
+        assert!(race.parent.tokens().lookup_self().is_err());
+        if let Ok(child) = &child {
+            assert!(child.tokens().lookup_self().unwrap().orphan);
+        }
+        // The root token, the child from before, and the one that was made.
+        let children = 1 + usize::from(child.is_ok());
+        assert_eq!(settled(race), (1 + children, children));
+    });
+}
