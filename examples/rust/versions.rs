@@ -26,7 +26,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     // A deletion is taken back; a destruction is not.
     kv.delete("app/db")?;
-    assert_eq!(kv.get("app/db").expect_err("deleted").code(), Code::NotFound);
+    assert_eq!(kv.get("app/db").expect_err("deleted").code(), Code::VersionDeleted);
     kv.undelete_versions("app/db", &[third])?;
     kv.destroy_versions("app/db", &[first])?;
     let old = kv.get_version("app/db", 2)?;

@@ -428,7 +428,7 @@ fn deleting_data_deletes_the_newest_version_only() {
         kv.put("x", Object::new().with("n", number)).unwrap();
     }
     kv.delete("x").unwrap();
-    assert_eq!(code_of(kv.get("x")), Code::NotFound);
+    assert_eq!(code_of(kv.get("x")), Code::VersionDeleted);
     for number in 1..=2 {
         assert_eq!(kv.get_version("x", number).unwrap().data.get("n").and_then(Value::as_u64), Some(number));
     }

@@ -13,7 +13,7 @@ use std::time::Duration;
 use store::Watched;
 use support::*;
 use vault_core::storage::Storage;
-use vault_core::types::{Code, Error, Operation, SecretString, Ttl};
+use vault_core::types::{Code, Error, Operation, Ttl};
 use vault_core::{Config, Session, TokenOptions, Vault};
 
 const POLICY: &str =

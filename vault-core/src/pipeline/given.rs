@@ -46,9 +46,9 @@ impl<'d> Members<'d> {
         value.as_u64().or_else(of_text).map(Some).ok_or_else(|| bad(name, "must be a whole number from 0 on"))
     }
 
-    /// A duration; zero where there is none.
+    /// A duration; zero where there is none, or an empty text.
     pub(super) fn ttl(self, name: &str) -> Result<Ttl> {
-        self.get(name).map_or(Ok(Ttl::ZERO), Ttl::from_value)
+        self.get(name).filter(|value| value.as_str() != Some("")).map_or(Ok(Ttl::ZERO), Ttl::from_value)
     }
 
     /// Texts: an array of them, or one text with commas.

@@ -46,7 +46,7 @@ impl<'d> TokenAsked<'d> {
     /// Reads them. One that is not known is refused, since each of them limits the token.
     pub(super) fn parse(data: Option<&'d Value>) -> Result<Self> {
         let data = Members(data);
-        if data.get("entity_alias").is_some() {
+        if data.get("entity_alias").is_some_and(|alias| alias.as_str() != Some("")) {
             return Err(Error::new(Code::InvalidRequest, "\"entity_alias\" is not supported in this version: leave it out"));
         }
         // One that is null or empty asks for nothing.

@@ -40,7 +40,9 @@ impl Watched {
         self.read.fetch_add(records as u64, Ordering::SeqCst);
         if self.left.load(Ordering::SeqCst) > 0 && self.left.fetch_sub(1, Ordering::SeqCst) == 1 {
             let then = self.then.lock().take();
-            then.map(|then| then()).unwrap_or_default();
+            if let Some(then) = then {
+                then();
+            }
         }
     }
 }
