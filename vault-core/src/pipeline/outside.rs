@@ -177,12 +177,15 @@ impl Outside {
 
     /// Lets a connection's password be changed, unless that is under way.
     pub(super) fn begin_rotation(&self, target: [u8; 16]) -> Option<Claim<'_>> {
-        self.busy.lock().rotations.insert(target).then_some(Claim { outside: self, what: What::Rotation(target) })
+        // A claim that is dropped takes the lock itself, and lets go of what another one holds: it is made only where it was had.
+        let is_had = self.busy.lock().rotations.insert(target);
+        is_had.then(|| Claim { outside: self, what: What::Rotation(target) })
     }
 
     /// Lets a lease's end be put off at its target, unless that is under way. A revocation does not wait for it.
     pub(super) fn begin_renewal(&self, lease: LeaseRef) -> Option<Claim<'_>> {
-        self.busy.lock().renewals.insert(lease).then_some(Claim { outside: self, what: What::Renewal(lease) })
+        let is_had = self.busy.lock().renewals.insert(lease);
+        is_had.then(|| Claim { outside: self, what: What::Renewal(lease) })
     }
 
     /// Whether a connection is left alone for now, since it has just failed.
