@@ -277,3 +277,54 @@ fn a_mounts_maximum_may_exceed_the_systems() {
     role(&world.root, "longer", r#"{"default_ttl":"3000h"}"#);
     assert_eq!(creds_of(&world.root, "longer").unwrap().seconds, 2000 * 3600, "and bounds all the same");
 }
+
+#[test]
+fn of_a_configuration_only_options_that_are_known_to_be_public_are_shown() {
+    let world = world();
+    let more = r#"{"api_key":"CANARY-A","sasl":{"jaas":"CANARY-B"},"tls":{"key":"CANARY-C"},"max_open_connections":7,"tls_skip_verify":true,
+        "tls_certificate":"-----BEGIN PRIVATE KEY----- CANARY-D","password":"first-password","verify_connection":false}"#;
+    ask(&world.root, Operation::Write, "database/config/db", more).unwrap();
+    let shown = ask(&world.root, Operation::Read, "database/config/db", "").unwrap();
+    assert!(shown.warnings.iter().any(|warning| warning.contains("4 options")), "{:?}", shown.warnings);
+    let text = String::from_utf8(shown.data.unwrap().to_json().to_vec()).unwrap();
+    assert!(!text.contains("CANARY"), "{text}");
+    for part in [r#""max_open_connections":7"#, r#""tls_skip_verify":true"#, r#""username":"vaultadmin""#, "{{password}}"] {
+        assert!(text.contains(part), "{part} in {text}");
+    }
+    creds(&world.root).unwrap();
+}
+
+#[test]
+fn a_password_in_a_connection_url_is_refused_in_whichever_form() {
+    let world = world();
+    for url in [
+        "fake://a:CANARY@h/d",
+        "fake://h/d?user=a&password=CANARY",
+        "fake://h/d?pass%77ord=CANARY",
+        "host=h user=a password=CANARY",
+        "host=h user=a Password = 'CANARY'",
+        "Server=h;Uid=a;Pwd=CANARY",
+    ] {
+        let data = format!(r#"{{"plugin_name":"fake","verify_connection":false,"connection_url":"{url}"}}"#);
+        let refused = ask(&world.root, Operation::Write, "database/config/y", &data).unwrap_err();
+        assert!(refused.code() == Code::InvalidData && !refused.to_string().contains("CANARY"), "{url}: {refused}");
+    }
+    let words = r#"{"plugin_name":"fake","verify_connection":false,"connection_url":"host=h user={{username}} password={{password}}"}"#;
+    ask(&world.root, Operation::Write, "database/config/y", words).unwrap();
+}
+
+#[test]
+fn whichever_option_may_say_where_a_connection_goes_it_does_not_change_without_the_password() {
+    let world = world();
+    let write = |data: &str| ask(&world.root, Operation::Write, "database/config/db", data).map(drop);
+    assert_eq!(write(r#"{"endpoint":"elsewhere","verify_connection":false}"#).unwrap_err().code(), Code::InvalidData);
+    write(r#"{"max_open_connections":2,"connect_timeout":"3s","allowed_roles":"*"}"#).unwrap();
+    let data = format!(r#"{{"endpoint":"elsewhere","verify_connection":false,"password":"{ROOT_PASSWORD}"}}"#);
+    write(&data).unwrap();
+    creds(&world.root).unwrap();
+    let names = ask(&world.root, Operation::List, "database/config", "").unwrap().data.unwrap();
+    assert_eq!(names.get("keys"), Some(&Value::from(vec!["db"])));
+    world.vault.tick().unwrap();
+    creds(&world.root).unwrap();
+    world.vault.verify().unwrap();
+}

@@ -21,7 +21,7 @@ const BASE_62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmno
 pub(crate) type TokenKey = [u8; 16];
 
 /// A token among those of all namespaces.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct TokenRef {
     pub(crate) namespace: Id,
     pub(crate) key: TokenKey,

@@ -79,6 +79,7 @@ pub(crate) enum Kind {
     DatabaseName = 82,
     DatabaseRole = 83,
     DatabaseMount = 84,
+    LeaseBegun = 85,
 }
 
 /// Encrypts and decrypts the records of one namespace.

@@ -47,6 +47,12 @@ impl Chore {
         overlay.put(Kind::LeaseChore, key, &bytes)
     }
 
+    /// Notes a chore, unless that was done.
+    #[cfg(any(feature = "sled", feature = "redb"))]
+    pub(crate) fn ensure(&self, overlay: &mut Overlay<'_>) -> Result<(), BarrierError> {
+        if self.is_there(overlay)? { Ok(()) } else { self.put(overlay) }
+    }
+
     /// Strikes a chore off.
     pub(crate) fn delete(&self, overlay: &mut Overlay<'_>) {
         let key = self.key(overlay);
@@ -118,6 +124,16 @@ pub(crate) fn era(overlay: &mut Overlay<'_>) -> Result<u64, BarrierError> {
     bytes.map_or(Ok(0), |bytes| bytes.as_slice().try_into().map(u64::from_le_bytes).map_err(|_| BarrierError::Corrupt))
 }
 
+/// Raises the era of a namespace to that of a lease, where it was lost: what is ended by prefix would not end that one.
+#[cfg(any(feature = "sled", feature = "redb"))]
+pub(crate) fn raise_era(overlay: &mut Overlay<'_>, least: u64) -> Result<(), BarrierError> {
+    if era(overlay)? < least {
+        let key = overlay.barrier().key(Kind::LeaseEra, &[]);
+        overlay.put(Kind::LeaseEra, key, &least.to_le_bytes())?;
+    }
+    Ok(())
+}
+
 /// Whether a token's leases are noted, so that its end would end them. What is read here becomes an expectation.
 pub(crate) fn is_held(overlay: &mut Overlay<'_>, lease: &Lease, barrier_of: BarrierOf<'_>) -> Result<bool, BarrierError> {
     let holder = lease.holder();
@@ -134,13 +150,23 @@ pub(crate) fn ends_already(overlay: &mut Overlay<'_>, lease: &Lease, barrier_of:
     Ok(all(overlay)?.iter().any(|chore| chore.ends(lease)))
 }
 
-/// The leases that a chore ends and that go on as if it were not, at most some.
+/// The leases that a chore ends and that go on as if it were not, at most some; those among them that are not there any more are to be struck
+/// off.
 pub(crate) fn next_of(overlay: &mut Overlay<'_>, chore: &Chore, limit: usize) -> Result<Vec<super::LeaseRef>, BarrierError> {
     match chore {
         Chore::Token(token) => index::of_token(overlay, token, limit),
         Chore::Target(target) => index::of_target(overlay, target, index::Part::Current, limit),
         Chore::Prefix(prefix) => below(overlay, prefix, limit),
         Chore::Rotation(_) => Ok(Vec::new()),
+    }
+}
+
+/// Removes what leads from a chore to a lease that it has nothing to do with any more.
+pub(crate) fn strike_off(overlay: &mut Overlay<'_>, chore: &Chore, lease: &super::LeaseRef) {
+    match chore {
+        Chore::Token(token) => index::strike_off_token(overlay, token, lease),
+        Chore::Target(target) => index::strike_off_target(overlay, target, index::Part::Current, lease),
+        Chore::Prefix(_) | Chore::Rotation(_) => {}
     }
 }
 
@@ -153,10 +179,22 @@ fn below(overlay: &mut Overlay<'_>, prefix: &Prefix, limit: usize) -> Result<Vec
             Ok(true)
         })?;
     }
+    if prefix.forced {
+        index::each_begun(overlay, |_, id| {
+            ids.extend(id.starts_with(&prefix.folder).then(|| id.to_owned()));
+            Ok(true)
+        })?;
+        ids.sort_unstable();
+        ids.dedup();
+    }
     let mut found = Vec::new();
     for id in ids {
         let lease = super::LeaseRef::of(overlay.barrier(), &id);
-        let is_open = |lease: &Lease| lease.era <= prefix.era && !(lease.forced && lease.state == super::State::Ending);
+        let goes = |lease: &Lease| match prefix.forced {
+            true => !(lease.forced && lease.state == super::State::Ending),
+            false => lease.state == super::State::Active,
+        };
+        let is_open = |lease: &Lease| lease.era <= prefix.era && goes(lease);
         if Lease::load(overlay, &lease.key)?.is_some_and(|lease| is_open(&lease)) {
             found.push(lease);
             if found.len() == limit {

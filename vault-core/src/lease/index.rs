@@ -21,10 +21,22 @@ pub(crate) const ENDING: Id = Id::from_bytes(*b"sys/leases/ended");
 /// The parts that the leases of a target are found in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Part {
-    /// Being made, or handed out.
+    /// Handed out.
     Current = 0,
     /// Ended: the target is to be told.
     Ended = 1,
+    /// Never handed out: being made, or to be undone. They stand apart, so that however many there are they hide none that was handed out.
+    Begun = 2,
+}
+
+impl Part {
+    fn of(lease: &Lease) -> Self {
+        match lease.state {
+            _ if lease.was_never_given() => Part::Begun,
+            State::Active => Part::Current,
+            State::Pending | State::Ending | State::Stuck => Part::Ended,
+        }
+    }
 }
 
 /// Writes a lease in the place of what it was, or removes it, and keeps all that it is found by; through an overlay of its namespace.
@@ -70,14 +82,20 @@ pub(crate) fn folder(state: State) -> Option<Id> {
     }
 }
 
-struct Place {
-    barrier: Arc<Barrier>,
-    kind: Kind,
-    content: Vec<u8>,
+/// A record by which a lease is found.
+pub(crate) struct Place {
+    pub(crate) barrier: Arc<Barrier>,
+    pub(crate) kind: Kind,
+    pub(crate) content: Vec<u8>,
 }
 
+/// What kinds of records those are.
+#[cfg(any(feature = "sled", feature = "redb"))]
+pub(crate) const PLACES: [Kind; 6] =
+    [Kind::LeaseOfToken, Kind::LeaseOfTarget, Kind::LeaseDue, Kind::LeaseQueue, Kind::LeaseStuck, Kind::LeaseBegun];
+
 /// Every place but the folders.
-fn places(lease: &Lease, at: &LeaseRef, here: Id, barrier_of: BarrierOf<'_>) -> BTreeMap<Key, Place> {
+pub(crate) fn places(lease: &Lease, at: &LeaseRef, here: Id, barrier_of: BarrierOf<'_>) -> BTreeMap<Key, Place> {
     let mut places = BTreeMap::new();
     let bytes = at.to_bytes();
     let mut add = |namespace: &Id, kind: Kind, group: &[u8], member: &[u8; 16], more: &[u8]| {
@@ -87,13 +105,18 @@ fn places(lease: &Lease, at: &LeaseRef, here: Id, barrier_of: BarrierOf<'_>) -> 
             places.insert(key, Place { barrier, kind, content: [&bytes[..], more].concat() });
         }
     };
-    let part = if matches!(lease.state, State::Pending | State::Active) { Part::Current } else { Part::Ended };
-    if part == Part::Current {
-        add(&Id::from_bytes(lease.holder_namespace), Kind::LeaseOfToken, &lease.holder, &at.key, &[]);
+    let part = Part::of(lease);
+    match part {
+        Part::Current => add(&Id::from_bytes(lease.holder_namespace), Kind::LeaseOfToken, &lease.holder, &at.key, &[]),
+        Part::Begun => add(&here, Kind::LeaseBegun, &[], &at.key, lease.id.as_bytes()),
+        Part::Ended => {}
     }
     add(&here, Kind::LeaseOfTarget, &group_of(&lease.target, part), &at.key, &[]);
     match lease.state {
         State::Active => {
+            if lease.asked_millis.is_some() {
+                add(&Id::ROOT, Kind::LeaseQueue, &[], &at.key, &queued(lease));
+            }
             let bucket = bucket_at(lease.expires());
             add(&Id::ROOT, Kind::LeaseDue, &bucket.to_le_bytes(), &at.key, &lease.expires_millis.to_le_bytes());
         }
@@ -154,6 +177,41 @@ pub(crate) fn of_target(overlay: &Overlay<'_>, target: &[u8; 16], part: Part, li
 /// The first leases of a namespace whose target was told in vain.
 pub(crate) fn stuck(overlay: &Overlay<'_>, limit: usize) -> Result<Vec<LeaseRef>, BarrierError> {
     group(overlay, Kind::LeaseStuck, &[], limit)
+}
+
+/// Gives the leases of a namespace that were never handed out, and their ids, until `each` answers false.
+pub(crate) fn each_begun(
+    overlay: &Overlay<'_>,
+    mut each: impl FnMut(LeaseRef, &str) -> Result<bool, BarrierError>,
+) -> Result<(), BarrierError> {
+    overlay.scan(Kind::LeaseBegun, &overlay.barrier().member_prefix(Kind::LeaseBegun, &[]), |_, bytes| {
+        let (lease, id) = bytes.split_at_checked(32).ok_or(BarrierError::Corrupt)?;
+        each(LeaseRef::from_bytes(lease)?, std::str::from_utf8(id).map_err(|_| BarrierError::Corrupt)?)
+    })
+}
+
+/// Removes what leads to a lease from its token, where that lease is gone or is found elsewhere; through an overlay of the token's namespace.
+pub(crate) fn strike_off_token(overlay: &mut Overlay<'_>, token: &[u8; 16], lease: &LeaseRef) {
+    let key = overlay.barrier().member_key(Kind::LeaseOfToken, token, &lease.key);
+    overlay.delete(key);
+}
+
+/// The same of its target, through an overlay of the lease's namespace.
+pub(crate) fn strike_off_target(overlay: &mut Overlay<'_>, target: &[u8; 16], part: Part, lease: &LeaseRef) {
+    let key = overlay.barrier().member_key(Kind::LeaseOfTarget, &group_of(target, part), &lease.key);
+    overlay.delete(key);
+}
+
+/// The same of a bucket, through an overlay of the root namespace.
+pub(crate) fn strike_off_bucket(overlay: &mut Overlay<'_>, bucket: u64, lease: &LeaseRef) {
+    let key = overlay.barrier().member_key(Kind::LeaseDue, &bucket.to_le_bytes(), &lease.key);
+    overlay.delete(key);
+}
+
+/// The same of what waits for its target, through an overlay of the root namespace.
+pub(crate) fn strike_off_queue(overlay: &mut Overlay<'_>, lease: &LeaseRef) {
+    let key = overlay.barrier().member_key(Kind::LeaseQueue, &[], &lease.key);
+    overlay.delete(key);
 }
 
 fn group(overlay: &Overlay<'_>, kind: Kind, group: &[u8], limit: usize) -> Result<Vec<LeaseRef>, BarrierError> {

@@ -102,12 +102,16 @@ pub(crate) struct Lease {
     /// It goes whatever the target says.
     #[n(17)]
     pub(crate) forced: bool,
-    /// It was never handed out: its account is undone, once more after a while, since a lost call may still arrive at the target.
+    /// It was never handed out: its account is undone, and where it is not known what came of the call that was to make it once more after a
+    /// while, since a lost call may still arrive at the target.
     #[n(18)]
     pub(crate) undone: bool,
     /// The target itself said that it made nothing.
     #[n(19)]
     pub(crate) refused: bool,
+    /// The end that a renewal asked of the target and that the lease does not have, or not yet: its account may last so long there.
+    #[n(20)]
+    pub(crate) asked_millis: Option<u64>,
 }
 
 impl LeaseRef {
@@ -163,6 +167,11 @@ impl Lease {
         Timestamp::from_millis(self.issued_millis).plus(Ttl::from_secs(self.max_seconds))
     }
 
+    /// Whether nobody was told of it: it is being made, or is to be undone.
+    pub(crate) fn was_never_given(&self) -> bool {
+        self.state == State::Pending || self.undone
+    }
+
     /// Whether it was handed out and its time has not ended. What ends many at once is not looked at.
     pub(crate) fn is_running(&self, now: Timestamp) -> bool {
         self.state == State::Active && now < self.expires()
@@ -170,8 +179,14 @@ impl Lease {
 
     /// The same lease at its end: the target is told from now on.
     pub(crate) fn ended(&self, now: Timestamp, forced: bool) -> Self {
-        let error = self.error.clone();
-        Lease { state: State::Ending, attempts: 0, next_millis: now.as_millis(), forced: self.forced || forced, error, ..self.clone() }
+        Lease {
+            state: State::Ending,
+            attempts: 0,
+            next_millis: now.as_millis(),
+            forced: self.forced || forced,
+            undone: self.was_never_given(),
+            ..self.clone()
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 //! target, its record stays, so that no account is ever at a target that the vault does not know.
 
 use super::core::Core;
+use super::lease_renewal::{self, Renewal};
 use super::leases::{self, barrier_of};
 use super::namespaces::Namespace;
 use super::outside::{Claim, ask, failed};
@@ -11,12 +12,12 @@ use super::stage::{Authenticated, Executed, Recorded};
 use super::system::{Done, Granted};
 use super::{audit_log, lease_quotas, lease_work, rotate_root, wrapping};
 use crate::audit::Event;
-use crate::barrier::Overlay;
+use crate::barrier::{Barrier, Overlay};
 use crate::commit::{CommitError, Proposal};
 use crate::engines::{Connection, Effect, NewLease, Probe, database};
 use crate::host::{Account, ConnectorError, LeaseChange, NewAccount};
 use crate::lease::{self, Lease, LeaseRef, State, chore, index, terms};
-use crate::types::limits::COMMIT_RETRIES_MAX;
+use crate::types::limits::{COMMIT_RETRIES_MAX, PENDING_PER_TARGET_MAX};
 use crate::types::{Code, Error, Response, Result, Timestamp, WrapInfo};
 use std::sync::Arc;
 
@@ -25,21 +26,14 @@ pub(super) enum Deed {
     Engine(Effect),
     /// The target of a lease that has ended is told at once.
     Tell(LeaseRef),
-}
-
-/// What is asked outside before the commit; asked again where the request is carried out anew.
-pub(super) enum Probing {
-    Engine(Probe),
     /// The target puts off an account's end.
-    Renew(Arc<Connection>, lease::Account, Timestamp),
+    Renew(Box<Renewal>),
 }
 
 /// What is done after the commit; the request stands, whatever comes of it.
 pub(super) enum Follow {
     /// The leases below a folder of ids are ended, and their targets told where that is asked for.
     Sweep { namespace: Arc<Namespace>, folder: String, tells: bool },
-    /// The hook is told.
-    Renewed(Box<Lease>, Arc<Namespace>),
 }
 
 /// A request whose intent is durable.
@@ -51,25 +45,17 @@ pub(super) struct Intended<'s, 'r> {
 
 enum Intent<'r> {
     Issue { connection: Arc<Connection>, new: Box<NewLease>, lease: Box<Lease>, _claim: Claim<'r> },
-    Rotate(Arc<Connection>),
+    Rotate(Arc<Connection>, Claim<'r>),
     Tell(LeaseRef),
+    Renew(Box<Renewal>, Claim<'r>),
 }
 
 impl<'s, 'r> Executed<'s, 'r> {
-    /// Asks outside what the request wants to know before it commits.
+    /// Asks outside what the request wants to know before it commits; asked again where it is carried out anew.
     pub(super) fn probe(mut self) -> Result<Self> {
-        let Some(probe) = self.done.probe.take() else { return Ok(self) };
-        let outside = &self.stage.core().outside;
-        match &probe {
-            Probing::Engine(Probe::Check(connection, verify)) => {
-                let connector = outside.connector(&connection.plugin)?;
-                ask(|| connector.check(&connection.target(), *verify)).map_err(|error| failed(&error))?;
-            }
-            Probing::Renew(connection, account, expires) => {
-                let connector = outside.connector(&connection.plugin)?;
-                let account = Account { username: &account.username, statements: &account.renewal };
-                ask(|| connector.renew(&connection.target(), &account, *expires)).map_err(|error| failed(&error))?;
-            }
+        if let Some(Probe::Check(connection, verify)) = self.done.probe.take() {
+            let connector = self.stage.core().outside.connector(&connection.plugin)?;
+            ask(|| connector.check(&connection.target(), verify)).map_err(|error| failed(&error))?;
         }
         Ok(self)
     }
@@ -85,9 +71,14 @@ impl<'s, 'r> Executed<'s, 'r> {
             Some(Deed::Engine(Effect::Issue(connection, new))) => self.intend_issue(connection, new).map_err(CommitError::Failed)?,
             Some(Deed::Engine(Effect::Rotate(connection))) => {
                 core.outside.connector(&connection.plugin).map_err(CommitError::Failed)?;
-                Intent::Rotate(connection)
+                let claim = rotate_root::claim(core, &connection.id).map_err(CommitError::Failed)?;
+                Intent::Rotate(connection, claim)
             }
             Some(Deed::Tell(lease)) => Intent::Tell(lease),
+            Some(Deed::Renew(renewal)) => {
+                let claim = renewal.claim(core, &self.stage.place().namespace.barrier).map_err(CommitError::Failed)?;
+                Intent::Renew(renewal, claim)
+            }
             None => return Err(CommitError::Failed(Error::new(Code::Internal, "a request without an effect was taken for one"))),
         };
         core.committer.commit(Proposal { writes: self.overlay.into_writes(), ..Proposal::default() })?;
@@ -122,7 +113,7 @@ impl<'s, 'r> Executed<'s, 'r> {
             max_seconds: max.as_secs(),
             renewable: true,
             expires_millis: expires.as_millis(),
-            era: 0,
+            era: chore::era(&mut self.overlay)?,
             account: new.account.clone(),
             attempts: 0,
             next_millis: now.as_millis(),
@@ -130,9 +121,11 @@ impl<'s, 'r> Executed<'s, 'r> {
             forced: false,
             undone: false,
             refused: false,
+            asked_millis: None,
         };
         // Claimed before it is durable: no tick undoes it while it is being made.
         let claim = core.outside.begin_creation(LeaseRef::of(barrier, &lease.id), connection.id, stage.place().full())?;
+        check_begun(core, barrier, &connection)?;
         lease_quotas::check(core, stage.place())?;
         let namespaces = core.namespaces.load_full();
         index::note_holder(&mut self.overlay, &holder, &barrier_of(&namespaces))?;
@@ -153,15 +146,11 @@ impl Intended<'_, '_> {
                 create(core, &connection, &new, &lease).map_err(|error| refused(stage, &lease, &error, event))?;
                 let granted = grant(stage, &connection, *lease, event, &done)?;
                 core.outside.tell(vec![leases::notice(LeaseChange::Granted, &granted.lease, &stage.place().namespace)]);
-                match granted.wrap_info {
-                    Some(wrap_info) => done = Done { wrap_info: Some(wrap_info), ..Done::default() },
-                    None => done.lease = Some(granted_of(&granted.lease, now)),
-                }
-                Ok(answer(done, event, granted.receipt))
+                Ok(handed_out(granted, done, event, now))
             }
-            Intent::Rotate(connection) => {
+            Intent::Rotate(connection, claim) => {
                 let namespace = &stage.place().namespace;
-                rotate_root::settle(core, namespace, &connection.id, true, now)?;
+                rotate_root::settle(core, namespace, &connection.id, (&claim, true), now)?;
                 let receipt = core.committer.commit(Proposal { events: vec![event.clone()], ..Proposal::default() })?;
                 Ok(answer(done, event, receipt))
             }
@@ -175,6 +164,11 @@ impl Intended<'_, '_> {
                 }
                 let receipt = core.committer.commit(Proposal { events: vec![event.clone()], ..Proposal::default() })?;
                 Ok(answer(done, event, receipt))
+            }
+            Intent::Renew(renewal, _claim) => {
+                let granted = lease_renewal::carry_out(stage, *renewal, event, &done)?;
+                core.outside.tell(vec![leases::notice(LeaseChange::Renewed, &granted.lease, &stage.place().namespace)]);
+                Ok(handed_out(granted, done, event, now))
             }
         }
     }
@@ -194,7 +188,6 @@ impl Recorded {
         }
         match self.follow.take() {
             None => {}
-            Some(Follow::Renewed(lease, namespace)) => core.outside.tell(vec![leases::notice(LeaseChange::Renewed, &lease, &namespace)]),
             Some(Follow::Sweep { namespace, folder, tells }) => {
                 let told = lease_work::sweep(core, &namespace, &folder, tells, now);
                 let failed = |error: Error| vec![format!("the leases have ended; what follows was left to tick: {error}")];
@@ -205,10 +198,28 @@ impl Recorded {
     }
 }
 
-struct Given {
-    lease: Lease,
-    receipt: crate::commit::Receipt,
-    wrap_info: Option<WrapInfo>,
+/// A lease that was handed out, or whose end was put off.
+pub(super) struct Given {
+    pub(super) lease: Lease,
+    pub(super) receipt: crate::commit::Receipt,
+    pub(super) wrap_info: Option<WrapInfo>,
+}
+
+/// Refuses a further account where too many are there already of which nobody was told: nothing bounds them otherwise while their target does not
+/// answer. The one that is asked for is among those that are being made.
+fn check_begun(core: &Core, barrier: &Arc<Barrier>, connection: &Connection) -> Result<()> {
+    // Counted first: one that is durable meanwhile counts twice rather than not at all.
+    let making = core.outside.creations(&connection.id);
+    let overlay = Overlay::reading(barrier, core.source());
+    let begun = index::of_target(&overlay, &connection.id, index::Part::Begun, PENDING_PER_TARGET_MAX + making)?;
+    if making + begun.iter().filter(|lease| !core.outside.is_busy(lease)).count() <= PENDING_PER_TARGET_MAX {
+        return Ok(());
+    }
+    let why = format!(
+        "{PENDING_PER_TARGET_MAX} accounts of this connection were begun and are still to be undone (sys/leases?type=pending): let its target \
+         answer and tick undo them, or give them up with sys/leases/revoke-force"
+    );
+    Err(Error::new(Code::RateLimited, why))
 }
 
 fn create(core: &Core, connection: &Connection, new: &NewLease, lease: &Lease) -> Result<(), ConnectorError> {
@@ -255,39 +266,61 @@ fn grant(stage: &Authenticated<'_>, connection: &Connection, pending: Lease, eve
         }
         place.check_is_there()?;
         stage.check_mount(&mut overlay)?;
-        let is_there = database::load(&mut overlay, &connection.id)?.is_some_and(|found| !found.connection.is_retired);
         let key = LeaseRef::of(barrier, &pending.id).key;
-        if !is_there || Lease::load(&mut overlay, &key)?.as_ref() != Some(&pending) {
+        if !database::is_still(&mut overlay, connection)? || Lease::load(&mut overlay, &key)?.as_ref() != Some(&pending) {
             return Err(ended());
         }
         index::note_holder(&mut overlay, &pending.holder(), &barrier_of(&namespaces))?;
         let lease = Lease { state: State::Active, era: chore::era(&mut overlay)?, ..pending.clone() };
         index::save(&mut overlay, Some(&pending), Some(&lease), &barrier_of(&namespaces))?;
-        overlay.within(&core.barrier, |overlay| index::look_into(overlay, lease.expires()))?;
-        let mut event = event.clone();
-        let wrap_info = match stage.wrap_ttl() {
-            None => None,
-            Some(ttl) => {
-                let lease = Some(granted_of(&lease, stage.now()));
-                let reply = Done { data: done.data.clone(), warnings: done.warnings.clone(), lease, ..Done::default() };
-                wrapping::wrap(&stage.ask(), &mut overlay, reply, ttl)?.wrap_info
-            }
-        };
-        event.wrapped_by = wrap_info.as_ref().map(|info| info.accessor.clone());
-        let (outside, expires) = (Arc::clone(&core.outside), lease.expires());
-        let publish = move || outside.is_due(expires);
-        let proposal =
-            Proposal { writes: overlay.into_writes(), events: vec![event], publish: Some(Box::new(publish)), ..Proposal::default() };
-        match core.committer.commit(proposal) {
-            Err(CommitError::Conflict) => {}
-            committed => return Ok(Given { lease, receipt: committed?, wrap_info }),
+        if let Some(given) = hand_out(stage, overlay, lease, event, done)? {
+            return Ok(given);
         }
     }
     Err(CommitError::Conflict.into())
 }
 
+/// Commits a lease with the request's event, and where the reply is to be wrapped with the token that it is put behind; none where that has lost a
+/// race.
+pub(super) fn hand_out(
+    stage: &Authenticated<'_>,
+    mut overlay: Overlay<'_>,
+    lease: Lease,
+    event: &Event,
+    done: &Done,
+) -> Result<Option<Given>> {
+    let core = stage.core();
+    overlay.within(&core.barrier, |overlay| index::look_into(overlay, lease.expires()))?;
+    let mut event = event.clone();
+    let wrap_info = match stage.wrap_ttl() {
+        None => None,
+        Some(ttl) => {
+            let lease = Some(granted_of(&lease, stage.now()));
+            let reply = Done { data: done.data.clone(), warnings: done.warnings.clone(), lease, ..Done::default() };
+            wrapping::wrap(&stage.ask(), &mut overlay, reply, ttl)?.wrap_info
+        }
+    };
+    event.wrapped_by = wrap_info.as_ref().map(|info| info.accessor.clone());
+    let (outside, expires) = (Arc::clone(&core.outside), lease.expires());
+    let publish = move || outside.is_due(expires);
+    let proposal = Proposal { writes: overlay.into_writes(), events: vec![event], publish: Some(Box::new(publish)), ..Proposal::default() };
+    match core.committer.commit(proposal) {
+        Err(CommitError::Conflict) => Ok(None),
+        committed => Ok(Some(Given { lease, receipt: committed?, wrap_info })),
+    }
+}
+
 fn granted_of(lease: &Lease, now: Timestamp) -> Granted {
     Granted { id: lease.id.clone(), renewable: lease.renewable, duration: now.until(lease.expires()) }
+}
+
+/// The answer that comes with a lease.
+fn handed_out(given: Given, mut done: Done, event: &Event, now: Timestamp) -> Recorded {
+    match given.wrap_info {
+        Some(wrap_info) => done = Done { wrap_info: Some(wrap_info), ..Done::default() },
+        None => done.lease = Some(granted_of(&given.lease, now)),
+    }
+    answer(done, event, given.receipt)
 }
 
 fn answer(mut done: Done, event: &Event, receipt: crate::commit::Receipt) -> Recorded {

@@ -1,14 +1,15 @@
 //! What the paths below `sys/leases` answer, and the older `sys/renew` and `sys/revoke`.
 
-use super::affect::{Deed, Follow, Probing};
+use super::affect::{Deed, Follow};
 use super::lease_quotas;
-use super::leases::{self, barrier_of};
+use super::lease_renewal::Renewal;
+use super::leases::{self, Holding, barrier_of};
 use super::system::{Ask, Done, Granted};
 use crate::barrier::Overlay;
 use crate::engines::database;
 use crate::lease::chore;
 use crate::lease::{Lease, LeaseRef, State, index, terms};
-use crate::types::limits::LIST_NAMES_MAX;
+use crate::types::limits::{COUNTED_LEASES_MAX, LIST_NAMES_MAX};
 use crate::types::{Code, Error, Object, Operation, Result, Timestamp, Ttl, Value};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -70,7 +71,15 @@ impl<'p> LeasePath<'p> {
     }
 
     pub(super) fn is_root_protected(self) -> bool {
-        matches!(self, LeasePath::All | LeasePath::Below(_) | LeasePath::RevokePrefix(_) | LeasePath::RevokeForce(_) | LeasePath::Tidy)
+        matches!(
+            self,
+            LeasePath::All
+                | LeasePath::Count
+                | LeasePath::Below(_)
+                | LeasePath::RevokePrefix(_)
+                | LeasePath::RevokeForce(_)
+                | LeasePath::Tidy
+        )
     }
 }
 
@@ -124,6 +133,7 @@ fn fate(lease: &Lease) -> Object {
         .with("lease_id", lease.id.as_str())
         .with("state", state)
         .with("expire_time", lease.expires().to_string())
+        .with("asked_expire_time", lease.asked_millis.map(|millis| Value::from(Timestamp::from_millis(millis).to_string())))
         .with("attempts", lease.attempts)
         .with("error", lease.error.as_deref().map(Value::from))
 }
@@ -133,7 +143,8 @@ fn lookup(ask: &Ask<'_>, overlay: &mut Overlay<'_>) -> Result<Done> {
     if !leases::holds(ask.core, overlay, &lease, ask.now)? {
         return Err(ended(&lease));
     }
-    let renewed = lease.renewed_millis.map(|millis| Value::from(Timestamp::from_millis(millis).to_string()));
+    let time = |millis| Value::from(Timestamp::from_millis(millis).to_string());
+    let renewed = lease.renewed_millis.map(time);
     Ok(Done::answer(
         Object::new()
             .with("id", lease.id.as_str())
@@ -141,7 +152,8 @@ fn lookup(ask: &Ask<'_>, overlay: &mut Overlay<'_>) -> Result<Done> {
             .with("expire_time", lease.expires().to_string())
             .with("last_renewal", renewed)
             .with("renewable", lease.renewable)
-            .with("ttl", ask.now.until(lease.expires()).as_secs()),
+            .with("ttl", ask.now.until(lease.expires()).as_secs())
+            .with("asked_expire_time", lease.asked_millis.map(time)),
     ))
 }
 
@@ -161,7 +173,7 @@ fn as_folder(prefix: &str) -> String {
     if prefix.is_empty() || prefix.ends_with('/') { prefix.to_owned() } else { format!("{prefix}/") }
 }
 
-/// `WRITE sys/leases/renew`: an increment counts from now.
+/// `WRITE sys/leases/renew`: an increment counts from now. The end that is asked of the target is durable before it is asked.
 fn renew(ask: &Ask<'_>, overlay: &mut Overlay<'_>, in_path: &str) -> Result<Done> {
     let (core, now) = (ask.core, ask.now);
     let lease = asked(ask, overlay, in_path)?.ok_or_else(invalid)?;
@@ -178,24 +190,15 @@ fn renew(ask: &Ask<'_>, overlay: &mut Overlay<'_>, in_path: &str) -> Result<Done
     let configured = database::load(overlay, &lease.target)?.filter(|found| !found.connection.is_retired);
     let connection = configured.ok_or_else(|| ended(&lease))?.connection;
     let expires = terms::renewed_end(&lease, now, increment, leases::end_of_holder(core, &lease)?);
-    let new = Lease { expires_millis: expires.as_millis(), renewed_millis: Some(now.as_millis()), ..lease.clone() };
+    let renewal = Renewal::of(lease, Arc::new(connection), expires, now);
     let namespaces = core.namespaces.load_full();
-    index::save(overlay, Some(&lease), Some(&new), &barrier_of(&namespaces))?;
-    overlay.within(&core.barrier, |overlay| index::look_into(overlay, expires))?;
-    let wanted = if increment == Ttl::ZERO { Ttl::from_secs(lease.ttl_seconds) } else { increment };
+    index::save(overlay, Some(&renewal.before), Some(&renewal.asked), &barrier_of(&namespaces))?;
+    let wanted = if increment == Ttl::ZERO { Ttl::from_secs(renewal.before.ttl_seconds) } else { increment };
     let mut warnings = Vec::new();
     if now.plus(wanted) > expires {
         warnings.push("the TTL was capped: the lease would outlast its maximum, or the token that holds it".to_owned());
     }
-    let outside = Arc::clone(&core.outside);
-    let done = Done {
-        lease: Some(Granted { id: new.id.clone(), renewable: new.renewable, duration: now.until(expires) }),
-        probe: Some(Probing::Renew(Arc::new(connection), new.account.clone(), expires)),
-        follow: Some(Follow::Renewed(Box::new(new), Arc::clone(&ask.place.namespace))),
-        warnings,
-        ..Done::default()
-    };
-    Ok(done.publishing(move || outside.is_due(expires)))
+    Ok(Done { effect: Some(Deed::Renew(Box::new(renewal))), warnings, ..Done::default() })
 }
 
 /// `WRITE sys/leases/revoke`: it has ended with this commit; the target is told by `tick`, or at once (`sync`).
@@ -249,6 +252,8 @@ enum Wanted {
     Due,
     Ending,
     Irrevocable,
+    /// Never handed out: being made, or to be undone.
+    Pending,
 }
 
 fn wanted(ask: &Ask<'_>) -> Result<Wanted> {
@@ -258,39 +263,54 @@ fn wanted(ask: &Ask<'_>) -> Result<Wanted> {
         Some("due") => Ok(Wanted::Due),
         Some("ending") => Ok(Wanted::Ending),
         Some("irrevocable") => Ok(Wanted::Irrevocable),
+        Some("pending") => Ok(Wanted::Pending),
         Some(_) => {
-            Err(Error::new(Code::InvalidData, "unknown \"type\": use irrevocable, ending or due, or leave it out for those that hold"))
+            let why = "unknown \"type\": use irrevocable, ending, due or pending, or leave it out for those that hold";
+            Err(Error::new(Code::InvalidData, why))
         }
     }
 }
 
-/// Gives the leases of a kind, until `each` answers false.
-fn each(ask: &Ask<'_>, overlay: &mut Overlay<'_>, mut each: impl FnMut(&Lease) -> bool) -> Result<()> {
+/// Gives the leases of a kind; whether all were looked at.
+fn each(ask: &Ask<'_>, overlay: &mut Overlay<'_>, mut each: impl FnMut(&Lease)) -> Result<bool> {
     let wanted = wanted(ask)?;
+    let most = COUNTED_LEASES_MAX;
     let mut keys = Vec::new();
     match wanted {
-        Wanted::Irrevocable => keys.extend(index::stuck(overlay, usize::MAX)?),
+        Wanted::Irrevocable => keys.extend(index::stuck(overlay, most + 1)?),
+        Wanted::Pending => index::each_begun(overlay, |lease, _| {
+            keys.push(lease);
+            Ok(keys.len() <= most)
+        })?,
         Wanted::Holding | Wanted::Due | Wanted::Ending => {
             let owner = if wanted == Wanted::Ending { index::ENDING } else { index::LIVE };
             index::walk(overlay, &owner, "", &mut |id| {
                 keys.push(LeaseRef::of(overlay.barrier(), id));
-                Ok(true)
+                Ok(keys.len() <= most)
             })?;
         }
     }
+    let are_all = keys.len() <= most;
+    keys.truncate(most);
+    let mut holding = Holding::of(overlay)?;
     for key in keys {
         let Some(lease) = Lease::load(overlay, &key.key)? else { continue };
         let fits = match wanted {
-            Wanted::Holding => leases::holds(ask.core, overlay, &lease, ask.now)?,
-            Wanted::Due => !leases::holds(ask.core, overlay, &lease, ask.now)?,
+            Wanted::Holding => holding.holds(ask.core, overlay, &lease, ask.now)?,
+            Wanted::Due => !holding.holds(ask.core, overlay, &lease, ask.now)?,
             Wanted::Ending => lease.state == State::Ending,
             Wanted::Irrevocable => lease.state == State::Stuck,
+            Wanted::Pending => lease.was_never_given(),
         };
-        if fits && !each(&lease) {
-            return Ok(());
+        if fits {
+            each(&lease);
         }
     }
-    Ok(())
+    Ok(are_all)
+}
+
+fn not_all() -> String {
+    format!("there are more: only {COUNTED_LEASES_MAX} leases were looked at")
 }
 
 /// `READ sys/leases`.
@@ -298,18 +318,18 @@ fn all(ask: &Ask<'_>, overlay: &mut Overlay<'_>) -> Result<Done> {
     let limit = ask.data.and_then(|data| data.get("limit")).and_then(Value::as_u64).filter(|limit| *limit > 0);
     let limit = limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(SHOWN_MAX).min(SHOWN_MAX);
     let (mut shown, mut count) = (Vec::new(), 0_u64);
-    each(ask, overlay, |lease| {
+    let are_all = each(ask, overlay, |lease| {
         count += 1;
         if shown.len() < limit {
             shown.push(Value::from(fate_of(lease)));
         }
-        true
     })?;
     let more = count > shown.len() as u64;
     let mut done = Done::answer(Object::new().with("lease_count", count).with("leases", shown));
     if more {
         done.warnings.push(format!("only {limit} of them are shown"));
     }
+    done.warnings.extend((!are_all).then(not_all));
     Ok(done)
 }
 
@@ -323,13 +343,14 @@ fn count(ask: &Ask<'_>, overlay: &mut Overlay<'_>) -> Result<Done> {
     let mounts = ask.place.namespace.mounts.load();
     let mut counts: BTreeMap<String, u64> = BTreeMap::new();
     let mut total = 0_u64;
-    each(ask, overlay, |lease| {
+    let are_all = each(ask, overlay, |lease| {
         total += 1;
         // Where the mount is now, which the lease's id need not say.
         let mount = mounts.entries().find(|entry| *entry.uuid().as_bytes() == lease.mount).map_or("(gone)", |entry| entry.path());
         *counts.entry(mount.to_owned()).or_default() += 1;
-        true
     })?;
     let counts: Object = counts.iter().map(|(mount, count)| (mount.as_str(), Value::from(*count))).collect();
-    Ok(Done::answer(Object::new().with("lease_count", total).with("counts", counts)))
+    let mut done = Done::answer(Object::new().with("lease_count", total).with("counts", counts));
+    done.warnings.extend((!are_all).then(not_all));
+    Ok(done)
 }

@@ -5,7 +5,7 @@ use super::namespaces::Place;
 use super::system::Done;
 use crate::barrier::{Barrier, BarrierError, Kind, Overlay};
 use crate::crypto::sha256;
-use crate::lease::index;
+use crate::lease::{LeaseRef, index};
 use crate::storage::Key;
 use crate::types::limits::{LEASE_QUOTA_MAX, LEASE_QUOTAS_MAX, NAME_BYTES_MAX, PATH_BYTES_MAX};
 use crate::types::{Code, Error, Object, Result, Value};
@@ -28,16 +28,18 @@ pub(super) fn check(core: &Core, place: &Place<'_>) -> Result<()> {
     let path = format!("{}{}", place.namespace.path, place.path());
     for quota in all(&core.reading())? {
         if path.starts_with(&quota.path) && count(core, &quota, quota.max)? > quota.max {
-            let why = "there are as many leases as a quota (sys/quotas/lease-count) allows: revoke some, or raise it";
+            let why = "there are as many leases as a quota (sys/quotas/lease-count) allows, those included that are being made or undone \
+                       (sys/leases?type=pending): revoke some, or raise it";
             return Err(Error::new(Code::RateLimited, why));
         }
     }
     Ok(())
 }
 
-/// The leases that a quota counts, those that are being made included; no further than one more than `most`.
+/// The leases that a quota counts, those that are being made or undone included; no further than one more than `most`.
 fn count(core: &Core, quota: &Quota, most: u64) -> Result<u64> {
     let mut count = core.outside.in_creation(&quota.path);
+    let is_busy = |lease: &LeaseRef| core.outside.is_busy(lease);
     for namespace in core.namespaces.load_full().iter() {
         // Where the namespace lies below the path all its leases count, where the path leads into it those below.
         let below = match quota.path.strip_prefix(&namespace.path) {
@@ -46,6 +48,11 @@ fn count(core: &Core, quota: &Quota, most: u64) -> Result<u64> {
             None => continue,
         };
         let overlay = Overlay::reading(&namespace.barrier, core.source());
+        // What was begun and is no longer being made has an account at its target, for all that is known.
+        index::each_begun(&overlay, |lease, id| {
+            count += u64::from(id.starts_with(below) && !is_busy(&lease));
+            Ok(count <= most)
+        })?;
         let folder = below.rfind('/').map_or("", |slash| &below[..=slash]);
         index::walk(&overlay, &index::LIVE, folder, &mut |id| {
             count += u64::from(id.starts_with(below));

@@ -4,6 +4,7 @@
 //! 10 s, 20 s, and so on, each plus or minus half, and after six times in vain no more.
 
 use super::core::Core;
+use super::lease_renewal;
 use super::leases::{self, barrier_of, notice};
 use super::namespaces::Namespace;
 use super::outside::{ask, text_of};
@@ -18,11 +19,11 @@ use crate::lease::{Lease, LeaseRef, State, index};
 use crate::types::id::Id;
 use crate::types::limits::{COMMIT_RETRIES_MAX, LEASE_PAGE_RECORDS_MAX, REVOCATION_ATTEMPTS_MAX, REVOCATIONS_PER_TICK_MAX};
 use crate::types::{Code, Error, Result, Timestamp, Ttl};
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 
 /// Steps of each kind that one call does.
 const STEPS: usize = 64;
-/// Leases that one call tells to all targets together.
+/// Leases that one call tells to all targets together, after which it asks none of them a further time.
 const TOLD_MAX: usize = 1_024;
 /// Buckets of time that one commit goes through.
 const BUCKETS_MAX: u64 = 10_000;
@@ -31,7 +32,7 @@ const RETRY_MILLIS: u64 = 10_000;
 /// No wait is longer: what waits longer was put off by a clock that was wrong, and is due.
 const RETRY_SECONDS_LONGEST: u64 = 3_600;
 /// How long a call that was lost may take to arrive at its target, in seconds: what it may have made is undone once more after that.
-const LOST_CALL_SECONDS: u64 = 60;
+pub(super) const LOST_CALL_SECONDS: u64 = 60;
 /// Wait before looking again for a connector that the host has not given, in seconds.
 const AWAY_SECONDS: u64 = 60;
 /// How long before its end the hook is told of it, in seconds.
@@ -64,10 +65,14 @@ fn carry_out(core: &Core, now: Timestamp) -> Result<Option<Timestamp>> {
                 if steps == 0 {
                     return Ok(Some(now));
                 }
-                steps -= 1;
                 match retried(|| step(core, namespace, &chore, now))? {
-                    Some(true) => {}
-                    Some(false) => break,
+                    Some(Stepped::On) => steps -= 1,
+                    Some(Stepped::Off) => {
+                        steps -= 1;
+                        break;
+                    }
+                    // It costs no step: however many wait, those behind them go on.
+                    Some(Stepped::Waits) => break,
                     None => {
                         next = earlier(next, now);
                         break;
@@ -90,36 +95,43 @@ fn retried<T>(mut what: impl FnMut() -> Result<T, CommitError>) -> Result<Option
     Ok(None)
 }
 
-/// Ends some of the leases that a chore ends, or strikes it off when there is none; whether there was one.
-fn step(core: &Core, namespace: &Namespace, chore: &Chore, now: Timestamp) -> Result<bool, CommitError> {
+/// What came of a step.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stepped {
+    /// Some leases were ended: there may be more.
+    On,
+    /// There is nothing more: the chore was struck off.
+    Off,
+    /// It waits for accounts to be gone from its target, or somebody else has carried it out.
+    Waits,
+}
+
+/// Ends some of the leases that a chore ends, or strikes it off when there is none.
+fn step(core: &Core, namespace: &Namespace, chore: &Chore, now: Timestamp) -> Result<Stepped, CommitError> {
     let namespaces = core.namespaces.load_full();
     let mut overlay = Overlay::writing(&namespace.barrier, core.source());
     if !chore.is_there(&mut overlay)? {
-        return Ok(false);
+        return Ok(Stepped::Waits);
     }
     let forced = matches!(chore, Chore::Prefix(prefix) if prefix.forced);
     let found = chore::next_of(&mut overlay, chore, LEASE_PAGE_RECORDS_MAX)?;
-    let mut ended = 0;
     for lease in &found {
-        let Some(barrier) = namespaces.barrier(&lease.namespace) else { continue };
-        ended += overlay.within(&barrier, |overlay| {
-            let Some(old) = Lease::load(overlay, &lease.key)? else { return Ok(0) };
-            let goes = old.state == State::Active || forced && old.state != State::Pending;
-            if goes {
-                index::save(overlay, Some(&old), Some(&old.ended(now, forced)), &barrier_of(&namespaces))?;
-            }
-            Ok::<_, BarrierError>(usize::from(goes))
-        })?;
-    }
-    if ended == 0 && !found.is_empty() {
-        // They are being made just now: what comes of them is seen next time.
-        return Ok(false);
+        let ends = |overlay: &mut Overlay<'_>| {
+            let Some(old) = Lease::load(overlay, &lease.key)?.filter(|old| forced || old.state == State::Active) else { return Ok(false) };
+            index::save(overlay, Some(&old), Some(&old.ended(now, forced)), &barrier_of(&namespaces))?;
+            Ok::<_, BarrierError>(true)
+        };
+        let ended = namespaces.barrier(&lease.namespace).map(|barrier| overlay.within(&barrier, ends)).transpose()?;
+        if ended != Some(true) {
+            // What leads nowhere would hold back those behind it.
+            chore::strike_off(&mut overlay, chore, lease);
+        }
     }
     let mut forgotten = None;
     if found.is_empty() {
         if let Chore::Target(id) = chore {
             if !database::is_unused(&overlay, id).map_err(CommitError::Failed)? {
-                return Ok(false);
+                return Ok(Stepped::Waits);
             }
             forgotten = database::load(&mut overlay, id).map_err(CommitError::Failed)?.map(|found| found.connection);
             database::purge(&mut overlay, id);
@@ -135,7 +147,7 @@ fn step(core: &Core, namespace: &Namespace, chore: &Chore, now: Timestamp) -> Re
             Ok(())
         });
     }
-    Ok(ended > 0)
+    Ok(if found.is_empty() { Stepped::Off } else { Stepped::On })
 }
 
 /// Ends leases whose time is over, bucket by bucket from the last one that was left; when the next one ends.
@@ -191,15 +203,20 @@ fn expire_some(core: &Core, now: Timestamp) -> Result<Round, CommitError> {
             break;
         }
     }
-    for (_, lease) in &found {
-        // A namespace that has leases is not deleted.
-        let Some(barrier) = namespaces.barrier(&lease.namespace) else { continue };
-        overlay.within(&barrier, |overlay| match Lease::load(overlay, &lease.key)? {
-            Some(old) if old.state == State::Active && old.expires() <= now => {
-                index::save(overlay, Some(&old), Some(&old.ended(now, false)), &barrier_of(&namespaces))
+    for (bucket, lease) in &found {
+        let ends = |overlay: &mut Overlay<'_>| match Lease::load(overlay, &lease.key)? {
+            Some(old) if old.state == State::Active && index::bucket_at(old.expires()) == *bucket => {
+                let over = old.expires() <= now;
+                let ended = over.then(|| index::save(overlay, Some(&old), Some(&old.ended(now, false)), &barrier_of(&namespaces)));
+                ended.transpose().map(|_| true)
             }
-            _ => Ok(()),
-        })?;
+            _ => Ok::<_, BarrierError>(false),
+        };
+        let is_its_own = namespaces.barrier(&lease.namespace).map(|barrier| overlay.within(&barrier, ends)).transpose()?;
+        if is_its_own != Some(true) {
+            // What leads nowhere would hold back those behind it.
+            index::strike_off_bucket(&mut overlay, *bucket, lease);
+        }
     }
     let reached = if is_full { found.last().map_or(first, |(bucket, _)| *bucket) } else { last };
     if left_at != reached {
@@ -259,8 +276,8 @@ pub(super) enum Told {
 
 /// Tells targets of leases that have ended: all that is due, or those below a folder of ids, whose turn it is now; when the next is due.
 fn tell_due(core: &Core, now: Timestamp, only: Option<&HashSet<LeaseRef>>) -> Result<Option<Timestamp>> {
-    let mut due: BTreeMap<[u8; 16], Vec<LeaseRef>> = BTreeMap::new();
-    let (mut next, mut count) = (None, 0);
+    let mut due: BTreeMap<[u8; 16], VecDeque<LeaseRef>> = BTreeMap::new();
+    let mut next = None;
     let longest = now.plus(Ttl::from_secs(RETRY_SECONDS_LONGEST));
     index::each_queued(&core.reading(), |queued| {
         let is_due = queued.next <= now || queued.next > longest;
@@ -275,27 +292,34 @@ fn tell_due(core: &Core, now: Timestamp, only: Option<&HashSet<LeaseRef>>) -> Re
         if of_target.len() >= REVOCATIONS_PER_TICK_MAX {
             next = Some(now);
         } else {
-            of_target.push(queued.lease);
-            count += 1;
+            of_target.push_back(queued.lease);
         }
-        count < TOLD_MAX
+        true
     })?;
-    if count >= TOLD_MAX {
-        next = Some(now);
-    }
     let told_any = !due.is_empty();
-    for leases in due.into_values() {
-        for lease in &leases {
-            match tell(core, lease, now)? {
+    // Each target in its turn: those that do not answer hold up none of the others.
+    let mut count = 0;
+    while !due.is_empty() {
+        for target in due.keys().copied().collect::<Vec<_>>() {
+            let Some(lease) = due.get_mut(&target).and_then(VecDeque::pop_front) else {
+                due.remove(&target);
+                continue;
+            };
+            match tell(core, &lease, now)? {
                 Told::Gone | Told::Refused => {}
                 // One that does not answer is not asked for the others too.
                 Told::Away => {
                     let later = now.plus(Ttl::from_secs(AWAY_SECONDS.min(RETRY_MILLIS / 1000)));
                     next = Some(next.map_or(later, |next: Timestamp| next.min(later)));
-                    break;
+                    due.remove(&target);
                 }
                 Told::Busy => next = Some(now),
             }
+            count += 1;
+        }
+        if count >= TOLD_MAX && !due.is_empty() {
+            next = Some(now);
+            break;
         }
     }
     if told_any {
@@ -312,28 +336,54 @@ fn tell_due(core: &Core, now: Timestamp, only: Option<&HashSet<LeaseRef>>) -> Re
 
 /// Tells a lease's target that it has ended, and commits what came of it.
 pub(super) fn tell(core: &Core, lease: &LeaseRef, now: Timestamp) -> Result<Told> {
-    let Some(namespace) = core.namespaces.load().get(&lease.namespace) else { return Ok(Told::Away) };
+    let Some(namespace) = core.namespaces.load().get(&lease.namespace) else {
+        unqueue(core, None, lease)?;
+        return Ok(Told::Refused);
+    };
     let read = || Lease::load(&mut Overlay::reading(&namespace.barrier, core.source()), &lease.key);
-    let Some(before) = read()? else { return Ok(Told::Gone) };
+    let Some(before) = read()? else {
+        unqueue(core, Some(&namespace), lease)?;
+        return Ok(Told::Gone);
+    };
     let Some(_claim) = core.outside.begin_revocation(*lease, before.target) else { return Ok(Told::Busy) };
     // Read anew: it may have been told, or handed out, before it was claimed.
     let Some(lease) = read()? else { return Ok(Told::Gone) };
-    if !matches!(lease.state, State::Pending | State::Ending) {
-        return Ok(Told::Refused);
+    match lease.state {
+        State::Pending | State::Ending => {}
+        State::Active if lease.asked_millis.is_some() => return put_back(core, &namespace, &lease, now),
+        State::Active | State::Stuck => return Ok(Told::Refused),
     }
     let mut overlay = Overlay::reading(&namespace.barrier, core.source());
     let connection = database::load(&mut overlay, &lease.target)?.map(|found| found.connection);
     let outcome = match &connection {
         None => Err(ConnectorError::new(ConnectorFailure::Misconfigured, "the connection's record is gone")),
         Some(connection) => {
-            let Ok(connector) = core.outside.connector(&connection.plugin) else { return Ok(Told::Away) };
             let role = database::revocation_of(&mut overlay, &Id::from_bytes(lease.mount), &lease.account.role, &lease.target)?;
             let statements = role.unwrap_or_else(|| lease.account.revocation.clone());
-            revoke(&**connector, connection, &Account { username: &lease.account.username, statements: &statements })
+            match core.outside.connector(&connection.plugin) {
+                Ok(connector) => revoke(&**connector, connection, &Account { username: &lease.account.username, statements: &statements }),
+                // Whoever forces it does not wait for a connector that the host no longer gives.
+                Err(error) if lease.forced => Err(ConnectorError::new(ConnectorFailure::Misconfigured, error.to_string())),
+                Err(_) => return Ok(Told::Away),
+            }
         }
     };
     drop(overlay);
     settle(core, &namespace, &lease, outcome, now)
+}
+
+/// Removes what leads to a lease that is not there any more from among those that wait: it would be in the way of those behind it.
+fn unqueue(core: &Core, namespace: Option<&Namespace>, lease: &LeaseRef) -> Result<()> {
+    let committed = retried(|| {
+        let mut overlay = core.writing();
+        let load = |overlay: &mut Overlay<'_>| Lease::load(overlay, &lease.key);
+        if namespace.map(|namespace| overlay.within(&namespace.barrier, load)).transpose()?.flatten().is_none() {
+            index::strike_off_queue(&mut overlay, lease);
+            core.committer.commit(Proposal { writes: overlay.into_writes(), ..Proposal::default() })?;
+        }
+        Ok(())
+    });
+    committed.map(drop)
 }
 
 /// Removes an account. While a password is being changed the target may have either.
@@ -347,13 +397,43 @@ fn revoke(connector: &dyn Connector, connection: &Connection, account: &Account<
     }
 }
 
+/// Tells a target the end of a lease that was to be renewed, where it is not known which one it has; and commits what came of it.
+fn put_back(core: &Core, namespace: &Namespace, lease: &Lease, now: Timestamp) -> Result<Told> {
+    let Some(_claim) = core.outside.begin_renewal(LeaseRef::of(&namespace.barrier, &lease.id)) else { return Ok(Told::Busy) };
+    let mut overlay = Overlay::reading(&namespace.barrier, core.source());
+    let connection = database::load(&mut overlay, &lease.target)?.map(|found| found.connection);
+    // One that is gone ends the lease.
+    let Some(connection) = connection.filter(|connection| !connection.is_retired) else { return Ok(Told::Refused) };
+    if core.outside.connector(&connection.plugin).is_err() {
+        return Ok(Told::Away);
+    }
+    let outcome = lease_renewal::put_back(core, &connection, lease);
+    let wait = wait_after(core, lease.attempts)?.min(RETRY_SECONDS_LONGEST * 1000);
+    let error = outcome.as_ref().err();
+    let becomes = match error {
+        None => Lease { asked_millis: None, attempts: 0, ..lease.clone() },
+        Some(_) => Lease { attempts: lease.attempts.saturating_add(1), next_millis: now.as_millis().saturating_add(wait), ..lease.clone() },
+    };
+    let event = Event {
+        outcome: error.map_or(0, |_| Code::TargetUnavailable.number()),
+        target_error: error.map(text_of),
+        ..leases::event(core, namespace, "renewal-roll-back", lease, now)?
+    };
+    retried(|| leases::update(core, namespace, &lease.id, vec![event.clone()], |found| (found == lease).then(|| Some(becomes.clone()))))?;
+    Ok(match error.map(ConnectorError::failure) {
+        None => Told::Gone,
+        Some(ConnectorFailure::Unreachable | ConnectorFailure::Unknown) => Told::Away,
+        Some(_) => Told::Refused,
+    })
+}
+
 /// What a lease becomes, by what its target said.
 fn after(lease: &Lease, error: Option<&ConnectorError>, wait_millis: u64, now: Timestamp) -> Option<Lease> {
-    let never_given = lease.state == State::Pending || lease.undone;
+    let never_given = lease.was_never_given();
     let Some(error) = error else {
-        // A call that was lost may still arrive.
+        // A call that was lost may still arrive; one that the target has answered does not.
         let arrives = Timestamp::from_millis(lease.issued_millis).plus(Ttl::from_secs(LOST_CALL_SECONDS));
-        let waits = never_given && now < arrives && now.as_millis() >= lease.issued_millis;
+        let waits = never_given && !lease.refused && now < arrives && now.as_millis() >= lease.issued_millis;
         return waits.then(|| Lease { state: State::Ending, undone: true, next_millis: arrives.as_millis(), ..lease.clone() });
     };
     let attempts = lease.attempts.saturating_add(1);
@@ -384,7 +464,7 @@ fn settle(core: &Core, namespace: &Namespace, lease: &Lease, outcome: Result<(),
     let error = outcome.as_ref().err();
     let becomes = after(lease, error, wait, now);
     let is_stuck = becomes.as_ref().is_some_and(|new| new.state == State::Stuck);
-    let never_given = lease.state == State::Pending || lease.undone;
+    let never_given = lease.was_never_given();
     let operation = match (is_stuck, never_given) {
         (true, _) => "irrevocable",
         (false, true) => "roll-back",

@@ -4,12 +4,15 @@ use super::core::Core;
 use super::namespaces::{Namespace, Namespaces};
 use super::tokens;
 use crate::audit::Event;
+use crate::auth::TokenRef;
 use crate::barrier::{Barrier, Overlay};
 use crate::commit::{CommitError, Proposal};
 use crate::host::{LeaseChange, LeaseNotice};
-use crate::lease::{Lease, LeaseRef, chore, index};
+use crate::lease::chore::{self, Chore};
+use crate::lease::{Lease, LeaseRef, index};
 use crate::types::id::Id;
 use crate::types::{Result, Timestamp};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// The barriers of all namespaces.
@@ -31,6 +34,33 @@ pub(super) fn holds(core: &Core, overlay: &mut Overlay<'_>, lease: &Lease, now: 
     }
     let token = tokens::look_up(core, &namespaces, lease.holder())?;
     Ok(token.is_some_and(|token| !token.has_expired(now)))
+}
+
+/// The same of many leases of one namespace, for requests that only read: what they have in common is read once.
+pub(super) struct Holding {
+    chores: Vec<Chore>,
+    tokens: HashMap<TokenRef, bool>,
+}
+
+impl Holding {
+    pub(super) fn of(overlay: &Overlay<'_>) -> Result<Self> {
+        Ok(Holding { chores: chore::all(overlay)?, tokens: HashMap::new() })
+    }
+
+    /// Whether a lease holds.
+    pub(super) fn holds(&mut self, core: &Core, overlay: &mut Overlay<'_>, lease: &Lease, now: Timestamp) -> Result<bool> {
+        if !lease.is_running(now) || self.chores.iter().any(|chore| chore.ends(lease)) {
+            return Ok(false);
+        }
+        if let Some(known) = self.tokens.get(&lease.holder()) {
+            return Ok(*known);
+        }
+        let namespaces = core.namespaces.load_full();
+        let token = tokens::look_up(core, &namespaces, lease.holder())?.filter(|token| !token.has_expired(now));
+        let holds = token.is_some() && chore::is_held(overlay, lease, &barrier_of(&namespaces))?;
+        self.tokens.insert(lease.holder(), holds);
+        Ok(holds)
+    }
 }
 
 /// When the token that holds a lease ends, if it does.

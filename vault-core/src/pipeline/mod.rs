@@ -17,6 +17,7 @@ mod interleavings_tests;
 mod keys;
 mod lease_paths;
 mod lease_quotas;
+mod lease_renewal;
 mod lease_work;
 mod leases;
 mod mount_paths;

@@ -45,6 +45,8 @@ struct Busy {
     paths: HashMap<LeaseRef, String>,
     /// Connections whose password is being changed.
     rotations: HashSet<[u8; 16]>,
+    /// Leases whose end is being put off, or put back.
+    renewals: HashSet<LeaseRef>,
 }
 
 /// Something is under way outside until this is dropped.
@@ -57,6 +59,7 @@ enum What {
     Creation(LeaseRef, [u8; 16]),
     Revocation(LeaseRef, [u8; 16]),
     Rotation([u8; 16]),
+    Renewal(LeaseRef),
 }
 
 impl Outside {
@@ -146,6 +149,11 @@ impl Outside {
         Ok(Claim { outside: self, what: What::Creation(lease, target) })
     }
 
+    /// How many accounts are being made at a target.
+    pub(super) fn creations(&self, target: &[u8; 16]) -> usize {
+        self.busy.lock().creations.get(target).copied().unwrap_or_default()
+    }
+
     /// How many accounts are being made below a path.
     pub(super) fn in_creation(&self, path: &str) -> u64 {
         self.busy.lock().paths.values().filter(|other| other.starts_with(path)).count() as u64
@@ -169,7 +177,15 @@ impl Outside {
 
     /// Lets a connection's password be changed, unless that is under way.
     pub(super) fn begin_rotation(&self, target: [u8; 16]) -> Option<Claim<'_>> {
-        self.busy.lock().rotations.insert(target).then_some(Claim { outside: self, what: What::Rotation(target) })
+        // A claim that is dropped takes the lock itself, and lets go of what another one holds: it is made only where it was had.
+        let is_had = self.busy.lock().rotations.insert(target);
+        is_had.then(|| Claim { outside: self, what: What::Rotation(target) })
+    }
+
+    /// Lets a lease's end be put off at its target, unless that is under way. A revocation does not wait for it.
+    pub(super) fn begin_renewal(&self, lease: LeaseRef) -> Option<Claim<'_>> {
+        let is_had = self.busy.lock().renewals.insert(lease);
+        is_had.then(|| Claim { outside: self, what: What::Renewal(lease) })
     }
 
     /// Whether a connection is left alone for now, since it has just failed.
@@ -208,6 +224,9 @@ impl Drop for Claim<'_> {
             }
             What::Rotation(target) => {
                 busy.rotations.remove(&target);
+            }
+            What::Renewal(lease) => {
+                busy.renewals.remove(&lease);
             }
         }
     }

@@ -3,7 +3,7 @@
 
 use super::core::Core;
 use super::namespaces::Namespace;
-use super::outside::{ask, failed};
+use super::outside::{Claim, ask, failed};
 use crate::audit::Event;
 use crate::barrier::Overlay;
 use crate::commit::{CommitError, Proposal};
@@ -28,7 +28,8 @@ pub(super) fn resume(core: &Core, namespace: &Namespace, id: &[u8; 16], now: Tim
     if let Some(until) = core.outside.rests(id, now) {
         return Ok(Some(until));
     }
-    match settle(core, namespace, id, false, now) {
+    let settled = claim(core, id).and_then(|claim| settle(core, namespace, id, (&claim, false), now));
+    match settled {
         Ok(()) => Ok(None),
         Err(error) if error.code() == Code::TargetUnavailable || error.code() == Code::TargetRefused => {
             Ok(Some(core.outside.rest(*id, now)))
@@ -39,11 +40,22 @@ pub(super) fn resume(core: &Core, namespace: &Namespace, id: &[u8; 16], now: Tim
     }
 }
 
-/// Sets the new password, finds out which one the target has, and commits that. `is_first` where nothing was asked of the target before: its
-/// refusal then means that it has the old one.
-pub(super) fn settle(core: &Core, namespace: &Namespace, id: &[u8; 16], is_first: bool, now: Timestamp) -> Result<()> {
-    let busy = || Error::new(Code::Conflict, "the connection's password is being changed just now");
-    let _claim = core.outside.begin_rotation(*id).ok_or_else(busy)?;
+/// Lets a connection's password be changed by one caller at a time: claimed before the change is durable, so that no tick carries on what has
+/// only just begun.
+pub(super) fn claim<'c>(core: &'c Core, id: &[u8; 16]) -> Result<Claim<'c>> {
+    let busy = || Error::new(Code::Conflict, "the connection's password is being changed just now: try again later");
+    core.outside.begin_rotation(*id).ok_or_else(busy)
+}
+
+/// Sets the new password, finds out which one the target has, and commits that; under a claim. `is_first` where nothing was asked of the target
+/// before: its refusal then means that it has the old one.
+pub(super) fn settle(
+    core: &Core,
+    namespace: &Namespace,
+    id: &[u8; 16],
+    (_claim, is_first): (&Claim<'_>, bool),
+    now: Timestamp,
+) -> Result<()> {
     let mut overlay = Overlay::reading(&namespace.barrier, core.source());
     let Some(configured) = database::load(&mut overlay, id)? else { return strike_off(core, namespace, id, now) };
     drop(overlay);

@@ -1,6 +1,6 @@
 //! The stages of a request, as types: each is made by consuming the one before, so that none can be left out.
 
-use super::affect::{Deed, Follow, Probing};
+use super::affect::{Deed, Follow};
 use super::core::Core;
 use super::mounts::{self, Routing};
 use super::namespaces::{Namespace, Place};
@@ -420,7 +420,7 @@ impl<'s, 'r> Authorized<'s, 'r> {
                     lease_duration: outcome.lease_duration,
                     warnings: outcome.warnings,
                     effect: outcome.effect.map(Deed::Engine),
-                    probe: outcome.probe.map(Probing::Engine),
+                    probe: outcome.probe,
                     forgets: outcome.forgets,
                     ..Done::default()
                 }

@@ -1,6 +1,6 @@
 //! What the vault's own paths answer: `sys/` and `auth/token/`.
 
-use super::affect::{Deed, Follow, Probing};
+use super::affect::{Deed, Follow};
 use super::auth_paths::{self, AuthPath};
 use super::capability_paths::{self, Whose};
 use super::core::Core;
@@ -19,6 +19,7 @@ use super::{
 use crate::auth::LiveToken;
 use crate::barrier::Overlay;
 use crate::commit::Publish;
+use crate::engines::Probe;
 use crate::policy::{Capability, CompiledPolicies};
 use crate::types::{Auth, Code, Error, Object, Operation, Response, Result, Timestamp, Ttl, Value, WrapInfo};
 use std::sync::Arc;
@@ -54,7 +55,7 @@ pub(super) struct Done {
     /// What is to be done outside, between two commits.
     pub(super) effect: Option<Deed>,
     /// What is to be asked outside, before the commit.
-    pub(super) probe: Option<Probing>,
+    pub(super) probe: Option<Probe>,
     /// What is done after the commit, whatever becomes of it.
     pub(super) follow: Option<Follow>,
     /// The connection that a connector is to let go of after the commit.

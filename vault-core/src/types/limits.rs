@@ -148,7 +148,7 @@ pub const REVOCATION_ATTEMPTS_MAX: u32 = 6;
 pub const LEASE_PAGE_RECORDS_MAX: usize = 64;
 /// Longest text of a target's error that is kept, in bytes.
 pub const TARGET_ERROR_BYTES_MAX: usize = 512;
-/// Accounts of one target that may be there without a lease at one time, being made or undone.
+/// Accounts of one target that may be there at one time without that their lease was handed out, being made or undone.
 pub const PENDING_PER_TARGET_MAX: usize = 1_000;
 /// Connections of one database mount.
 pub const DATABASE_CONNECTIONS_MAX: usize = 1_000;
@@ -164,6 +164,8 @@ pub const USERNAME_TEMPLATE_BYTES_MAX: usize = 1024;
 pub const LEASE_QUOTA_MAX: u64 = 1_000_000;
 /// Quotas on the number of leases, of all namespaces.
 pub const LEASE_QUOTAS_MAX: usize = 1_000;
+/// Leases that one count, or one listing of `sys/leases`, looks at before it ends.
+pub const COUNTED_LEASES_MAX: usize = 100_000;
 /// Most failures that one rotation may be told to bear.
 pub const ROTATION_ATTEMPTS_MAX: u32 = 100;
 /// Most failing logins within an hour that a rotation may be told to risk.

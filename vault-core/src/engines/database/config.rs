@@ -1,7 +1,7 @@
 //! `config/NAME`: a connection to a target system is written, shown without its secrets, deleted; and `rotate-root/NAME`, `reset/NAME`.
 
 use super::record::{self, Configured};
-use super::username;
+use super::{url, username};
 use crate::barrier::{BarrierError, Overlay};
 use crate::engines::Outcome;
 use crate::engines::common::effect::{Connection, Effect, Probe};
@@ -39,23 +39,78 @@ const SECRET: [&str; 9] = [
     "auth_token",
 ];
 
+/// What of a connection's options is shown: a closed list, since another one may hold anything.
+const PUBLIC: [&str; 18] = [
+    "connection_url",
+    "username",
+    "host",
+    "port",
+    "tls",
+    "tls_ca",
+    "ca_cert",
+    "tls_certificate",
+    "tls_server_name",
+    "tls_skip_verify",
+    "insecure_tls",
+    "max_open_connections",
+    "max_idle_connections",
+    "max_connection_lifetime",
+    "connect_timeout",
+    "statement_timeout",
+    "password_authentication",
+    "persistence_mode",
+];
+
+/// What does not say where a connection goes; every other option may.
+const PLACELESS: [&str; 12] = [
+    "username",
+    "tls_ca",
+    "ca_cert",
+    "tls_certificate",
+    "max_open_connections",
+    "max_idle_connections",
+    "max_connection_lifetime",
+    "connect_timeout",
+    "statement_timeout",
+    "password_authentication",
+    "persistence_mode",
+    "disable_escaping",
+];
+
 pub(super) fn read(overlay: &mut Overlay<'_>, mount: &Id, name: &str) -> Result<Outcome> {
     let configured = record::named(overlay, mount, name)?.ok_or_else(not_found)?;
     let connection = &configured.connection;
+    let details = connection.config.as_object().cloned().unwrap_or_default();
+    let shown: Object = details.iter().filter(|(name, value)| is_shown(name, value)).map(|(name, value)| (name, value.clone())).collect();
+    let held_back = details.len() - shown.len();
+    let warnings =
+        (held_back > 0).then(|| format!("{held_back} options of the connection are kept and not shown, since they may hold secrets"));
     let body = Object::new()
         .with("plugin_name", connection.plugin.as_str())
         .with("plugin_version", "")
-        .with("connection_details", connection.config.clone())
+        .with("connection_details", shown)
         .with("allowed_roles", configured.allowed_roles.clone())
         .with("password_policy", configured.password_policy.as_str())
         .with("username_template", configured.username_template.as_str())
         .with("root_credentials_rotate_statements", connection.rotation.clone())
         .with("verify_connection", configured.verify);
-    Ok(Outcome { data: Some(body.into()), ..Outcome::default() })
+    Ok(Outcome { data: Some(body.into()), warnings: warnings.into_iter().collect(), ..Outcome::default() })
 }
 
-/// What says where a connection goes.
-const ADDRESS: [&str; 3] = ["connection_url", "host", "port"];
+/// Whether an option is one that readers of the configuration see.
+fn is_shown(name: &str, value: &Value) -> bool {
+    let is_plain = match value {
+        Value::String(text) => !text.as_str().contains("PRIVATE KEY") && !(name == "connection_url" && url::holds_password(text.as_str())),
+        Value::Object(_) | Value::Array(_) => false,
+        _ => true,
+    };
+    PUBLIC.contains(&name) && is_plain
+}
+
+/// What of the options may say where a connection goes.
+fn place_of(config: &Value) -> Vec<(&str, &Value)> {
+    config.as_object().into_iter().flat_map(Object::iter).filter(|(name, _)| !PLACELESS.contains(name)).collect()
+}
 
 /// A new connection, or another configuration of one that is there: what the request leaves out stays.
 pub(super) fn write(overlay: &mut Overlay<'_>, mount: &Id, name: &str, data: Option<&Value>) -> Result<Outcome> {
@@ -95,13 +150,19 @@ pub(super) fn write(overlay: &mut Overlay<'_>, mount: &Id, name: &str, data: Opt
     let before = configured.connection.config.clone();
     take_details(&mut configured.connection, data)?;
     let has_moved = was.as_ref().is_some_and(|(plugin, _)| *plugin != configured.connection.plugin)
-        || ADDRESS.iter().any(|name| before.get(name) != configured.connection.config.get(name));
-    if !is_new && has_moved {
+        || place_of(&before) != place_of(&configured.connection.config);
+    if is_new {
+        record::enter(overlay, mount, &configured)?;
+    } else if has_moved {
         check_move(overlay, &configured.connection.id, data)?;
-    }
-    match is_new {
-        true => record::enter(overlay, mount, &configured)?,
-        false => record::save(overlay, &configured)?,
+        // Another connection from now on: an account that is just being made at the old place is undone there.
+        if let Some(old) = record::named(overlay, mount, name)? {
+            record::retire(overlay, mount, old)?;
+        }
+        configured.connection.id = overlay.barrier().rng().array().map_err(BarrierError::from)?;
+        record::enter(overlay, mount, &configured)?;
+    } else {
+        record::save(overlay, &configured)?;
     }
     let verify = configured.verify;
     let probe = Some(Probe::Check(Arc::new(configured.connection), verify));
@@ -128,7 +189,7 @@ fn take_details(connection: &mut Connection, data: Option<&Value>) -> Result<()>
         }
         config.insert(name, value.clone());
     }
-    if config.get("connection_url").and_then(Value::as_str).is_some_and(holds_password) {
+    if config.get("connection_url").and_then(Value::as_str).is_some_and(url::holds_password) {
         return Err(bad(
             "the connection_url holds a password, which every reader of the configuration would see: write {{username}}:{{password}} \
                         in it, and pass \"username\" and \"password\" beside it",
@@ -137,13 +198,6 @@ fn take_details(connection: &mut Connection, data: Option<&Value>) -> Result<()>
     connection.username = config.get("username").and_then(Value::as_str).unwrap_or_default().to_owned();
     connection.config = config.into();
     Ok(())
-}
-
-/// Whether a URL, or a DSN as Go's drivers take it, has a password before its `@` that is none of the template's.
-fn holds_password(url: &str) -> bool {
-    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-    let Some((user, _)) = rest.rsplit_once('@') else { return false };
-    user.split_once(':').is_some_and(|(_, password)| !password.is_empty() && password != "{{password}}")
 }
 
 fn blank(overlay: &Overlay<'_>, name: &str) -> Result<Configured> {
@@ -225,20 +279,4 @@ fn text(data: Option<&Value>, name: &str) -> Result<Option<String>> {
 
 fn bad(why: &str) -> Error {
     Error::new(Code::InvalidData, why)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_password_in_a_url_is_found() {
-        for url in ["postgresql://{{username}}:{{password}}@h:5432/d", "postgresql://h/d", "{{username}}:{{password}}@tcp(h:3306)/", "h:1"]
-        {
-            assert!(!holds_password(url), "{url}");
-        }
-        for url in ["postgresql://a:b@h/d", "a:b@tcp(h)/", "postgresql://{{username}}:x{{password}}@h", "redis://:p@h"] {
-            assert!(holds_password(url), "{url}");
-        }
-    }
 }

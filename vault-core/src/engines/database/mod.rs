@@ -6,9 +6,12 @@ mod config;
 mod creds;
 mod record;
 mod roles;
+mod url;
 mod username;
 
-pub(crate) use record::{is_unused, load, of_mount, purge, retire_all, save};
+#[cfg(any(feature = "sled", feature = "redb"))]
+pub(crate) use record::amend;
+pub(crate) use record::{is_still, is_unused, load, of_mount, purge, retire_all, save};
 pub(crate) use roles::revocation_of;
 
 use super::{Call, Engine, Outcome};

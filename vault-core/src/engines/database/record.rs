@@ -79,6 +79,14 @@ pub(crate) fn load(overlay: &mut Overlay<'_>, id: &[u8; 16]) -> Result<Option<Co
     Ok(Some(Configured::from_value(*id, &value).ok_or(BarrierError::Corrupt)?))
 }
 
+/// Whether a connection is still the one that was used: not deleted meanwhile, and it goes to the same place under the same name. What is read
+/// here becomes an expectation.
+pub(crate) fn is_still(overlay: &mut Overlay<'_>, used: &Connection) -> Result<bool> {
+    let Some(Configured { connection, .. }) = load(overlay, &used.id)? else { return Ok(false) };
+    let same = connection.plugin == used.plugin && connection.config == used.config && connection.username == used.username;
+    Ok(same && !connection.is_retired)
+}
+
 /// Writes a connection's record.
 pub(crate) fn save(overlay: &mut Overlay<'_>, configured: &Configured) -> Result<()> {
     let key = connection_key(overlay.barrier(), &configured.connection.id);
@@ -94,7 +102,7 @@ pub(crate) fn purge(overlay: &mut Overlay<'_>, id: &[u8; 16]) {
 /// Whether no lease, ended ones included, needs a connection any more.
 pub(crate) fn is_unused(overlay: &Overlay<'_>, id: &[u8; 16]) -> Result<bool> {
     let none = |part| index::of_target(overlay, id, part, 1).map(|leases| leases.is_empty());
-    Ok(none(index::Part::Current)? && none(index::Part::Ended)?)
+    Ok(none(index::Part::Current)? && none(index::Part::Ended)? && none(index::Part::Begun)?)
 }
 
 /// The id of the connection of that name. What is read here becomes an expectation.
@@ -150,6 +158,23 @@ pub(crate) fn retire_all(overlay: &mut Overlay<'_>, mount: &Id) -> Result<()> {
     }
     forget_mount(overlay, mount);
     Ok(())
+}
+
+/// Puts right what a damaged store no longer tells of a mount's connections, by their names: which there are, and what is under way with them.
+#[cfg(any(feature = "sled", feature = "redb"))]
+pub(crate) fn amend(overlay: &mut Overlay<'_>, mount: &Id, names: &[String]) -> Result<()> {
+    let mut ids = of_mount(overlay, mount)?;
+    let before = ids.len();
+    for name in names {
+        let Some(id) = id_of(overlay, mount, name)? else { continue };
+        if !ids.contains(&id) {
+            ids.push(id);
+        }
+        if load(overlay, &id)?.is_some_and(|configured| configured.connection.pending.is_some()) {
+            Chore::Rotation(id).ensure(overlay)?;
+        }
+    }
+    if ids.len() == before { Ok(()) } else { put_of_mount(overlay, mount, &ids) }
 }
 
 /// Removes the list of a mount's connections.

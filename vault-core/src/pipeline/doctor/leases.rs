@@ -1,0 +1,125 @@
+//! What the leases of a store should be found by: whatever of it is missing or leads nowhere, as the changes that put it right.
+//!
+//! A lease that is not found by its token, its target or its time is never ended. Its own record tells all of these places.
+
+use super::super::mounts::MountTable;
+use super::spaces::{Spaces, Whose};
+use super::survey::each;
+use crate::auth::records;
+use crate::barrier::{Kind, Overlay, fixed};
+use crate::engines::{EngineKind, database};
+use crate::lease::chore::{self, Chore};
+use crate::lease::{Lease, LeaseRef, State, index};
+use crate::storage::{Key, Read};
+use crate::types::Result;
+use crate::types::id::Id;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What the leases tell all together.
+#[derive(Default)]
+struct Told {
+    /// The storage keys of all places.
+    places: BTreeSet<Key>,
+    /// The first bucket in which one ends.
+    first_bucket: Option<u64>,
+    /// The latest era, by namespace.
+    eras: BTreeMap<usize, u64>,
+    /// The connections that they are at, by namespace.
+    targets: BTreeSet<(usize, [u8; 16])>,
+}
+
+/// The changes that let each lease be found, and nothing but leases; on a view that shows only what decrypts.
+pub(super) fn corrections<'a>(spaces: &'a Spaces, records: &'a dyn Read) -> Result<Overlay<'a>> {
+    let mut overlay = Overlay::reading(&spaces.all[0].barrier, records);
+    let mut told = Told::default();
+    each(records, |key, record| {
+        let Some((at, Kind::Lease)) = kind_of(spaces, &key, &record) else { return Ok(()) };
+        let lease = Lease::from_bytes(&spaces.all[at].barrier.open(Kind::Lease, &key, &record)?)?;
+        place(spaces, &mut overlay, at, &lease, &mut told)
+    })?;
+    if let Some(first) = told.first_bucket
+        && index::mark(&mut overlay)?.is_none_or(|mark| mark > first)
+    {
+        index::set_mark(&mut overlay, first)?;
+    }
+    for (at, era) in &told.eras {
+        overlay.within(&spaces.all[*at].barrier, |overlay| chore::raise_era(overlay, *era))?;
+    }
+    for (at, target) in &told.targets {
+        overlay.within(&spaces.all[*at].barrier, |overlay| -> Result<()> {
+            let retired = database::load(overlay, target)?.is_some_and(|found| found.connection.is_retired);
+            if retired { Ok(Chore::Target(*target).ensure(overlay)?) } else { Ok(()) }
+        })?;
+    }
+    connections(spaces, &mut overlay)?;
+    each(records, |key, record| {
+        let Some((at, kind)) = kind_of(spaces, &key, &record) else { return Ok(()) };
+        if index::PLACES.contains(&kind) && !told.places.contains(&key) {
+            overlay.within(&spaces.all[at].barrier, |overlay| overlay.delete(key));
+        }
+        Ok(())
+    })?;
+    Ok(overlay)
+}
+
+/// The namespace that a record is of, and which of the kinds it is that are looked at here.
+fn kind_of(spaces: &Spaces, key: &Key, record: &[u8]) -> Option<(usize, Kind)> {
+    if fixed::is_bare(key.as_bytes()) {
+        return None;
+    }
+    let Whose::Space(at, kind) = spaces.whose(key, record) else { return None };
+    let kind = index::PLACES.into_iter().chain([Kind::Lease]).find(|of| *of as u16 == kind)?;
+    Some((at, kind))
+}
+
+/// Lets a lease be found by all that finds it, and end with its token.
+fn place(spaces: &Spaces, overlay: &mut Overlay<'_>, at: usize, lease: &Lease, told: &mut Told) -> Result<()> {
+    let barrier = &spaces.all[at].barrier;
+    let barrier_of = |id: &Id| spaces.barrier(id);
+    let found_by = index::places(lease, &LeaseRef::of(barrier, &lease.id), *barrier.namespace(), &barrier_of);
+    for (key, place) in found_by {
+        overlay.within(&place.barrier, |overlay| -> Result<()> {
+            let there = overlay.get(place.kind, &key)?;
+            if there.is_none_or(|there| *there != place.content) {
+                overlay.put(place.kind, key, &place.content)?;
+            }
+            Ok(())
+        })?;
+        told.places.insert(key);
+    }
+    told.targets.insert((at, lease.target));
+    let era = told.eras.entry(at).or_default();
+    *era = (*era).max(lease.era);
+    if lease.state != State::Active {
+        return Ok(());
+    }
+    let bucket = index::bucket_at(lease.expires());
+    told.first_bucket = Some(told.first_bucket.map_or(bucket, |first| first.min(bucket)));
+    let holder = lease.holder();
+    let Some(of_holder) = spaces.barrier(&holder.namespace) else { return Ok(()) };
+    overlay.within(&of_holder, |overlay| -> Result<()> {
+        if records::load(overlay, &holder.key)?.is_some() {
+            index::note_holder(overlay, &holder, &barrier_of)?;
+        } else {
+            Chore::Token(holder.key).ensure(overlay)?;
+        }
+        Ok(())
+    })
+}
+
+/// Lets each mount know its connections: what unmounts it ends their leases.
+fn connections(spaces: &Spaces, overlay: &mut Overlay<'_>) -> Result<()> {
+    for space in &spaces.all {
+        overlay.within(&space.barrier, |overlay| -> Result<()> {
+            let Some(mounts) = MountTable::load_if_there(overlay)? else { return Ok(()) };
+            for entry in mounts.entries() {
+                if entry.kind()? == EngineKind::Database {
+                    let names = overlay.children(&entry.uuid(), "config/")?;
+                    database::amend(overlay, &entry.uuid(), &names)?;
+                }
+            }
+            Ok(())
+        })?;
+    }
+    Ok(())
+}

@@ -1,0 +1,370 @@
+//! Targets that do not answer, and calls that cross: what was never handed out holds back nothing that was, and no record says less than was done.
+#![allow(clippy::unwrap_used, clippy::disallowed_types, clippy::disallowed_methods, reason = "a test fails by panicking")]
+
+#[path = "support/target.rs"]
+mod support;
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Condvar, Mutex};
+use support::*;
+use vault_core::storage::faulty::{Fault as StoreFault, FaultyStorage};
+use vault_core::storage::memory::MemoryStorage;
+use vault_core::storage::{Batch, Key, Page, Read, Storage, StorageError};
+use vault_core::types::{Code, Operation, SecretString, Timestamp, Ttl, Value};
+use vault_core::{Config, Session, TokenOptions};
+
+/// As many as may be begun at one target.
+const BEGUN_MAX: usize = 1_000;
+
+fn token(world: &World) -> Session {
+    let policy = r#"path "database/creds/*" { capabilities = ["read"] }"#;
+    world.root.policies().write("creds", policy).unwrap();
+    let options = TokenOptions { policies: vec!["creds".to_owned()], ..TokenOptions::default() };
+    world.vault.session(world.root.tokens().create(options).unwrap().client_token)
+}
+
+fn pending(world: &World) -> u64 {
+    count(&world.root, "pending")
+}
+
+#[test]
+fn however_many_requests_fail_a_revoked_tokens_leases_end_at_their_target() {
+    let world = world();
+    connect(&world.root, "sick").unwrap();
+    role(&world.root, "sick", r#"{"db_name":"sick"}"#);
+    let caller = token(&world);
+    // Of the same token: half of them before those that are handed out, half behind.
+    for half in 0..2 {
+        world.target.always(Some(Fault::UnknownNotDone));
+        for _ in 0..100 {
+            creds_of(&caller, "sick").err().unwrap();
+        }
+        world.target.always(None);
+        if half == 0 {
+            for _ in 0..40 {
+                creds(&caller).unwrap();
+            }
+        }
+    }
+    assert_eq!((pending(&world), count(&world.root, "")), (200, 40));
+    caller.tokens().revoke_self().unwrap();
+    world.vault.tick().unwrap();
+    // With that one tick all have ended: each was told, or waits for its turn.
+    let live = count(&world.root, "due") + count(&world.root, "");
+    assert_eq!(live, 0, "leases of a revoked token are live");
+    settle(&world, 120);
+    assert!(world.target.accounts().is_empty());
+    assert_eq!(pending(&world), 0);
+    world.vault.verify().unwrap();
+}
+
+#[test]
+fn what_was_begun_is_bounded_at_each_connection_and_the_refusal_says_what_to_do() {
+    let world = world();
+    connect(&world.root, "other").unwrap();
+    role(&world.root, "other", r#"{"db_name":"other"}"#);
+    world.target.always(Some(Fault::UnknownDone));
+    for _ in 0..BEGUN_MAX {
+        assert_eq!(creds(&world.root).err().unwrap().code(), Code::TargetUnavailable);
+    }
+    let calls = world.target.calls(Duty::Create);
+    let refused = creds(&world.root).err().unwrap();
+    assert_eq!(refused.code(), Code::RateLimited, "{refused}");
+    assert!(refused.to_string().contains("tick") && refused.to_string().contains("revoke-force"), "{refused}");
+    assert_eq!(world.target.calls(Duty::Create), calls, "the target was not asked");
+    assert_eq!(pending(&world), BEGUN_MAX as u64, "and no intent was written");
+    // Told in vain they are still there.
+    world.vault.tick().unwrap();
+    assert_eq!(creds(&world.root).err().unwrap().code(), Code::RateLimited);
+    world.target.heal();
+    creds_of(&world.root, "other").unwrap();
+    settle(&world, 600);
+    assert_eq!((pending(&world), world.target.accounts().len()), (0, 1));
+    creds(&world.root).unwrap();
+    world.vault.verify().unwrap();
+}
+
+#[test]
+fn what_was_begun_counts_in_quotas() {
+    let world = world();
+    ask(&world.root, Operation::Write, "sys/quotas/lease-count/few", r#"{"path":"database/creds/ro","max_leases":3}"#).unwrap();
+    world.target.plan(Duty::Create, &[Fault::UnknownDone, Fault::UnknownDone]);
+    for _ in 0..2 {
+        assert_eq!(creds(&world.root).err().unwrap().code(), Code::TargetUnavailable);
+    }
+    creds(&world.root).unwrap();
+    let calls = world.target.calls(Duty::Create);
+    assert_eq!(creds(&world.root).err().unwrap().code(), Code::RateLimited);
+    assert_eq!((world.target.calls(Duty::Create), pending(&world)), (calls, 2));
+    settle(&world, 120);
+    creds(&world.root).unwrap();
+}
+
+#[test]
+fn what_cannot_be_undone_is_given_up_by_force_even_where_the_host_has_no_connector_any_more() {
+    let storage = Arc::new(MemoryStorage::new());
+    let world = world_on(Config::on(storage.clone()));
+    world.target.always(Some(Fault::UnknownDone));
+    for _ in 0..3 {
+        creds(&world.root).err().unwrap();
+    }
+    world.target.always(None);
+    let kept = creds(&world.root).unwrap();
+    world.vault.tick().unwrap();
+    // Opened by a host that gives none.
+    let config = Config::on(Arc::new(storage.copy())).with_clock(world.clock.clone());
+    let vault = vault_core::Vault::open(config).unwrap().unseal(&vault_core::UnsealKey::raw_key(&KEY).unwrap()).unwrap();
+    let root = vault.session(SecretString::copy_from(&world.token));
+    revoke(&root, &kept.lease_id, false).unwrap();
+    vault.tick().unwrap();
+    assert_eq!(count(&root, "ending"), 4);
+    ask(&root, Operation::Write, "sys/leases/revoke-force/database/creds", "").unwrap();
+    vault.tick().unwrap();
+    assert_eq!((count(&root, "ending"), count(&root, "pending"), count(&root, "irrevocable")), (0, 0, 0));
+    vault.verify().unwrap();
+}
+
+#[test]
+fn deleted_connections_whose_targets_do_not_answer_hold_back_no_other_revocation() {
+    let world = world();
+    for number in 0..70 {
+        let name = format!("c{number}");
+        connect(&world.root, &name).unwrap();
+        role(&world.root, &name, &format!(r#"{{"db_name":"{name}"}}"#));
+        creds_of(&world.root, &name).unwrap();
+    }
+    world.target.always(Some(Fault::Unreachable));
+    for number in 0..70 {
+        ask(&world.root, Operation::Delete, &format!("database/config/c{number}"), "").unwrap();
+    }
+    world.vault.tick().unwrap();
+    world.vault.tick().unwrap();
+    world.target.always(None);
+    let callers: Vec<Session> = (0..20).map(|_| token(&world)).collect();
+    callers.iter().for_each(|caller| drop(creds(caller).unwrap()));
+    world.target.always(Some(Fault::Unreachable));
+    callers.iter().for_each(|caller| drop(caller.tokens().revoke_self().unwrap()));
+    let before = count(&world.root, "ending");
+    world.vault.tick().unwrap();
+    assert_eq!(count(&world.root, "ending"), before + 20, "they have ended, and their target is told");
+}
+
+fn expires(world: &World, id: &str, name: &str) -> Option<String> {
+    lookup(&world.root, id).unwrap().get(name).and_then(Value::as_str).map(str::to_owned)
+}
+
+#[test]
+fn a_crash_in_a_renewal_never_leaves_the_target_with_a_later_end_than_the_record_tells() {
+    let storage = Arc::new(MemoryStorage::new());
+    let old = world_on(Config::on(storage.clone()));
+    let one = creds(&old.root).unwrap();
+    old.clock.advance(Ttl::from_secs(600));
+    let first = Timestamp::from_secs(START + 3_600);
+    let mut crashes = 0;
+    for fault in [StoreFault::Lost, StoreFault::Applied] {
+        for nth in 1..=3 {
+            old.target.state.lock().unwrap().expirations.clear();
+            let faulty = Arc::new(FaultyStorage::over(storage.copy()));
+            let world = reopen(faulty.clone(), &old);
+            faulty.fail_commit(faulty.commit_number() + nth, fault);
+            let answered = renew(&world.root, &one.lease_id, 7_200);
+            let restarted = Arc::new(faulty.restart());
+            drop(world);
+            crashes += u32::from(answered.is_err());
+            let world = reopen(restarted, &old);
+            let at_target = || world.target.state.lock().unwrap().expirations.get(&one.username).copied().unwrap_or(first);
+            let told = [expires(&world, &one.lease_id, "expire_time"), expires(&world, &one.lease_id, "asked_expire_time")];
+            let latest = told.iter().flatten().max().unwrap();
+            assert!(at_target().to_string() <= *latest, "{fault:?}, commit {nth}: {} at the target, {told:?}", at_target());
+            // What was asked for and not granted is put back.
+            settle(&world, 120);
+            assert_eq!(expires(&world, &one.lease_id, "asked_expire_time"), None, "{fault:?}, commit {nth}");
+            assert_eq!(Some(at_target().to_string()), expires(&world, &one.lease_id, "expire_time"), "{fault:?}, commit {nth}");
+            world.vault.verify().unwrap();
+            old.clock.set(Timestamp::from_secs(START + 600));
+        }
+    }
+    assert!(crashes >= 2, "{crashes}");
+}
+
+#[test]
+fn a_renewal_whose_answer_was_lost_is_put_back_and_the_record_tells_of_it_until_then() {
+    for fault in [Fault::UnknownDone, Fault::UnknownNotDone, Fault::PanicsAfter] {
+        let world = world();
+        let one = creds(&world.root).unwrap();
+        world.target.plan(Duty::Renew, &[fault]);
+        assert_eq!(renew(&world.root, &one.lease_id, 7_200).unwrap_err().code(), Code::TargetUnavailable);
+        let asked = Timestamp::from_secs(START + 7_200).to_string();
+        assert_eq!(expires(&world, &one.lease_id, "asked_expire_time"), Some(asked), "{fault:?}");
+        assert_eq!(expires(&world, &one.lease_id, "expire_time"), Some(Timestamp::from_secs(START + 3_600).to_string()));
+        world.vault.tick().unwrap();
+        assert_eq!(world.target.calls(Duty::Renew), 1, "the lost call may still arrive");
+        settle(&world, 120);
+        assert_eq!(world.target.calls(Duty::Renew), 2);
+        assert_eq!(world.target.state.lock().unwrap().expirations[&one.username], Timestamp::from_secs(START + 3_600));
+        assert_eq!(expires(&world, &one.lease_id, "asked_expire_time"), None);
+        // It ends at its time all the same, with the question open too.
+        world.target.plan(Duty::Renew, &[fault]);
+        renew(&world.root, &one.lease_id, 7_200).unwrap_err();
+        world.clock.set(Timestamp::from_secs(START + 3_600));
+        settle(&world, 0);
+        assert!(world.target.accounts().is_empty(), "{fault:?}");
+        world.vault.verify().unwrap();
+    }
+}
+
+#[test]
+fn a_lease_is_renewed_by_one_at_a_time_and_revoked_while_that_is_under_way() {
+    let world = world();
+    let one = creds(&world.root).unwrap();
+    world.target.plan(Duty::Renew, &[Fault::Stalls]);
+    std::thread::scope(|scope| {
+        let stalled = scope.spawn(|| renew(&world.root, &one.lease_id, 7_200));
+        world.target.wait_for_stall();
+        assert_eq!(renew(&world.root, &one.lease_id, 60).unwrap_err().code(), Code::Conflict);
+        revoke(&world.root, &one.lease_id, false).unwrap();
+        world.target.let_go();
+        assert_eq!(stalled.join().unwrap().unwrap_err().code(), Code::LeaseEnded);
+    });
+    settle(&world, 120);
+    assert!(world.target.accounts().is_empty());
+}
+
+/// A store that stops behind one commit until it is let go.
+struct Gate {
+    inner: MemoryStorage,
+    stops_at: Mutex<Option<u64>>,
+    state: Mutex<(bool, bool)>,
+    changed: Condvar,
+}
+
+impl Gate {
+    fn wait_for_stop(&self) {
+        let mut state = self.state.lock().unwrap();
+        while !state.0 {
+            state = self.changed.wait(state).unwrap();
+        }
+    }
+
+    fn let_go(&self) {
+        self.state.lock().unwrap().1 = true;
+        self.changed.notify_all();
+    }
+}
+
+impl Read for Gate {
+    fn get(&self, key: &Key) -> Result<Option<Vec<u8>>, StorageError> {
+        self.inner.get(key)
+    }
+    fn scan(&self, prefix: &[u8], after: Option<&Key>, limit: usize) -> Result<Page, StorageError> {
+        self.inner.scan(prefix, after, limit)
+    }
+}
+
+impl Storage for Gate {
+    fn commit_number(&self) -> u64 {
+        self.inner.commit_number()
+    }
+    fn snapshot(&self) -> Result<Box<dyn Read + '_>, StorageError> {
+        self.inner.snapshot()
+    }
+    fn commit(&self, batch: &Batch) -> Result<(), StorageError> {
+        self.inner.commit(batch)?;
+        if *self.stops_at.lock().unwrap() == Some(batch.number) {
+            let mut state = self.state.lock().unwrap();
+            state.0 = true;
+            self.changed.notify_all();
+            while !state.1 {
+                state = self.changed.wait(state).unwrap();
+            }
+        }
+        Ok(())
+    }
+    fn note_head(&self, number: u64, mac: &[u8; 32]) -> Result<(), StorageError> {
+        self.inner.note_head(number, mac)
+    }
+    fn heads(&self) -> Result<Vec<(u64, [u8; 32])>, StorageError> {
+        self.inner.heads()
+    }
+    fn write_segment(&self, index: u64, content: &[u8]) -> Result<(), StorageError> {
+        self.inner.write_segment(index, content)
+    }
+    fn read_segment(&self, index: u64) -> Result<Option<Vec<u8>>, StorageError> {
+        self.inner.read_segment(index)
+    }
+    fn remove_segment(&self, index: u64) -> Result<bool, StorageError> {
+        self.inner.remove_segment(index)
+    }
+    fn close(&self) -> Result<(), StorageError> {
+        self.inner.close()
+    }
+}
+
+#[test]
+fn a_tick_between_the_commit_and_the_change_of_the_own_password_leaves_it_to_the_request() {
+    let gate = Arc::new(Gate { inner: MemoryStorage::new(), stops_at: Mutex::default(), state: Mutex::default(), changed: Condvar::new() });
+    let world = world_on(Config::on(gate.clone()));
+    world.vault.tick().unwrap();
+    *gate.stops_at.lock().unwrap() = Some(gate.commit_number() + 1);
+    world.target.plan(Duty::SetPassword, &[Fault::Stalls]);
+    std::thread::scope(|scope| {
+        let request = scope.spawn(|| ask(&world.root, Operation::Write, "database/rotate-root/db", ""));
+        gate.wait_for_stop();
+        // The intent is durable and the request has not gone on.
+        let tick = scope.spawn(|| world.vault.tick());
+        for _ in 0..100 {
+            if !tick.is_finished() {
+                std::thread::sleep(std::time::Duration::from_millis(50));
+            }
+        }
+        assert_eq!((world.target.calls(Duty::Test), world.target.calls(Duty::SetPassword)), (0, 0), "tick has taken the change");
+        gate.let_go();
+        world.target.wait_for_stall();
+        // While the target is asked a tick asks it nothing.
+        world.vault.tick().unwrap();
+        world.target.let_go();
+        request.join().unwrap().unwrap();
+        tick.join().unwrap().unwrap();
+    });
+    assert_eq!(world.target.calls(Duty::SetPassword), 1);
+    assert_ne!(world.target.root_password(), ROOT_PASSWORD);
+    creds(&world.root).unwrap();
+    world.vault.verify().unwrap();
+}
+
+#[test]
+fn an_account_is_not_handed_out_where_its_connection_became_another_one_meanwhile() {
+    let world = world();
+    world.target.plan(Duty::Create, &[Fault::Stalls]);
+    std::thread::scope(|scope| {
+        let stalled = scope.spawn(|| creds(&world.root));
+        world.target.wait_for_stall();
+        let other = r#"{"username":"other-admin","password":"p","verify_connection":false}"#;
+        ask(&world.root, Operation::Write, "database/config/db", other).unwrap();
+        world.target.let_go();
+        assert_eq!(stalled.join().unwrap().err().unwrap().code(), Code::Conflict);
+    });
+    assert_eq!(count(&world.root, ""), 0);
+    let back = format!(r#"{{"username":"{ROOT_NAME}","password":"{ROOT_PASSWORD}","verify_connection":false}}"#);
+    ask(&world.root, Operation::Write, "database/config/db", &back).unwrap();
+    settle(&world, 600);
+    assert!(world.target.accounts().is_empty());
+}
+
+#[test]
+fn counting_leases_needs_sudo_as_listing_them_does() {
+    let world = world();
+    creds(&world.root).unwrap();
+    let may = |capabilities: &str| {
+        let policy = format!(r#"path "sys/leases*" {{ capabilities = [{capabilities}] }}"#);
+        world.root.policies().write("counts", &policy).unwrap();
+        let options = TokenOptions { policies: vec!["counts".to_owned()], ..TokenOptions::default() };
+        let session = world.vault.session(world.root.tokens().create(options).unwrap().client_token);
+        ["sys/leases", "sys/leases/count"].map(|path| ask(&session, Operation::Read, path, "").map_err(|error| error.code()))
+    };
+    assert!(may(r#""read""#).iter().all(|answer| matches!(answer, Err(Code::PermissionDenied))));
+    assert!(may(r#""read","sudo""#).iter().all(Result::is_ok));
+    let kinds: BTreeSet<u64> = ["", "due", "ending", "irrevocable", "pending"].iter().map(|kind| count(&world.root, kind)).collect();
+    assert_eq!(kinds, BTreeSet::from([0, 1]));
+    assert_eq!(ask(&world.root, Operation::Read, "sys/leases/count", r#"{"type":"x"}"#).unwrap_err().code(), Code::InvalidData);
+}
