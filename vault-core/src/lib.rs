@@ -23,8 +23,6 @@ pub mod doctor;
 pub mod host;
 pub mod os;
 pub mod policy;
-// Its tests are all that drives it so far.
-#[cfg(feature = "testing")]
 pub mod rotation;
 pub mod storage;
 pub mod types;
@@ -37,6 +35,7 @@ mod commit;
 mod crypto;
 mod engines;
 mod lease;
+mod managed;
 mod metrics;
 mod password;
 mod pipeline;

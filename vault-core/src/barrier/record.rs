@@ -77,6 +77,14 @@ pub(crate) enum Kind {
     DatabaseName = 82,
     DatabaseRole = 83,
     DatabaseMount = 84,
+    Managed = 88,
+    ManagedName = 89,
+    ManagedDue = 90,
+    ManagedMark = 91,
+    ManagedAsked = 92,
+    ManagedStuck = 93,
+    ManagedOfTarget = 94,
+    ManagedAll = 95,
 }
 
 /// Encrypts and decrypts the records of one namespace.
