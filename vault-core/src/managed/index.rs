@@ -55,7 +55,8 @@ pub(crate) fn save(overlay: &mut Overlay<'_>, before: &[Place], new: Option<&Man
     // Where the clock has stepped back since the last tick what is due next may lie before its mark.
     match (mark(overlay)?, new.next().map(bucket_at)) {
         (Some(mark), Some(bucket)) if bucket < mark => set_mark(overlay, bucket),
-        (None, bucket) => set_mark(overlay, bucket.unwrap_or_default()),
+        // Past every bucket: the next tick looks at all, and sets it to where it is.
+        (None, _) => set_mark(overlay, u64::MAX),
         _ => Ok(()),
     }
 }

@@ -68,6 +68,8 @@ pub struct State {
     pub forgotten: usize,
     pub last_statements: Vec<String>,
     pub expirations: BTreeMap<String, Timestamp>,
+    /// Who has set a password, each time.
+    pub set_by: Vec<String>,
 }
 
 /// The target.
@@ -140,8 +142,11 @@ impl Fake {
             }
             state.stalled -= 1;
         }
-        let logged_in = duty == Duty::Test || state.accounts.get(ROOT_NAME).is_some_and(|right| right == target.password.expose());
+        let logged_in = duty == Duty::Test || state.accounts.get(target.username).is_some_and(|right| right == target.password.expose());
         let failed = |failure| Err(ConnectorError::new(failure, "as it was told"));
+        if duty == Duty::SetPassword {
+            state.set_by.push(target.username.to_owned());
+        }
         let outcome = match fault {
             _ if !logged_in && !matches!(fault, Some(Fault::Unreachable)) => failed(ConnectorFailure::Unauthenticated),
             None | Some(Fault::Stalls) => apply(&mut state, duty, name, password),
