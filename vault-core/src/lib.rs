@@ -54,7 +54,8 @@ pub use pipeline::{BackupSeals, Recorded, Reply, SealStatus, Unrecorded, Verific
 pub use seal::{NewSeal, SealError, SlotInfo, UnsealKey};
 pub use vault::{
     Audit, AuditMode, AuditReport, Backup, Config, Init, Kv, KvMetadata, KvSecret, KvSettings, KvVersion, LeaseInfo, Leases, Policies,
-    SealedVault, Session, TokenInfo, TokenOptions, Tokens, Unsealing, Vault, Wrapping, WrappingInfo,
+    Rehearsal, Rotation, RotationStatus, SealedVault, Session, StaticCreds, TokenInfo, TokenOptions, Tokens, Unsealing, Vault, Wrapping,
+    WrappingInfo,
 };
 
 /// The README's Rust runs as a test.

@@ -104,12 +104,6 @@ impl Managed {
         self.values.iter().find(|(number, _)| *number == value).map(|(_, text)| text)
     }
 
-    /// Takes a password out.
-    pub(crate) fn take_value(&mut self, value: ValueId) -> Option<SecretString> {
-        let at = self.values.iter().position(|(number, _)| *number == value)?;
-        Some(self.values.swap_remove(at).1)
-    }
-
     /// The name of an account.
     pub(crate) fn username(&self, slot: Slot) -> &str {
         let at = usize::from(slot == Slot::B);

@@ -37,6 +37,8 @@ mod retention;
 mod rotate_root;
 mod rotation;
 mod rotation_ask;
+mod rotation_paths;
+mod rotation_secret;
 mod rotation_work;
 mod runtime;
 mod seals;

@@ -7,7 +7,7 @@
 use super::core::Core;
 use super::namespaces::Namespace;
 use super::outside::{Claim, text_of};
-use super::rotation_ask;
+use super::{rotation_ask, rotation_secret};
 use crate::audit::Event;
 use crate::barrier::Overlay;
 use crate::commit::{CommitError, Proposal};
@@ -159,13 +159,18 @@ fn look_again(core: &Core, mut overlay: Overlay<'_>, before: &[index::Place], ma
 }
 
 /// One step, with passwords by the policy of the connection or of the credential itself.
-fn advance(overlay: &mut Overlay<'_>, managed: &mut Managed, input: Input, now: Timestamp) -> Result<Advanced, Halt> {
+pub(super) fn advance(overlay: &mut Overlay<'_>, managed: &mut Managed, input: Input, now: Timestamp) -> Result<Advanced, Halt> {
     let configured = managed.target.map(|id| database::load(overlay, &id)).transpose().map_err(Halt::Failed)?.flatten();
     let own = Some(managed.policy.clone()).filter(|policy| !policy.is_empty());
     let policy = configured.as_ref().map_or(own, |configured| configured.policy().map(str::to_owned));
     let rng = overlay.barrier().rng();
     let mut fresh = || password::generate(overlay, policy.as_deref(), rng);
-    step::advance(managed, input, With { now, rng, given: None, fresh: &mut fresh })
+    let advanced = step::advance(managed, input, With { now, rng, given: None, fresh: &mut fresh })?;
+    if let (None, Some(value)) = (&managed.target, advanced.promoted) {
+        let password = managed.value(value).ok_or_else(|| Halt::Failed(Error::new(Code::Corrupt, "a promoted value is not kept")))?;
+        rotation_secret::store(overlay, managed, password, now).map_err(Halt::Failed)?;
+    }
+    Ok(advanced)
 }
 
 /// Keeps what the target said where that was no yes, and forgets it at the next yes that ends a run.

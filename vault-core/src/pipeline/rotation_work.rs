@@ -3,13 +3,14 @@
 use super::core::Core;
 use super::namespaces::Namespace;
 use super::rotation::{Cause, Made, carry_on, commit_step, load};
+use super::rotation_secret;
 use crate::barrier::Overlay;
 use crate::commit::{CommitError, Proposal};
 use crate::engines::database;
 use crate::managed::{Managed, index};
 use crate::rotation::Input;
 use crate::types::limits::{COMMIT_RETRIES_MAX, ROTATIONS_PER_TICK_MAX};
-use crate::types::{Code, Error, Result, Timestamp, Ttl};
+use crate::types::{Class, Code, Error, Result, Timestamp, Ttl};
 use std::collections::{BTreeSet, HashSet};
 
 /// Buckets of time that one call goes through in a namespace.
@@ -118,6 +119,9 @@ fn drive(core: &Core, namespace: &Namespace, id: &[u8; 16], round: &mut Round) -
     drop(managed);
     let made = match commit_step(core, namespace, id, cause, None, round.now) {
         Err(error) if is_of_the_policy(&error) => {
+            if rotation_secret::forget_orphan(core, namespace, id)? {
+                return Ok(());
+            }
             note_failure(core, namespace, id, &error, round.now)?;
             round.wants(round.now.plus(Ttl::from_secs(AGAIN_SECONDS)));
             return Ok(());
@@ -149,9 +153,9 @@ fn may_ask(core: &Core, namespace: &Namespace, managed: &Managed, round: &Round)
     Ok(configured.is_none_or(|configured| core.outside.connector(&configured.connection.plugin).is_ok()))
 }
 
-/// Whether there is no password since the policy is missing or nothing follows it: that is no reason for a tick to fail.
+/// Whether there is no new value since its policy is missing, or its secret cannot be written: that is no reason for a tick to fail.
 fn is_of_the_policy(error: &Error) -> bool {
-    matches!(error.code(), Code::NotFound | Code::InvalidPolicy)
+    matches!(error.class(), Class::NotFound | Class::InvalidRequest) && !matches!(error.code(), Code::Closed | Code::Forked)
 }
 
 /// Keeps why there is no new password, where readers of the role see it.

@@ -26,6 +26,8 @@ pub enum Fault {
     PanicsAfter,
     /// It was done, and the connector says that it was refused.
     LiesRefused,
+    /// It was not done, and the connector says that it was.
+    LiesDone,
     /// The answer is lost, and the call arrives only with the next one.
     Delayed,
     /// It waits until it is let go.
@@ -158,6 +160,7 @@ impl Fake {
                 failed(ConnectorFailure::Unknown)
             }
             Some(Fault::UnknownDone) => apply(&mut state, duty, name, password).and(failed(ConnectorFailure::Unknown)),
+            Some(Fault::LiesDone) => Ok(()),
             Some(Fault::LiesRefused) => apply(&mut state, duty, name, password).and(failed(ConnectorFailure::Refused)),
             Some(fault) => {
                 if fault == Fault::PanicsAfter {
