@@ -441,7 +441,7 @@ fn one_ask_is_in_flight_for_a_role_and_others_go_on_meanwhile() {
 }
 
 #[test]
-fn a_thousand_roles_that_are_due_at_once_are_rotated_in_bounded_ticks() {
+fn many_roles_that_are_due_at_once_are_rotated_in_bounded_ticks() {
     let world = world();
     for number in 0..100 {
         account(&world, &format!("app-{number}"), "x");

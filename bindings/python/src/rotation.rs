@@ -88,7 +88,8 @@ impl Rotation {
     fn rehearse<'py>(&self, py: Python<'py>, role: Text<'_>) -> PyResult<Bound<'py, PyAny>> {
         let found = self.with(py, |rotation, mount| rotation.rehearse(mount, role.0))?;
         let text = |text: Option<String>| text.map_or(Value::Null, |text| Value::from(text.as_str()));
-        let steps: Vec<Value> = found.steps.into_iter().map(|(asked, error)| Value::Array(vec![asked.as_str().into(), text(error)])).collect();
+        let steps: Vec<Value> =
+            found.steps.into_iter().map(|(asked, error)| Value::Array(vec![asked.as_str().into(), text(error)])).collect();
         let body = Object::new().with("would_work", found.would_work).with("found", text(found.found)).with("steps", steps);
         guarded(py, || to_python(py, &body.into()))
     }

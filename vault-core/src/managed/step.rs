@@ -81,17 +81,17 @@ pub(crate) fn advance(managed: &mut Managed, input: Input, with: With<'_>) -> Re
 
 /// What is to be done about a credential whose time may have come: nothing while it waits.
 pub(crate) fn due_input(managed: &mut Managed, now: Timestamp) -> Result<Option<Input>, Error> {
-    if managed.state.wake().is_some_and(|wake| wake <= now) {
-        return Ok(Some(Input::Tick));
+    if managed.may_begin() {
+        let schedule = managed.settings.schedule().map_err(|_| corrupt())?;
+        let (due, is_due) = schedule.look(&managed.due, Default::default(), now);
+        managed.due = due;
+        // It ends a grace too, where that is over.
+        if is_due {
+            return Ok(Some(Input::Begin));
+        }
     }
-    if !managed.may_begin() {
-        // A clock that was set back is noticed by any step.
-        return Ok(managed.state.wake().map(|_| Input::Tick));
-    }
-    let schedule = managed.settings.schedule().map_err(|_| corrupt())?;
-    let (due, is_due) = schedule.look(&managed.due, Default::default(), now);
-    managed.due = due;
-    Ok(if is_due { Some(Input::Begin) } else { managed.state.wake().map(|_| Input::Tick) })
+    // A clock that was set back is noticed by any step.
+    Ok(managed.state.wake().map(|_| Input::Tick))
 }
 
 /// What the log says of an input.

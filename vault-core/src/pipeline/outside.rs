@@ -169,7 +169,7 @@ impl Outside {
 
     /// Lets a connection's password be changed, unless that is under way.
     pub(super) fn begin_rotation(&self, target: [u8; 16]) -> Option<Claim<'_>> {
-        self.busy.lock().rotations.insert(target).then_some(Claim { outside: self, what: What::Rotation(target) })
+        self.busy.lock().rotations.insert(target).then(|| Claim { outside: self, what: What::Rotation(target) })
     }
 
     /// Whether a connection is left alone for now, since it has just failed.
