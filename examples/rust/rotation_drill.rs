@@ -146,8 +146,8 @@ fn main() -> Outcome<()> {
     drill.shop.expect(&[Trouble::AnswerLost]);
     drill.say("An operator wants another one. The answer of the server is lost, and then the process ends.");
     let answer = root.rotation().rotate("database", "app").err().map(|error| error.to_string()).unwrap_or_default();
-    drill.note(&answer);
     drill.tell(&root)?;
+    drill.note(&answer);
     drop((root, vault));
     let vault = Vault::open(drill.config(&drill.place))?.unseal(&UnsealKey::raw_key(&KEY)?)?;
     let root = vault.session(SecretString::copy_from(&token));
@@ -183,17 +183,18 @@ impl Drill {
         self.say("Would a rotation work? A rehearsal goes all the way, promotes nothing, and cleans up.");
         let report = root.rotation().rehearse("database", "app")?;
         let steps: Vec<String> = report.steps.iter().map(|(asked, _)| asked.clone()).collect();
+        self.tell(root)?;
         self.note(&format!("would work: {} ({})", report.would_work, steps.join(", ")));
-        self.tell(root)
+        Ok(())
     }
 
     fn on_schedule(&mut self, vault: &Vault, root: &Session) -> Outcome<()> {
         self.say("At 02:00 in Berlin it is due. The pool goes on with what it holds: the old account works through its grace.");
-        self.sleep(vault, 8 * 3600)?;
+        self.sleep(vault, 7 * 3600 + 1800)?;
         self.tell(root)?;
         self.pool.read(root)?;
+        self.note("the pool reads the new credential, in its own time");
         self.sleep(vault, 2 * 3600)?;
-        self.note("an hour later the old account is closed, and a login with it is refused, as hoped");
         self.tell(root)
     }
 
@@ -208,9 +209,9 @@ impl Drill {
 
     fn stuck(&mut self, vault: &Vault, root: &Session) -> Outcome<()> {
         self.say("Somebody took the right to alter roles from the vault's account. The next rotation cannot go on.");
-        self.shop.expect(&[Trouble::Away, Trouble::Refuses, Trouble::Refuses, Trouble::Refuses, Trouble::Refuses, Trouble::Refuses]);
+        self.shop.expect(&[vec![Trouble::Away], vec![Trouble::Refuses; 11]].concat());
         let _pending = root.rotation().rotate("database", "app");
-        self.sleep(vault, 3600)?;
+        self.sleep(vault, 2 * 3600)?;
         self.tell(root)?;
         let status = root.rotation().status("database", "app")?;
         self.note(&format!("needs attention: {}", status.what_to_do.unwrap_or_default()));

@@ -4,8 +4,9 @@
 #[path = "support/target.rs"]
 mod support;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use support::*;
+use vault_core::host::{RotationChange, RotationHook, RotationNotice};
 use vault_core::storage::Storage;
 use vault_core::storage::faulty::{Fault as StoreFault, FaultyStorage};
 use vault_core::storage::memory::MemoryStorage;
@@ -197,7 +198,8 @@ fn two_accounts_take_turns_and_the_old_one_works_through_its_grace_and_is_closed
     world.clock.advance(Ttl::from_secs(3600));
     settle(&world, 0);
     assert_ne!(password_at(&world, "app-a"), second.1, "closed");
-    assert_eq!(text(&status(&world.root), "phase"), "idle");
+    let told = status(&world.root);
+    assert_eq!((text(&told, "phase"), text(&told, "target_error")), ("idle".to_owned(), String::new()), "its refusal was hoped for");
     world.vault.verify().unwrap();
 }
 
@@ -327,7 +329,7 @@ fn a_rotation_that_keeps_failing_stops_says_what_to_do_and_goes_on_when_it_is_to
     world.target.always(Some(Fault::Refused));
     assert_eq!(write(&world.root, "rotate-role/app", "").unwrap_err().code(), Code::RotationPending);
     settle(&world, 2 * 3600);
-    assert_eq!(world.target.calls(Duty::SetPassword), 1 + 6, "tried six times, and no more");
+    assert_eq!(world.target.calls(Duty::SetPassword), 1 + 12, "tried twelve times, and no more");
     let told = status(&world.root);
     assert_eq!(told.get("needs_attention").and_then(Value::as_bool), Some(true));
     assert!(text(&told, "what_to_do").contains("Look at the target's log"), "{told:?}");
@@ -345,7 +347,7 @@ fn a_rotation_that_keeps_failing_stops_says_what_to_do_and_goes_on_when_it_is_to
     assert_eq!(write(&world.root, "rotate-role/app", "").unwrap_err().code(), Code::InvalidRequest, "retry, or roll back");
     world.clock.advance(Ttl::from_secs(3 * 86_400));
     settle(&world, 3600);
-    assert_eq!(world.target.calls(Duty::SetPassword), 7, "no clock starts it again");
+    assert_eq!(world.target.calls(Duty::SetPassword), 13, "no clock starts it again");
     world.target.heal();
     write(&world.root, "retry-role/app", "").unwrap();
     assert_eq!(creds_now(&world.root).1, password_at(&world, "app"));
@@ -655,4 +657,34 @@ fn a_secret_of_the_vaults_own_is_rotated_by_its_policy_on_its_schedule() {
     let all = ask(&world.root, Operation::Read, "sys/rotation", "").unwrap().data.unwrap();
     assert_eq!(all.get("credentials").and_then(Value::as_u64), Some(0));
     world.vault.verify().unwrap();
+}
+
+#[derive(Default)]
+struct Notes(Mutex<Vec<RotationNotice>>);
+
+impl RotationHook for Notes {
+    fn changed(&self, notice: &RotationNotice) {
+        self.0.lock().unwrap().push(notice.clone());
+        assert!(notice.version < 3, "a hook's panic is dropped");
+    }
+}
+
+#[test]
+fn a_hook_is_told_of_what_was_promoted_and_of_what_needs_somebody() {
+    let notes = Arc::new(Notes::default());
+    let world = world_on(Config::in_memory().with_rotation_hook(notes.clone()));
+    account(&world, "app", "from-before");
+    role_of(&world, DAILY);
+    write(&world.root, "rotate-role/app", "").unwrap();
+    world.target.always(Some(Fault::Refused));
+    write(&world.root, "rotate-role/app", "").unwrap_err();
+    settle(&world, 2 * 3600);
+    world.target.heal();
+    write(&world.root, "retry-role/app", "").unwrap();
+    let notes = notes.0.lock().unwrap();
+    let told: Vec<(RotationChange, u64)> = notes.iter().map(|notice| (notice.change, notice.version)).collect();
+    let (promoted, stopped) = (RotationChange::Promoted, RotationChange::NeedsAttention);
+    assert_eq!(told, [(promoted, 1), (promoted, 2), (stopped, 2), (promoted, 3)]);
+    assert!(notes.iter().all(|notice| notice.path == "database/static-roles/app" && notice.namespace.is_empty()));
+    assert!(notes[2].what_to_do.as_ref().unwrap().contains("then retry"));
 }

@@ -10,6 +10,9 @@ use minicbor::{Decode, Encode};
 /// How long an old credential is kept unless told, in seconds.
 const GRACE_SECONDS_DEFAULT: u64 = 86_400;
 
+/// How often a run may fail before it needs somebody: an hour and a half of a target that is away.
+const ATTEMPTS_MAX: u32 = 12;
+
 /// Which accounts there are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
 #[cbor(index_only)]
@@ -161,7 +164,7 @@ impl Settings {
             Way::Alternating => Strategy::TwoAccounts { retire: if self.keeps { Retire::Keep } else { Retire::Close } },
             Way::Generate => Strategy::GenerateAndStore,
         };
-        Plan { grace_seconds: self.grace_seconds(), ..Plan::new(strategy) }
+        Plan { grace_seconds: self.grace_seconds(), attempts_max: ATTEMPTS_MAX, ..Plan::new(strategy) }
     }
 
     /// When it is due.

@@ -12,7 +12,7 @@ use crate::audit::Event;
 use crate::barrier::Overlay;
 use crate::commit::{CommitError, Proposal};
 use crate::engines::{Begun, database};
-use crate::host::ConnectorError;
+use crate::host::{ConnectorError, ConnectorFailure, RotationChange, RotationNotice};
 use crate::managed::step::{self, Advanced, Halt, With};
 use crate::managed::{Managed, Way, index};
 use crate::metrics::RotationOutcome;
@@ -127,8 +127,14 @@ pub(super) fn commit_step(
         if input == Input::Tick && managed.state == was {
             return Ok(Made::Nothing);
         }
+        // A login that an account which was closed must not have: its refusal is what was hoped for.
+        let hoped = was.phase == Phase::TestingClosed && error.is_some_and(|error| error.failure() == ConnectorFailure::Unauthenticated);
+        let error = error.filter(|_| !hoped);
         note(&mut managed, input, error, now);
         let mut event = event(core, namespace, &managed, input, advanced.ask, now)?;
+        if hoped {
+            event.rotation_input = Some("refused-as-hoped".to_owned());
+        }
         event.version = advanced.promoted.map(|value| value.0);
         event.target_error = error.map(text_of);
         event.outcome = outcome_of(&advanced, error);
@@ -142,6 +148,7 @@ pub(super) fn commit_step(
             committed => {
                 committed?;
                 count(core, &advanced);
+                tell(core, namespace, &managed, &advanced);
                 return Ok(Made::Step(advanced));
             }
         }
@@ -191,6 +198,19 @@ fn outcome_of(advanced: &Advanced, error: Option<&ConnectorError>) -> i32 {
         (None, Some(error)) => super::outside::failed(error).code().number(),
         (None, None) => 0,
     }
+}
+
+/// Tells the hook what readers and operators want to know.
+fn tell(core: &Core, namespace: &Namespace, managed: &Managed, advanced: &Advanced) {
+    let change = match (advanced.promoted, advanced.stopped) {
+        (_, Some(_)) => RotationChange::NeedsAttention,
+        (Some(_), None) => RotationChange::Promoted,
+        (None, None) => return,
+    };
+    core.outside.tell_rotation(|| {
+        let words = advanced.stopped.map(|reason| reason.words());
+        RotationNotice::new(change, path_of(namespace, managed), namespace.path.clone(), managed.state.current.value.0, words)
+    });
 }
 
 fn count(core: &Core, advanced: &Advanced) {

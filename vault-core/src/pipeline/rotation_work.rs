@@ -114,7 +114,6 @@ fn drive(core: &Core, namespace: &Namespace, id: &[u8; 16], round: &mut Round) -
         round.wants(round.now.plus(Ttl::from_secs(AGAIN_SECONDS)));
         return Ok(());
     }
-    round.left = round.left.saturating_sub(1);
     let (cause, target) = (if managed.state.asked { Cause::Input(Input::Restarted) } else { Cause::Due }, managed.target);
     drop(managed);
     let made = match commit_step(core, namespace, id, cause, None, round.now) {
@@ -128,7 +127,13 @@ fn drive(core: &Core, namespace: &Namespace, id: &[u8; 16], round: &mut Round) -
         }
         made => made?,
     };
-    let ask = if let Made::Step(advanced) = made { advanced.ask } else { None };
+    let ask = match made {
+        Made::Step(advanced) => {
+            round.left = round.left.saturating_sub(1);
+            advanced.ask
+        }
+        Made::Rejected(_) | Made::Nothing | Made::Gone => None,
+    };
     let rested = carry_on(core, namespace, id, ask, round.now)?;
     if let Some(rested) = rested {
         if let (Some(target), Some(error)) = (target, &rested.error)

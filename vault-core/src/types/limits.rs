@@ -168,7 +168,7 @@ pub const ROTATION_FAILING_LOGINS_MAX: u32 = 20;
 pub const ROTATION_WAIT_SECONDS_MAX: u64 = 366 * 86_400;
 /// Most passwords of runs that were rolled back that are kept until the next promotion.
 pub const ROTATION_ABANDONED_MAX: usize = 8;
-/// Rotations that one tick goes on with.
+/// Rotations that one tick makes steps of.
 pub const ROTATIONS_PER_TICK_MAX: usize = 64;
 /// Longest password that can be given to a rotation, in bytes.
 pub const GIVEN_PASSWORD_BYTES_MAX: usize = 4_096;
