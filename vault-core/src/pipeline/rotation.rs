@@ -51,7 +51,7 @@ pub(super) fn carry_on(core: &Core, namespace: &Namespace, id: &[u8; 16], mut as
         let answer = rotation_ask::perform(core, namespace, &managed, next.task)?;
         drop(managed);
         asked.push(Asked { task: next.task.name(), error: answer.as_ref().err().map(text_of) });
-        let input = Input::Answer(next.number, answer.as_ref().map(|()| ()).map_err(ConnectorError::failure));
+        let input = Input::Answer(next.number, answer.as_ref().copied().map_err(ConnectorError::failure));
         last = answer.err();
         match make_step(core, namespace, id, input, last.as_ref(), now)? {
             Made::Step(advanced) => ask = advanced.ask,
