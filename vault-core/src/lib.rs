@@ -23,8 +23,6 @@ pub mod doctor;
 pub mod host;
 pub mod os;
 pub mod policy;
-// Its tests are all that drives it so far.
-#[cfg(feature = "testing")]
 pub mod rotation;
 pub mod storage;
 pub mod types;
@@ -37,6 +35,7 @@ mod commit;
 mod crypto;
 mod engines;
 mod lease;
+mod managed;
 mod metrics;
 mod password;
 mod pipeline;
@@ -55,7 +54,8 @@ pub use pipeline::{BackupSeals, Recorded, Reply, SealStatus, Unrecorded, Verific
 pub use seal::{NewSeal, SealError, SlotInfo, UnsealKey};
 pub use vault::{
     Audit, AuditMode, AuditReport, Backup, Config, Init, Kv, KvMetadata, KvSecret, KvSettings, KvVersion, LeaseInfo, Leases, Policies,
-    SealedVault, Session, TokenInfo, TokenOptions, Tokens, Unsealing, Vault, Wrapping, WrappingInfo,
+    Rehearsal, Rotation, RotationStatus, SealedVault, Session, StaticCreds, TokenInfo, TokenOptions, Tokens, Unsealing, Vault, Wrapping,
+    WrappingInfo,
 };
 
 /// The README's Rust runs as a test.

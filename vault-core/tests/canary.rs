@@ -8,9 +8,11 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
+use std::sync::Arc;
 use support::{PLACE, all_below, child_args, config, files_below, member, open};
-use vault_core::types::{Context, Object, Operation, SecretString, Ttl};
-use vault_core::{Argon2Params, NewSeal, TokenOptions, Vault};
+use vault_core::host::{Account, Connector, ConnectorError, ConnectorFailure, NewAccount, Target};
+use vault_core::types::{Context, Object, Operation, SecretString, Timestamp, Ttl};
+use vault_core::{Argon2Params, NewSeal, Session, TokenOptions, Vault};
 
 /// Stands in every name and value, beside what tells them apart.
 const CANARY: &str = "CANARY7f3a9c";
@@ -19,7 +21,7 @@ const CANARY: &str = "CANARY7f3a9c";
 fn fill(place: &Path) -> (Vault, Vec<String>) {
     let params = Argon2Params::FLOOR;
     let seal = NewSeal::passphrase_with(&format!("{CANARY}-passphrase"), params).unwrap();
-    let (vault, init) = Vault::create(config(place), seal).unwrap();
+    let (vault, init) = Vault::create(config(place).with_connector(Arc::new(Anything)), seal).unwrap();
     let mut tokens = vec![init.root_token.expose().to_owned()];
     let root = vault.session(init.root_token);
     let mount = Object::new().with("type", "kv-v2").with("description", format!("{CANARY}-description"));
@@ -36,6 +38,7 @@ fn fill(place: &Path) -> (Vault, Vec<String>) {
     root.policies()
         .write(&format!("{CANARY}-policy"), &format!("path \"secret/data/{CANARY}/*\" {{ capabilities = [\"read\"] }}"))
         .unwrap();
+    rotate(&root);
     let options = TokenOptions {
         policies: vec![format!("{CANARY}-policy")],
         ttl: Some(Ttl::from_secs(60)),
@@ -54,6 +57,65 @@ fn fill(place: &Path) -> (Vault, Vec<String>) {
     }
     root.audit().verify().unwrap();
     (vault, tokens)
+}
+
+/// A static role with the canary in its accounts and passwords, rotated, refused and adopted; no error holds it.
+fn rotate(root: &Session) {
+    let write = |path: &str, data: Object| root.request(Operation::Write, path, Some(data.into()));
+    write(&format!("sys/mounts/{CANARY}-db"), Object::new().with("type", "database")).unwrap();
+    let password = format!("{CANARY}-root-password");
+    let connection = Object::new().with("plugin_name", "any").with("username", format!("{CANARY}-root")).with("password", password);
+    write(&format!("{CANARY}-db/config/{CANARY}-connection"), connection.with("allowed_roles", "*")).unwrap();
+    let role = Object::new().with("db_name", format!("{CANARY}-connection")).with("username", format!("{CANARY}-account"));
+    let role = role.with("rotation_period", "24h").with("rotation_statements", format!("{CANARY}-statement"));
+    write(&format!("{CANARY}-db/static-roles/{CANARY}-role"), role.with("password", format!("{CANARY}-given"))).unwrap();
+    write(&format!("{CANARY}-db/rotate-role/{CANARY}-role"), Object::new()).unwrap();
+    write(&format!("{CANARY}-db/end-grace-role/{CANARY}-role"), Object::new()).unwrap();
+    let wrong = Object::new().with("password", format!("{CANARY}-wrong"));
+    let refused = write(&format!("{CANARY}-db/adopt-role/{CANARY}-role"), wrong).unwrap_err();
+    assert!(!format!("{refused} {refused:?}").contains(CANARY), "{refused}");
+    let told = root.request(Operation::Read, "sys/audit-log/events", Some(Object::new().with("limit", 10_000_u64).into())).unwrap();
+    let told = String::from_utf8(told.data.unwrap().to_json().to_vec()).unwrap();
+    assert!(told.contains("rotation-needs-attention"));
+    for secret in ["-given", "-wrong", "-root-password", "-statement"] {
+        assert!(!told.contains(&format!("{CANARY}{secret}")), "{secret}");
+    }
+}
+
+/// A target that does whatever is asked, and lets in whoever is not wrong.
+struct Anything;
+
+impl Connector for Anything {
+    fn name(&self) -> &str {
+        "any"
+    }
+
+    fn check(&self, _: &Target<'_>, _: bool) -> Result<(), ConnectorError> {
+        Ok(())
+    }
+
+    fn create(&self, _: &Target<'_>, _: &NewAccount<'_>) -> Result<(), ConnectorError> {
+        Ok(())
+    }
+
+    fn renew(&self, _: &Target<'_>, _: &Account<'_>, _: Timestamp) -> Result<(), ConnectorError> {
+        Ok(())
+    }
+
+    fn revoke(&self, _: &Target<'_>, _: &Account<'_>) -> Result<(), ConnectorError> {
+        Ok(())
+    }
+
+    fn set_password(&self, _: &Target<'_>, _: &Account<'_>, _: &SecretString) -> Result<(), ConnectorError> {
+        Ok(())
+    }
+
+    fn test(&self, _: &Target<'_>, _: &str, password: &SecretString) -> Result<(), ConnectorError> {
+        let refused = ConnectorError::new(ConnectorFailure::Unauthenticated, "no such login");
+        if password.expose().ends_with("-wrong") { Err(refused) } else { Ok(()) }
+    }
+
+    fn forget(&self, _: &[u8; 16]) {}
 }
 
 /// Every form in which a text might stand in a file.

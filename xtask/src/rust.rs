@@ -43,7 +43,7 @@ pub(crate) fn tests_over_redb() -> Outcome {
 /// The main job, and the other examples.
 pub(crate) fn examples() -> Outcome {
     let example = |name: &str| run(cargo().args(["run", "--quiet", "--example", name]));
-    ["quickstart", "key_shares", "backup", "doctor", "wrapping", "explain", "versions", "least_privilege", "policy_test"]
+    ["quickstart", "key_shares", "backup", "doctor", "wrapping", "explain", "versions", "least_privilege", "policy_test", "rotation_drill"]
         .into_iter()
         .try_for_each(example)
 }

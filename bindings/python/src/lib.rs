@@ -14,6 +14,7 @@ mod kv;
 mod maintenance;
 mod pkcs11;
 mod policy;
+mod rotation;
 mod secret;
 mod session;
 mod sinks;
@@ -45,6 +46,8 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<kv::KvVersion>()?;
     module.add_class::<pkcs11::Pkcs11>()?;
     module.add_class::<policy::Decision>()?;
+    module.add_class::<rotation::Rotation>()?;
+    module.add_class::<rotation::StaticCreds>()?;
     module.add_class::<secret::SecretStr>()?;
     module.add_class::<session::Session>()?;
     module.add_class::<sinks::FileSink>()?;

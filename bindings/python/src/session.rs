@@ -7,6 +7,7 @@ use crate::convert::{data_to_value, refuse, to_python};
 use crate::errors::{detached, guarded, raise};
 use crate::keys::new_seals;
 use crate::kv::Kv;
+use crate::rotation::Rotation;
 use crate::secret::SecretStr;
 use parking_lot::Mutex;
 use pyo3::exceptions::PyTypeError;
@@ -116,6 +117,12 @@ impl Session {
     /// The KV version 2 secrets engine that is mounted at `mount`.
     fn kv(&self, mount: Text<'_>) -> Kv {
         Kv::new(self.0.clone(), mount.0)
+    }
+
+    /// The static roles of the database mount at `mount`, and their rotations.
+    #[pyo3(signature = (mount=Text("database")), text_signature = "(self, mount='database')")]
+    fn rotation(&self, mount: Text<'_>) -> Rotation {
+        Rotation::new(self.0.clone(), mount.0)
     }
 
     /// Writes the events of the audit log to a binary file as JSON lines, those after the number `after`; how many they are. Needs `read` and

@@ -59,6 +59,7 @@ class Accounts(libvault.Connector):
         self.accounts.pop(account.username, None)
 
     def set_password(self, target: libvault.Target, account: libvault.Account) -> None:
+        self._may("set-password")
         assert account.password is not None
         self.accounts[account.username] = account.password.expose()
 
@@ -194,3 +195,34 @@ def test_a_credential_of_postgresql_logs_in_until_its_lease_ends(world: World, p
     world.vault.tick()
     with pytest.raises(pg8000.exceptions.DatabaseError):
         postgres.login(creds["data"]["username"], creds["data"]["password"])
+
+
+def test_a_static_role_is_rotated_rehearsed_rolled_back_and_says_what_stopped_it(world: World) -> None:
+    configured(world)
+    world.target.accounts["app"] = "from-before"
+    world.ask("write", "database/static-roles/app", {"db_name": "db", "username": "app", "rotation_period": "24h"})
+    rotation = world.root.rotation()
+    first = rotation.creds("app")
+    assert (first.username, first.password.expose(), first.version) == ("app", world.target.accounts["app"], 1)
+    assert first.ttl == 86400 and first.password.expose() not in repr(first)
+    assert rotation.rehearse("app") == {"would_work": True, "found": None, "steps": [["check", None], ["test", None]]}
+    rotation.rotate("app")
+    second = rotation.creds("app")
+    assert second.version > first.version and second.password.expose() == world.target.accounts["app"]
+    rotation.roll_back("app")
+    assert rotation.creds("app").password == first.password.expose()
+    rotation.end_grace("app")
+    world.clock.advance(86400)
+    world.vault.tick()
+    assert rotation.creds("app").version > second.version
+    world.target.fails["set-password"] = libvault.ConnectorFailed("misconfigured", "no such statement")
+    with pytest.raises(libvault.Unavailable) as stopped:
+        rotation.rotate("app")
+    assert stopped.value.code == 711
+    assert "then retry" in rotation.status("app")["what_to_do"]
+    world.target.fails.clear()
+    rotation.retry("app")
+    assert rotation.status("app")["what_to_do"] is None
+    world.target.accounts["app"] = "by-hand"
+    rotation.adopt("app", libvault.SecretStr("by-hand"))
+    assert rotation.creds("app").password.expose() == "by-hand"

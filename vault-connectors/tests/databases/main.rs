@@ -9,4 +9,5 @@ mod everywhere;
 mod mysql;
 mod postgres;
 mod redis;
+mod rotation;
 mod subject;

@@ -67,6 +67,15 @@ pub(crate) struct Event {
     /// What a target system said when it failed.
     #[n(21)]
     pub(crate) target_error: Option<String>,
+    /// What happened to a rotation: what an operator or its schedule wanted, or what was answered.
+    #[n(23)]
+    pub(crate) rotation_input: Option<String>,
+    /// Where that rotation stands since.
+    #[n(24)]
+    pub(crate) rotation_phase: Option<String>,
+    /// What is asked of the target next.
+    #[n(25)]
+    pub(crate) rotation_ask: Option<String>,
 }
 
 /// A value of a request: where it stood, and its HMAC under the audit key of the vault.
@@ -161,6 +170,9 @@ impl Event {
             .with("values", Value::from(values))
             .with("lease_id", optional(&self.lease))
             .with("target_error", optional(&self.target_error))
+            .with("rotation_input", optional(&self.rotation_input))
+            .with("rotation_phase", optional(&self.rotation_phase))
+            .with("rotation_ask", optional(&self.rotation_ask))
             .into()
     }
 }

@@ -80,6 +80,14 @@ pub(crate) enum Kind {
     DatabaseRole = 83,
     DatabaseMount = 84,
     LeaseBegun = 85,
+    Managed = 88,
+    ManagedName = 89,
+    ManagedDue = 90,
+    ManagedMark = 91,
+    ManagedAsked = 92,
+    ManagedStuck = 93,
+    ManagedOfTarget = 94,
+    ManagedAll = 95,
 }
 
 /// Encrypts and decrypts the records of one namespace.

@@ -15,7 +15,7 @@ use crate::barrier::{Kind, Overlay};
 use crate::storage::Key;
 use crate::types::id::Id;
 use crate::types::{Operation, Result, Timestamp, Ttl, Value};
-pub(crate) use common::effect::{Connection, Effect, NewLease, Probe};
+pub(crate) use common::effect::{Begun, Connection, Effect, NewLease, Probe};
 use common::plain::PlainSecrets;
 use cubbyhole::CubbyholeEngine;
 use database::DatabaseEngine;

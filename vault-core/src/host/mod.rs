@@ -8,6 +8,7 @@ mod connector;
 mod key_wrapper;
 mod lease_hook;
 mod rng;
+mod rotation_hook;
 mod sink;
 
 pub use anchor::{Anchor, AnchorError};
@@ -16,4 +17,5 @@ pub use connector::{Account, Connector, ConnectorError, ConnectorFailure, NewAcc
 pub use key_wrapper::{KeyWrapper, WrapError};
 pub use lease_hook::{LeaseChange, LeaseHook, LeaseNotice};
 pub use rng::{Rng, RngError};
+pub use rotation_hook::{RotationChange, RotationHook, RotationNotice};
 pub use sink::{AuditLine, AuditSink, SinkError};

@@ -41,7 +41,6 @@ pub(crate) enum Authentication {
 
 /// How a rotation ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(dead_code, reason = "counted by the rotation of credentials, which is not in this version")]
 pub(crate) enum RotationOutcome {
     Succeeded,
     Failed,
@@ -114,7 +113,6 @@ impl Metrics {
     }
 
     /// Counts a rotation of a credential.
-    #[allow(dead_code, reason = "called by the rotation of credentials, which is not in this version")]
     pub(crate) fn rotation(&self, outcome: RotationOutcome) {
         self.rotations[outcome as usize].fetch_add(1, Ordering::Relaxed);
     }

@@ -10,11 +10,11 @@ use super::namespaces::Namespace;
 use super::outside::{Claim, ask, failed};
 use super::stage::{Authenticated, Executed, Recorded};
 use super::system::{Done, Granted};
-use super::{audit_log, lease_quotas, lease_work, rotate_root, wrapping};
+use super::{audit_log, lease_quotas, lease_work, rotate_root, rotation, wrapping};
 use crate::audit::Event;
 use crate::barrier::{Barrier, Overlay};
 use crate::commit::{CommitError, Proposal};
-use crate::engines::{Connection, Effect, NewLease, Probe, database};
+use crate::engines::{Begun, Connection, Effect, NewLease, Probe, database};
 use crate::host::{Account, ConnectorError, LeaseChange, NewAccount};
 use crate::lease::{self, Lease, LeaseRef, State, chore, index, terms};
 use crate::types::limits::{COMMIT_RETRIES_MAX, PENDING_PER_TARGET_MAX};
@@ -48,6 +48,7 @@ enum Intent<'r> {
     Rotate(Arc<Connection>, Claim<'r>),
     Tell(LeaseRef),
     Renew(Box<Renewal>, Claim<'r>),
+    Carry(Box<Begun>, Claim<'r>),
 }
 
 impl<'s, 'r> Executed<'s, 'r> {
@@ -67,12 +68,21 @@ impl<'s, 'r> Executed<'s, 'r> {
     /// Commits the intent. Nothing was done outside where this fails.
     pub(super) fn intend(mut self) -> Result<Intended<'s, 'r>, CommitError> {
         let core = self.stage.core();
+        let mut events = Vec::new();
         let deed = match self.done.effect.take() {
             Some(Deed::Engine(Effect::Issue(connection, new))) => self.intend_issue(connection, new).map_err(CommitError::Failed)?,
             Some(Deed::Engine(Effect::Rotate(connection))) => {
                 core.outside.connector(&connection.plugin).map_err(CommitError::Failed)?;
                 let claim = rotate_root::claim(core, &connection.id).map_err(CommitError::Failed)?;
                 Intent::Rotate(connection, claim)
+            }
+            Some(Deed::Engine(Effect::Carry(begun))) => {
+                core.outside.connector(&begun.plugin).map_err(CommitError::Failed)?;
+                // Claimed before it is durable: no tick takes it for one whose answer was lost.
+                let claim = rotation::claim(core, &begun.id).map_err(CommitError::Failed)?;
+                let (namespace, mount, now) = (&self.stage.place().namespace, self.stage.mount(), self.stage.now());
+                events.push(rotation::event_of_begun(core, namespace, &begun, mount, now).map_err(CommitError::Failed)?);
+                Intent::Carry(begun, claim)
             }
             Some(Deed::Tell(lease)) => Intent::Tell(lease),
             Some(Deed::Renew(renewal)) => {
@@ -81,7 +91,7 @@ impl<'s, 'r> Executed<'s, 'r> {
             }
             None => return Err(CommitError::Failed(Error::new(Code::Internal, "a request without an effect was taken for one"))),
         };
-        core.committer.commit(Proposal { writes: self.overlay.into_writes(), ..Proposal::default() })?;
+        core.committer.commit(Proposal { writes: self.overlay.into_writes(), events, ..Proposal::default() })?;
         Ok(Intended { stage: self.stage, done: self.done, deed })
     }
 
@@ -151,6 +161,21 @@ impl Intended<'_, '_> {
             Intent::Rotate(connection, claim) => {
                 let namespace = &stage.place().namespace;
                 rotate_root::settle(core, namespace, &connection.id, (&claim, true), now)?;
+                let receipt = core.committer.commit(Proposal { events: vec![event.clone()], ..Proposal::default() })?;
+                Ok(answer(done, event, receipt))
+            }
+            Intent::Carry(begun, _claim) => {
+                let namespace = &stage.place().namespace;
+                let rested = rotation::carry_on(core, namespace, &begun.id, Some(begun.ask), now)?;
+                if let Some(rested) = rested.as_ref().filter(|_| begun.is_new)
+                    && let Some(error) = &rested.error
+                    && rotation::forget_unmade(core, namespace, rested)?
+                {
+                    event.target_error = Some(super::outside::text_of(error));
+                    return Err(failed(error));
+                }
+                event.version = rested.as_ref().map(|rested| rested.managed.state.current.value.0);
+                done.data = rotation::answer(rested, &begun, now)?;
                 let receipt = core.committer.commit(Proposal { events: vec![event.clone()], ..Proposal::default() })?;
                 Ok(answer(done, event, receipt))
             }

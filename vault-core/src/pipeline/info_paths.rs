@@ -2,7 +2,7 @@
 
 use super::core::Core;
 use super::system::{Ask, Done};
-use super::{runtime, sinks, version_history};
+use super::{rotation_paths, runtime, sinks, version_history};
 use crate::auth::records;
 use crate::barrier::{Kind, Overlay};
 use crate::metrics::{self, Gauge};
@@ -103,6 +103,14 @@ pub(super) fn gauges(core: Option<&Core>) -> Vec<Gauge> {
         Gauge { name: "libvault_commits", help: "The number of the last durable commit.", value: core.storage.commit_number() as f64 },
         Gauge { name: "libvault_audit_sinks", help: "Audit sinks that the host has given.", value: core.feeds.len() as f64 },
     ];
+    if let Ok(counts) = rotation_paths::counts(core) {
+        gauges.push(Gauge { name: "libvault_rotated_credentials", help: "Credentials that are rotated.", value: counts.all as f64 });
+        gauges.push(Gauge {
+            name: "libvault_rotations_needing_attention",
+            help: "Rotations that have stopped and need an operator: sys/rotation says what to do.",
+            value: counts.stuck as f64,
+        });
+    }
     if let (Ok((root, _)), Ok(Some(taken))) = (core.committer.snapshot(), sinks::taken_by_all(core)) {
         let lag = root.audit_sequence.saturating_sub(taken) as f64;
         gauges.push(Gauge {

@@ -130,7 +130,7 @@ fn step(core: &Core, namespace: &Namespace, chore: &Chore, now: Timestamp) -> Re
     let mut forgotten = None;
     if found.is_empty() {
         if let Chore::Target(id) = chore {
-            if !database::is_unused(&overlay, id).map_err(CommitError::Failed)? {
+            if !database::is_unused(&mut overlay, id).map_err(CommitError::Failed)? {
                 return Ok(Stepped::Waits);
             }
             forgotten = database::load(&mut overlay, id).map_err(CommitError::Failed)?.map(|found| found.connection);

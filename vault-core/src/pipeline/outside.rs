@@ -1,6 +1,6 @@
 //! The outside that leases reach: the host's connectors and its hook, and what is under way there. Nothing here is called under a lock.
 
-use crate::host::{Connector, ConnectorError, ConnectorFailure, LeaseHook, LeaseNotice};
+use crate::host::{Connector, ConnectorError, ConnectorFailure, LeaseHook, LeaseNotice, RotationHook, RotationNotice};
 use crate::lease::LeaseRef;
 use crate::types::limits::{PENDING_PER_TARGET_MAX, REVOCATIONS_PER_TARGET_MAX, SINK_NAME_BYTES_MAX, TARGET_ERROR_BYTES_MAX};
 use crate::types::{Code, Error, Result, Timestamp, Ttl};
@@ -17,6 +17,7 @@ const REST_SECONDS: u64 = 10;
 pub(super) struct Outside {
     connectors: Vec<Arc<dyn Connector>>,
     hook: Option<Arc<dyn LeaseHook>>,
+    rotation_hook: Option<Arc<dyn RotationHook>>,
     busy: Mutex<Busy>,
     due: Mutex<Due>,
     /// Connections whose password is not to be changed before.
@@ -63,7 +64,11 @@ enum What {
 }
 
 impl Outside {
-    pub(super) fn new(connectors: &[Arc<dyn Connector>], hook: Option<Arc<dyn LeaseHook>>) -> Result<Self> {
+    pub(super) fn new(
+        connectors: &[Arc<dyn Connector>],
+        hook: Option<Arc<dyn LeaseHook>>,
+        rotation_hook: Option<Arc<dyn RotationHook>>,
+    ) -> Result<Self> {
         let mut names = HashSet::new();
         for connector in connectors {
             let name = connector.name();
@@ -75,6 +80,7 @@ impl Outside {
         Ok(Outside {
             connectors: connectors.to_vec(),
             hook,
+            rotation_hook,
             busy: Mutex::default(),
             due: Mutex::default(),
             rests: Mutex::default(),
@@ -98,6 +104,13 @@ impl Outside {
             // A hook that panics must not take the request with it, which is done.
             let _panicked = catch_unwind(AssertUnwindSafe(|| hook.changed(&notice)));
         }
+    }
+
+    /// Tells the hook of a rotation.
+    pub(super) fn tell_rotation(&self, notice: impl FnOnce() -> RotationNotice) {
+        let Some(hook) = &self.rotation_hook else { return };
+        let notice = notice();
+        let _panicked = catch_unwind(AssertUnwindSafe(|| hook.changed(&notice)));
     }
 
     pub(super) fn has_hook(&self) -> bool {

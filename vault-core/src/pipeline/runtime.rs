@@ -17,7 +17,7 @@ use crate::backup::BackupInfo;
 use crate::barrier::{Barrier, BarrierError, Digest, Overlay, RootRecord, fixed, unwrap_keyring, wrap_keyring};
 use crate::commit::{AnchorPlan, Committer, Proposal, Standing, standing};
 use crate::crypto::{Key256, Keyring};
-use crate::host::{AuditSink, Clock, Connector, KeyWrapper, LeaseHook, Rng, RngError};
+use crate::host::{AuditSink, Clock, Connector, KeyWrapper, LeaseHook, Rng, RngError, RotationHook};
 use crate::metrics::{self, Metrics, Target};
 use crate::os::sync::{ArcSwapOption, AtomicBool, Mutex};
 use crate::os::{ForkGuard, Stopwatch};
@@ -45,6 +45,7 @@ pub(crate) struct Parts {
     pub(crate) policies: Settings,
     pub(crate) connectors: Vec<Arc<dyn Connector>>,
     pub(crate) lease_hook: Option<Arc<dyn LeaseHook>>,
+    pub(crate) rotation_hook: Option<Arc<dyn RotationHook>>,
 }
 
 /// An open vault, in whichever state.
@@ -97,7 +98,7 @@ impl Runtime {
         let now = parts.clock.now();
         // Looked at before anything is written.
         let feeds = Feed::of(&parts.sinks)?;
-        let outside = Outside::new(&parts.connectors, parts.lease_hook.clone())?;
+        let outside = Outside::new(&parts.connectors, parts.lease_hook.clone(), parts.rotation_hook.clone())?;
         let rng = &*parts.rng;
         let store = Id::from_random(rng.array().map_err(no_entropy)?);
         let root_key = Key256::random(rng).map_err(no_entropy)?;
@@ -142,7 +143,7 @@ impl Runtime {
         let why = "the store has no header: a restore was cut off here, so restore again into an empty place; or it was lost";
         let header = header.ok_or_else(|| Error::new(Code::Corrupt, why))?;
         let feeds = Feed::of(&parts.sinks)?;
-        let outside = Outside::new(&parts.connectors, parts.lease_hook.clone())?;
+        let outside = Outside::new(&parts.connectors, parts.lease_hook.clone(), parts.rotation_hook.clone())?;
         Ok(Runtime::new(parts, feeds, outside, Header::parse(&header)?))
     }
 

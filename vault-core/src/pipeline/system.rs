@@ -9,6 +9,7 @@ use super::lease_paths::{self, LeasePath};
 use super::namespaces::{Namespace, Place};
 use super::policies::PolicyForm;
 use super::quota_paths::{self, QuotaPath};
+use super::rotation_paths::{self, RotationPath};
 use super::token_paths::{self, TokenPath};
 use super::tools::ToolPath;
 use super::ui_paths::UiPath;
@@ -150,6 +151,7 @@ pub(super) enum SystemPath<'p> {
     Token(TokenPath<'p>),
     Wrapping(WrappingPath),
     Lease(LeasePath<'p>),
+    Rotation(RotationPath<'p>),
     /// Below `sys/` or `auth/`, but none of ours.
     Unknown,
 }
@@ -199,6 +201,8 @@ impl<'p> SystemPath<'p> {
                     SystemPath::Wrapping(wrapping)
                 } else if let Some(lease) = LeasePath::parse(path) {
                     SystemPath::Lease(lease)
+                } else if let Some(rotation) = RotationPath::parse(path) {
+                    SystemPath::Rotation(rotation)
                 } else if let Some(name) = path.strip_prefix("sys/policies/acl/") {
                     SystemPath::Policy(name, PolicyForm::Acl)
                 } else if let Some(name) = path.strip_prefix("sys/policy/") {
@@ -291,6 +295,7 @@ impl<'p> SystemPath<'p> {
                 | SystemPath::Namespace(_)
                 | SystemPath::Token(_)
                 | SystemPath::Wrapping(_)
+                | SystemPath::Rotation(_)
                 | SystemPath::Unknown
         )
     }
@@ -303,6 +308,7 @@ impl<'p> SystemPath<'p> {
             || matches!(self, SystemPath::Auth(AuthPath::Method(_))) && operation != Operation::List
             || matches!(self, SystemPath::Info(path) if path.is_root_protected())
             || matches!(self, SystemPath::Lease(path) if path.is_root_protected())
+            || matches!(self, SystemPath::Rotation(path) if path.is_root_protected())
             // A listing of all leases, whose slash was left out.
             || matches!(self, SystemPath::Lease(LeasePath::Lookup)) && operation == Operation::List
             || matches!(
@@ -416,6 +422,7 @@ pub(super) fn execute(ask: &Ask<'_>, overlay: &mut Overlay<'_>, operation: Opera
         (Operation::Delete, SystemPath::Namespace(name)) => namespace_paths::delete(ask, overlay, name),
         (operation, SystemPath::Wrapping(path)) => wrapping::execute(ask, overlay, operation, path),
         (operation, SystemPath::Token(path)) => token_paths::execute(ask, overlay, operation, path),
+        (operation, SystemPath::Rotation(path)) => rotation_paths::execute(ask, overlay, operation, path),
         (operation, SystemPath::Lease(path)) => lease_paths::execute(ask, overlay, operation, path),
         _ => Err(Error::new(Code::UnsupportedPath, "the vault has no such operation at this path")),
     }

@@ -2,7 +2,7 @@
 
 use super::core::Core;
 use super::namespaces::Namespaces;
-use super::{keys, lease_work, reencrypt, removal, retention, sinks, tokens, version_history};
+use super::{keys, lease_work, reencrypt, removal, retention, rotation_work, sinks, tokens, version_history};
 use crate::audit::Event;
 use crate::auth::{TokenEntry, TokenRef, records};
 use crate::barrier::{Barrier, BarrierError, Kind, Overlay};
@@ -41,11 +41,12 @@ pub(super) fn tick(core: &Core) -> Result<Option<Timestamp>> {
     }
     let removing = removal::work(core)?;
     let leases = lease_work::work(core, now)?;
+    let rotations = rotation_work::work(core, now)?;
     let more = (retention::prune_if_due(core, now)? || reencrypting || removing).then_some(now);
     retention::sweep(core)?;
     // Last, since a sink may take its time.
     let fed = sinks::feed(core, now)?;
-    Ok([core.committer.deadline(), Some(next_expiry), keys::next_roll(core), more, fed, leases].into_iter().flatten().min())
+    Ok([core.committer.deadline(), Some(next_expiry), keys::next_roll(core), more, fed, leases, rotations].into_iter().flatten().min())
 }
 
 enum Round {

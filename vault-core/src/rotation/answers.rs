@@ -75,9 +75,10 @@ impl Run<'_> {
 
     fn tested_new(&mut self, answer: Result<(), Why>) {
         match answer {
-            Ok(()) if self.plan.is_two() => self.go(Phase::TestingKept),
-            Ok(()) => self.promote(true),
-            Err(Why::Unauthenticated) if self.plan.is_two() => {
+            Ok(()) if self.plan.is_two() && self.state.has_current() => self.go(Phase::TestingKept),
+            Ok(()) => self.promote(!self.plan.is_two()),
+            // Where no other password is known the new one is set again.
+            Err(Why::Unauthenticated) if self.plan.is_two() || !self.state.has_current() => {
                 self.state.phase = Phase::Setting;
                 self.fail(Why::NotDone);
             }

@@ -104,9 +104,16 @@ impl Run<'_> {
         let others: Vec<_> = self.state.abandoned.drain(..).chain(idle).collect();
         others.into_iter().for_each(|other| self.forget(other));
         let old = std::mem::replace(&mut self.state.current, new);
-        self.state.previous = Some(old);
         self.state.last = Some(Finish::Rotated { old_worked });
-        self.begin_grace();
+        if old.value.is_known() {
+            self.state.previous = Some(old);
+            self.begin_grace();
+        } else {
+            // Nobody of us has used it.
+            self.state.promoted_millis = self.now;
+            self.state.failures = 0;
+            self.go(Phase::Idle);
+        }
     }
 
     pub(super) fn begin_grace(&mut self) {
@@ -173,7 +180,7 @@ impl Run<'_> {
     /// Stops: a rehearsal and a login that the target refuses are put back, everything else waits for an operator.
     pub(super) fn give_up(&mut self, why: Why) {
         let reason = Reason { phase: self.state.phase, why };
-        let refused = !self.plan.is_two() && self.state.phase == Phase::TestingNew && why == Why::Refused;
+        let refused = !self.plan.is_two() && self.state.has_current() && self.state.phase == Phase::TestingNew && why == Why::Refused;
         match self.state.phase {
             Phase::Checking | Phase::TestingCurrent => self.finish(Finish::RehearsalFailed { reason }),
             Phase::TestingGiven => self.give_back(reason),
@@ -214,7 +221,8 @@ impl Run<'_> {
         if self.state.phase == Phase::Grace && self.is_due() {
             self.retire();
         }
-        if self.state.phase == Phase::Idle && self.state.again_wanted {
+        let may_begin = self.state.has_current() || !self.plan.is_by_itself();
+        if self.state.phase == Phase::Idle && self.state.again_wanted && may_begin {
             self.state.again_wanted = false;
             self.begin(false);
         }

@@ -61,6 +61,20 @@ pub enum Task {
     Check,
 }
 
+impl Task {
+    /// The duty that is asked for, as the audit log spells it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Task::Set(_, Authenticate::Manager) => "set-password",
+            Task::Set(_, Authenticate::Itself(_)) => "set-password-by-itself",
+            Task::Close(_) => "close",
+            Task::Test(_) => "test",
+            Task::Check => "check",
+        }
+    }
+}
+
 /// An ask with its number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Ask {
@@ -93,6 +107,9 @@ pub enum Rejected {
     /// One is under way.
     #[error("a run of this rotation is under way: wait for its end, or roll it back")]
     Busy,
+    /// There is no password that could be tried, gone back to, or changed by its own account.
+    #[error("the vault does not know the account's password yet: rotate it, or give it")]
+    Unknown,
     /// There is nothing that this could be done to.
     #[error("nothing is under way that this applies to")]
     NothingToDo,

@@ -12,6 +12,7 @@ impl Run<'_> {
             return Err(Rejected::NeedsAttention);
         }
         match self.state.phase {
+            Phase::Idle if self.plan.is_by_itself() && !self.state.has_current() => return Err(Rejected::Unknown),
             Phase::Idle => self.begin(false),
             // The old password does not work any more, so nobody loses anything.
             Phase::Grace if !self.plan.is_two() => {
@@ -27,6 +28,7 @@ impl Run<'_> {
     pub(super) fn rehearsal_wanted(&mut self) -> Result<(), Rejected> {
         match (self.state.attention, self.state.phase) {
             (Some(_), _) => Err(Rejected::NeedsAttention),
+            (None, Phase::Idle) if !self.state.has_current() && self.plan.strategy != Strategy::GenerateAndStore => Err(Rejected::Unknown),
             (None, Phase::Idle) => {
                 self.begin(true);
                 Ok(())
@@ -47,6 +49,7 @@ impl Run<'_> {
         match self.state.phase {
             Phase::Idle if self.state.attention.is_some() => self.state.attention = None,
             Phase::Idle => return Err(Rejected::NothingToDo),
+            Phase::Setting | Phase::TestingNew if !self.state.has_current() && !self.plan.is_two() => return Err(Rejected::Unknown),
             Phase::Setting | Phase::TestingNew | Phase::TestingOld | Phase::TestingKept => {
                 self.state.rehearsal = false;
                 self.undo();
@@ -174,7 +177,9 @@ impl Run<'_> {
         let Some(given) = self.state.given.take() else { return };
         self.records.push(Record::Promote(given));
         let old = std::mem::replace(&mut self.state.current, given);
-        self.forget(old);
+        if old.value.is_known() {
+            self.forget(old);
+        }
         let pending = self.state.pending.is_some();
         if !self.plan.is_two() {
             self.abandon();

@@ -9,6 +9,17 @@ use minicbor::{Decode, Encode};
 #[cbor(transparent)]
 pub struct ValueId(#[n(0)] pub u64);
 
+impl ValueId {
+    /// What an account had when it was given to the vault: nobody has told it.
+    pub const UNKNOWN: ValueId = ValueId(0);
+
+    /// Whether the vault keeps what it stands for.
+    #[must_use]
+    pub const fn is_known(self) -> bool {
+        self.0 != Self::UNKNOWN.0
+    }
+}
+
 /// One of the accounts of a rotation; with one account it is always `A`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
 #[cbor(index_only)]
@@ -180,6 +191,29 @@ pub struct State {
     pub promoted_millis: u64,
 }
 
+impl Phase {
+    /// The phase's name, as answers and the audit log spell it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Phase::Idle => "idle",
+            Phase::Setting => "setting",
+            Phase::TestingNew => "testing-new",
+            Phase::TestingOld => "testing-old",
+            Phase::TestingKept => "testing-kept",
+            Phase::Grace => "grace",
+            Phase::Closing => "closing",
+            Phase::TestingClosed => "testing-closed",
+            Phase::TestingBack => "testing-back",
+            Phase::SettingBack => "setting-back",
+            Phase::TestingPrevious => "testing-previous",
+            Phase::Checking => "checking",
+            Phase::TestingCurrent => "testing-current",
+            Phase::TestingGiven => "testing-given",
+        }
+    }
+}
+
 impl Slot {
     /// The other account.
     #[must_use]
@@ -221,9 +255,23 @@ impl State {
         }
     }
 
+    /// A rotation of an account whose password the vault does not know: the first run, or a password that is given, ends that.
+    #[must_use]
+    pub fn unknown() -> Self {
+        let current = Credential { slot: Slot::A, value: ValueId::UNKNOWN };
+        State { current, next_value: 1, ..State::enrolled() }
+    }
+
     /// Every credential that the vault keeps for this rotation.
     pub fn known(&self) -> impl Iterator<Item = Credential> + '_ {
-        [Some(self.current), self.pending, self.previous, self.idle, self.given].into_iter().flatten().chain(self.abandoned.iter().copied())
+        let all = [Some(self.current), self.pending, self.previous, self.idle, self.given];
+        all.into_iter().flatten().chain(self.abandoned.iter().copied()).filter(|credential| credential.value.is_known())
+    }
+
+    /// Whether there is a current credential that can be given out, or gone back to.
+    #[must_use]
+    pub const fn has_current(&self) -> bool {
+        self.current.value.is_known()
     }
 
     /// When a tick has something to do; nothing while an answer, an operator or the schedule is waited for.

@@ -168,6 +168,10 @@ codes! {
     TargetUnavailable = 706, Unavailable;
     /// The lease has ended, but the target system could not be told yet: it is told again by `tick`.
     RevocationPending = 707, Unavailable;
+    /// The rotation has begun and is not at its end: `tick` carries it on, and reading the role tells where it stands.
+    RotationPending = 710, Unavailable;
+    /// The rotation has stopped and needs an operator: reading the role tells what to do.
+    RotationStuck = 711, Unavailable;
 
     /// What is on disk does not verify.
     Corrupt = 800, Corrupt;

@@ -152,6 +152,8 @@ pub const TARGET_ERROR_BYTES_MAX: usize = 512;
 pub const PENDING_PER_TARGET_MAX: usize = 1_000;
 /// Connections of one database mount.
 pub const DATABASE_CONNECTIONS_MAX: usize = 1_000;
+/// Static roles of one connection.
+pub const STATIC_ROLES_PER_CONNECTION_MAX: u64 = 10_000;
 /// Statements of one kind in a role.
 pub const DATABASE_STATEMENTS_MAX: usize = 64;
 /// All statements of one kind in a role together, in bytes.
@@ -174,5 +176,9 @@ pub const ROTATION_FAILING_LOGINS_MAX: u32 = 20;
 pub const ROTATION_WAIT_SECONDS_MAX: u64 = 366 * 86_400;
 /// Most passwords of runs that were rolled back that are kept until the next promotion.
 pub const ROTATION_ABANDONED_MAX: usize = 8;
+/// Rotations that one tick makes steps of.
+pub const ROTATIONS_PER_TICK_MAX: usize = 64;
+/// Longest password that can be given to a rotation, in bytes.
+pub const GIVEN_PASSWORD_BYTES_MAX: usize = 4_096;
 /// Longest cron expression, in bytes.
 pub const CRON_BYTES_MAX: usize = 256;

@@ -1,7 +1,7 @@
 //! How a vault is created or opened: the place, and the world that it is given.
 
 use crate::commit::AnchorPlan;
-use crate::host::{Anchor, AuditSink, Clock, Connector, KeyWrapper, LeaseHook, Rng};
+use crate::host::{Anchor, AuditSink, Clock, Connector, KeyWrapper, LeaseHook, Rng, RotationHook};
 use crate::os::{SystemClock, SystemRng};
 use crate::policy::Settings;
 use crate::storage::{Backend, Storage};
@@ -49,6 +49,7 @@ pub struct Config {
     pub(crate) policies: Settings,
     pub(crate) connectors: Vec<Arc<dyn Connector>>,
     pub(crate) lease_hook: Option<Arc<dyn LeaseHook>>,
+    pub(crate) rotation_hook: Option<Arc<dyn RotationHook>>,
 }
 
 impl Config {
@@ -82,6 +83,7 @@ impl Config {
             policies: Settings::default(),
             connectors: Vec::new(),
             lease_hook: None,
+            rotation_hook: None,
         }
     }
 
@@ -111,6 +113,13 @@ impl Config {
     #[must_use]
     pub fn with_lease_hook(mut self, hook: Arc<dyn LeaseHook>) -> Self {
         self.lease_hook = Some(hook);
+        self
+    }
+
+    /// Tells a hook of credentials that were rotated, and of rotations that need somebody.
+    #[must_use]
+    pub fn with_rotation_hook(mut self, hook: Arc<dyn RotationHook>) -> Self {
+        self.rotation_hook = Some(hook);
         self
     }
 

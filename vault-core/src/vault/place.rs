@@ -84,6 +84,7 @@ fn parts(config: Config, storage: Arc<dyn Storage>) -> Parts {
         policies: config.policies,
         connectors: config.connectors,
         lease_hook: config.lease_hook,
+        rotation_hook: config.rotation_hook,
     }
 }
 

@@ -1,6 +1,6 @@
 //! A session: one token's requests, and the typed faces over them.
 
-use super::{Audit, Backup, Kv, Leases, Policies, Tokens, Vault, Wrapping};
+use super::{Audit, Backup, Kv, Leases, Policies, Rotation, Tokens, Vault, Wrapping};
 use crate::pipeline::{Caller, Reply};
 use crate::types::{Context, NamespacePath, Operation, Path, Request, Response, Result, SecretString, Value};
 use std::fmt;
@@ -95,6 +95,12 @@ impl Session {
     #[must_use]
     pub fn leases(&self) -> Leases<'_> {
         Leases::new(self)
+    }
+
+    /// The static roles of the session's namespace, and their rotations.
+    #[must_use]
+    pub fn rotation(&self) -> Rotation<'_> {
+        Rotation::new(self)
     }
 
     /// The audit log.

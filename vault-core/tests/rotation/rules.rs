@@ -21,7 +21,10 @@ pub fn check(plan: &Plan, world: &World) -> Result<(), Broken> {
     if plan.strategy == Strategy::GenerateAndStore {
         return Ok(());
     }
-    rule(world.strange || state.known().any(|credential| works(world, credential)), "the vault knows a credential that works")?;
+    rule(
+        world.strange || !state.has_current() || state.known().any(|credential| works(world, credential)),
+        "the vault knows a credential that works",
+    )?;
     for slot in [Slot::A, Slot::B] {
         let generated = matches!(world.target[slot_index(slot)], Password::Generated(_));
         let is_known = state.known().any(|credential| credential.slot == slot && works(world, credential));
@@ -29,7 +32,7 @@ pub fn check(plan: &Plan, world: &World) -> Result<(), Broken> {
         let failed = world.failed.iter().filter(|(at, _)| *at == slot_index(slot)).count();
         rule(world.clock_was_set || failed <= plan.failing_logins_per_hour_max as usize, "no more logins fail within an hour than may")?;
     }
-    if matches!(plan.strategy, Strategy::TwoAccounts { .. }) && !world.strange {
+    if matches!(plan.strategy, Strategy::TwoAccounts { .. }) && !world.strange && state.has_current() {
         rule(works(world, state.current), "with two accounts what readers are given works")?;
         let in_grace = state.previous.filter(|_| state.phase == Phase::Grace && state.attention.is_none());
         rule(in_grace.is_none_or(|previous| works(world, previous)), "the old account works through its grace")?;

@@ -114,6 +114,12 @@ impl World {
         }
     }
 
+    /// The world of an account whose password the vault was not told.
+    pub fn unknown(faults: u32, runs: u32) -> Self {
+        let (vault, tested) = (BTreeMap::new(), BTreeSet::new());
+        World { state: State::unknown(), target: [Password::Found, Password::Found], vault, tested, ..World::new(faults, runs) }
+    }
+
     /// Everything that can happen here.
     pub fn moves(&self) -> Vec<Move> {
         let mut moves = Vec::new();

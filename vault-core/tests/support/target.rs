@@ -26,6 +26,8 @@ pub enum Fault {
     PanicsAfter,
     /// It was done, and the connector says that it was refused.
     LiesRefused,
+    /// It was not done, and the connector says that it was.
+    LiesDone,
     /// The answer is lost, and the call arrives only with the next one.
     Delayed,
     /// It waits until it is let go.
@@ -68,6 +70,8 @@ pub struct State {
     pub forgotten: usize,
     pub last_statements: Vec<String>,
     pub expirations: BTreeMap<String, Timestamp>,
+    /// Who has set a password, each time.
+    pub set_by: Vec<String>,
 }
 
 /// The target.
@@ -140,8 +144,11 @@ impl Fake {
             }
             state.stalled -= 1;
         }
-        let logged_in = duty == Duty::Test || state.accounts.get(ROOT_NAME).is_some_and(|right| right == target.password.expose());
+        let logged_in = duty == Duty::Test || state.accounts.get(target.username).is_some_and(|right| right == target.password.expose());
         let failed = |failure| Err(ConnectorError::new(failure, "as it was told"));
+        if duty == Duty::SetPassword {
+            state.set_by.push(target.username.to_owned());
+        }
         let outcome = match fault {
             _ if !logged_in && !matches!(fault, Some(Fault::Unreachable)) => failed(ConnectorFailure::Unauthenticated),
             None | Some(Fault::Stalls) => apply(&mut state, duty, name, password),
@@ -153,6 +160,7 @@ impl Fake {
                 failed(ConnectorFailure::Unknown)
             }
             Some(Fault::UnknownDone) => apply(&mut state, duty, name, password).and(failed(ConnectorFailure::Unknown)),
+            Some(Fault::LiesDone) => Ok(()),
             Some(Fault::LiesRefused) => apply(&mut state, duty, name, password).and(failed(ConnectorFailure::Refused)),
             Some(fault) => {
                 if fault == Fault::PanicsAfter {

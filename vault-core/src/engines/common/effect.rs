@@ -3,6 +3,7 @@
 use crate::host::Target;
 use crate::lease::Account;
 use crate::lease::terms::Terms;
+use crate::rotation::{Ask, Input, Phase};
 use crate::types::{SecretString, Value};
 use std::fmt;
 use std::sync::Arc;
@@ -41,6 +42,25 @@ pub(crate) enum Effect {
     Issue(Arc<Connection>, Box<NewLease>),
     /// The connection's password is changed.
     Rotate(Arc<Connection>),
+    /// The rotation of a credential goes on with what its target is asked.
+    Carry(Box<Begun>),
+}
+
+/// A step of a rotation that an operator's request has made, and that something is to be asked after.
+pub(crate) struct Begun {
+    /// The credential's.
+    pub(crate) id: [u8; 16],
+    /// Its role's name.
+    pub(crate) name: String,
+    /// The name of the connection's connector.
+    pub(crate) plugin: String,
+    pub(crate) ask: Ask,
+    /// What was wanted, as the log says it.
+    pub(crate) input: Input,
+    /// Where the rotation stands with that.
+    pub(crate) phase: Phase,
+    /// The credential was made by the same request.
+    pub(crate) is_new: bool,
 }
 
 /// What is asked outside before the request commits. It changes nothing there that a failed commit would leave behind.

@@ -253,12 +253,12 @@ pub(super) fn rotate(overlay: &mut Overlay<'_>, mount: &Id, name: &str) -> Resul
 }
 
 /// A connection that goes elsewhere takes no password there that was given for another place, and leaves no account behind.
-fn check_move(overlay: &Overlay<'_>, id: &[u8; 16], data: Option<&Value>) -> Result<()> {
+fn check_move(overlay: &mut Overlay<'_>, id: &[u8; 16], data: Option<&Value>) -> Result<()> {
     if member(data, "password").is_none() {
         return Err(bad("the connection goes elsewhere by this: pass its \"password\" too, since the one that is kept is not sent there"));
     }
     if !record::is_unused(overlay, id)? {
-        let why = "the connection has leases, whose accounts are where it goes now: revoke them, or write a connection of another name";
+        let why = "the connection has leases or static roles, whose accounts are where it goes now: revoke or delete them, or write a connection of another name";
         return Err(Error::new(Code::InvalidRequest, why));
     }
     Ok(())

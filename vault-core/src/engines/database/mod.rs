@@ -6,6 +6,9 @@ mod config;
 mod creds;
 mod record;
 mod roles;
+mod static_creds;
+mod static_roles;
+mod static_runs;
 mod url;
 mod username;
 
@@ -13,14 +16,17 @@ mod username;
 pub(crate) use record::amend;
 pub(crate) use record::{is_still, is_unused, load, of_mount, purge, retire_all, save};
 pub(crate) use roles::revocation_of;
+pub(crate) use static_roles::{status, status_words};
 
 use super::{Call, Engine, Outcome};
 #[cfg(any(feature = "sled", feature = "redb"))]
 use crate::barrier::Barrier;
 use crate::barrier::{Kind, Overlay};
+use crate::managed;
 use crate::storage::Key;
 use crate::types::id::Id;
 use crate::types::{Code, Error, Operation, Result, Ttl};
+use static_runs::Wish;
 
 /// The engine of one mount.
 pub(crate) struct DatabaseEngine {
@@ -38,6 +44,11 @@ enum Part<'p> {
     Creds(&'p str),
     RotateRoot(&'p str),
     Reset(&'p str),
+    StaticRoles,
+    StaticRole(&'p str),
+    StaticCreds(&'p str),
+    /// What an operator wants of a static role's rotation.
+    Run(Wish, &'p str),
 }
 
 impl DatabaseEngine {
@@ -47,8 +58,11 @@ impl DatabaseEngine {
 }
 
 fn parse(path: &str) -> Result<Part<'_>> {
-    let unknown =
-        || Error::new(Code::UnsupportedPath, "a database mount has config/, roles/, creds/, rotate-root/ and reset/, each with a name");
+    let unknown = || {
+        let why = "a database mount has config/, roles/, creds/, static-roles/, static-creds/, rotate-root/, reset/, rotate-role/, \
+                   rehearse-role/, roll-back-role/, retry-role/, end-grace-role/ and adopt-role/, each with a name";
+        Error::new(Code::UnsupportedPath, why)
+    };
     let (part, name) = path.split_once('/').unwrap_or((path, ""));
     match (part, name) {
         ("config", "") => Ok(Part::Configs),
@@ -58,7 +72,13 @@ fn parse(path: &str) -> Result<Part<'_>> {
         ("creds", name) => checked(name).map(Part::Creds),
         ("rotate-root", name) => checked(name).map(Part::RotateRoot),
         ("reset", name) => checked(name).map(Part::Reset),
-        _ => Err(unknown()),
+        ("static-roles", "") => Ok(Part::StaticRoles),
+        ("static-roles", name) => checked(name).map(Part::StaticRole),
+        ("static-creds", name) => checked(name).map(Part::StaticCreds),
+        (part, name) => {
+            let wish = Wish::named(part).ok_or_else(unknown)?;
+            checked(name).map(|name| Part::Run(wish, name))
+        }
     }
 }
 
@@ -80,6 +100,7 @@ impl Engine for DatabaseEngine {
         match parse(call.path)? {
             Part::Config(name) => Ok(Some(record::id_of(overlay, &self.mount, name)?.is_some())),
             Part::Role(name) => Ok(Some(roles::load(overlay, &self.mount, name)?.is_some())),
+            Part::StaticRole(name) => Ok(Some(managed::id_of(overlay, &self.mount, name)?.is_some())),
             _ => Ok(None),
         }
     }
@@ -98,6 +119,12 @@ impl Engine for DatabaseEngine {
             (Operation::Read, Part::Creds(name)) => creds::draw(overlay, self, name, call),
             (Operation::Write, Part::RotateRoot(name)) => config::rotate(overlay, mount, name),
             (Operation::Write, Part::Reset(name)) => config::reset(overlay, mount, name),
+            (Operation::List, Part::StaticRoles) => super::common::listing::list(overlay, mount, "static-roles/", call.data),
+            (Operation::Read, Part::StaticRole(name)) => static_roles::read(overlay, mount, name, call.now),
+            (Operation::Write, Part::StaticRole(name)) => static_roles::write(overlay, mount, name, call),
+            (Operation::Delete, Part::StaticRole(name)) => static_roles::delete(overlay, mount, name, call.data),
+            (Operation::Read, Part::StaticCreds(name)) => static_creds::read(overlay, mount, name, call.now),
+            (Operation::Write, Part::Run(wish, name)) => static_runs::run(overlay, mount, name, wish, call),
             _ => Err(Error::new(Code::UnsupportedPath, "the database engine has no such operation at this path")),
         }
     }
@@ -114,6 +141,7 @@ pub(crate) fn is_there(overlay: &mut Overlay<'_>, mount: &Id, path: &str) -> Res
     match parse(path)? {
         Part::Config(name) => Ok(record::id_of(overlay, mount, name)?.is_some()),
         Part::Role(name) => Ok(roles::load(overlay, mount, name)?.is_some()),
+        Part::StaticRole(name) => Ok(managed::Managed::named(overlay, mount, name)?.is_some()),
         _ => Ok(false),
     }
 }
@@ -124,6 +152,7 @@ pub(crate) fn keys(barrier: &Barrier, mount: &Id, path: &str) -> Vec<Key> {
     match parse(path) {
         Ok(Part::Config(name)) => vec![barrier.key(Kind::DatabaseName, &[mount.as_bytes(), name.as_bytes()])],
         Ok(Part::Role(name)) => vec![barrier.key(Kind::DatabaseRole, &[mount.as_bytes(), name.as_bytes()])],
+        Ok(Part::StaticRole(name)) => vec![managed::name_key(barrier, mount, name)],
         _ => Vec::new(),
     }
 }
@@ -132,6 +161,7 @@ fn keys_of(overlay: &Overlay<'_>, mount: &Id, path: &str) -> Vec<Key> {
     match parse(path) {
         Ok(Part::Config(name)) => vec![record::name_key(overlay.barrier(), mount, name)],
         Ok(Part::Role(name)) => vec![overlay.barrier().key(Kind::DatabaseRole, &[mount.as_bytes(), name.as_bytes()])],
+        Ok(Part::StaticRole(name)) => vec![managed::name_key(overlay.barrier(), mount, name)],
         _ => Vec::new(),
     }
 }

@@ -4,6 +4,7 @@ use crate::barrier::{Barrier, BarrierError, Kind, Overlay};
 use crate::engines::common::effect::Connection;
 use crate::lease::chore::Chore;
 use crate::lease::index;
+use crate::managed;
 use crate::storage::Key;
 use crate::types::id::Id;
 use crate::types::limits::DATABASE_CONNECTIONS_MAX;
@@ -21,6 +22,11 @@ pub(crate) struct Configured {
 }
 
 impl Configured {
+    /// The password policy that the connection names.
+    pub(crate) fn policy(&self) -> Option<&str> {
+        Some(self.password_policy.as_str()).filter(|name| !name.is_empty())
+    }
+
     fn to_value(&self) -> Value {
         let connection = &self.connection;
         let secrets: Object = connection.secrets.iter().map(|(name, text)| (name.as_str(), Value::string(text.expose()))).collect();
@@ -99,8 +105,11 @@ pub(crate) fn purge(overlay: &mut Overlay<'_>, id: &[u8; 16]) {
     overlay.delete(key);
 }
 
-/// Whether no lease, ended ones included, needs a connection any more.
-pub(crate) fn is_unused(overlay: &Overlay<'_>, id: &[u8; 16]) -> Result<bool> {
+/// Whether no static role, and no lease, ended ones included, needs a connection any more.
+pub(crate) fn is_unused(overlay: &mut Overlay<'_>, id: &[u8; 16]) -> Result<bool> {
+    if managed::index::count_of_target(overlay, id)? > 0 {
+        return Ok(false);
+    }
     let none = |part| index::of_target(overlay, id, part, 1).map(|leases| leases.is_empty());
     Ok(none(index::Part::Current)? && none(index::Part::Ended)? && none(index::Part::Begun)?)
 }
@@ -133,9 +142,21 @@ pub(super) fn enter(overlay: &mut Overlay<'_>, mount: &Id, configured: &Configur
     save(overlay, configured)
 }
 
+/// Refuses to let a connection go while static roles need it: only the vault knows their passwords. What is read here becomes an expectation.
+fn check_no_static_roles(overlay: &mut Overlay<'_>, id: &[u8; 16]) -> Result<()> {
+    match managed::index::count_of_target(overlay, id)? {
+        0 => Ok(()),
+        count => {
+            let why = format!("{count} static roles need this, whose passwords only the vault knows: delete them first");
+            Err(Error::new(Code::InvalidRequest, why))
+        }
+    }
+}
+
 /// Retires a connection: its name is free, its leases end, and its record stays for as long as they do.
 pub(super) fn retire(overlay: &mut Overlay<'_>, mount: &Id, mut configured: Configured) -> Result<()> {
     let id = configured.connection.id;
+    check_no_static_roles(overlay, &id)?;
     let mut ids = of_mount(overlay, mount)?;
     ids.retain(|other| *other != id);
     put_of_mount(overlay, mount, &ids)?;
@@ -150,6 +171,7 @@ pub(super) fn retire(overlay: &mut Overlay<'_>, mount: &Id, mut configured: Conf
 /// Retires all connections of a mount, in the commit that removes the mount.
 pub(crate) fn retire_all(overlay: &mut Overlay<'_>, mount: &Id) -> Result<()> {
     for id in of_mount(overlay, mount)? {
+        check_no_static_roles(overlay, &id)?;
         if let Some(mut configured) = load(overlay, &id)? {
             configured.connection.is_retired = true;
             save(overlay, &configured)?;

@@ -1,0 +1,139 @@
+//! Where credentials that are rotated are found: by when something is to be done, and those that are being asked or need
+//! somebody. All of it lies in their own namespace, and goes with it.
+
+use super::record::Managed;
+use crate::barrier::{BarrierError, Kind, Overlay};
+use crate::types::Timestamp;
+
+/// What is due within one bucket is found by one scan; seconds.
+const DUE_BUCKET_SECONDS: u64 = 300;
+
+/// One place in which a credential is found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    kind: Kind,
+    group: Vec<u8>,
+    id: [u8; 16],
+    content: Vec<u8>,
+}
+
+/// Where a credential is found.
+pub(crate) fn places(managed: &Managed) -> Vec<Place> {
+    let place = |kind, group: &[u8], more: &[u8]| {
+        let content = [&managed.id[..], more].concat();
+        Place { kind, group: group.to_vec(), id: managed.id, content }
+    };
+    let mut places = vec![place(Kind::ManagedAll, &[], &[])];
+    if managed.state.asked {
+        places.push(place(Kind::ManagedAsked, &[], &[]));
+    }
+    if managed.state.attention.is_some() {
+        places.push(place(Kind::ManagedStuck, &[], &[]));
+    }
+    if let Some(next) = managed.next() {
+        places.push(place(Kind::ManagedDue, &bucket_at(next).to_le_bytes(), &next.as_millis().to_le_bytes()));
+    }
+    places
+}
+
+/// Writes a credential, or removes it, and all that it is found by; `before` are the places of what it was.
+pub(crate) fn save(overlay: &mut Overlay<'_>, before: &[Place], new: Option<&Managed>) -> Result<(), BarrierError> {
+    let after = new.map(places).unwrap_or_default();
+    for place in before {
+        let stays = after.iter().any(|other| other.kind == place.kind && other.group == place.group);
+        if !stays {
+            let key = overlay.barrier().member_key(place.kind, &place.group, &place.id);
+            overlay.delete(key);
+        }
+    }
+    for place in after.iter().filter(|place| !before.contains(place)) {
+        let key = overlay.barrier().member_key(place.kind, &place.group, &place.id);
+        overlay.put(place.kind, key, &place.content)?;
+    }
+    let Some(new) = new else { return Ok(()) };
+    new.put(overlay)?;
+    // Where the clock has stepped back since the last tick what is due next may lie before its mark.
+    match (mark(overlay)?, new.next().map(bucket_at)) {
+        (Some(mark), Some(bucket)) if bucket < mark => set_mark(overlay, bucket),
+        // Past every bucket: the next tick looks at all, and sets it to where it is.
+        (None, _) => set_mark(overlay, u64::MAX),
+        _ => Ok(()),
+    }
+}
+
+/// The bucket of an instant.
+pub(crate) fn bucket_at(at: Timestamp) -> u64 {
+    at.as_secs() / DUE_BUCKET_SECONDS
+}
+
+/// The instant at which a bucket begins.
+pub(crate) fn bucket_start(bucket: u64) -> Timestamp {
+    Timestamp::from_secs(bucket.saturating_mul(DUE_BUCKET_SECONDS))
+}
+
+/// The first bucket that a tick has not gone through; `None` where there never was such a credential.
+pub(crate) fn mark(overlay: &mut Overlay<'_>) -> Result<Option<u64>, BarrierError> {
+    let key = overlay.barrier().key(Kind::ManagedMark, &[]);
+    let bytes = overlay.get(Kind::ManagedMark, &key)?;
+    bytes.map(|bytes| bytes.as_slice().try_into().map(u64::from_le_bytes).map_err(|_| BarrierError::Corrupt)).transpose()
+}
+
+pub(crate) fn set_mark(overlay: &mut Overlay<'_>, bucket: u64) -> Result<(), BarrierError> {
+    let key = overlay.barrier().key(Kind::ManagedMark, &[]);
+    overlay.put(Kind::ManagedMark, key, &bucket.to_le_bytes())
+}
+
+/// Those that lie in a bucket, and when something is to be done about each.
+pub(crate) fn in_bucket(overlay: &Overlay<'_>, bucket: u64) -> Result<Vec<([u8; 16], Timestamp)>, BarrierError> {
+    let mut found = Vec::new();
+    overlay.scan(Kind::ManagedDue, &overlay.barrier().member_prefix(Kind::ManagedDue, &bucket.to_le_bytes()), |_, bytes| {
+        let (id, at) = bytes.split_first_chunk::<16>().ok_or(BarrierError::Corrupt)?;
+        let at = at.try_into().map_err(|_| BarrierError::Corrupt)?;
+        found.push((*id, Timestamp::from_millis(u64::from_le_bytes(at))));
+        Ok(true)
+    })?;
+    Ok(found)
+}
+
+/// Those that were asked of their target and not answered.
+pub(crate) fn asked(overlay: &Overlay<'_>) -> Result<Vec<[u8; 16]>, BarrierError> {
+    group(overlay, Kind::ManagedAsked)
+}
+
+/// Those that need somebody.
+pub(crate) fn stuck(overlay: &Overlay<'_>) -> Result<Vec<[u8; 16]>, BarrierError> {
+    group(overlay, Kind::ManagedStuck)
+}
+
+/// All of a namespace.
+pub(crate) fn all(overlay: &Overlay<'_>) -> Result<Vec<[u8; 16]>, BarrierError> {
+    group(overlay, Kind::ManagedAll)
+}
+
+/// How many there are at a connection's target. What is read here becomes an expectation: none is entered meanwhile.
+pub(crate) fn count_of_target(overlay: &mut Overlay<'_>, target: &[u8; 16]) -> Result<u64, BarrierError> {
+    let key = overlay.barrier().key(Kind::ManagedOfTarget, &[target]);
+    let bytes = overlay.get(Kind::ManagedOfTarget, &key)?;
+    bytes.map_or(Ok(0), |bytes| bytes.as_slice().try_into().map(u64::from_le_bytes).map_err(|_| BarrierError::Corrupt))
+}
+
+/// Counts one more at a connection's target, or one less.
+pub(super) fn count(overlay: &mut Overlay<'_>, target: &[u8; 16], is_new: bool) -> Result<(), BarrierError> {
+    let count = count_of_target(overlay, target)?;
+    let count = if is_new { count + 1 } else { count.saturating_sub(1) };
+    let key = overlay.barrier().key(Kind::ManagedOfTarget, &[target]);
+    if count == 0 {
+        overlay.delete(key);
+        return Ok(());
+    }
+    overlay.put(Kind::ManagedOfTarget, key, &count.to_le_bytes())
+}
+
+fn group(overlay: &Overlay<'_>, kind: Kind) -> Result<Vec<[u8; 16]>, BarrierError> {
+    let mut found = Vec::new();
+    overlay.scan(kind, &overlay.barrier().member_prefix(kind, &[]), |_, bytes| {
+        found.push(bytes.try_into().map_err(|_| BarrierError::Corrupt)?);
+        Ok(true)
+    })?;
+    Ok(found)
+}

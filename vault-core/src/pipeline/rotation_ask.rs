@@ -1,0 +1,93 @@
+//! What a rotation asks of its target, as the connector is asked it.
+
+use super::core::Core;
+use super::namespaces::Namespace;
+use super::outside::ask;
+use crate::barrier::Overlay;
+use crate::engines::{Connection, database};
+use crate::host::{Account, Connector, ConnectorError, ConnectorFailure, Target};
+use crate::managed::Managed;
+use crate::password;
+use crate::rotation::{Authenticate, Credential, Slot, Task, ValueId};
+use crate::types::{Result, SecretString};
+
+/// Carries out a task; the caller holds the credential's claim, and what the task speaks of is durable.
+pub(super) fn perform(core: &Core, namespace: &Namespace, managed: &Managed, task: Task) -> Result<Result<(), ConnectorError>> {
+    let mut overlay = Overlay::reading(&namespace.barrier, core.source());
+    let configured = managed.target.map(|id| database::load(&mut overlay, &id)).transpose()?.flatten();
+    let Some(configured) = configured else { return Ok(Err(misconfigured("the connection's record is gone"))) };
+    let Ok(connector) = core.outside.connector(&configured.connection.plugin) else {
+        return Ok(Err(ConnectorError::new(ConnectorFailure::Unreachable, "the host has not given the connector")));
+    };
+    // Drawn before anything is asked, and kept by nobody.
+    let closing = match task {
+        Task::Close(_) => Some(password::generate(&mut overlay, configured.policy(), namespace.barrier.rng())?),
+        _ => None,
+    };
+    drop(overlay);
+    let at = At { connector: &**connector, connection: &configured.connection, managed };
+    Ok(match task {
+        Task::Set(new, by) => at.value(new.value).and_then(|password| at.set(new.slot, password, by)),
+        Task::Close(slot) => closing.map_or(Ok(()), |password| at.set(slot, &password, Authenticate::Manager)),
+        Task::Test(Credential { slot, value }) => at.value(value).and_then(|password| at.test(slot, password)),
+        Task::Check => at.check(),
+    })
+}
+
+struct At<'a> {
+    connector: &'a dyn Connector,
+    connection: &'a Connection,
+    managed: &'a Managed,
+}
+
+impl At<'_> {
+    fn value(&self, value: ValueId) -> Result<&SecretString, ConnectorError> {
+        self.managed.value(value).ok_or_else(|| misconfigured("the vault does not know this password"))
+    }
+
+    fn set(&self, slot: Slot, password: &SecretString, by: Authenticate) -> Result<(), ConnectorError> {
+        let account = Account { username: self.managed.username(slot), statements: &self.managed.statements };
+        let Authenticate::Itself(own) = by else {
+            return self.as_manager(|target| self.connector.set_password(target, &account, password));
+        };
+        let own = self.value(own)?;
+        // Connections are kept by a target's id: those of this account are its own, and are let go of at once.
+        let connection = self.connection;
+        let target = Target {
+            id: self.managed.id,
+            config: &connection.config,
+            username: account.username,
+            password: own,
+            secrets: &connection.secrets,
+        };
+        let outcome = ask(|| self.connector.set_password(&target, &account, password));
+        let _panicked: Result<(), ConnectorError> = ask(|| {
+            self.connector.forget(&self.managed.id);
+            Ok(())
+        });
+        outcome
+    }
+
+    fn test(&self, slot: Slot, password: &SecretString) -> Result<(), ConnectorError> {
+        ask(|| self.connector.test(&self.connection.target(), self.managed.username(slot), password))
+    }
+
+    fn check(&self) -> Result<(), ConnectorError> {
+        self.as_manager(|target| self.connector.check(target, true))
+    }
+
+    /// Asks with the connection's own password. While that is being changed the target may have either.
+    fn as_manager(&self, what: impl Fn(&Target<'_>) -> Result<(), ConnectorError>) -> Result<(), ConnectorError> {
+        let outcome = ask(|| what(&self.connection.target()));
+        match (&outcome, &self.connection.pending) {
+            (Err(error), Some(pending)) if error.failure() == ConnectorFailure::Unauthenticated => {
+                ask(|| what(&self.connection.target_with(pending)))
+            }
+            _ => outcome,
+        }
+    }
+}
+
+fn misconfigured(why: &str) -> ConnectorError {
+    ConnectorError::new(ConnectorFailure::Misconfigured, why)
+}

@@ -1,0 +1,184 @@
+//! What is due of rotations, by `tick`: those whose answer was lost, and those whose time has come, a bounded number with each call.
+
+use super::core::Core;
+use super::namespaces::Namespace;
+use super::rotation::{Cause, Made, carry_on, commit_step, load};
+use super::rotation_secret;
+use crate::barrier::Overlay;
+use crate::commit::{CommitError, Proposal};
+use crate::engines::database;
+use crate::managed::{Managed, index};
+use crate::rotation::Input;
+use crate::types::limits::{COMMIT_RETRIES_MAX, ROTATIONS_PER_TICK_MAX};
+use crate::types::{Class, Code, Error, Result, Timestamp, Ttl};
+use std::collections::{BTreeSet, HashSet};
+
+/// Buckets of time that one call goes through in a namespace.
+const BUCKETS_MAX: u64 = 10_000;
+/// Wait before looking again at what could not be gone on with, in seconds.
+const AGAIN_SECONDS: u64 = 10;
+
+/// What one call may still do, and has found out.
+struct Round {
+    now: Timestamp,
+    left: usize,
+    /// Targets that do not answer: they are asked no further in this call.
+    away: HashSet<[u8; 16]>,
+    next: Option<Timestamp>,
+}
+
+/// Does what is due; when it wants to be called next.
+pub(super) fn work(core: &Core, now: Timestamp) -> Result<Option<Timestamp>> {
+    let mut round = Round { now, left: ROTATIONS_PER_TICK_MAX, away: HashSet::new(), next: None };
+    for namespace in core.namespaces.load_full().iter() {
+        in_namespace(core, namespace, &mut round)?;
+    }
+    Ok(round.next)
+}
+
+impl Round {
+    fn wants(&mut self, at: Timestamp) {
+        self.next = Some(self.next.map_or(at, |next| next.min(at)));
+    }
+}
+
+fn in_namespace(core: &Core, namespace: &Namespace, round: &mut Round) -> Result<()> {
+    let mut overlay = Overlay::reading(&namespace.barrier, core.source());
+    let Some(mark) = index::mark(&mut overlay)? else { return Ok(()) };
+    let current = index::bucket_at(round.now);
+    for id in index::asked(&overlay)? {
+        drive(core, namespace, &id, round)?;
+    }
+    if current < mark {
+        // The clock was set back: what waits for a time that is far off is looked at once.
+        for id in index::all(&overlay)? {
+            if round.left == 0 {
+                return Ok(());
+            }
+            drive(core, namespace, &id, round)?;
+        }
+        return set_mark(core, namespace, mark, current);
+    }
+    let last = current.min(mark.saturating_add(BUCKETS_MAX));
+    let mut due = BTreeSet::new();
+    for bucket in mark..=last {
+        for (id, at) in index::in_bucket(&overlay, bucket)? {
+            if at <= round.now {
+                due.insert((at, id));
+            } else {
+                round.wants(at);
+            }
+        }
+    }
+    drop(overlay);
+    for (_, id) in due {
+        if round.left == 0 {
+            round.wants(round.now);
+            break;
+        }
+        drive(core, namespace, &id, round)?;
+    }
+    // What is still due lies where it was: the mark stays before it.
+    let overlay = Overlay::reading(&namespace.barrier, core.source());
+    let mut reached = last;
+    for bucket in mark..last {
+        if !index::in_bucket(&overlay, bucket)?.is_empty() {
+            reached = bucket;
+            break;
+        }
+    }
+    drop(overlay);
+    round.wants(if last < current { round.now } else { index::bucket_start(current + 1) });
+    if reached == mark { Ok(()) } else { set_mark(core, namespace, mark, reached) }
+}
+
+/// Moves the mark, unless somebody has moved it meanwhile.
+fn set_mark(core: &Core, namespace: &Namespace, from: u64, to: u64) -> Result<()> {
+    let mut overlay = Overlay::writing(&namespace.barrier, core.source());
+    if index::mark(&mut overlay)? != Some(from) {
+        return Ok(());
+    }
+    index::set_mark(&mut overlay, to)?;
+    match core.committer.commit(Proposal { writes: overlay.into_writes(), ..Proposal::default() }) {
+        Err(CommitError::Conflict) => Ok(()),
+        other => Ok(other.map(drop)?),
+    }
+}
+
+/// Goes on with one credential as far as that goes now.
+fn drive(core: &Core, namespace: &Namespace, id: &[u8; 16], round: &mut Round) -> Result<()> {
+    // Somebody else is at it, or a call from before is still under way.
+    let Some(_claim) = core.outside.begin_rotation(*id) else { return Ok(()) };
+    let Some(managed) = load(core, namespace, id)? else { return Ok(()) };
+    if !may_ask(core, namespace, &managed, round)? {
+        round.wants(round.now.plus(Ttl::from_secs(AGAIN_SECONDS)));
+        return Ok(());
+    }
+    let (cause, target) = (if managed.state.asked { Cause::Input(Input::Restarted) } else { Cause::Due }, managed.target);
+    drop(managed);
+    let made = match commit_step(core, namespace, id, cause, None, round.now) {
+        Err(error) if is_of_the_policy(&error) => {
+            if rotation_secret::forget_orphan(core, namespace, id)? {
+                return Ok(());
+            }
+            note_failure(core, namespace, id, &error, round.now)?;
+            round.wants(round.now.plus(Ttl::from_secs(AGAIN_SECONDS)));
+            return Ok(());
+        }
+        made => made?,
+    };
+    let ask = match made {
+        Made::Step(advanced) => {
+            round.left = round.left.saturating_sub(1);
+            advanced.ask
+        }
+        Made::Rejected(_) | Made::Nothing | Made::Gone => None,
+    };
+    let rested = carry_on(core, namespace, id, ask, round.now)?;
+    if let Some(rested) = rested {
+        if let (Some(target), Some(error)) = (target, &rested.error)
+            && matches!(super::outside::failed(error).code(), Code::TargetUnavailable)
+        {
+            round.away.insert(target);
+        }
+        if let Some(next) = rested.managed.next() {
+            round.wants(next);
+        }
+    }
+    Ok(())
+}
+
+/// Whether a credential's target can be asked: there is a connector to it, and it was not away a moment ago.
+fn may_ask(core: &Core, namespace: &Namespace, managed: &Managed, round: &Round) -> Result<bool> {
+    let Some(target) = managed.target else { return Ok(true) };
+    if round.away.contains(&target) {
+        return Ok(false);
+    }
+    let configured = database::load(&mut Overlay::reading(&namespace.barrier, core.source()), &target)?;
+    Ok(configured.is_none_or(|configured| core.outside.connector(&configured.connection.plugin).is_ok()))
+}
+
+/// Whether there is no new value since its policy is missing, or its secret cannot be written: that is no reason for a tick to fail.
+fn is_of_the_policy(error: &Error) -> bool {
+    matches!(error.class(), Class::NotFound | Class::InvalidRequest) && !matches!(error.code(), Code::Closed | Code::Forked)
+}
+
+/// Keeps why there is no new password, where readers of the role see it.
+fn note_failure(core: &Core, namespace: &Namespace, id: &[u8; 16], error: &Error, now: Timestamp) -> Result<()> {
+    let text = error.to_string();
+    for _ in 0..=COMMIT_RETRIES_MAX {
+        let mut overlay = Overlay::writing(&namespace.barrier, core.source());
+        let Some(mut managed) = Managed::load(&mut overlay, id)? else { return Ok(()) };
+        if managed.error.as_deref() == Some(&text) {
+            return Ok(());
+        }
+        let before = index::places(&managed);
+        (managed.error, managed.error_millis) = (Some(text.clone()), now.as_millis());
+        index::save(&mut overlay, &before, Some(&managed))?;
+        match core.committer.commit(Proposal { writes: overlay.into_writes(), ..Proposal::default() }) {
+            Err(CommitError::Conflict) => {}
+            other => return Ok(other.map(drop)?),
+        }
+    }
+    Ok(())
+}
