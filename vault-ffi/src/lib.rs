@@ -63,6 +63,8 @@ pub mod policy;
 
 pub mod kv;
 
+pub mod live;
+
 pub mod backup;
 
 pub mod doctor;

@@ -166,5 +166,9 @@ pub const ROTATION_FAILING_LOGINS_MAX: u32 = 20;
 pub const ROTATION_WAIT_SECONDS_MAX: u64 = 366 * 86_400;
 /// Most passwords of runs that were rolled back that are kept until the next promotion.
 pub const ROTATION_ABANDONED_MAX: usize = 8;
+/// Records that are watched for changes at one time, by which live secrets know that they are current.
+pub const WATCHED_RECORDS_MAX: usize = 100_000;
+/// Time for which a live secret waits for another thread that reads it anew before it reads itself, in milliseconds.
+pub const LIVE_READ_WAIT_MILLIS_MAX: u64 = 1_000;
 /// Longest cron expression, in bytes.
 pub const CRON_BYTES_MAX: usize = 256;

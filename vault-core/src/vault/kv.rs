@@ -1,7 +1,7 @@
 //! The typed face of a KV version 2 secrets engine.
 
-use super::Session;
-use crate::types::{Code, Error, Object, Operation, Result, Value};
+use super::{LiveSecret, Session};
+use crate::types::{Code, Error, Object, Operation, Path, Result, Value};
 use std::collections::BTreeMap;
 
 /// The secrets below one KV version 2 mount.
@@ -77,6 +77,14 @@ impl<'s> Kv<'s> {
     /// `NotFound` when there is none, or when it was deleted (then with its metadata as data).
     pub fn get(&self, path: &str) -> Result<KvSecret> {
         self.read(path, None)
+    }
+
+    /// A secret that stays current: see [`LiveSecret`]. It is read at its first use, not now.
+    ///
+    /// # Errors
+    /// `InvalidPath` when this can be no path.
+    pub fn live(&self, path: &str) -> Result<LiveSecret> {
+        Ok(LiveSecret::new(self.session.clone(), Path::parse(&self.at("data", path))?, Some("data")))
     }
 
     /// A given version of a secret.
