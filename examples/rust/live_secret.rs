@@ -35,12 +35,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     // The program's own token, and one live secret for as long as it runs.
     let token = root.tokens().create(TokenOptions { policies: vec!["app".to_owned()], ..TokenOptions::default() })?;
     let password = vault.session(token.client_token).kv("secret").live("app/db")?;
-    let log_in = || {
-        password.with_retry(
-            |secret| database.log_in(secret.text("password").unwrap_or_default()),
-            |error| *error == Refused,
-        )
-    };
+    let log_in = || password.with_retry(|secret| database.log_in(secret.text("password").unwrap_or_default()), |error| *error == Refused);
 
     println!("version {:?}: {}", password.get()?.version(), log_in()?);
     for _ in 0..1_000_000 {

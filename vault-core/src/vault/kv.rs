@@ -5,6 +5,28 @@ use crate::types::{Code, Error, Object, Operation, Path, Result, Value};
 use std::collections::BTreeMap;
 
 /// The secrets below one KV version 2 mount.
+///
+/// ```
+/// use vault_core::types::{Code, Object};
+/// # use vault_core::Vault;
+/// # let (vault, init) = Vault::in_memory()?;
+/// # let session = vault.session(init.root_token);
+/// let kv = session.kv("secret");
+/// let first = kv.put("app/db", Object::new().with("user", "app").with("password", "one"))?;
+/// // Only if nobody wrote in between; then only one member of it.
+/// kv.put_cas("app/db", Object::new().with("user", "app").with("password", "two"), first.version)?;
+/// kv.patch("app/db", Object::new().with("password", "three"))?;
+///
+/// let secret = kv.get("app/db")?;
+/// assert_eq!((secret.version.version, secret.data.get("password").and_then(|text| text.as_str())), (3, Some("three")));
+/// assert_eq!(kv.get_version("app/db", 1)?.data.get("password").and_then(|text| text.as_str()), Some("one"));
+///
+/// kv.delete("app/db")?;
+/// assert_eq!(kv.get("app/db").unwrap_err().code(), Code::VersionDeleted);
+/// kv.undelete_versions("app/db", &[3])?;
+/// assert_eq!(kv.list("app/")?, ["db"]);
+/// # Ok::<(), vault_core::types::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Kv<'s> {
     session: &'s Session,

@@ -9,6 +9,22 @@ use std::sync::Arc;
 /// The requests of one token. Cheap to clone, safe to share between threads.
 ///
 /// The token is looked at with each request: one that is bad, expired or revoked answers `PermissionDenied` from then on.
+///
+/// ```
+/// use vault_core::types::{Context, Object, Operation};
+/// # use vault_core::Vault;
+/// # let (vault, init) = Vault::in_memory()?;
+/// # let session = vault.session(init.root_token);
+/// // Typed faces for what most programs need, and requests by path for all that there is.
+/// session.kv("secret").put("app/db", Object::new().with("password", "x"))?;
+/// let reply = session.request(Operation::Read, "secret/data/app/db", None)?;
+/// assert!(reply.data.is_some_and(|data| data.get("metadata").is_some()));
+///
+/// // What the host knows of a request goes into its audit record.
+/// let context = Context { correlation_id: Some("order-7".into()), remote_address: Some("192.0.2.7".into()) };
+/// session.request_with(Operation::List, "secret/metadata/", None, context)?;
+/// # Ok::<(), vault_core::types::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct Session {
     vault: Vault,
