@@ -5,6 +5,7 @@
 #![allow(clippy::print_stdout, reason = "an example talks to its reader")]
 
 use std::error::Error;
+use std::fmt;
 use std::sync::Mutex;
 use vault_core::types::Object;
 use vault_core::{TokenOptions, Vault};
@@ -12,8 +13,17 @@ use vault_core::{TokenOptions, Vault};
 /// What a database does here: it knows one password.
 struct Database(Mutex<String>);
 
+/// Its answer to a wrong one.
 #[derive(Debug, PartialEq)]
 struct Refused;
+
+impl Error for Refused {}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the database refuses the password")
+    }
+}
 
 impl Database {
     fn log_in(&self, password: &str) -> Result<&'static str, Refused> {
