@@ -45,6 +45,7 @@ def test_what_a_read_would_be_refused_is_refused(world: World) -> None:
     world.root.kv("secret").delete("x")
     with pytest.raises(libvault.NotFound) as raised:
         live.get()
+    assert raised.value.data is not None
     assert raised.value.data["metadata"]["version"] == 1
     world.vault.seal()
     with pytest.raises(libvault.Sealed):
