@@ -1,5 +1,10 @@
 //! Live secrets: each new version is seen once it is acknowledged, nothing is asked while nothing changes, and what a read would be refused is.
-#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test fails by panicking, and races with threads")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    reason = "a test fails by panicking, races with threads, and prints its figure"
+)]
 
 #[path = "support/mounts.rs"]
 mod support;
@@ -419,11 +424,15 @@ fn a_refresh_reads_and_records_whatever_is_held() {
 fn figure_of_a_look_that_finds_nothing_new() {
     let world = world();
     let (live, _) = held(&world, TokenOptions::default());
-    let began = std::time::Instant::now();
-    let looks = 1_000_000_u32;
-    for _ in 0..looks {
-        std::hint::black_box(live.get().unwrap());
-    }
-    let each = began.elapsed() / looks;
-    println!("{} ns", each.as_nanos());
+    // The fastest of many short runs: what a machine with other work adds is left out.
+    let looks = 1_000_u32;
+    let run = || {
+        let began = std::time::Instant::now();
+        for _ in 0..looks {
+            std::hint::black_box(live.get().unwrap());
+        }
+        began.elapsed()
+    };
+    let best = (0..1_000).map(|_| run()).min().unwrap();
+    println!("{} ns", best.as_nanos() / u128::from(looks));
 }
