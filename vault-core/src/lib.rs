@@ -101,9 +101,9 @@ pub use crypto::Argon2Params;
 pub use pipeline::{BackupSeals, Recorded, Reply, SealStatus, Unrecorded, Verification};
 pub use seal::{NewSeal, SealError, SlotInfo, UnsealKey};
 pub use vault::{
-    Audit, AuditMode, AuditReport, Backup, Config, Init, Kv, KvMetadata, KvSecret, KvSettings, KvVersion, LeaseInfo, Leases, Listening,
-    LiveSecret, Policies, RetryError, SealedVault, SecretSnapshot, Session, TokenInfo, TokenOptions, Tokens, Unsealing, Vault, Wrapping,
-    WrappingInfo,
+    Audit, AuditMode, AuditReport, Backup, Config, Containment, Emergency, Exposure, Init, Kv, KvMetadata, KvSecret, KvSettings, KvVersion,
+    LeaseInfo, Leases, Listening, LiveSecret, Policies, Reader, RetryError, SealedVault, SecretSnapshot, Session, TokenInfo, TokenOptions,
+    Tokens, Unsealing, Vault, Wrapping, WrappingInfo,
 };
 
 /// The README's Rust runs as a test.

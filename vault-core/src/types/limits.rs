@@ -170,5 +170,9 @@ pub const ROTATION_ABANDONED_MAX: usize = 8;
 pub const WATCHED_RECORDS_MAX: usize = 100_000;
 /// Time for which a live secret waits for another thread that reads it anew before it reads itself, in milliseconds.
 pub const LIVE_READ_WAIT_MILLIS_MAX: u64 = 1_000;
+/// Events of the audit log that one look of an emergency reads.
+pub const EMERGENCY_EVENTS_MAX: u64 = 1_000_000;
+/// Leases that one look of an emergency names.
+pub const EMERGENCY_LEASES_MAX: usize = 10_000;
 /// Longest cron expression, in bytes.
 pub const CRON_BYTES_MAX: usize = 256;

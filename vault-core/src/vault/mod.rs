@@ -3,6 +3,7 @@
 mod audit;
 mod backup;
 mod config;
+mod emergency;
 mod kv;
 mod leases;
 mod live;
@@ -15,6 +16,7 @@ mod wrapping;
 pub use audit::{Audit, AuditReport};
 pub use backup::Backup;
 pub use config::{AuditMode, Config};
+pub use emergency::{Containment, Emergency, Exposure, Reader};
 pub use kv::{Kv, KvMetadata, KvSecret, KvSettings, KvVersion};
 pub use leases::{LeaseInfo, Leases};
 pub use live::{Listening, LiveSecret, RetryError, SecretSnapshot};

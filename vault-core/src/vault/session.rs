@@ -1,6 +1,6 @@
 //! A session: one token's requests, and the typed faces over them.
 
-use super::{Audit, Backup, Kv, Leases, LiveSecret, Policies, Tokens, Vault, Wrapping};
+use super::{Audit, Backup, Emergency, Kv, Leases, LiveSecret, Policies, Tokens, Vault, Wrapping};
 use crate::pipeline::{Caller, Footing, Reply};
 use crate::types::{Context, NamespacePath, Operation, Path, Request, Response, Result, SecretString, Value};
 use std::fmt;
@@ -132,6 +132,12 @@ impl Session {
     #[must_use]
     pub fn leases(&self) -> Leases<'_> {
         Leases::new(self)
+    }
+
+    /// What is done when a credential is out.
+    #[must_use]
+    pub fn emergency(&self) -> Emergency<'_> {
+        Emergency::new(self)
     }
 
     /// The audit log.
