@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use vault_core::testing::TestVault;
-use vault_core::types::{Code, Object, Timestamp, Ttl};
+use vault_core::types::{Code, Object, Operation, Timestamp, Ttl};
 
 const READER: &str = r#"path "secret/data/*" { capabilities = ["read"] }"#;
 const HOUR: Ttl = Ttl::from_secs(3600);
@@ -65,6 +65,25 @@ fn what_was_found_is_ended_so_many_at_a_time_and_the_sessions_own_token_stays() 
     }
     assert!(test.root.kv("secret").get("app").is_ok());
     assert!(second.to_string().contains("kept: ") && first.to_string().contains("left for another call: 2 readers"));
+}
+
+#[test]
+fn whoever_unwraps_what_another_has_read_is_a_reader_and_who_looks_the_token_up_is_none() {
+    let test = TestVault::new();
+    test.root.kv("secret").put("app", Object::new()).unwrap();
+    let wrapped = test.root.wrapping().request(Operation::Read, "secret/data/app", None, HOUR).unwrap();
+    let launcher = test.session_with(
+        r#"path "sys/wrapping/*" { capabilities = ["update"] } path "auth/token/lookup-self" { capabilities = ["read"] }"#,
+        HOUR,
+    );
+    launcher.wrapping().lookup(wrapped.token.expose()).unwrap();
+    let names = || {
+        let exposure = test.root.emergency().look("secret/data/app", Timestamp::EPOCH).unwrap();
+        exposure.readers.into_iter().map(|reader| reader.accessor).collect::<Vec<_>>()
+    };
+    assert_eq!(names(), [accessor(&test.root)]);
+    launcher.wrapping().unwrap(wrapped.token.expose()).unwrap();
+    assert_eq!(names(), [accessor(&test.root), accessor(&launcher)]);
 }
 
 #[test]

@@ -111,7 +111,8 @@ impl<'s> Emergency<'s> {
 
     /// Ends what the look has found: the leases below the path, then the tokens of its readers with their children and leases, at most `most`
     /// tokens in this call. The session's own token is kept. What is there for who comes next must be changed besides: write a new version,
-    /// rotate the account. Needs `update` on `auth/token/revoke-accessor`, and `update` and `sudo` on `sys/leases/revoke-prefix`.
+    /// rotate the account. Needs `update` on `auth/token/revoke-accessor` and
+    /// `auth/token/lookup-accessor`, and `update` and `sudo` on `sys/leases/revoke-prefix`.
     ///
     /// # Errors
     /// Any class; what was revoked until then is, and calling it again goes on.
@@ -152,7 +153,10 @@ impl<'s> Emergency<'s> {
             for event in &page {
                 let text = |name: &str| event.get(name).and_then(Value::as_str).unwrap_or_default();
                 after = event.get("sequence").and_then(Value::as_u64).unwrap_or(after);
-                let is_read = text("operation") == "read" && is_below(text("path"), path) || is_below(text("wrapping_path"), path);
+                // What was put behind a wrapping token is read by whoever unwraps it, not by who looks the token up or wraps it anew.
+                let unwraps = matches!(text("path"), "sys/wrapping/unwrap" | "cubbyhole/response");
+                let is_read =
+                    text("operation") == "read" && is_below(text("path"), path) || unwraps && is_below(text("wrapping_path"), path);
                 let succeeded = event.get("outcome").and_then(Value::as_u64) == Some(0);
                 if !is_read || !succeeded || !text("namespace").is_empty() || seconds_of(text("time")) < since.as_str() {
                     continue;
