@@ -1,4 +1,4 @@
-//! The read of a 1 KiB secret in a session, and a durable write, in memory and on disk.
+//! The read of a 1 KiB secret in a session, a look at a live one that has not changed, and a durable write, in memory and on disk.
 #![allow(missing_docs, clippy::unwrap_used, reason = "criterion's macros make undocumented items, and a bench fails by panicking")]
 
 use criterion::{Criterion, criterion_group, criterion_main};
@@ -23,6 +23,10 @@ fn read_and_write(criterion: &mut Criterion) {
         let session = session(config);
         criterion.bench_function(&format!("read 1 KiB, {name}"), |bencher| {
             bencher.iter(|| black_box(session.kv("secret").get("app/db").unwrap()));
+        });
+        let live = session.kv("secret").live("app/db").unwrap();
+        criterion.bench_function(&format!("live secret, nothing new, {name}"), |bencher| {
+            bencher.iter(|| black_box(live.get().unwrap()));
         });
         criterion.bench_function(&format!("write 1 KiB, {name}"), |bencher| {
             bencher.iter(|| session.kv("secret").put("app/db", secret()).unwrap());

@@ -57,9 +57,19 @@
 #define VAULT_KV_CAS_NONE -1
 
 /**
+ * What an attempt answers when the credential was refused: it is read anew and tried once more.
+ */
+#define VAULT_ATTEMPT_REFUSED 1
+
+/**
  * For `vault_doctor` and `vault_salvage`: damaged secrets are named by mount and path, and not only counted.
  */
 #define VAULT_DOCTOR_NAMES 1
+
+/**
+ * A secret that stays current. A handle, not an address.
+ */
+typedef struct vault_live_secret_t vault_live_secret_t;
 
 /**
  * A secret or a reply: read-only JSON in memory that is wiped when it is freed. A handle, not an address.
@@ -591,6 +601,19 @@ typedef struct {
  * What is asked of a policy: one of the `VAULT_CAPABILITY_` numbers.
  */
 typedef int32_t vault_capability_t;
+
+/**
+ * Uses a credential, such as by a login at a database: answers `VAULT_ATTEMPT_REFUSED` when it was refused, and any other number for whatever
+ * else came of it. `secret` is lent for the call: do not free it. It must not unwind or longjmp out, and may call the vault.
+ */
+typedef int32_t (*vault_attempt_fn)(void *user, const vault_secret_t *secret);
+
+/**
+ * Is told of a change: `secret` is the secret as it is now, or NULL when it can no longer be read, and `status` says why. `secret` is lent for
+ * the call: do not free it. It is called by whoever calls `vault_tick`, the maintenance thread included, under no lock of the vault; it may call the
+ * vault, should return at once, and must not unwind or longjmp out.
+ */
+typedef void (*vault_change_fn)(void *user, const vault_secret_t *secret, vault_status_t status);
 
 /**
  * Takes bytes of a backup or of an export: all of them, and answers `VAULT_OK`, or any other number, which ends the backup or the export. Borrowed for the call.
@@ -1494,6 +1517,105 @@ vault_status_t vault_static_role(vault_session_t *session,
                                  const char *mount,
                                  const char *role,
                                  vault_secret_t **out_role);
+ * Makes a live secret of a KV version 2 mount. It is read at its first use, not now; make one for each secret and keep it.
+ *
+ * - `session`: borrowed; the live secret goes on when the session is closed.
+ * - `mount`, `path`: such as `secret` and `app/db`; NUL-terminated UTF-8, borrowed for the call.
+ * - `out_live`: receives the live secret. Owner: the caller; free it with `vault_live_secret_free`. NULL on failure.
+ * - Fails with `VAULT_ERR_INVALID_PATH` when this can be no path.
+ * - Threads: any; one live secret may be used by several at once.
+ */
+vault_status_t vault_kv_live(vault_session_t *session,
+                             const char *mount,
+                             const char *path,
+                             vault_live_secret_t **out_live);
+
+/**
+ * Makes a live secret of any path of a secrets engine that can be read again and again, such as `kv1/app`: its members are those of the
+ * answer's data.
+ *
+ * - `session`: borrowed; the live secret goes on when the session is closed.
+ * - `path`: the whole path; NUL-terminated UTF-8, borrowed for the call.
+ * - `out_live`: receives the live secret. Owner: the caller; free it with `vault_live_secret_free`. NULL on failure.
+ * - Fails with `VAULT_ERR_INVALID_PATH` when this can be no path.
+ * - Threads: any; one live secret may be used by several at once.
+ */
+vault_status_t vault_session_live(vault_session_t *session,
+                                  const char *path,
+                                  vault_live_secret_t **out_live);
+
+/**
+ * The secret as it is now. The store is asked, and a record made, at the first call and when something has changed.
+ *
+ * - `live`: borrowed.
+ * - `out_secret`: receives a copy of the secret with its version. Owner: the caller; free it with `vault_secret_free`. NULL on failure.
+ * - Fails as a read does: `VAULT_ERR_NOT_FOUND`, `VAULT_ERR_PERMISSION_DENIED`, `VAULT_ERR_SEALED` and so on; `VAULT_ERR_UNSUPPORTED_PATH`
+ *   where each read gives something new, and for the vault's own paths.
+ * - Threads: any, also several at once; when the secret has changed one of them reads it and the others wait for that.
+ */
+vault_status_t vault_live_secret_get(const vault_live_secret_t *live,
+                                     vault_secret_t **out_secret);
+
+/**
+ * Reads the secret whether it has changed or not: a read with its record.
+ *
+ * - `live`: borrowed.
+ * - `out_secret`: receives a copy of the secret with its version. Owner: the caller; free it with `vault_secret_free`. NULL on failure.
+ * - Fails as `vault_live_secret_get`.
+ * - Threads: any, also several at once.
+ */
+vault_status_t vault_live_secret_refresh(const vault_live_secret_t *live,
+                                         vault_secret_t **out_secret);
+
+/**
+ * Whether what was read last is still what a read would give: keep what `vault_live_secret_get` gave as long as it is. Never asks the store,
+ * takes no lock, and costs nanoseconds.
+ *
+ * - `live`: borrowed.
+ * - Returns: false before the first read, and when `live` is NULL or no live handle (see `vault_last_error_code`).
+ * - Threads: any, also several at once.
+ */
+bool vault_live_secret_is_current(const vault_live_secret_t *live);
+
+/**
+ * Lets an attempt use the secret. When it answers `VAULT_ATTEMPT_REFUSED` the secret is read anew, whether it is known to have changed or not,
+ * and the attempt is made once more: a password that was rotated meanwhile costs one more login, and a wrong one no more than two.
+ *
+ * - `live`: borrowed.
+ * - `attempt`: called once or twice by this thread, under no lock of the vault.
+ * - `user`: given to `attempt`; the library does nothing else with it.
+ * - `out_answer`: receives what the last attempt answered; may be NULL. 0 on failure.
+ * - Fails as `vault_live_secret_get` when the secret cannot be read. What an attempt answers is no failure of this call.
+ * - Threads: any, also several at once.
+ */
+vault_status_t vault_live_secret_with_retry(const vault_live_secret_t *live,
+                                            vault_attempt_fn attempt,
+                                            void *user,
+                                            int32_t *out_answer);
+
+/**
+ * Calls a callback whenever a `vault_tick` finds that the secret is another one than it was told last, or than it is now; and once when it can no
+ * longer be read. It takes the place of the one before.
+ *
+ * - `live`: borrowed.
+ * - `changed`: NULL for none from now on. One that is under way in another thread may still end after that, so keep `user` valid until a
+ *   tick has ended.
+ * - `user`: given to `changed`, possibly from several threads at once; the library does nothing else with it.
+ * - Fails as `vault_live_secret_get`, since the secret is read now; the callback before is kept then.
+ * - Threads: any.
+ */
+vault_status_t vault_live_secret_on_change(vault_live_secret_t *live,
+                                           vault_change_fn changed,
+                                           void *user);
+
+/**
+ * Wipes and frees a live secret. What `vault_live_secret_get` gave stays its receiver's.
+ *
+ * - `live`: taken; NULL is allowed and does nothing. A handle that was freed already, or is of another kind, is left alone
+ *   (see `vault_last_error_code`).
+ * - Threads: any, also while another thread uses it: that call ends well.
+ */
+void vault_live_secret_free(vault_live_secret_t *live);
 
 /**
  * Writes a backup of the vault as it is at one moment, while it is in use. Needs `update` and `sudo` on `sys/storage/backup`.

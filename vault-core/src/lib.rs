@@ -1,5 +1,7 @@
-//! The credential vault that you link instead of run: an encrypted store, path policies, tokens, versioned secrets and a tamper-evident
+//! The credential vault that you link instead of run: an encrypted store, path policies, tokens, versioned secrets, leases and a tamper-evident
 //! audit trail, in your own process. No daemon, no port, no thread of its own.
+//!
+//! # A first vault
 //!
 //! ```
 //! use vault_core::types::Object;
@@ -14,8 +16,51 @@
 //! # Ok::<(), vault_core::types::Error>(())
 //! ```
 //!
-//! [`Vault`] is where to start; [`types`] has requests, replies and errors; [`policy::evaluate`] answers what a policy allows without any
-//! vault. The way of a request through the crate is told in `ARCHITECTURE.md`.
+//! # The next steps
+//!
+//! | you want | begin with |
+//! | --- | --- |
+//! | a vault on disk, opened again after a restart | [`Config::at`], [`Vault::create`], [`Vault::open`], [`SealedVault::unseal`] |
+//! | to open it by a passphrase, by people's key shares, by a key service | [`NewSeal`], [`UnsealKey`], [`Config::with_key_wrapper`] |
+//! | a token that may do little, for a program | [`Session::policies`], [`Session::tokens`] |
+//! | secrets with versions | [`Session::kv`] |
+//! | a password that stays current while it is rotated | [`LiveSecret`] |
+//! | database accounts that end by themselves | [`Config::with_connector`], [`Session::leases`] |
+//! | to know who read what, and to prove it | [`Session::audit`], [`audit_proof`] |
+//! | backups | [`Session::backup`], [`Vault::restore`] |
+//! | to know what a policy allows, without a vault | [`policy::evaluate`] |
+//! | any path of the HTTP API that users of Vault and OpenBao know | [`Session::request`] |
+//! | tests of your own program | the feature `testing` and its module `testing` |
+//!
+//! # What to know
+//!
+//! **Threads.** [`Vault`], [`SealedVault`], [`Session`], [`LiveSecret`] and every other public type are `Send + Sync`; the first four are cheap to clone
+//! and made to be shared. Calls block until they are done: in an async program make them where blocking is allowed, such as by `spawn_blocking`. No
+//! async runtime is imposed, and none is used.
+//!
+//! **Time.** Tokens and leases end by the vault's clock at their instant, whether anybody looks or not. What is to be removed or told then, and feeds of
+//! the audit log, move by [`Vault::tick`]: call it about once a second, or when it says.
+//!
+//! **Errors** are one type, [`types::Error`]: a stable [`types::Code`], its [`types::Class`], and a message that says what to do and holds no secret, no
+//! token and no path.
+//!
+//! **Secrets** are wiped when they are dropped, and redacted in `Debug`: see [`types::Secret`] and [`types::Value`].
+//!
+//! **Processes.** One process has a store open at a time. A forked child is refused; open the vault after the fork.
+//!
+//! # Features
+//!
+//! Each only adds: none changes what another does, and all may be on together.
+//!
+//! | feature | what it adds |
+//! | --- | --- |
+//! | `sled` (default) | stores on disk over sled 0.34.7 |
+//! | `redb` | stores on disk over redb: for large ones |
+//! | `testing` | a vault in memory for tests, a fault-injecting storage, the conformance suite of backends |
+//!
+//! The way of a request through the crate is told in `ARCHITECTURE.md`.
+#![warn(missing_docs)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod backup;
 #[cfg(any(feature = "sled", feature = "redb"))]
@@ -25,6 +70,8 @@ pub mod os;
 pub mod policy;
 pub mod rotation;
 pub mod storage;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod types;
 pub mod wire;
 
@@ -53,9 +100,9 @@ pub use crypto::Argon2Params;
 pub use pipeline::{BackupSeals, Recorded, Reply, SealStatus, Unrecorded, Verification};
 pub use seal::{NewSeal, SealError, SlotInfo, UnsealKey};
 pub use vault::{
-    Audit, AuditMode, AuditReport, Backup, Config, Init, Kv, KvMetadata, KvSecret, KvSettings, KvVersion, LeaseInfo, Leases, Policies,
-    Rehearsal, Rotation, RotationStatus, SealedVault, Session, StaticCreds, TokenInfo, TokenOptions, Tokens, Unsealing, Vault, Wrapping,
-    WrappingInfo,
+    Audit, AuditMode, AuditReport, Backup, Config, Containment, Emergency, Exposure, Init, Kv, KvMetadata, KvSecret, KvSettings, KvVersion,
+    LeaseInfo, Leases, Listening, LiveSecret, Policies, Reader, Rehearsal, RetryError, Rotation, RotationStatus, SealedVault, SecretSnapshot,
+    Session, StaticCreds, TokenInfo, TokenOptions, Tokens, Unsealing, Vault, Wrapping, WrappingInfo,
 };
 
 /// The README's Rust runs as a test.

@@ -78,6 +78,9 @@ impl Cleared for usize {
 impl Cleared for u64 {
     const CLEARED: Self = 0;
 }
+impl Cleared for i32 {
+    const CLEARED: Self = 0;
+}
 impl Cleared for i64 {
     const CLEARED: Self = 0;
 }

@@ -14,6 +14,7 @@
 //! The tables belong to one process. A forked child makes its own on first use and never takes a lock of its parent's, which
 //! another thread may have held at the instant of the fork; a handle from before the fork is told by its epoch.
 
+use crate::live::LiveEntry;
 use crate::secret::SecretEntry;
 use crate::session::SessionEntry;
 use crate::vault::VaultEntry;
@@ -59,6 +60,7 @@ pub(crate) struct Tables {
     pub(crate) vaults: Table<VaultEntry>,
     pub(crate) sessions: Table<SessionEntry>,
     pub(crate) secrets: Table<SecretEntry>,
+    pub(crate) lives: Table<LiveEntry>,
 }
 
 /// The table of one kind.
@@ -178,7 +180,8 @@ impl<T> Table<T> {
 impl Tables {
     fn new(pid: u32, parent: Option<&'static Tables>) -> Self {
         let epoch = parent.map_or(0, |parent| (parent.epoch + 1) % EPOCHS);
-        Tables { pid, epoch, _parent: parent, vaults: Table::new(), sessions: Table::new(), secrets: Table::new() }
+        let (vaults, sessions, secrets, lives) = (Table::new(), Table::new(), Table::new(), Table::new());
+        Tables { pid, epoch, _parent: parent, vaults, sessions, secrets, lives }
     }
 }
 

@@ -64,6 +64,7 @@ pub mod policy;
 pub mod kv;
 
 pub mod rotation;
+pub mod live;
 
 pub mod backup;
 

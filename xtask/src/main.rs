@@ -24,6 +24,8 @@ cargo xtask c                the C programs, plain and under valgrind
 cargo xtask wheel            build the wheel into the target directory's `wheels`
 cargo xtask python           the wheel in a fresh virtual environment, with its tests
 cargo xtask deny             licences, bans and sources of the dependencies (builds cargo-deny first)
+cargo xtask doc              the documentation of the crates, warnings being errors
+cargo xtask semver           the core's interface beside that of the last tag (builds cargo-semver-checks first)
 cargo xtask bench            the criterion benches
 cargo xtask crash ROUNDS [--backend B]  the kill -9 loop over sled or redb (LIBVAULT_SEED to replay)
 cargo xtask sim --seed S --steps N  the simulation, from this seed on
@@ -40,12 +42,13 @@ cargo xtask powercut --seed S --states N --backend B  N states that a power cut 
 const SET_UP: Step = ("set-up", setup::everything);
 
 /// Every step of `test`, in order: the quick ones first.
-const STEPS: [Step; 11] = [
+const STEPS: [Step; 12] = [
     ("format", rust::format),
     ("tidy", tidy::tidy),
     ("header", header::check),
     ("clippy", rust::clippy),
     ("fewer features", rust::check_features),
+    ("documentation", rust::documentation),
     ("Rust tests", rust::tests),
     ("Rust tests over redb", rust::tests_over_redb),
     ("interleavings", rust::interleavings),
@@ -67,6 +70,8 @@ fn main() -> ExitCode {
         ["python"] => setup::everything().and_then(|()| python::wheel_tests()),
         ["fuzz", "--seconds", seconds] => fuzz::fuzz(seconds),
         ["deny"] => rust::deny(),
+        ["doc"] => rust::documentation(),
+        ["semver"] => rust::semver(),
         ["bench"] => rust::bench(),
         ["sim", "--seed", seed, "--steps", steps] => rust::sim(seed, steps),
         ["policy", "--seed", seed, "--cases", cases] => rust::policy(seed, cases),

@@ -17,13 +17,36 @@ pub(crate) fn clippy() -> Outcome {
     run(clippy.env("PYO3_PYTHON", setup::python()?))
 }
 
-/// The core builds without a backend on disk, and with the other one alone, and the connectors to databases each alone, without a warning.
+/// The core builds without a backend on disk, with the other one alone, and with the fixture for its users' tests alone, and the connectors to databases each alone, without a warning.
 pub(crate) fn check_features() -> Outcome {
     let check = |(package, features): (&str, &str)| {
         run(cargo().args(["clippy", "-p", package, "--no-default-features", "--features", features, "--", "-D", "warnings"]))
     };
     let connectors = ["postgres", "mysql", "redis"].map(|feature| ("vault-connectors", feature));
-    [("vault-core", ""), ("vault-core", "redb")].into_iter().chain(connectors).try_for_each(check)
+    [("vault-core", ""), ("vault-core", "redb"), ("vault-core", "testing")].into_iter().chain(connectors).try_for_each(check)
+}
+
+/// The documentation of what is public, every warning of rustdoc being an error.
+pub(crate) fn documentation() -> Outcome {
+    let mut doc = cargo();
+    doc.args(["doc", "--workspace", "--exclude", "libvault-python", "--all-features", "--no-deps"]);
+    run(doc.env("RUSTDOCFLAGS", "-D warnings"))
+}
+
+/// Whether the core's public interface has changed more than its version says, since the last tag of a version; needs a tool that is built
+/// first, so it is not part of `test`.
+pub(crate) fn semver() -> Outcome {
+    let tags = output(command("git").args(["tag", "--list", "v[0-9]*", "--sort=-version:refname"]))?;
+    let Some(last) = tags.lines().next() else {
+        println!("there is no tag of a version yet: nothing to compare with");
+        return Ok(());
+    };
+    let tools = target()?.join("tools");
+    let tool = tools.join("bin/cargo-semver-checks");
+    if !tool.exists() {
+        run(cargo().args(["install", "--locked", "--root"]).arg(&tools).args(["cargo-semver-checks", "--version", "0.51.0"]))?;
+    }
+    run(command(tool).args(["semver-checks", "--package", "vault-core", "--all-features", "--baseline-rev", last]))
 }
 
 /// Every Rust test, those in the documentation too.
@@ -43,7 +66,7 @@ pub(crate) fn tests_over_redb() -> Outcome {
 /// The main job, and the other examples.
 pub(crate) fn examples() -> Outcome {
     let example = |name: &str| run(cargo().args(["run", "--quiet", "--example", name]));
-    ["quickstart", "key_shares", "backup", "doctor", "wrapping", "explain", "versions", "least_privilege", "policy_test", "rotation_drill"]
+    ["quickstart", "key_shares", "backup", "doctor", "wrapping", "explain", "versions", "least_privilege", "policy_test", "rotation_drill", "live_secret"]
         .into_iter()
         .try_for_each(example)
 }

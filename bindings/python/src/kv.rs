@@ -3,6 +3,7 @@
 use crate::arguments::{Parameter, Text, Whole, Wholes};
 use crate::convert::{mapping_to_object, object_to_python, refuse, to_python};
 use crate::errors::{detached, guarded};
+use crate::live::LiveSecret;
 use crate::session::Shared;
 use parking_lot::Mutex;
 use pyo3::exceptions::{PyKeyError, PyTypeError};
@@ -60,6 +61,11 @@ impl Kv {
         let Text(path) = path;
         let secret = self.with(py, |kv| version.map_or_else(|| kv.get(path), |version| kv.get_version(path, version.0)))?;
         Ok(KvSecret { data: Mutex::new(Some(Arc::new(secret.data))), version: secret.version })
+    }
+
+    /// A secret that stays current. It is read at its first use, not now.
+    fn live(&self, py: Python<'_>, path: Text<'_>) -> PyResult<LiveSecret> {
+        self.with(py, |kv| kv.live(path.0)).map(LiveSecret::new)
     }
 
     /// Writes a new version of a mapping; with `cas` only if that is the number of the current one (0: none yet).

@@ -11,6 +11,7 @@ mod doctor;
 mod errors;
 mod keys;
 mod kv;
+mod live;
 mod maintenance;
 mod pkcs11;
 mod policy;
@@ -44,6 +45,8 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<kv::Kv>()?;
     module.add_class::<kv::KvSecret>()?;
     module.add_class::<kv::KvVersion>()?;
+    module.add_class::<live::LiveSecret>()?;
+    module.add_class::<live::SecretSnapshot>()?;
     module.add_class::<pkcs11::Pkcs11>()?;
     module.add_class::<policy::Decision>()?;
     module.add_class::<rotation::Rotation>()?;

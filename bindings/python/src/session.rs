@@ -7,6 +7,7 @@ use crate::convert::{data_to_value, refuse, to_python};
 use crate::errors::{detached, guarded, raise};
 use crate::keys::new_seals;
 use crate::kv::Kv;
+use crate::live::LiveSecret;
 use crate::rotation::Rotation;
 use crate::secret::SecretStr;
 use parking_lot::Mutex;
@@ -123,6 +124,13 @@ impl Session {
     #[pyo3(signature = (mount=Text("database")), text_signature = "(self, mount='database')")]
     fn rotation(&self, mount: Text<'_>) -> Rotation {
         Rotation::new(self.0.clone(), mount.0)
+    }
+
+    /// A secret at a path of an engine, such as `kv1/app`, that stays current: its members are those of the answer's data. It is read at its
+    /// first use, not now.
+    fn live(&self, py: Python<'_>, path: Text<'_>) -> PyResult<LiveSecret> {
+        let session = self.0.get(py)?;
+        guarded(py, || session.live(path.0).map(LiveSecret::new).map_err(|error| raise(py, &error)))
     }
 
     /// Writes the events of the audit log to a binary file as JSON lines, those after the number `after`; how many they are. Needs `read` and

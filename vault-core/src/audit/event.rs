@@ -61,6 +61,10 @@ pub(crate) struct Event {
     /// The path of the request whose reply was unwrapped, looked up or wrapped anew.
     #[n(17)]
     pub(crate) unwrapped_path: Option<String>,
+    /// Whether the reader keeps what it read and uses it until it changes (a live secret): no further use of it is in the log.
+    #[n(28)]
+    #[cbor(default)]
+    pub(crate) live: bool,
     /// The id of the lease that it made, renewed or ended.
     #[n(20)]
     pub(crate) lease: Option<String>,
@@ -167,6 +171,7 @@ impl Event {
             .with("wrapping_accessor", optional(&self.wrapped_by))
             .with("wrapping_path", optional(&self.unwrapped_path))
             .with("count", self.count)
+            .with("live", self.live)
             .with("values", Value::from(values))
             .with("lease_id", optional(&self.lease))
             .with("target_error", optional(&self.target_error))

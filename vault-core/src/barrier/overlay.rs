@@ -3,9 +3,11 @@
 use super::BarrierError;
 use super::names::FolderChange;
 use super::record::{Barrier, Kind};
+use super::watch::{Sight, Watches};
 use crate::storage::{Expected, Key, Read};
 use crate::types::id::Id;
 use crate::types::limits::LIST_NAMES_MAX;
+use std::cell::Cell;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::sync::Arc;
 use zeroize::Zeroizing;
@@ -30,17 +32,33 @@ pub(crate) struct Overlay<'a> {
     /// Whether what is read becomes an expectation of the commit.
     tracking: bool,
     writes: Writes,
+    /// What is read is watched from then on.
+    watched: Option<Watched>,
+}
+
+/// What was read, by a reader that wants to know when it changes.
+struct Watched {
+    watches: Arc<Watches>,
+    sight: Sight,
+    /// Something was read that cannot be watched.
+    blind: Cell<bool>,
 }
 
 impl<'a> Overlay<'a> {
     /// For a request that only reads.
     pub(crate) fn reading(barrier: &'a Arc<Barrier>, source: &'a dyn Read) -> Self {
-        Overlay { barrier, source, tracking: false, writes: Writes::default() }
+        Overlay { barrier, source, tracking: false, writes: Writes::default(), watched: None }
+    }
+
+    /// For a request that only reads, and wants to know when what it has read is changed.
+    pub(crate) fn watching(barrier: &'a Arc<Barrier>, source: &'a dyn Read, watches: &Arc<Watches>) -> Self {
+        let watched = Watched { watches: Arc::clone(watches), sight: Sight::new(), blind: Cell::new(false) };
+        Overlay { watched: Some(watched), ..Overlay::reading(barrier, source) }
     }
 
     /// For a request that may write.
     pub(crate) fn writing(barrier: &'a Arc<Barrier>, source: &'a dyn Read) -> Self {
-        Overlay { barrier, source, tracking: true, writes: Writes::default() }
+        Overlay { barrier, source, tracking: true, writes: Writes::default(), watched: None }
     }
 
     pub(crate) fn barrier(&self) -> &'a Barrier {
@@ -50,9 +68,10 @@ impl<'a> Overlay<'a> {
     /// Works in another namespace for a while: one and the same commit, under that one's names and keys.
     pub(crate) fn within<T>(&mut self, barrier: &Arc<Barrier>, work: impl FnOnce(&mut Overlay<'_>) -> T) -> T {
         let writes = std::mem::take(&mut self.writes);
-        let mut inner = Overlay { barrier, source: self.source, tracking: self.tracking, writes };
+        let mut inner = Overlay { barrier, source: self.source, tracking: self.tracking, writes, watched: self.watched.take() };
         let done = work(&mut inner);
         self.writes = inner.writes;
+        self.watched = inner.watched;
         done
     }
 
@@ -61,6 +80,7 @@ impl<'a> Overlay<'a> {
         if let Some(own) = self.writes.changes.get(key) {
             return own.as_ref().map(|record| self.barrier.open(kind, key, record)).transpose();
         }
+        self.watch(key);
         let record = self.source.get(key)?;
         if self.tracking {
             let seen = Expected::of(record.as_deref());
@@ -80,6 +100,7 @@ impl<'a> Overlay<'a> {
 
     /// What stands outside the barrier: the header and wrapped keyrings.
     pub(crate) fn get_bare(&mut self, key: &Key) -> Result<Option<Vec<u8>>, BarrierError> {
+        self.watch(key);
         let bytes = self.source.get(key)?;
         if self.tracking {
             self.writes.expectations.entry(*key).or_insert(Expected::of(bytes.as_deref()));
@@ -179,6 +200,8 @@ impl<'a> Overlay<'a> {
         mut after: Option<Key>,
         mut each: impl FnMut(&Key, &[u8]) -> Result<bool, BarrierError>,
     ) -> Result<(), BarrierError> {
+        // What comes into a range later has no key that could be watched now.
+        self.cannot_watch();
         loop {
             let page = self.source.scan(prefix, after.as_ref(), SCAN_PAGE)?;
             for (key, record) in &page {
@@ -191,6 +214,27 @@ impl<'a> Overlay<'a> {
                 _ => return Ok(()),
             }
         }
+    }
+
+    /// Watches a record from now on, where this is an overlay that watches.
+    pub(crate) fn watch(&mut self, key: &Key) {
+        if let Some(Watched { watches, sight, blind }) = &mut self.watched
+            && !sight.note(watches, key)
+        {
+            blind.set(true);
+        }
+    }
+
+    /// Says that something was looked at that cannot be watched.
+    pub(crate) fn cannot_watch(&self) {
+        if let Some(watched) = &self.watched {
+            watched.blind.set(true);
+        }
+    }
+
+    /// What was read, where all of it is watched.
+    pub(crate) fn take_sight(&mut self) -> Option<Sight> {
+        self.watched.take().filter(|watched| !watched.blind.get()).map(|watched| watched.sight)
     }
 
     /// What the request wants written.

@@ -95,6 +95,8 @@ impl Committer {
             // Nothing is left to write: what these callers wait for is in the last commit, or in one before it.
             return outcomes.into_iter().map(|outcome| outcome.map(|_| leader.root.commit)).collect();
         }
+        // All of them: one that nobody watches yet can be watched, and read as it was, before it is durable.
+        let changed: Vec<Key> = merged.changes.keys().copied().collect();
         let noted = note_messages(&barriers, &mut merged.changes);
         match noted.map_err(CommitError::from).and_then(|noted| {
             self.write(&mut leader, merged.changes, &events, adopts)?;
@@ -103,6 +105,8 @@ impl Committer {
             Ok(noted) => {
                 noted.into_iter().for_each(|(barrier, messages)| barrier.keyring().data_keys().primary().note(messages));
                 publishes.into_iter().for_each(|publish| publish());
+                // Last: who is told reads the store and what is published as they are now.
+                self.watches.changed(changed.iter());
                 outcomes
             }
             Err(error) => {

@@ -12,7 +12,7 @@ mod interleavings_tests;
 pub(crate) use anchor::{AnchorPlan, Standing, standing};
 
 use crate::audit::{Admission, Event, Queue};
-use crate::barrier::{Barrier, BarrierError, RootRecord, Writes};
+use crate::barrier::{Barrier, BarrierError, RootRecord, Watches, Writes};
 use crate::host::Clock;
 use crate::os::sync::{AtomicBool, Condvar, Mutex, MutexGuard};
 use crate::storage::{Read, Storage, StorageError};
@@ -104,6 +104,7 @@ pub(crate) struct Committer {
     audit: Mutex<Queue>,
     poisoned: AtomicBool,
     anchor: AnchorKeeper,
+    watches: Arc<Watches>,
 }
 
 #[derive(Default)]
@@ -144,6 +145,7 @@ impl Committer {
             wake: Condvar::new(),
             audit: Mutex::default(),
             poisoned: AtomicBool::new(false),
+            watches: Arc::default(),
         }
     }
 
@@ -228,6 +230,11 @@ impl Committer {
     /// Whether the vault was sealed, so that nothing is committed any more.
     pub(crate) fn has_ended(&self) -> bool {
         self.leader.lock().ended
+    }
+
+    /// The records that somebody watches.
+    pub(crate) fn watches(&self) -> &Arc<Watches> {
+        &self.watches
     }
 
     /// Whether a commit has failed.

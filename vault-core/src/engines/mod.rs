@@ -62,6 +62,8 @@ pub(crate) struct Outcome {
     pub(crate) version: Option<u64>,
     /// How long the caller may rely on the answer.
     pub(crate) lease_duration: Ttl,
+    /// When what it answers ceases to be so by itself, if it does.
+    pub(crate) until: Option<Timestamp>,
     /// What the caller should know though the request succeeded.
     pub(crate) warnings: Vec<String>,
     /// What is to be done outside, between two commits.

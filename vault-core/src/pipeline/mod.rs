@@ -20,6 +20,7 @@ mod lease_quotas;
 mod lease_renewal;
 mod lease_work;
 mod leases;
+mod listeners;
 mod mount_paths;
 mod mounts;
 mod namespace_paths;
@@ -66,8 +67,9 @@ pub use runtime::SealStatus;
 pub use verify::Verification;
 
 pub(crate) use backup::restore;
+pub(crate) use listeners::Listener;
 pub(crate) use runtime::{Parts, Runtime};
-pub(crate) use stage::Caller;
+pub(crate) use stage::{Caller, Footing};
 
 use self::core::Core;
 use crate::audit::Event;

@@ -164,6 +164,12 @@ impl MountTable {
         Ok(overlay.put(Kind::MountTable, key, &bytes)?)
     }
 
+    /// The table's record, for whoever wants to know when it changes.
+    pub(super) fn watch(overlay: &mut Overlay<'_>) {
+        let key = table_key(overlay.barrier());
+        overlay.watch(&key);
+    }
+
     /// What answers for a path.
     pub(super) fn route<'p>(&self, path: &'p str) -> Option<Routing<'p>> {
         let below = |mount: &str| path.strip_prefix(mount).or_else(|| (mount.strip_suffix('/') == Some(path)).then_some(""));

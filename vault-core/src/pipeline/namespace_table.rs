@@ -65,6 +65,11 @@ impl NamespaceTable {
         overlay.within(root, |overlay| overlay.put(Kind::NamespaceTable, root.key(Kind::NamespaceTable, &[]), &bytes))
     }
 
+    /// The table's record, for whoever wants to know when it changes.
+    pub(super) fn watch(root: &Arc<Barrier>, overlay: &mut Overlay<'_>) {
+        overlay.watch(&root.key(Kind::NamespaceTable, &[]));
+    }
+
     /// A number that was never given before.
     pub(super) fn draw(&mut self) -> Result<u32, BarrierError> {
         let number = self.next_key;

@@ -3,12 +3,13 @@
 use super::backup::{BackupSeals, backup};
 use super::ceremony::{Shares, Step};
 use super::core::{Core, Facts, Foundation, KeyState};
+use super::listeners::Listeners;
 use super::namespace_table::NamespaceTable;
 use super::operator::{self, OperatorPath};
 use super::outside::Outside;
 use super::reply::{Reply, Unrecorded};
 use super::sinks::Feed;
-use super::stage::Caller;
+use super::stage::{Caller, Footing};
 use super::verify::{Verification, verify};
 use super::{audit_log, handle, health, info_paths, keys, namespace_paths, seals, tick, tokens, version_history};
 use crate::audit::{Chain, Event, Tree};
@@ -65,6 +66,8 @@ pub(crate) struct Runtime {
     /// Wrong keys since the last unseal: there is no log to write them to before.
     failed_unseals: AtomicU64,
     metrics: Arc<Metrics>,
+    /// Called after each tick.
+    pub(crate) listeners: Listeners,
 }
 
 /// What is told of the kind of storage.
@@ -161,6 +164,7 @@ impl Runtime {
             openings: AtomicUsize::new(1),
             failed_unseals: AtomicU64::new(0),
             metrics: Arc::default(),
+            listeners: Listeners::default(),
         }
     }
 
@@ -375,9 +379,21 @@ impl Runtime {
         reply
     }
 
+    /// The time by the vault's clock.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.parts.clock.now()
+    }
+
+    /// Whether what a read's answer stands on still does: whether the same read would answer the same.
+    pub(crate) fn holds(&self, footing: &Footing) -> bool {
+        let usable = !self.fork.is_forked() && !self.closed.load(Ordering::Acquire);
+        usable && self.core.load().as_ref().is_some_and(|core| footing.holds(core))
+    }
+
     pub(crate) fn tick(&self) -> Result<Option<Timestamp>> {
         let ticked = self.with_core(tick::tick);
         self.metrics.tick(ticked.is_ok());
+        self.listeners.tell();
         ticked
     }
 

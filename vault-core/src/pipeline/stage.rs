@@ -2,7 +2,8 @@
 
 use super::affect::{Deed, Follow};
 use super::core::Core;
-use super::mounts::{self, Routing};
+use super::mounts::{self, MountTable, Routing};
+use super::namespace_table::NamespaceTable;
 use super::namespaces::{Namespace, Place};
 use super::policies::PolicyStore;
 use super::system::{self, Ask, Done, SystemPath, capability_for};
@@ -10,7 +11,7 @@ use super::wrapping;
 use super::{audit_log, tokens};
 use crate::audit::{Decided, Event};
 use crate::auth::{LiveToken, records};
-use crate::barrier::Overlay;
+use crate::barrier::{Overlay, Sight};
 use crate::commit::{CommitError, Proposal, Receipt};
 use crate::engines::Call;
 use crate::metrics::{Authentication, Target};
@@ -26,8 +27,18 @@ use std::sync::atomic::Ordering;
 
 /// Who sends requests: a token, and what was learned of it with earlier ones.
 pub(crate) struct Caller {
-    token: SecretString,
+    token: Arc<SecretString>,
     known: ArcSwapOption<Known>,
+    /// What a read stands on is left here, where the caller wants to know when that changes.
+    watch: Option<ArcSwapOption<Footing>>,
+}
+
+/// What the answer of a read stands on: as long as it does, another read would answer the same.
+pub(crate) struct Footing {
+    known: Arc<Known>,
+    sight: Sight,
+    until: Option<Timestamp>,
+    version: Option<u64>,
 }
 
 /// What is known of a token, until a generation says that it is stale.
@@ -96,7 +107,34 @@ pub(super) struct Recorded {
 
 impl Caller {
     pub(crate) fn new(token: SecretString) -> Self {
-        Caller { token, known: ArcSwapOption::empty() }
+        Caller { token: Arc::new(token), known: ArcSwapOption::empty(), watch: None }
+    }
+
+    /// The same caller for one read, who wants to know when its answer changes.
+    pub(crate) fn watching(&self) -> Self {
+        let known = ArcSwapOption::new(self.known.load_full());
+        Caller { token: Arc::clone(&self.token), known, watch: Some(ArcSwapOption::empty()) }
+    }
+
+    /// What the answer of that read stands on; `None` where it cannot be told when it changes.
+    pub(crate) fn into_footing(self) -> Option<Arc<Footing>> {
+        self.watch?.into_inner()
+    }
+}
+
+impl Footing {
+    /// Whether the token may still do what it did, and nothing of what was read has changed. The store is not asked.
+    pub(super) fn holds(&self, core: &Core) -> bool {
+        let is_the_same = self.known.is_fresh(core) && self.sight.is_current() && !core.committer.is_poisoned();
+        is_the_same && {
+            let now = core.clock.now();
+            !self.known.live.has_expired(now) && self.until.is_none_or(|until| now < until)
+        }
+    }
+
+    /// The version of the secret that was read, where it has versions.
+    pub(crate) fn version(&self) -> Option<u64> {
+        self.version
     }
 }
 
@@ -341,8 +379,13 @@ impl<'r> Authenticated<'r> {
     pub(super) fn authorize<'s>(&'s self, event: &mut Event) -> Result<Authorized<'s, 'r>> {
         let (core, place) = (self.routed.core, self.routed.place);
         let barrier = &place.namespace.barrier;
-        let mut overlay =
-            if self.may_write() { Overlay::writing(barrier, core.source()) } else { Overlay::reading(barrier, core.source()) };
+        let mut overlay = if self.may_write() {
+            Overlay::writing(barrier, core.source())
+        } else if self.caller.watch.is_some() {
+            self.watching()
+        } else {
+            Overlay::reading(barrier, core.source())
+        };
         if self.may_write() && !self.holds(&mut overlay)? {
             // Revoked since it was authenticated; from here on its revocation would fail this request's commit.
             return Err(if self.known.live.entry.is_wrapping() { wrapping::invalid() } else { Error::permission_denied() });
@@ -361,6 +404,10 @@ impl<'r> Authenticated<'r> {
         }
         let capability = capability_for(operation, exists.as_ref().copied().unwrap_or_default());
         self.decide(capability, event)?;
+        if self.caller.watch.is_some() && (self.may_write() || matches!(self.routed.route, Route::System(_))) {
+            let why = "no live secret is here: this path gives something new with each read, or is one of the vault's own";
+            return Err(Error::new(Code::UnsupportedPath, why));
+        }
         let stays_frozen = !matches!(self.routed.route, Route::System(path) if path.is_for_the_frozen()) || self.wrap_ttl().is_some();
         if self.may_write() && stays_frozen && core.frozen.load(Ordering::Acquire) {
             return Err(super::frozen());
@@ -369,6 +416,22 @@ impl<'r> Authenticated<'r> {
         place.check_is_there()?;
         self.check_mount(&mut overlay)?;
         Ok(Authorized { stage: self, overlay })
+    }
+
+    /// An overlay that notes what is read, from the tables on by which the request found its way.
+    fn watching(&self) -> Overlay<'r> {
+        let (core, place) = (self.routed.core, self.routed.place);
+        let mut overlay = Overlay::watching(&place.namespace.barrier, core.source(), core.committer.watches());
+        NamespaceTable::watch(&core.barrier, &mut overlay);
+        MountTable::watch(&mut overlay);
+        if let Route::Engine(routing) = &self.routed.route {
+            // It was routed before the table was watched.
+            let is_the_same = |now: &Routing<'_>| std::ptr::addr_eq(Arc::as_ptr(&now.engine), Arc::as_ptr(&routing.engine));
+            if !place.namespace.mounts.load().route(place.path()).is_some_and(|now| is_the_same(&now)) {
+                overlay.cannot_watch();
+            }
+        }
+        overlay
     }
 
     /// The path of a policy whose name is spelt in another way than the one that counts, as it counts: no spelling slips past a rule.
@@ -418,6 +481,7 @@ impl<'s, 'r> Authorized<'s, 'r> {
                     data: outcome.data,
                     version: outcome.version,
                     lease_duration: outcome.lease_duration,
+                    until: outcome.until,
                     warnings: outcome.warnings,
                     effect: outcome.effect.map(Deed::Engine),
                     probe: outcome.probe,
@@ -467,7 +531,14 @@ impl Executed<'_, '_> {
             core.metrics.commit(watch.elapsed());
             receipt
         } else {
-            core.committer.admit(event, self.stage.routed.now, strict)?
+            let sight = self.overlay.take_sight();
+            event.live = sight.is_some();
+            let receipt = core.committer.admit(event, self.stage.routed.now, strict)?;
+            if let (Some(watch), Some(sight)) = (&self.stage.caller.watch, sight) {
+                let (known, until, version) = (Arc::clone(&self.stage.known), self.done.until, self.done.version);
+                watch.store(Some(Arc::new(Footing { known, sight, until, version })));
+            }
+            receipt
         };
         let response = Response { request_id: event.request_id.clone(), ..response };
         let (follow, forgets) = (self.done.follow, self.done.forgets);

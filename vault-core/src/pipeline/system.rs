@@ -39,6 +39,8 @@ pub(super) struct Done {
     pub(super) adopts: Option<[u8; 16]>,
     /// The vault is to be sealed once the request is recorded.
     pub(super) seals: bool,
+    /// When what the request answers ceases to be so by itself, if it does.
+    pub(super) until: Option<Timestamp>,
     /// The accessor of a token that the request was about, where that is not the caller's: for the audit log.
     pub(super) concerns: Option<String>,
     /// The accessor of a token that the request made and that is in no `auth` of its reply.

@@ -4,7 +4,7 @@
 //!
 //! - [`Storage::commit`] is atomic across keys and durable when it returns `Ok`. After an error other than
 //!   [`StorageError::Conflict`] or [`StorageError::Invalid`] the outcome is unknown and the backend is poisoned: every later call fails until it is reopened.
-//! - [`Storage::get`], [`Storage::scan`] and snapshots show only what is durable: never a batch whose commit has not returned or is in doubt.
+//! - [`Read::get`], [`Read::scan`] and snapshots show only what is durable: never a batch whose commit has not returned or is in doubt.
 //! - A reader never waits on a writer's I/O.
 //! - After a crash at any instant the store reopens with every acknowledged batch, and with the batch in flight whole or not at all.
 

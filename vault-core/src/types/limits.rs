@@ -180,5 +180,13 @@ pub const ROTATION_ABANDONED_MAX: usize = 8;
 pub const ROTATIONS_PER_TICK_MAX: usize = 64;
 /// Longest password that can be given to a rotation, in bytes.
 pub const GIVEN_PASSWORD_BYTES_MAX: usize = 4_096;
+/// Records that are watched for changes at one time, by which live secrets know that they are current.
+pub const WATCHED_RECORDS_MAX: usize = 100_000;
+/// Time for which a live secret waits for another thread that reads it anew before it reads itself, in milliseconds.
+pub const LIVE_READ_WAIT_MILLIS_MAX: u64 = 1_000;
+/// Events of the audit log that one look of an emergency reads.
+pub const EMERGENCY_EVENTS_MAX: u64 = 1_000_000;
+/// Leases that one look of an emergency names.
+pub const EMERGENCY_LEASES_MAX: usize = 10_000;
 /// Longest cron expression, in bytes.
 pub const CRON_BYTES_MAX: usize = 256;

@@ -5,6 +5,25 @@ use crate::types::{Code, Error, Object, Operation, Result, Value};
 use std::io::Write;
 
 /// The audit log of the vault.
+///
+/// ```
+/// # use vault_core::Vault;
+/// # let (vault, init) = Vault::in_memory()?;
+/// # let session = vault.session(init.root_token);
+/// session.kv("secret").list("").ok();
+///
+/// // Who asked for what, how policy decided, and how it ended.
+/// let events = session.audit().events(0, 100)?;
+/// let listing = events.iter().find(|event| event.get("operation").and_then(|name| name.as_str()) == Some("list"));
+/// assert_eq!(listing.and_then(|event| event.get("path")).and_then(|path| path.as_str()), Some("secret/metadata/"));
+///
+/// // The log is whole, from its first record on; and here it is as JSON lines.
+/// assert!(session.audit().verify()?.records >= 3);
+/// let mut lines = Vec::new();
+/// let count = session.audit().export(&mut lines, 0)?;
+/// assert_eq!(lines.iter().filter(|byte| **byte == b'\n').count() as u64, count);
+/// # Ok::<(), vault_core::types::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Audit<'s> {
     session: &'s Session,

@@ -7,6 +7,25 @@ use crate::types::{Operation, Result, SecretString};
 use std::io::Write;
 
 /// Backups of the vault.
+///
+/// ```
+/// use vault_core::types::Object;
+/// use vault_core::{BackupSeals, Config, NewSeal, UnsealKey};
+/// # use vault_core::Vault;
+/// # let (vault, init) = Vault::in_memory()?;
+/// # let session = vault.session(init.root_token);
+/// session.kv("secret").put("app", Object::new().with("a", 1_u64))?;
+/// // Under a key of its own: whoever has the backup and this key restores it.
+/// let mut file = Vec::new();
+/// session.backup().to_writer(&mut file, &BackupSeals::New(vec![NewSeal::raw_key(&[9; 32])?]))?;
+///
+/// // Whole? That can be told without any key.
+/// vault_core::backup::verify(&mut file.as_slice())?;
+///
+/// let (copy, _) = Vault::restore(Config::in_memory(), &mut file.as_slice(), &UnsealKey::raw_key(&[9; 32])?)?;
+/// assert!(copy.is_frozen());
+/// # Ok::<(), vault_core::types::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Backup<'s> {
     session: &'s Session,

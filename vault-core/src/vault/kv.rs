@@ -1,10 +1,32 @@
 //! The typed face of a KV version 2 secrets engine.
 
-use super::Session;
-use crate::types::{Code, Error, Object, Operation, Result, Value};
+use super::{LiveSecret, Session};
+use crate::types::{Code, Error, Object, Operation, Path, Result, Value};
 use std::collections::BTreeMap;
 
 /// The secrets below one KV version 2 mount.
+///
+/// ```
+/// use vault_core::types::{Code, Object};
+/// # use vault_core::Vault;
+/// # let (vault, init) = Vault::in_memory()?;
+/// # let session = vault.session(init.root_token);
+/// let kv = session.kv("secret");
+/// let first = kv.put("app/db", Object::new().with("user", "app").with("password", "one"))?;
+/// // Only if nobody wrote in between; then only one member of it.
+/// kv.put_cas("app/db", Object::new().with("user", "app").with("password", "two"), first.version)?;
+/// kv.patch("app/db", Object::new().with("password", "three"))?;
+///
+/// let secret = kv.get("app/db")?;
+/// assert_eq!((secret.version.version, secret.data.get("password").and_then(|text| text.as_str())), (3, Some("three")));
+/// assert_eq!(kv.get_version("app/db", 1)?.data.get("password").and_then(|text| text.as_str()), Some("one"));
+///
+/// kv.delete("app/db")?;
+/// assert_eq!(kv.get("app/db").unwrap_err().code(), Code::VersionDeleted);
+/// kv.undelete_versions("app/db", &[3])?;
+/// assert_eq!(kv.list("app/")?, ["db"]);
+/// # Ok::<(), vault_core::types::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Kv<'s> {
     session: &'s Session,
@@ -77,6 +99,14 @@ impl<'s> Kv<'s> {
     /// `NotFound` when there is none, or when it was deleted (then with its metadata as data).
     pub fn get(&self, path: &str) -> Result<KvSecret> {
         self.read(path, None)
+    }
+
+    /// A secret that stays current: see [`LiveSecret`]. It is read at its first use, not now.
+    ///
+    /// # Errors
+    /// `InvalidPath` when this can be no path.
+    pub fn live(&self, path: &str) -> Result<LiveSecret> {
+        Ok(LiveSecret::new(self.session.clone(), Path::parse(&self.at("data", path))?, Some("data")))
     }
 
     /// A given version of a secret.

@@ -4,6 +4,17 @@ use super::Session;
 use crate::types::{Class, Object, Operation, Result, Ttl, Value};
 
 /// The leases of a namespace.
+///
+/// ```
+/// # use vault_core::Vault;
+/// # let (vault, init) = Vault::in_memory()?;
+/// # let session = vault.session(init.root_token);
+/// // `READ database/creds/app` answers a `lease_id`, by which the account lasts longer or ends: `leases().renew(id, None)`, `leases().revoke(id, false)`.
+/// let leases = session.leases();
+/// assert!(leases.list("database/creds/app")?.is_empty());
+/// assert!(leases.lookup("database/creds/app/none").is_err());
+/// # Ok::<(), vault_core::types::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Leases<'s> {
     session: &'s Session,

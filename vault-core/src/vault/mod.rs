@@ -3,8 +3,10 @@
 mod audit;
 mod backup;
 mod config;
+mod emergency;
 mod kv;
 mod leases;
+mod live;
 mod place;
 mod policies;
 mod rotation;
@@ -15,8 +17,10 @@ mod wrapping;
 pub use audit::{Audit, AuditReport};
 pub use backup::Backup;
 pub use config::{AuditMode, Config};
+pub use emergency::{Containment, Emergency, Exposure, Reader};
 pub use kv::{Kv, KvMetadata, KvSecret, KvSettings, KvVersion};
 pub use leases::{LeaseInfo, Leases};
+pub use live::{Listening, LiveSecret, RetryError, SecretSnapshot};
 pub use policies::Policies;
 pub use rotation::{Rehearsal, Rotation, RotationStatus, StaticCreds};
 pub use session::Session;
@@ -36,12 +40,48 @@ use zeroize::Zeroizing;
 /// An open, unsealed vault. Cheap to clone; safe to use from many threads at once.
 ///
 /// When the last handle (vaults, sealed vaults and sessions) is dropped the vault is closed; [`Vault::close`] does so earlier and tells of errors.
+///
+/// ```
+/// use vault_core::types::Object;
+/// use vault_core::{Config, NewSeal, UnsealKey, Vault};
+///
+/// let (vault, init) = Vault::create(Config::in_memory(), NewSeal::raw_key(&[7; 32])?)?;
+/// let root = vault.session(init.root_token);
+/// root.kv("secret").put("app", Object::new().with("a", 1_u64))?;
+/// assert!(!vault.seal_status().sealed);
+///
+/// // Somebody calls this about once a second, or when it says: expired tokens are removed, the audit log is fed.
+/// vault.tick()?;
+///
+/// // The keys leave memory; the same session goes on once the vault is unsealed.
+/// let sealed = vault.seal()?;
+/// assert!(root.kv("secret").list("").is_err());
+/// let vault = sealed.unseal(&UnsealKey::raw_key(&[7; 32])?)?;
+/// vault.verify()?;
+/// vault.close()?;
+/// # Ok::<(), vault_core::types::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct Vault {
     runtime: Arc<Runtime>,
 }
 
 /// An open vault whose keys are not in memory: it tells its status and can be unsealed.
+///
+/// ```
+/// use vault_core::{Config, NewSeal, Unsealing, Vault};
+///
+/// // Five people have a share each, and any three of them open the vault.
+/// let (vault, init) = Vault::create(Config::in_memory(), NewSeal::shares(5, 3)?)?;
+/// let sealed = vault.seal()?;
+/// assert!(sealed.seal_status().sealed);
+/// for share in &init.shares[..2] {
+///     assert!(matches!(sealed.unseal_share(share.expose())?, Unsealing::More(_)));
+/// }
+/// let Unsealing::Unsealed(vault) = sealed.unseal_share(init.shares[4].expose())? else { unreachable!() };
+/// # vault.close()?;
+/// # Ok::<(), vault_core::types::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct SealedVault {
     runtime: Arc<Runtime>,

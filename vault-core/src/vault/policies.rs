@@ -4,6 +4,22 @@ use super::Session;
 use crate::types::{Code, Error, Object, Operation, Result, Value};
 
 /// The policies of the vault.
+///
+/// ```
+/// use vault_core::types::Code;
+/// # use vault_core::Vault;
+/// # let (vault, init) = Vault::in_memory()?;
+/// # let session = vault.session(init.root_token);
+/// session.policies().write("app", r#"path "secret/data/app/*" { capabilities = ["read"] }"#)?;
+/// assert!(session.policies().list()?.contains(&"app".to_owned()));
+///
+/// // One that does not parse is told by line and column, and changes nothing.
+/// let error = session.policies().write("app", "path secret {").unwrap_err();
+/// assert_eq!(error.code(), Code::InvalidPolicy);
+/// assert!(session.policies().read("app")?.contains("secret/data/app/*"));
+/// session.policies().delete("app")?;
+/// # Ok::<(), vault_core::types::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Policies<'s> {
     session: &'s Session,

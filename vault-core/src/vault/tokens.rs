@@ -5,6 +5,25 @@ use crate::types::{Auth, Code, Error, Object, Operation, Response, Result, Token
 use std::collections::BTreeMap;
 
 /// The tokens of the vault.
+///
+/// ```
+/// use vault_core::TokenOptions;
+/// use vault_core::types::Ttl;
+/// # use vault_core::Vault;
+/// # let (vault, init) = Vault::in_memory()?;
+/// # let session = vault.session(init.root_token);
+/// session.policies().write("app", r#"path "secret/data/app" { capabilities = ["read"] }"#)?;
+/// let options = TokenOptions { policies: vec!["app".into()], ttl: Some(Ttl::from_secs(3600)), ..TokenOptions::default() };
+/// let auth = session.tokens().create(options)?;
+///
+/// // The program has the token, the operator its accessor, by which it can be looked at, renewed and revoked but not used.
+/// let app = vault.session(auth.client_token);
+/// assert_eq!(app.tokens().lookup_self()?.policies, ["app", "default"]);
+/// session.tokens().renew_accessor(&auth.accessor, Some(Ttl::from_secs(7200)))?;
+/// session.tokens().revoke_accessor(&auth.accessor)?;
+/// assert!(app.tokens().lookup_self().is_err());
+/// # Ok::<(), vault_core::types::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Tokens<'s> {
     session: &'s Session,

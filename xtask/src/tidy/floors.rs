@@ -27,6 +27,7 @@ const FLOORS: [(&str, u8); 23] = [
     ("vault", 8),
     ("doctor", 8),
     ("wire", 8),
+    ("testing", 8),
     ("lib", 9),
 ];
 

@@ -20,7 +20,7 @@ impl Secrets<'_, '_> {
     pub(super) fn read(&mut self, path: &str, data: Option<&Value>) -> Result<Outcome> {
         let Found { head, version, content } = self.find(path, requested_version(data)?, "data")?;
         let body = Object::new().with("data", content).with("metadata", head.metadata_of(&version));
-        Ok(Outcome { data: Some(body.into()), version: Some(version.number), ..Outcome::default() })
+        Ok(Outcome { data: Some(body.into()), version: Some(version.number), until: version.ends(), ..Outcome::default() })
     }
 
     pub(super) fn read_subkeys(&mut self, path: &str, data: Option<&Value>) -> Result<Outcome> {
@@ -28,7 +28,7 @@ impl Secrets<'_, '_> {
         let depth = member(data, "depth").map_or(Ok(0), |depth| whole(depth).ok_or_else(bad))?;
         let Found { head, version, content } = self.find(path, requested_version(data)?, "subkeys")?;
         let body = Object::new().with("metadata", head.metadata_of(&version)).with("subkeys", subkeys(&content, depth));
-        Ok(Outcome { data: Some(body.into()), version: Some(version.number), ..Outcome::default() })
+        Ok(Outcome { data: Some(body.into()), version: Some(version.number), until: version.ends(), ..Outcome::default() })
     }
 
     pub(super) fn write(&mut self, path: &str, data: Option<&Value>) -> Result<Outcome> {

@@ -71,6 +71,11 @@ impl Version {
         !self.destroyed && self.deleted_millis == 0 && (self.expires_millis == 0 || now.as_millis() < self.expires_millis)
     }
 
+    /// When it is deleted by itself, if it is.
+    pub(super) fn ends(&self) -> Option<Timestamp> {
+        (self.expires_millis > 0).then(|| Timestamp::from_millis(self.expires_millis))
+    }
+
     /// The row of a version, as answers show it.
     pub(super) fn to_object(&self) -> Object {
         let deletion = match (self.deleted_millis, self.expires_millis) {
