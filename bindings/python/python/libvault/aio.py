@@ -20,6 +20,7 @@ Everything else is as without asyncio: arguments, answers, exceptions. The objec
 """
 
 import asyncio
+import builtins
 import concurrent.futures
 import contextvars
 import functools
@@ -95,7 +96,7 @@ class Kv:
         """Read the names of a version's members, without their contents."""
         return await self._pool.run(self._kv.subkeys, path, version, depth=depth)
 
-    async def list(self, prefix: str = "", *, after: str | None = None, limit: int | None = None) -> "list[str]":
+    async def list(self, prefix: str = "", *, after: str | None = None, limit: int | None = None) -> builtins.list[str]:
         """Read the names directly below a folder, in order; with ``limit`` a page of them after the name ``after``."""
         return await self._pool.run(self._kv.list, prefix, after=after, limit=limit)
 
@@ -103,15 +104,15 @@ class Kv:
         """Delete the newest version; it can be undeleted."""
         await self._pool.run(self._kv.delete, path)
 
-    async def delete_versions(self, path: str, versions: "list[int] | tuple[int, ...]") -> None:
+    async def delete_versions(self, path: str, versions: builtins.list[int] | tuple[int, ...]) -> None:
         """Delete these versions; they can be undeleted."""
         await self._pool.run(self._kv.delete_versions, path, versions)
 
-    async def undelete_versions(self, path: str, versions: "list[int] | tuple[int, ...]") -> None:
+    async def undelete_versions(self, path: str, versions: builtins.list[int] | tuple[int, ...]) -> None:
         """Bring deleted versions back."""
         await self._pool.run(self._kv.undelete_versions, path, versions)
 
-    async def destroy_versions(self, path: str, versions: "list[int] | tuple[int, ...]") -> None:
+    async def destroy_versions(self, path: str, versions: builtins.list[int] | tuple[int, ...]) -> None:
         """Remove the content of these versions for good."""
         await self._pool.run(self._kv.destroy_versions, path, versions)
 
