@@ -56,7 +56,7 @@ class _Pool:
             raise errors.InvalidRequest([f"threads must be from 1 to {_THREADS_MAX}"], 100, "InvalidRequest")
         self._process = os.getpid()
         self._executor = concurrent.futures.ThreadPoolExecutor(threads, thread_name_prefix="libvault-aio")
-        self.closed = False
+        self.closed: bool = False
 
     async def run(self, call: Callable[_P, _R], *args: _P.args, **kwargs: _P.kwargs) -> _R:
         if self._process != os.getpid():
