@@ -8,7 +8,7 @@ path "secret/metadata/billing/*" {
 }
 
 # The keys of the payment provider are out of reach, although they lie below billing/.
-path "secret/+/billing/provider/*" {
+path "secret/data/billing/provider/*" {
   capabilities = ["deny"]
 }
 

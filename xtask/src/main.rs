@@ -22,6 +22,8 @@ cargo xtask tidy             first lines, floors, walls, leftovers; long files a
 cargo xtask header [--check] write include/vault.h, or compare it with what would be written
 cargo xtask c                the C programs, plain and under valgrind
 cargo xtask wheel            build the wheel into the target directory's `wheels`
+cargo xtask wheel --manylinux  build the wheel that is handed out into `manylinux`, linked by zig (fetched first), and run it
+cargo xtask sdist            make the source distribution, and build and run it in a clean environment
 cargo xtask python           the wheel in a fresh virtual environment, with its tests
 cargo xtask deny             licences, bans and sources of the dependencies (builds cargo-deny first)
 cargo xtask doc              the documentation of the crates, warnings being errors
@@ -67,6 +69,8 @@ fn main() -> ExitCode {
         ["header", "--check"] => header::check(),
         ["c"] => setup::everything().and_then(|()| c::programs()),
         ["wheel"] => setup::everything().and_then(|()| python::wheel().map(|path| println!("{}", path.display()))),
+        ["wheel", "--manylinux"] => setup::everything().and_then(|()| python::manylinux().map(|path| println!("{}", path.display()))),
+        ["sdist"] => setup::everything().and_then(|()| python::sdist().map(|path| println!("{}", path.display()))),
         ["python"] => setup::everything().and_then(|()| python::wheel_tests()),
         ["fuzz", "--seconds", seconds] => fuzz::fuzz(seconds),
         ["deny"] => rust::deny(),

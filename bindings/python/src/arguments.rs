@@ -2,13 +2,15 @@
 
 use crate::convert::refuse;
 use crate::errors::raise;
-use pyo3::exceptions::{PyOverflowError, PyUnicodeEncodeError};
+use crate::secret::SecretBytes;
+use pyo3::buffer::PyBuffer;
+use pyo3::exceptions::{PyOverflowError, PyTypeError, PyUnicodeEncodeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use vault_core::types::limits::JSON_VALUES_MAX;
-use vault_core::types::{Code, Ttl};
+use vault_core::types::{Code, SecretBytes as CoreBytes, Ttl};
 
 /// Text that is UTF-8: lone surrogates are refused.
 #[derive(Clone, Copy)]
@@ -91,6 +93,9 @@ impl<'a> FromPyObject<'a, '_> for Place {
 
     fn extract(object: Borrowed<'a, '_, PyAny>) -> PyResult<Self> {
         let place: PathBuf = object.extract().map_err(|error| unless_surrogates(object.py(), error))?;
+        if place.as_os_str().is_empty() {
+            return Err(refuse(object.py(), Code::InvalidRequest, "a place in the file system has a name"));
+        }
         if place.as_os_str().as_bytes().contains(&0) {
             return Err(refuse(object.py(), Code::InvalidRequest, "a place in the file system holds no NUL"));
         }
@@ -111,6 +116,19 @@ impl<'a> FromPyObject<'a, '_> for Seconds {
         // Past the range of u64 this saturates, and a timestamp ends with the year 9999.
         Ok(Seconds((seconds * 1000.0).round() as u64))
     }
+}
+
+/// Bytes, given as `bytes`, `bytearray`, a `memoryview` of bytes or `SecretBytes`; the copy is wiped when it is dropped.
+pub(crate) fn bytes_of(object: &Bound<'_, PyAny>) -> PyResult<CoreBytes> {
+    let py = object.py();
+    if let Ok(secret) = object.cast::<SecretBytes>() {
+        return secret.get().copy(py);
+    }
+    let view =
+        PyBuffer::<u8>::get(object).map_err(|_| PyTypeError::new_err("must be bytes, bytearray, a memoryview of bytes or SecretBytes"))?;
+    let mut copy = vec![0; view.item_count()].into_boxed_slice();
+    view.copy_to_slice(py, &mut copy)?;
+    Ok(CoreBytes::new(copy))
 }
 
 /// The error itself, but for text that is no UTF-8.

@@ -7,6 +7,15 @@ use pyo3::types::PyDict;
 use vault_core::backup::{self, BackupInfo};
 
 /// Reads a backup to its end and checks that it is whole; what it says of itself. It needs no key.
+///
+/// >>> import io, libvault
+/// >>> vault, init = libvault.create(None, key=libvault.RawKey(bytes(range(32))))
+/// >>> file = io.BytesIO()
+/// >>> written = vault.session(init.root_token).backup(file)
+/// >>> vault.close()
+/// >>> start = file.seek(0)
+/// >>> libvault.verify_backup(file)["digest"] == written["digest"]
+/// True
 #[pyfunction]
 pub(crate) fn verify_backup(py: Python<'_>, file: Py<PyAny>) -> PyResult<Bound<'_, PyDict>> {
     let info = detached(py, || backup::verify(&mut PyStream(file)))?;

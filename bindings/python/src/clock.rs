@@ -7,6 +7,12 @@ use vault_core::host::{Clock, ManualClock as CoreClock};
 use vault_core::types::Timestamp;
 
 /// A clock that stands still until it is moved: expiry tested without waiting. `start` is in seconds since the Unix epoch, or a datetime.
+///
+/// >>> import libvault
+/// >>> clock = libvault.ManualClock(1_795_457_040)
+/// >>> clock.advance(60)
+/// >>> clock.now()
+/// 1795457100.0
 #[pyclass(frozen, module = "libvault")]
 pub(crate) struct ManualClock(pub(crate) Arc<CoreClock>);
 

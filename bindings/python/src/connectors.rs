@@ -295,7 +295,7 @@ fn object_of(
 }
 
 fn secret_of(py: Python<'_>, secret: &SecretString) -> PyResult<Py<SecretStr>> {
-    Py::new(py, SecretStr(SecretString::copy_from(secret.expose())))
+    Py::new(py, SecretStr::of(secret))
 }
 
 fn seconds(at: Timestamp) -> f64 {

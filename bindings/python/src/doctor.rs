@@ -1,6 +1,6 @@
 //! The doctor: what is wrong with a store, and what can be had of it.
 
-use crate::arguments::{Place, Text};
+use crate::arguments::{Parameter, Place, Text};
 use crate::clock::ManualClock;
 use crate::convert::to_python;
 use crate::errors::detached;
@@ -25,7 +25,7 @@ pub(crate) fn examine<'py>(
     scratch: Option<Place>,
     anchor: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let config = surroundings(config(py, Some(path), None, Text("batched"))?, None, None, None, anchor, 0)?;
+    let config = surroundings(config(py, Some(path), None, Text("batched"))?, None, None, None, anchor, Parameter(0))?;
     let (key, how) = (key.map(unseal_key).transpose()?, how(names, scratch));
     let report = detached(py, || doctor::examine_with(&config, key.as_ref(), &how))?;
     dict(py, report.to_value(), &report.to_string())
@@ -51,7 +51,7 @@ pub(crate) fn salvage<'py>(
 ) -> PyResult<(Vault, Bound<'py, PyAny>)> {
     let from = config(py, Some(path), None, Text("batched"))?;
     let to = on_backend(py, config(py, to, clock, audit)?, backend)?;
-    let to = surroundings(to, Some(key), None, None, None, 0)?;
+    let to = surroundings(to, Some(key), None, None, None, Parameter(0))?;
     let (key, how) = (unseal_key(key)?, how(names, scratch));
     let (vault, report) = detached(py, || doctor::salvage_with(&from, &key, to, &how))?;
     Ok((Vault::unsealed_by(vault), dict(py, report.to_value(), &report.to_string())?))

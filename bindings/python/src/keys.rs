@@ -1,6 +1,6 @@
 //! What seals and opens a vault: `Passphrase`, `RawKey`, `Shamir`, `Shares`, and key services.
 
-use crate::arguments::{Parameter, Text};
+use crate::arguments::{Parameter, Text, bytes_of};
 use crate::callbacks::{KeyWrapper, PyWrapper};
 use crate::errors::raise;
 use crate::pkcs11::Pkcs11;
@@ -15,17 +15,31 @@ use vault_core::{Argon2Params, NewSeal, SealError, UnsealKey};
 
 /// A passphrase, stretched by Argon2id. The cost matters at creation alone: memory in KiB (65536 unless given, at least 19456),
 /// passes (3, at least 2), lanes (4, at least 1).
+///
+/// >>> import libvault
+/// >>> libvault.Passphrase("correct horse battery staple", memory_kib=19456, iterations=2)
+/// Passphrase([redacted])
 #[pyclass(frozen, module = "libvault")]
 pub(crate) struct Passphrase {
     passphrase: SecretString,
     params: Argon2Params,
 }
 
-/// A key of 32 uniformly random bytes, such as from `os.urandom(32)`.
+/// A key of 32 uniformly random bytes, such as from `os.urandom(32)`: `bytes`, or what can be wiped (`bytearray`, `SecretBytes`).
+///
+/// >>> import libvault, os
+/// >>> libvault.RawKey(os.urandom(32))
+/// RawKey([redacted])
 #[pyclass(frozen, module = "libvault")]
 pub(crate) struct RawKey(SecretBytes);
 
 /// A slot that any `threshold` of `shares` key shares open; `Init.shares` has them, once.
+///
+/// >>> import libvault
+/// >>> vault, init = libvault.create(None, key=libvault.Shamir(shares=5, threshold=3))
+/// >>> len(init.shares)
+/// 5
+/// >>> vault.close()
 #[pyclass(frozen, module = "libvault")]
 pub(crate) struct Shamir {
     shares: u8,
@@ -33,6 +47,12 @@ pub(crate) struct Shamir {
 }
 
 /// Key shares that open a vault: as many as are needed, or more, in any order; each a `str` or a `SecretStr`.
+///
+/// >>> import libvault
+/// >>> vault, init = libvault.create(None, key=libvault.Shamir(shares=5, threshold=3))
+/// >>> vault.seal()
+/// >>> vault.unseal(libvault.Shares(init.shares[1:4]))
+/// >>> vault.close()
 #[pyclass(frozen, module = "libvault")]
 pub(crate) struct Shares(Vec<SecretString>);
 
@@ -105,9 +125,10 @@ impl Passphrase {
 #[pymethods]
 impl RawKey {
     #[new]
-    fn new(py: Python<'_>, key: &[u8]) -> PyResult<Self> {
-        NewSeal::raw_key(key).map_err(|error| refused(py, error))?;
-        Ok(RawKey(SecretBytes::copy_from(key)))
+    fn new(key: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let bytes = bytes_of(key)?;
+        NewSeal::raw_key(bytes.expose()).map_err(|error| refused(key.py(), error))?;
+        Ok(RawKey(bytes))
     }
 
     fn __repr__(&self) -> &'static str {
@@ -128,16 +149,19 @@ pub(crate) fn new_seals(key: &Bound<'_, PyAny>) -> PyResult<Vec<NewSeal>> {
     }
 }
 
-/// The key services among what was given as keys.
-pub(crate) fn wrappers_of(key: &Bound<'_, PyAny>) -> PyResult<Vec<Arc<dyn CoreWrapper>>> {
-    if key.is_instance_of::<PyList>() || key.is_instance_of::<PyTuple>() {
-        let nested = key.try_iter()?.map(|key| wrappers_of(&key?)).collect::<PyResult<Vec<_>>>()?;
-        Ok(nested.into_iter().flatten().collect())
-    } else if key.is_instance_of::<KeyWrapper>() {
-        Ok(vec![wrapper_of(key)?])
+/// The key services among what was given as keys: one, or several in a list or tuple, and no deeper, so that a list in itself ends too.
+pub(crate) fn wrappers_among(key: &Bound<'_, PyAny>) -> PyResult<Vec<Arc<dyn CoreWrapper>>> {
+    let given = if key.is_instance_of::<PyList>() || key.is_instance_of::<PyTuple>() {
+        key.try_iter()?.collect::<PyResult<Vec<_>>>()?
     } else {
-        Ok(Vec::new())
-    }
+        vec![key.clone()]
+    };
+    given.iter().filter(|key| key.is_instance_of::<KeyWrapper>()).map(wrapper_of).collect()
+}
+
+/// The key services in a list of nothing else.
+pub(crate) fn wrappers_of(list: &Bound<'_, PyAny>) -> PyResult<Vec<Arc<dyn CoreWrapper>>> {
+    list.try_iter()?.map(|wrapper| wrapper_of(&wrapper?)).collect()
 }
 
 /// A key service: ours as it is, one of Python's behind calls of its methods.

@@ -4,6 +4,7 @@ use crate::arguments::{Parameter, Text, Whole, Wholes};
 use crate::convert::{mapping_to_object, object_to_python, refuse, to_python};
 use crate::errors::{detached, guarded};
 use crate::live::LiveSecret;
+use crate::secret::SecretBytes;
 use crate::session::Shared;
 use parking_lot::Mutex;
 use pyo3::exceptions::{PyKeyError, PyTypeError};
@@ -11,10 +12,21 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use std::sync::Arc;
 use vault_core::types::limits::LIST_NAMES_MAX;
-use vault_core::types::{Code, Object, Result as CoreResult};
+use vault_core::types::{Code, Object, Result as CoreResult, Value};
 use vault_core::{Kv as CoreKv, KvMetadata, KvSettings, KvVersion as CoreVersion};
 
 /// The secrets below one KV version 2 mount.
+///
+/// >>> import libvault
+/// >>> vault, init = libvault.create(None, key=libvault.RawKey(bytes(range(32))))
+/// >>> kv = vault.session(init.root_token).kv("secret")
+/// >>> kv.put("app/db", {"password": "one"}, cas=0).version
+/// 1
+/// >>> kv.patch("app/db", {"user": "app"}).version
+/// 2
+/// >>> kv.list("app"), kv.subkeys("app/db")
+/// (['db'], {'password': None, 'user': None})
+/// >>> vault.close()
 #[pyclass(frozen, module = "libvault")]
 pub(crate) struct Kv {
     session: Shared,
@@ -35,6 +47,15 @@ pub(crate) struct KvVersion {
 }
 
 /// A secret that was read: a mapping of its members until it is closed, which wipes the vault's copy.
+///
+/// >>> import libvault
+/// >>> vault, init = libvault.create(None, key=libvault.RawKey(bytes(range(32))))
+/// >>> kv = vault.session(init.root_token).kv("secret")
+/// >>> version = kv.put("app/db", {"password": "pa55-w0rd"})
+/// >>> with kv.get("app/db") as secret:
+/// ...     print(secret, list(secret), len(secret["password"]))
+/// KvSecret(version=1, [redacted]) ['password'] 9
+/// >>> vault.close()
 #[pyclass(frozen, module = "libvault")]
 pub(crate) struct KvSecret {
     data: Mutex<Option<Arc<Object>>>,
@@ -101,7 +122,7 @@ impl Kv {
 
     /// The names directly below a folder, in order; folders end in a slash. With `limit` a page of them: the first ones after the name `after`,
     /// and none after the last.
-    #[pyo3(signature = (prefix=Text(""), *, after=None, limit=None), text_signature = "(self, prefix='', *, after=None, limit=None)")]
+    #[pyo3(signature = (prefix=Text(""), *, after=None, limit=None), text_signature = "($self, prefix='', *, after=None, limit=None)")]
     fn list(&self, py: Python<'_>, prefix: Text<'_>, after: Option<Text<'_>>, limit: Option<Whole>) -> PyResult<Vec<String>> {
         let from = after.map_or("", |after| after.0);
         self.with(py, |kv| match limit {
@@ -283,6 +304,16 @@ impl KvSecret {
     #[pyo3(signature = (name, default=None))]
     fn get<'py>(&self, py: Python<'py>, name: Text<'_>, default: Option<Bound<'py, PyAny>>) -> PyResult<Option<Bound<'py, PyAny>>> {
         Ok(self.member(py, name.0)?.or(default))
+    }
+
+    /// A text member's UTF-8 in a buffer of its own, which can be wiped: no `str` is made of it.
+    fn secret_bytes(&self, py: Python<'_>, name: Text<'_>) -> PyResult<SecretBytes> {
+        let members = self.members(py)?;
+        match members.get(name.0) {
+            Some(Value::String(text)) => Ok(SecretBytes::of(text.as_bytes())),
+            Some(_) => Err(refuse(py, Code::InvalidData, "only a member that is text has bytes")),
+            None => Err(PyKeyError::new_err("the secret has no member of that name")),
+        }
     }
 
     /// A copy of all members as a dict, which cannot be wiped.

@@ -3,6 +3,7 @@
 mod arguments;
 mod audit;
 mod backup;
+mod buffer;
 mod callbacks;
 mod clock;
 mod connectors;
@@ -23,8 +24,9 @@ mod vault;
 
 use pyo3::prelude::*;
 
-/// Registers the classes and functions of `libvault._native`.
-#[pymodule]
+/// Registers the classes and functions of `libvault._native`. An interpreter without a lock takes one back on for this module: that no lock
+/// of ours is held across a fork rests on it (`vault::Vault`).
+#[pymodule(gil_used = true)]
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add_class::<callbacks::Anchor>()?;
@@ -51,6 +53,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<policy::Decision>()?;
     module.add_class::<rotation::Rotation>()?;
     module.add_class::<rotation::StaticCreds>()?;
+    module.add_class::<secret::SecretBytes>()?;
     module.add_class::<secret::SecretStr>()?;
     module.add_class::<session::Session>()?;
     module.add_class::<sinks::FileSink>()?;

@@ -1,6 +1,6 @@
 //! `Session`: one token's requests.
 
-use crate::arguments::{Duration, Text};
+use crate::arguments::{Duration, Text, Whole};
 use crate::backup::info_dict;
 use crate::callbacks::PyStream;
 use crate::convert::{data_to_value, refuse, to_python};
@@ -19,6 +19,13 @@ use vault_core::types::{Code, Context, NamespacePath, Operation, Path, Request, 
 use vault_core::{BackupSeals, Session as CoreSession, wire};
 
 /// The requests of one token. The token is looked at with each request, not when the session is made.
+///
+/// >>> import libvault
+/// >>> vault, init = libvault.create(None, key=libvault.RawKey(bytes(range(32))))
+/// >>> with vault.session(init.root_token) as session:
+/// ...     session.request("read", "auth/token/lookup-self")["data"]["policies"]
+/// ['root']
+/// >>> vault.close()
 #[pyclass(frozen, module = "libvault")]
 pub(crate) struct Session(Shared);
 
@@ -135,10 +142,10 @@ impl Session {
 
     /// Writes the events of the audit log to a binary file as JSON lines, those after the number `after`; how many they are. Needs `read` and
     /// `sudo` on `sys/audit-log/export`.
-    #[pyo3(signature = (file, *, after=0))]
-    fn export_audit(&self, py: Python<'_>, file: Py<PyAny>, after: u64) -> PyResult<u64> {
+    #[pyo3(signature = (file, *, after=Whole(0)), text_signature = "($self, file, *, after=0)")]
+    fn export_audit(&self, py: Python<'_>, file: Py<PyAny>, after: Whole) -> PyResult<u64> {
         let session = self.0.get(py)?;
-        detached(py, || session.audit().export(&mut PyStream(file), after))
+        detached(py, || session.audit().export(&mut PyStream(file), after.0))
     }
 
     /// Writes a backup of the vault as it is at one moment to a binary file, under the vault's own key slots or, where `key` is given (one or
@@ -150,7 +157,7 @@ impl Session {
         let session = self.0.get(py)?;
         let (info, shares) = detached(py, || session.backup().to_writer(&mut PyStream(file), &seals))?;
         let dict = info_dict(py, &info)?;
-        let shares = shares.into_iter().map(|share| Py::new(py, SecretStr(share))).collect::<PyResult<Vec<_>>>()?;
+        let shares = shares.into_iter().map(|share| Py::new(py, SecretStr::of(&share))).collect::<PyResult<Vec<_>>>()?;
         dict.set_item("shares", shares)?;
         Ok(dict)
     }

@@ -42,9 +42,9 @@ pub(crate) struct FileSink {
 #[pymethods]
 impl FileSink {
     #[new]
-    #[pyo3(signature = (path, *, name="file".to_owned()), text_signature = "(path, *, name='file')")]
-    fn new(path: Place, name: String) -> Self {
-        FileSink { name, path: path.0 }
+    #[pyo3(signature = (path, *, name=Text("file")), text_signature = "(path, *, name='file')")]
+    fn new(path: Place, name: Text<'_>) -> Self {
+        FileSink { name: name.0.to_owned(), path: path.0 }
     }
 
     fn __repr__(&self) -> String {
@@ -66,11 +66,11 @@ pub(crate) struct SocketSink {
 impl SocketSink {
     #[new]
     #[pyo3(
-        signature = (*, tcp=None, unix=None, name="socket".to_owned(), acknowledged=false),
+        signature = (*, tcp=None, unix=None, name=Text("socket"), acknowledged=false),
         text_signature = "(*, tcp=None, unix=None, name='socket', acknowledged=False)"
     )]
-    fn new(py: Python<'_>, tcp: Option<Text<'_>>, unix: Option<Place>, name: String, acknowledged: bool) -> PyResult<Self> {
-        Ok(SocketSink { name, address: Address::of(py, tcp, unix)?, acknowledged })
+    fn new(py: Python<'_>, tcp: Option<Text<'_>>, unix: Option<Place>, name: Text<'_>, acknowledged: bool) -> PyResult<Self> {
+        Ok(SocketSink { name: name.0.to_owned(), address: Address::of(py, tcp, unix)?, acknowledged })
     }
 
     fn __repr__(&self) -> String {
@@ -92,18 +92,24 @@ pub(crate) struct SyslogSink {
 impl SyslogSink {
     #[new]
     #[pyo3(
-        signature = (*, tcp=None, unix=None, name="syslog".to_owned(), host=None, application=None),
+        signature = (*, tcp=None, unix=None, name=Text("syslog"), host=None, application=None),
         text_signature = "(*, tcp=None, unix=None, name='syslog', host=None, application=None)"
     )]
     fn new(
         py: Python<'_>,
         tcp: Option<Text<'_>>,
         unix: Option<Place>,
-        name: String,
-        host: Option<String>,
-        application: Option<String>,
+        name: Text<'_>,
+        host: Option<Text<'_>>,
+        application: Option<Text<'_>>,
     ) -> PyResult<Self> {
-        Ok(SyslogSink { name, address: Address::of(py, tcp, unix)?, host, application })
+        let owned = |text: Text<'_>| text.0.to_owned();
+        Ok(SyslogSink {
+            name: owned(name),
+            address: Address::of(py, tcp, unix)?,
+            host: host.map(owned),
+            application: application.map(owned),
+        })
     }
 
     fn __repr__(&self) -> String {

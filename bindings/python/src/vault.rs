@@ -1,12 +1,12 @@
 //! `create`, `open`, `restore`, `Vault` and `Init`.
 
-use crate::arguments::{Duration, Place, Text};
+use crate::arguments::{Duration, Parameter, Place, Text};
 use crate::callbacks::{PyAnchor, PyStream};
 use crate::clock::ManualClock;
 use crate::connectors::{PyLeaseHook, connectors_of};
 use crate::convert::refuse;
 use crate::errors::{detached, raise};
-use crate::keys::{new_seals, unseal_key, wrappers_of};
+use crate::keys::{new_seals, unseal_key, wrappers_among, wrappers_of};
 use crate::maintenance::Maintenance;
 use crate::policy::settings;
 use crate::secret::{SecretStr, token_of};
@@ -18,10 +18,20 @@ use pyo3::types::PyDict;
 use std::sync::Arc;
 use vault_core::host::Anchor;
 use vault_core::storage::{Backend, FileAnchor};
-use vault_core::types::{Code, Error, Operation, Path, Request, Response, Ttl};
+use vault_core::types::{Code, Error, Operation, Path, Request, Response, SecretString, Ttl};
 use vault_core::{AuditMode, Config, SealStatus, SealedVault, UnsealKey, Unsealing, Vault as CoreVault};
 
 /// An open vault, sealed or not. Use it in a `with` block, which closes it.
+///
+/// >>> import libvault
+/// >>> vault, _ = libvault.create(None, key=libvault.RawKey(bytes(range(32))))
+/// >>> with vault:
+/// ...     vault.seal()
+/// ...     vault.sealed
+/// ...     vault.unseal(libvault.RawKey(bytes(range(32))))
+/// ...     vault.verify()["records"] > 0
+/// True
+/// True
 #[pyclass(frozen, weakref, module = "libvault")]
 pub(crate) struct Vault {
     /// Locked by those only who hold the interpreter's lock, so that no child process finds it locked for ever.
@@ -52,7 +62,7 @@ enum State {
 /// Makes a new vault and leaves it unsealed.
 #[pyfunction]
 #[pyo3(
-    signature = (path, *, key, clock=None, audit=Text("batched"), key_wrappers=None, audit_sinks=None, anchor=None, anchor_interval=0, backend=None, dialect=Text("vault"), absolute_deny=false, connectors=None, lease_hook=None),
+    signature = (path, *, key, clock=None, audit=Text("batched"), key_wrappers=None, audit_sinks=None, anchor=None, anchor_interval=Parameter(0), backend=None, dialect=Text("vault"), absolute_deny=false, connectors=None, lease_hook=None),
     text_signature = "(path, *, key, clock=None, audit='batched', key_wrappers=None, audit_sinks=None, anchor=None, anchor_interval=0, backend=None, dialect='vault', absolute_deny=False, connectors=None, lease_hook=None)"
 )]
 #[allow(clippy::too_many_arguments, reason = "each is a keyword of its own in Python")]
@@ -65,7 +75,7 @@ pub(crate) fn create(
     key_wrappers: Option<&Bound<'_, PyAny>>,
     audit_sinks: Option<&Bound<'_, PyAny>>,
     anchor: Option<&Bound<'_, PyAny>>,
-    anchor_interval: u32,
+    anchor_interval: Parameter,
     backend: Option<Text<'_>>,
     dialect: Text<'_>,
     absolute_deny: bool,
@@ -77,7 +87,7 @@ pub(crate) fn create(
     let config = to_targets(config, connectors, lease_hook)?;
     let seals = new_seals(key)?;
     let (vault, init) = detached(py, || CoreVault::create_with_seals(config, &seals))?;
-    let secret = |text| Py::new(py, SecretStr(text));
+    let secret = |text: SecretString| Py::new(py, SecretStr::of(&text));
     let shares = init.shares.into_iter().map(secret).collect::<PyResult<_>>()?;
     let init = Init { root_token: secret(init.root_token)?, shares };
     Ok((Vault::new(State::Open { vault, way_back: None }), init))
@@ -86,7 +96,7 @@ pub(crate) fn create(
 /// Opens a vault; sealed where no key is given.
 #[pyfunction]
 #[pyo3(
-    signature = (path, *, key=None, clock=None, audit=Text("batched"), key_wrappers=None, audit_sinks=None, anchor=None, anchor_interval=0, accept_rollback=false, dialect=Text("vault"), absolute_deny=false, connectors=None, lease_hook=None),
+    signature = (path, *, key=None, clock=None, audit=Text("batched"), key_wrappers=None, audit_sinks=None, anchor=None, anchor_interval=Parameter(0), accept_rollback=false, dialect=Text("vault"), absolute_deny=false, connectors=None, lease_hook=None),
     text_signature = "(path, *, key=None, clock=None, audit='batched', key_wrappers=None, audit_sinks=None, anchor=None, anchor_interval=0, accept_rollback=False, dialect='vault', absolute_deny=False, connectors=None, lease_hook=None)"
 )]
 #[allow(clippy::too_many_arguments, reason = "each is a keyword of its own in Python")]
@@ -99,7 +109,7 @@ pub(crate) fn open(
     key_wrappers: Option<&Bound<'_, PyAny>>,
     audit_sinks: Option<&Bound<'_, PyAny>>,
     anchor: Option<&Bound<'_, PyAny>>,
-    anchor_interval: u32,
+    anchor_interval: Parameter,
     accept_rollback: bool,
     dialect: Text<'_>,
     absolute_deny: bool,
@@ -126,7 +136,7 @@ pub(crate) fn open(
 /// Writes a backup into an empty place and opens it, frozen until it is adopted.
 #[pyfunction]
 #[pyo3(
-    signature = (path, file, *, key, clock=None, audit=Text("batched"), key_wrappers=None, audit_sinks=None, anchor=None, anchor_interval=0, backend=None, connectors=None, lease_hook=None),
+    signature = (path, file, *, key, clock=None, audit=Text("batched"), key_wrappers=None, audit_sinks=None, anchor=None, anchor_interval=Parameter(0), backend=None, connectors=None, lease_hook=None),
     text_signature = "(path, file, *, key, clock=None, audit='batched', key_wrappers=None, audit_sinks=None, anchor=None, anchor_interval=0, backend=None, connectors=None, lease_hook=None)"
 )]
 #[allow(clippy::too_many_arguments, reason = "each is a keyword of its own in Python")]
@@ -140,7 +150,7 @@ pub(crate) fn restore(
     key_wrappers: Option<&Bound<'_, PyAny>>,
     audit_sinks: Option<&Bound<'_, PyAny>>,
     anchor: Option<&Bound<'_, PyAny>>,
-    anchor_interval: u32,
+    anchor_interval: Parameter,
     backend: Option<Text<'_>>,
     connectors: Option<&Bound<'_, PyAny>>,
     lease_hook: Option<&Bound<'_, PyAny>>,
@@ -160,18 +170,18 @@ pub(crate) fn surroundings(
     key_wrappers: Option<&Bound<'_, PyAny>>,
     audit_sinks: Option<&Bound<'_, PyAny>>,
     anchor: Option<&Bound<'_, PyAny>>,
-    anchor_interval: u32,
+    anchor_interval: Parameter,
 ) -> PyResult<Config> {
-    for given in [key, key_wrappers].into_iter().flatten() {
-        for wrapper in wrappers_of(given)? {
-            config = config.with_key_wrapper(wrapper);
-        }
+    let among_keys = key.map(wrappers_among).transpose()?.unwrap_or_default();
+    let on_their_own = key_wrappers.map(wrappers_of).transpose()?.unwrap_or_default();
+    for wrapper in among_keys.into_iter().chain(on_their_own) {
+        config = config.with_key_wrapper(wrapper);
     }
     for sink in audit_sinks.map(sinks_of).transpose()?.unwrap_or_default() {
         config = config.with_audit_sink(sink);
     }
     let Some(anchor) = anchor else { return Ok(config) };
-    let interval = Ttl::from_secs(anchor_interval.into());
+    let interval = Ttl::from_secs(anchor_interval.0.into());
     let keeper: Arc<dyn Anchor> = match anchor.extract::<Place>() {
         Ok(place) => Arc::new(FileAnchor::at(place.0)),
         Err(_) => Arc::new(PyAnchor::of(anchor)?),
@@ -338,7 +348,7 @@ impl Vault {
     fn generate_root(&self, py: Python<'_>, key: &Bound<'_, PyAny>) -> PyResult<SecretStr> {
         let key = unseal_key(key)?;
         let vault = self.unsealed(py)?;
-        detached(py, || vault.generate_root(&key)).map(SecretStr)
+        detached(py, || vault.generate_root(&key)).map(|token| SecretStr::of(&token))
     }
 
     /// Whether the vault was restored and not yet adopted.

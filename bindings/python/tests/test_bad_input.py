@@ -167,7 +167,7 @@ def test_wrong_values_are_invalid_requests(world: World, tmp_path: pathlib.Path)
         lambda: world.root.kv("secret").put("x", {"k": "v"}, cas=7),
         lambda: world.root.kv("secret").put("folder/", {"k": "v"}),
         lambda: world.root.kv("secret").delete_versions("x", []),
-        lambda: world.vault.unseal(KEY),
+        lambda: world.vault.unseal(world.key),
         lambda: libvault.create(None, key=KEY, audit="sometimes"),
         lambda: libvault.RawKey(b"short"),
         lambda: libvault.Passphrase(""),

@@ -108,7 +108,7 @@ def test_racing_seals_and_unseals_leave_a_vault_that_says_what_it_is(world: Worl
             except Exception as error:
                 told.add(str(getattr(error, "code_name", error)))
 
-    calls: list[Callable[[], None]] = [lambda: world.vault.unseal(KEY), world.vault.seal] * 3
+    calls: list[Callable[[], None]] = [lambda: world.vault.unseal(world.key), world.vault.seal] * 3
     threads = [threading.Thread(target=work, args=(call,)) for call in calls]
     for thread in threads:
         thread.start()
@@ -119,7 +119,7 @@ def test_racing_seals_and_unseals_leave_a_vault_that_says_what_it_is(world: Worl
     assert world.vault.sealed
     with pytest.raises(libvault.Sealed):
         world.root.request("read", "sys/mounts")
-    world.vault.unseal(KEY)
+    world.vault.unseal(world.key)
     assert not world.vault.sealed
     world.vault.session(world.token).request("read", "sys/mounts")
     world.vault.verify()
@@ -144,7 +144,7 @@ def test_a_child_process_cannot_use_its_parents_vault(world: World, tmp_path: pa
         world.vault.verify,
         world.vault.seal,
         world.vault.start_maintenance,
-        lambda: world.vault.unseal(KEY),
+        lambda: world.vault.unseal(world.key),
         world.vault.close,
     ]
 

@@ -145,7 +145,7 @@ def test_a_backup_is_verified_restored_frozen_and_adopted(world: World, tmp_path
     with path.open("rb") as file:
         assert libvault.verify_backup(file)["digest"] == info["digest"]
     with path.open("rb") as file:
-        copy = libvault.restore(tmp_path / "copy", file, key=KEY)
+        copy = libvault.restore(tmp_path / "copy", file, key=world.key)
     with copy:
         assert copy.frozen and not world.vault.frozen
         root = copy.session(world.token)
@@ -176,7 +176,7 @@ def test_a_backup_moves_a_vault_to_another_backend(world: World, tmp_path: pathl
     world.root.kv("secret").put("x", {"k": "v"})
     file = io.BytesIO()
     world.root.backup(file)
-    with libvault.restore(tmp_path / "moved", io.BytesIO(file.getvalue()), key=KEY, backend="redb") as moved:
+    with libvault.restore(tmp_path / "moved", io.BytesIO(file.getvalue()), key=world.key, backend="redb") as moved:
         moved.session(world.token).request("write", "sys/storage/adopt")
     assert (tmp_path / "moved" / "store.redb").is_file()
     with libvault.open(tmp_path / "moved", key=KEY) as moved:

@@ -14,7 +14,6 @@
 import atexit as _atexit
 import os as _os
 import weakref as _weakref
-from collections.abc import Callable as _Callable
 from collections.abc import Sequence as _Sequence
 from typing import BinaryIO as _BinaryIO
 
@@ -40,6 +39,7 @@ from ._native import (
     RawKey,
     Redis,
     Rotation,
+    SecretBytes,
     SecretSnapshot,
     SecretStr,
     Session,
@@ -58,6 +58,11 @@ from ._native import create as _create
 from ._native import open as _open
 from ._native import restore as _restore
 from ._native import salvage as _salvage
+from ._options import AnyConnector as _AnyConnector
+from ._options import LeaseHook as _LeaseHook
+from ._options import NewKey as _NewKey
+from ._options import OpeningKey as _OpeningKey
+from ._options import Sink as _Sink
 from .errors import (
     Conflict,
     ConnectorFailed,
@@ -104,6 +109,7 @@ __all__ = [
     "Rollback",
     "Rotation",
     "Sealed",
+    "SecretBytes",
     "SecretSnapshot",
     "SecretStr",
     "Session",
@@ -129,30 +135,24 @@ __all__ = [
     "verify_backup",
 ]
 
-NewKey = Passphrase | RawKey | Shamir | KeyWrapper
-Sink = AuditSink | FileSink | SocketSink | SyslogSink
-AnyConnector = Connector | PostgreSQL | MySQL | Redis
-LeaseHook = _Callable[[str, str, str, float], object]
-OpeningKey = Passphrase | RawKey | Shares | KeyWrapper
-
 _vaults: "_weakref.WeakSet[Vault]" = _weakref.WeakSet()
 
 
 def create(
     path: str | _os.PathLike[str] | None,
     *,
-    key: NewKey | _Sequence[NewKey],
+    key: _NewKey | _Sequence[_NewKey],
     clock: ManualClock | None = None,
     audit: str = "batched",
     key_wrappers: _Sequence[KeyWrapper] | None = None,
-    audit_sinks: _Sequence[Sink] | None = None,
+    audit_sinks: _Sequence[_Sink] | None = None,
     anchor: str | _os.PathLike[str] | Anchor | None = None,
     anchor_interval: int = 0,
     backend: str | None = None,
     dialect: str = "vault",
     absolute_deny: bool = False,
-    connectors: _Sequence[AnyConnector] | None = None,
-    lease_hook: LeaseHook | None = None,
+    connectors: _Sequence[_AnyConnector] | None = None,
+    lease_hook: _LeaseHook | None = None,
 ) -> tuple[Vault, Init]:
     """Make a new vault in a directory, or in memory where ``path`` is None, and leave it unsealed.
 
@@ -168,6 +168,12 @@ def create(
     "irrevocable"; under no lock of the vault.
 
     Raises InvalidRequest when there is something at the place already, Unavailable when the device or a key service fails.
+
+    >>> import libvault
+    >>> vault, init = libvault.create(None, key=libvault.Passphrase("correct horse battery staple"))
+    >>> vault.sealed, init.root_token
+    (False, SecretStr([redacted]))
+    >>> vault.close()
     """
     vault, init = _create(
         path,
@@ -191,24 +197,31 @@ def create(
 def open(
     path: str | _os.PathLike[str],
     *,
-    key: OpeningKey | None = None,
+    key: _OpeningKey | None = None,
     clock: ManualClock | None = None,
     audit: str = "batched",
     key_wrappers: _Sequence[KeyWrapper] | None = None,
-    audit_sinks: _Sequence[Sink] | None = None,
+    audit_sinks: _Sequence[_Sink] | None = None,
     anchor: str | _os.PathLike[str] | Anchor | None = None,
     anchor_interval: int = 0,
     accept_rollback: bool = False,
     dialect: str = "vault",
     absolute_deny: bool = False,
-    connectors: _Sequence[AnyConnector] | None = None,
-    lease_hook: LeaseHook | None = None,
+    connectors: _Sequence[_AnyConnector] | None = None,
+    lease_hook: _LeaseHook | None = None,
 ) -> Vault:
     """Open a vault; sealed where no key is given.
 
     Raises InvalidRequest when there is none, it is open elsewhere (the message names the process) or the key is wrong,
     Corrupt when what is on disk does not verify, Rollback when it is older than its anchor, unless ``accept_rollback``.
     ``dialect`` and ``absolute_deny`` are as for ``create``: they are not kept with the store.
+
+    >>> import libvault, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     libvault.create(folder + "/vault", key=libvault.RawKey(bytes(32)))[0].close()
+    ...     with libvault.open(folder + "/vault") as vault:
+    ...         vault.sealed, vault.seal_status()["seal_types"]
+    (True, ['raw-key'])
     """
     vault = _open(
         path,
@@ -233,21 +246,31 @@ def restore(
     path: str | _os.PathLike[str] | None,
     file: _BinaryIO,
     *,
-    key: OpeningKey,
+    key: _OpeningKey,
     clock: ManualClock | None = None,
     audit: str = "batched",
     key_wrappers: _Sequence[KeyWrapper] | None = None,
-    audit_sinks: _Sequence[Sink] | None = None,
+    audit_sinks: _Sequence[_Sink] | None = None,
     anchor: str | _os.PathLike[str] | Anchor | None = None,
     anchor_interval: int = 0,
     backend: str | None = None,
-    connectors: _Sequence[AnyConnector] | None = None,
-    lease_hook: LeaseHook | None = None,
+    connectors: _Sequence[_AnyConnector] | None = None,
+    lease_hook: _LeaseHook | None = None,
 ) -> Vault:
     """Write a backup into an empty place, or memory where ``path`` is None, and open it: frozen, until somebody writes to ``sys/storage/adopt``.
 
     Raises InvalidRequest when the backup is cut, altered or none of libvault's, the key opens none of its slots, or there is
     something at the place; nothing is left there then.
+
+    >>> import io, libvault
+    >>> key, file = libvault.RawKey(bytes(32)), io.BytesIO()
+    >>> vault, init = libvault.create(None, key=key)
+    >>> info = vault.session(init.root_token).backup(file)
+    >>> vault.close()
+    >>> start = file.seek(0)
+    >>> with libvault.restore(None, file, key=key) as copy:
+    ...     copy.frozen
+    True
     """
     vault = _restore(
         path,
@@ -270,7 +293,7 @@ def restore(
 def salvage(
     path: str | _os.PathLike[str],
     *,
-    key: OpeningKey,
+    key: _OpeningKey,
     to: str | _os.PathLike[str] | None,
     names: bool = False,
     scratch: str | _os.PathLike[str] | None = None,

@@ -78,6 +78,8 @@ class Adapter(hvac.adapters.JSONAdapter, metaclass=abc.ABCMeta):  # type: ignore
     @classmethod
     def of(cls, vault: Vault) -> "type[Adapter]":
         """Make the class of adapters of one vault: ``hvac.Client(adapter=Adapter.of(vault))``."""
+        if not isinstance(vault, Vault):
+            raise TypeError("the vault must be a libvault.Vault")
         return type(cls.__name__, (cls,), {"vault": vault, "__module__": cls.__module__})
 
     def __init__(self, base_uri: str | None = None, token: str | None = None, **options: Any) -> None:
@@ -105,7 +107,10 @@ def adapter(vault: Vault) -> type[Adapter]:
 
 def client(vault: Vault, token: str | SecretStr | None = None, namespace: str | None = None) -> Any:
     """Make an ``hvac.Client`` of this vault. Without a token it has none: that of the environment is for another vault."""
-    given = token.expose() if isinstance(token, SecretStr) else token
+    if namespace is not None and not isinstance(namespace, str):
+        raise TypeError("a namespace must be str")
+    # Looked at here, since hvac takes anything and fails with the first request.
+    given = None if token is None else (token if isinstance(token, SecretStr) else SecretStr(token)).expose()
     # With none at all, hvac would look for one in the environment.
     made = hvac.Client(token="", namespace=namespace, adapter=Adapter.of(vault))
     made.token = given or None
