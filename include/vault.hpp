@@ -107,13 +107,14 @@ namespace detail {
 #endif
 }
 
+}  // namespace detail
+
+/// Overwrites memory in a way that no optimiser leaves out.
 inline void wipe(void *memory, std::size_t size) noexcept {
     for (volatile unsigned char *byte = static_cast<volatile unsigned char *>(memory); size > 0; size--) {
         *byte++ = 0;
     }
 }
-
-}  // namespace detail
 
 /// What an operation answers, or why it failed. `value()` throws the error.
 template <class T>
@@ -196,7 +197,7 @@ public:
 
     void clear() noexcept {
         if (text_) {
-            detail::wipe(text_.get(), size_);
+            wipe(text_.get(), size_);
         }
         text_.reset();
         size_ = 0;

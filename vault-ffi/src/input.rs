@@ -80,7 +80,8 @@ pub(crate) unsafe fn sized<T: Copy>(pointer: *const T, bytes_first: usize) -> Re
     }
     // SAFETY: not NULL, and the size stands first in every version.
     let size = unsafe { pointer.cast::<usize>().read() };
-    if !(bytes_first..=STRUCT_BYTES_MAX).contains(&size) {
+    // A size that ends within a member is none that a compiler ever gave.
+    if !(bytes_first..=STRUCT_BYTES_MAX).contains(&size) || !size.is_multiple_of(align_of::<T>()) {
         return Err(bad_argument("options.size is not that of the struct: zero it and set its size (vault_options_init does)"));
     }
     // SAFETY: the caller's size says that these bytes are there.
@@ -137,7 +138,7 @@ mod tests {
         assert_eq!(read(&[16, 7, 9]).expect("an earlier one"), Some((16, 7, 0)));
         assert_eq!(read(&[24, 7, 9]).expect("ours"), Some((24, 7, 9)));
         assert_eq!(read(&[32, 7, 9, 0]).expect("a later one"), Some((32, 7, 9)));
-        for refused in [&[32, 7, 9, 1][..], &[0, 7, 9], &[15, 7, 9], &[4097, 7, 9], &[usize::MAX, 7, 9]] {
+        for refused in [&[32, 7, 9, 1][..], &[0, 7, 9], &[15, 7, 9], &[23, 7, 9], &[4097, 7, 9], &[usize::MAX, 7, 9]] {
             assert_eq!(code(read(refused)), Some(Code::BadArgument), "{refused:?}");
         }
     }

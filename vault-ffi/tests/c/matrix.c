@@ -284,10 +284,10 @@ static void callbacks_that_are_bad(const vault_options_t *good) {
     ANSWERS(VAULT_ERR_BAD_ARGUMENT, vault_audit_export(session, 0, NULL, NULL, NULL));
     ANSWERS(VAULT_ERR_BAD_ARGUMENT, vault_backup_verify(NULL, NULL, &s));
     ANSWERS(VAULT_ERR_BAD_BACKUP, vault_backup_verify(give_nothing, NULL, &s));
-    ANSWERS(VAULT_ERR_UNAVAILABLE, vault_backup_verify(claim_too_much, NULL, &s));
+    ANSWERS(VAULT_ERR_BAD_BACKUP, vault_backup_verify(claim_too_much, NULL, &s));
     ANSWERS(VAULT_ERR_BAD_ARGUMENT, vault_restore(good, NULL, NULL, &v));
     ANSWERS(VAULT_ERR_BAD_BACKUP, vault_restore(good, give_nothing, NULL, &v));
-    ANSWERS(VAULT_ERR_UNAVAILABLE, vault_restore(good, claim_too_much, NULL, &v));
+    ANSWERS(VAULT_ERR_BAD_BACKUP, vault_restore(good, claim_too_much, NULL, &v));
     CHECK("nothing is given out", s == NULL && v == NULL);
 }
 
