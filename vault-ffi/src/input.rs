@@ -134,7 +134,8 @@ mod tests {
             added: usize,
         }
         // SAFETY: each array has as many bytes as its first word says, or a size that is refused before more is read.
-        let read = |words: &[usize]| unsafe { sized(words.as_ptr().cast::<Ours>(), 16) }.map(|ours| ours.map(|o| (o.size, o.first, o.added)));
+        let read =
+            |words: &[usize]| unsafe { sized(words.as_ptr().cast::<Ours>(), 16) }.map(|ours| ours.map(|o| (o.size, o.first, o.added)));
         assert_eq!(read(&[16, 7, 9]).expect("an earlier one"), Some((16, 7, 0)));
         assert_eq!(read(&[24, 7, 9]).expect("ours"), Some((24, 7, 9)));
         assert_eq!(read(&[32, 7, 9, 0]).expect("a later one"), Some((32, 7, 9)));

@@ -4,12 +4,17 @@ use crate::run::{Outcome, at, cargo, command, files, root, run, run_quietly, tar
 use crate::{abi, consumers, matrix};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 const WARNINGS: [&str; 4] = ["-Wall", "-Wextra", "-Werror", "-pedantic"];
-const FOLDERS: [(&str, Language); 4] =
-    [("vault-ffi/tests/c", Language::C), ("vault-ffi/tests/cpp", Language::Cpp), ("examples/c", Language::C), ("examples/cpp", Language::Cpp)];
+const FOLDERS: [(&str, Language); 4] = [
+    ("vault-ffi/tests/c", Language::C),
+    ("vault-ffi/tests/cpp", Language::Cpp),
+    ("examples/c", Language::C),
+    ("examples/cpp", Language::Cpp),
+];
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Language {
@@ -32,12 +37,13 @@ impl Language {
     }
 }
 
-/// How a program is built and run.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Way {
-    Plain,
-    Valgrind,
-    AddressSanitizer,
+/// A program, and how it is looked at.
+struct Job {
+    source: PathBuf,
+    language: Language,
+    /// Built and run with AddressSanitizer, instead of run plain and under valgrind.
+    is_sanitized: bool,
+    is_example: bool,
 }
 
 /// Builds and runs them all.
@@ -48,36 +54,64 @@ pub(crate) fn programs() -> Outcome {
     headers_are_clean(&lib)?;
     let mut jobs = Vec::new();
     for (folder, language) in FOLDERS {
+        let is_example = folder.starts_with("examples");
         for source in files(&root().join(folder), language.ending())? {
             // Examples are small, and what they call the tests call too: they need not be looked at in each way.
-            let ways: &[Way] = if folder.starts_with("examples") { &[Way::Valgrind] } else { &[Way::Plain, Way::Valgrind, Way::AddressSanitizer] };
-            jobs.extend(ways.iter().map(|way| (source.clone(), language, *way)));
+            let ways: &[bool] = if is_example { &[false] } else { &[false, true] };
+            jobs.extend(ways.iter().map(|&is_sanitized| Job { source: source.clone(), language, is_sanitized, is_example }));
         }
     }
-    in_parallel(&jobs, |(source, language, way)| one(source, *language, *way, &lib))?;
+    in_parallel(&jobs, |job| job.run(&lib))?;
     consumers::build_and_run()
 }
 
-fn one(source: &Path, language: Language, way: Way, lib: &Path) -> Outcome {
-    let program = build(source, language, way, lib)?;
-    let mut words: Vec<String> = Vec::new();
-    if way == Way::Valgrind {
-        words.extend(["valgrind", "--quiet", "--error-exitcode=99", "--leak-check=full", "--show-leak-kinds=definite,possible"].map(str::to_owned));
-        // sled's threads outlive its databases; what is excused is named in the file.
-        let excused = root().join("vault-ffi/tests/c/valgrind.supp");
-        words.extend(["--errors-for-leak-kinds=definite,possible".to_owned(), format!("--suppressions={}", excused.display())]);
+impl Job {
+    fn run(&self, lib: &Path) -> Outcome {
+        let program = self.build(lib)?;
+        let mut runs = Vec::new();
+        if self.is_sanitized || !self.is_example {
+            runs.push(command(&program));
+        }
+        if !self.is_sanitized {
+            runs.push(valgrind(&program));
+            self.is_clean_in_later_standards()?;
+        }
+        for mut run in runs {
+            run_quietly(run.env("LD_LIBRARY_PATH", lib).env("ASAN_OPTIONS", "detect_leaks=1:detect_stack_use_after_return=1"))?;
+        }
+        let how = if self.is_sanitized { " with AddressSanitizer" } else { "" };
+        println!("{}{how}", self.source.strip_prefix(root()).unwrap_or(&self.source).display());
+        Ok(())
     }
-    words.push(program.to_string_lossy().into_owned());
-    let mut run = command(&words[0]);
-    run.args(&words[1..]).env("LD_LIBRARY_PATH", lib).env("ASAN_OPTIONS", "detect_leaks=1:detect_stack_use_after_return=1");
-    run_quietly(&mut run)?;
-    let how = match way {
-        Way::Plain => "",
-        Way::Valgrind => " under valgrind",
-        Way::AddressSanitizer => " with AddressSanitizer",
-    };
-    println!("{}{how}", source.strip_prefix(root()).unwrap_or(source).display());
-    Ok(())
+
+    fn build(&self, lib: &Path) -> Outcome<PathBuf> {
+        let within = self.source.strip_prefix(root()).unwrap_or(&self.source).to_string_lossy().replace(['/', '.'], "-");
+        let program = lib.join(if self.is_sanitized { within + "-asan" } else { within });
+        let mut compiler = self.compiler(self.language.standards()[0]);
+        if self.is_sanitized {
+            compiler.args(["-fsanitize=address", "-fno-omit-frame-pointer"]);
+        }
+        run_quietly(compiler.arg("-g").arg("-o").arg(&program).arg("-L").arg(lib).args(["-lvault", "-lpthread"])).map(|()| program)
+    }
+
+    fn is_clean_in_later_standards(&self) -> Outcome {
+        self.language.standards()[1..].iter().try_for_each(|standard| run_quietly(self.compiler(standard).arg("-fsyntax-only")))
+    }
+
+    fn compiler(&self, standard: &str) -> Command {
+        let mut compiler = command(self.language.compiler());
+        compiler.arg(standard).args(WARNINGS).arg("-I").arg(root().join("include")).arg(&self.source);
+        compiler
+    }
+}
+
+fn valgrind(program: &Path) -> Command {
+    let mut valgrind = command("valgrind");
+    valgrind.args(["--quiet", "--error-exitcode=99", "--leak-check=full", "--show-leak-kinds=definite,possible"]);
+    // sled's threads outlive its databases; what is excused is named in the file.
+    let excused = format!("--suppressions={}", root().join("vault-ffi/tests/c/valgrind.supp").display());
+    valgrind.args(["--errors-for-leak-kinds=definite,possible", &excused]).arg(program);
+    valgrind
 }
 
 /// The shared library under the names that the linker and the loader look for.
@@ -90,21 +124,6 @@ fn library() -> Outcome<PathBuf> {
         fs::copy(target()?.join("debug/libvault.so"), &to).map_err(at(&to))?;
     }
     Ok(dir)
-}
-
-fn build(source: &Path, language: Language, way: Way, lib: &Path) -> Outcome<PathBuf> {
-    let stem = source.file_stem().ok_or("a source without a name")?.to_string_lossy();
-    let folder = source.strip_prefix(root()).unwrap_or(source).parent().ok_or("a source in no folder")?.to_string_lossy().replace('/', "-");
-    let suffix = if way == Way::AddressSanitizer { "-asan" } else { "" };
-    // The plain program is what valgrind runs too, but each builds its own, so that neither waits for the other.
-    let program = lib.join(format!("{folder}-{stem}{}{suffix}", if way == Way::Valgrind { "-valgrind" } else { "" }));
-    let mut compiler = command(language.compiler());
-    compiler.arg(language.standards()[0]).args(WARNINGS).arg("-g");
-    if way == Way::AddressSanitizer {
-        compiler.args(["-fsanitize=address", "-fno-omit-frame-pointer"]);
-    }
-    compiler.arg(source).arg("-o").arg(&program).arg("-I").arg(root().join("include")).arg("-L").arg(lib).args(["-lvault", "-lpthread"]);
-    run_quietly(&mut compiler).map(|()| program)
 }
 
 /// The headers are clean in each standard, and may be included twice.
