@@ -241,7 +241,9 @@ public:
     explicit Secret(vault_secret_t *raw) noexcept : raw_(raw) {}
     Secret(Secret &&other) noexcept : raw_(std::exchange(other.raw_, nullptr)) {}
     Secret &operator=(Secret &&other) noexcept {
-        std::swap(raw_, other.raw_);
+        if (this != &other) {
+            vault_secret_free(std::exchange(raw_, std::exchange(other.raw_, nullptr)));
+        }
         return *this;
     }
     Secret(const Secret &) = delete;
@@ -818,8 +820,10 @@ public:
     Session() noexcept = default;
     Session(Session &&other) noexcept : raw_(std::exchange(other.raw_, nullptr)), host_(std::move(other.host_)) {}
     Session &operator=(Session &&other) noexcept {
-        std::swap(raw_, other.raw_);
-        std::swap(host_, other.host_);
+        if (this != &other) {
+            vault_session_close(std::exchange(raw_, std::exchange(other.raw_, nullptr)));
+            host_ = std::move(other.host_);
+        }
         return *this;
     }
     Session(const Session &) = delete;
@@ -901,8 +905,10 @@ public:
     Vault() noexcept = default;
     Vault(Vault &&other) noexcept : raw_(std::exchange(other.raw_, nullptr)), host_(std::move(other.host_)) {}
     Vault &operator=(Vault &&other) noexcept {
-        std::swap(raw_, other.raw_);
-        std::swap(host_, other.host_);
+        if (this != &other) {
+            vault_close(std::exchange(raw_, std::exchange(other.raw_, nullptr)));
+            host_ = std::move(other.host_);
+        }
         return *this;
     }
     Vault(const Vault &) = delete;

@@ -19,8 +19,13 @@ static void what_is_moved_from_is_empty_and_what_is_moved_to_works() {
     CHECK("a session that was moved to reads", secret.text("k") == "v" && secret.version() == 1);
     vault::Secret other = std::move(secret);
     CHECK("a secret that was moved from has nothing", secret.json().empty() && !secret.find("k") && other.text("k") == "v");
-    other = vault::Secret();
-    CHECK("one that was replaced is gone", !other.find("k"));
+    vault_secret_t *const replaced = other.raw();
+    vault::Secret fresh = moved.kv("secret").get("a");
+    other = std::move(fresh);
+    CHECK("one that is replaced is wiped at once", vault_secret_data(replaced) == nullptr && other.text("k") == "v");
+    vault::Secret &same = other;
+    other = std::move(same);
+    CHECK("and stays where it is moved to itself", other.text("k") == "v");
     vault.close();
     CHECK("a vault that was closed is told", vault.try_seal().code() == VAULT_ERR_BAD_ARGUMENT);
     CHECK("its sessions too", moved.kv("secret").try_get("a").code() == VAULT_ERR_CLOSED);
