@@ -443,6 +443,24 @@ typedef struct {
 } vault_lease_hook_t;
 
 /**
+ * What time a vault goes by, in the place of the system's clock: for tests, which move time by hand, and for hosts that have a better one.
+ *
+ * It is called once for each request, from whichever thread makes it, also from several at once, and perhaps under a lock of the vault: it
+ * must not call the vault, and should return at once. It may step back; what was granted is never extended by that. It must not unwind or
+ * longjmp out.
+ */
+typedef struct {
+    /**
+     * Given to the callback as it is.
+     */
+    void *user;
+    /**
+     * The present instant in milliseconds since the Unix epoch.
+     */
+    uint64_t (*now_ms)(void *user);
+} vault_clock_t;
+
+/**
  * How a vault is created or opened. Start with `vault_options_init`, which sets the size and zeroes the rest: zero is the default
  * of every member. All pointers are borrowed for the call that is given the options.
  */
@@ -565,6 +583,10 @@ typedef struct {
      * Is told of leases; may be NULL. The struct is copied; its `user` must live until the vault is closed.
      */
     const vault_lease_hook_t *lease_hook;
+    /**
+     * What time the vault goes by; NULL for the system's. The struct is copied; its `user` must live until the vault is closed.
+     */
+    const vault_clock_t *clock;
 } vault_options_t;
 
 /**

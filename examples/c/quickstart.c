@@ -1,10 +1,11 @@
 /*
  * A vault's first five minutes, from C: create, seal, open, least privilege, a secret, a denial and its reason, revoke, verify.
  *
- * From the repository's top, after `cargo build -p vault-ffi`:
+ * From the repository's top:
  *
- *     ln -sf libvault.so target/debug/libvault.so.0
- *     cc examples/c/quickstart.c -Iinclude -Ltarget/debug -lvault -Wl,-rpath,target/debug -o quickstart && ./quickstart
+ *     cargo xtask install --prefix target/libvault
+ *     export PKG_CONFIG_PATH=target/libvault/lib/pkgconfig LD_LIBRARY_PATH=target/libvault/lib
+ *     cc examples/c/quickstart.c $(pkg-config --cflags --libs libvault) -o target/quickstart && target/quickstart
  */
 #define _XOPEN_SOURCE 700
 

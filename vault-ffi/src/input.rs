@@ -2,8 +2,12 @@
 
 use crate::error::bad_argument;
 use std::ffi::c_char;
+use std::mem::MaybeUninit;
 use vault_core::types::limits::{JSON_BYTES_MAX, PATH_BYTES_MAX};
 use vault_core::types::{Code, Error, Result};
+
+/// No later version's structs are larger than this, so a size that was never set is refused before it is believed.
+const STRUCT_BYTES_MAX: usize = 4096;
 
 /// NUL-terminated UTF-8 text of at most `bytes_max` bytes.
 ///
@@ -65,6 +69,34 @@ pub(crate) unsafe fn json<'a>(pointer: *const c_char, length: usize) -> Result<&
     utf8(json, "json").map(str::as_bytes)
 }
 
+/// A struct that starts with its size in bytes, as its caller was compiled; none for NULL. What an earlier version of the struct does not
+/// have yet is zero, and what a later one has beyond ours must be.
+///
+/// # Safety
+/// `pointer` is NULL or points to as many bytes as its first member says, and every bit pattern is a value of `T`.
+pub(crate) unsafe fn sized<T: Copy>(pointer: *const T, bytes_first: usize) -> Result<Option<T>> {
+    if pointer.is_null() {
+        return Ok(None);
+    }
+    // SAFETY: not NULL, and the size stands first in every version.
+    let size = unsafe { pointer.cast::<usize>().read() };
+    // A size that ends within a member is none that a compiler ever gave.
+    if !(bytes_first..=STRUCT_BYTES_MAX).contains(&size) || !size.is_multiple_of(align_of::<T>()) {
+        return Err(bad_argument("options.size is not that of the struct: zero it and set its size (vault_options_init does)"));
+    }
+    // SAFETY: the caller's size says that these bytes are there.
+    let given = unsafe { std::slice::from_raw_parts(pointer.cast::<u8>(), size) };
+    let (known, unknown) = given.split_at(size.min(size_of::<T>()));
+    if unknown.iter().any(|byte| *byte != 0) {
+        return Err(bad_argument("options sets a member that this version of libvault does not know"));
+    }
+    let mut ours = MaybeUninit::<T>::zeroed();
+    // SAFETY: no more than `T` holds is copied, from bytes that were just looked at.
+    unsafe { ours.as_mut_ptr().cast::<u8>().copy_from_nonoverlapping(known.as_ptr(), known.len()) };
+    // SAFETY: as the caller promises.
+    Ok(Some(unsafe { ours.assume_init() }))
+}
+
 /// Bytes that must be UTF-8 text.
 pub(crate) fn utf8<'a>(bytes: &'a [u8], name: &str) -> Result<&'a str> {
     std::str::from_utf8(bytes).map_err(|_| Error::new(Code::InvalidUtf8, format!("{name} is not valid UTF-8")))
@@ -90,6 +122,26 @@ mod tests {
         assert_eq!(code(unsafe { text(std::ptr::null(), "t", 3) }), Some(Code::BadArgument));
         // SAFETY: a literal.
         assert_eq!(code(unsafe { text(c"\xff".as_ptr(), "t", 3) }), Some(Code::InvalidUtf8));
+    }
+
+    #[test]
+    fn a_struct_is_read_from_its_first_size_on_and_additions_that_are_unknown_must_be_zero() {
+        #[repr(C)]
+        #[derive(Clone, Copy)]
+        struct Ours {
+            size: usize,
+            first: usize,
+            added: usize,
+        }
+        // SAFETY: each array has as many bytes as its first word says, or a size that is refused before more is read.
+        let read =
+            |words: &[usize]| unsafe { sized(words.as_ptr().cast::<Ours>(), 16) }.map(|ours| ours.map(|o| (o.size, o.first, o.added)));
+        assert_eq!(read(&[16, 7, 9]).expect("an earlier one"), Some((16, 7, 0)));
+        assert_eq!(read(&[24, 7, 9]).expect("ours"), Some((24, 7, 9)));
+        assert_eq!(read(&[32, 7, 9, 0]).expect("a later one"), Some((32, 7, 9)));
+        for refused in [&[32, 7, 9, 1][..], &[0, 7, 9], &[15, 7, 9], &[23, 7, 9], &[4097, 7, 9], &[usize::MAX, 7, 9]] {
+            assert_eq!(code(read(refused)), Some(Code::BadArgument), "{refused:?}");
+        }
     }
 
     #[test]

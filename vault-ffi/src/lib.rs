@@ -45,6 +45,8 @@ pub mod error;
 
 pub mod callbacks;
 
+pub mod clock;
+
 pub mod pkcs11;
 
 pub mod targets;

@@ -1,6 +1,7 @@
 //! How a vault is created or opened, as C says it: a struct that starts with its own size, so that it can grow.
 
 use crate::callbacks::{HostAnchor, HostSink, HostWrapper, vault_anchor_t, vault_audit_sink_t, vault_key_wrapper_t};
+use crate::clock::{HostClock, vault_clock_t};
 use crate::connector::{HostConnector, HostHook, databases, vault_connector_t, vault_lease_hook_t};
 use crate::error::bad_argument;
 use crate::input;
@@ -8,7 +9,7 @@ use crate::pkcs11::vault_pkcs11_t;
 use crate::policy::{dialect_from_number, vault_dialect_t};
 use crate::targets::vault_audit_target_t;
 use std::ffi::{c_char, c_void};
-use std::mem::size_of;
+use std::mem::offset_of;
 use std::sync::Arc;
 use vault_core::host::KeyWrapper;
 use vault_core::os::FileSink;
@@ -122,12 +123,14 @@ pub struct vault_options_t {
     pub databases: u32,
     /// Is told of leases; may be NULL. The struct is copied; its `user` must live until the vault is closed.
     pub lease_hook: *const vault_lease_hook_t,
+    /// What time the vault goes by; NULL for the system's. The struct is copied; its `user` must live until the vault is closed.
+    pub clock: *const vault_clock_t,
 }
 
 /// Longest path of a vault's directory, in bytes.
 pub(crate) const STORE_PATH_BYTES_MAX: usize = 4096;
-/// No later version's options are larger than this, so a size that was never set is refused before it is believed.
-const OPTIONS_BYTES_MAX: usize = 4096;
+/// How large the struct was when it was first promised: what is smaller was never set.
+const OPTIONS_BYTES_FIRST: usize = offset_of!(vault_options_t, clock);
 const RAW_KEY_BYTES_MAX: usize = 64;
 const SHARES_BYTES_MAX: usize = 65_536;
 
@@ -140,26 +143,13 @@ pub(crate) enum Key<'a> {
 }
 
 impl vault_options_t {
-    /// Reads options of this version's size or of a later one whose additions are all zero.
+    /// Reads options of this version's size, of an earlier one, or of a later one whose additions are all zero.
     ///
     /// # Safety
     /// `options` is NULL or points to as many bytes as its first member says.
     pub(crate) unsafe fn read(options: *const Self) -> Result<Self> {
-        if options.is_null() {
-            return Err(bad_argument("options is NULL"));
-        }
-        // SAFETY: not NULL, and the size stands first in every version.
-        let size = unsafe { options.cast::<usize>().read() };
-        if !(size_of::<Self>()..=OPTIONS_BYTES_MAX).contains(&size) {
-            return Err(bad_argument("options.size is not that of a vault_options_t: use vault_options_init"));
-        }
-        // SAFETY: the caller's size says that these bytes are there.
-        let whole = unsafe { std::slice::from_raw_parts(options.cast::<u8>(), size) };
-        if whole[size_of::<Self>()..].iter().any(|byte| *byte != 0) {
-            return Err(bad_argument("options sets a member that this version of libvault does not know"));
-        }
-        // SAFETY: the size is at least this version's, and every bit pattern is a value of each member.
-        let options = unsafe { options.read() };
+        // SAFETY: as the caller promises; every bit pattern is a value of each member.
+        let options = unsafe { input::sized(options, OPTIONS_BYTES_FIRST) }?.ok_or_else(|| bad_argument("options is NULL"))?;
         if options.absolute_deny > 1 {
             return Err(bad_argument("options.absolute_deny is neither 0 nor 1: use vault_options_init"));
         }
@@ -227,6 +217,10 @@ impl vault_options_t {
         // SAFETY: as the caller promises.
         if let Some(hook) = unsafe { HostHook::read(self.lease_hook) }? {
             config = config.with_lease_hook(Arc::new(hook));
+        }
+        // SAFETY: as the caller promises.
+        if let Some(clock) = unsafe { HostClock::read(self.clock) }? {
+            config = config.with_clock(Arc::new(clock));
         }
         if !self.audit_file.is_null() {
             // SAFETY: as the caller promises.

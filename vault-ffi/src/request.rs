@@ -13,9 +13,6 @@ use vault_core::types::limits::REQUEST_ID_BYTES_MAX;
 use vault_core::types::{Operation, Path, Request, Result, Ttl};
 use vault_core::wire;
 
-/// Sizes beyond this are no future version's, but not sizes.
-const OPTIONS_BYTES_MAX: usize = 4096;
-
 /// What a request asks for: one of the `VAULT_OP_` numbers.
 #[allow(non_camel_case_types, reason = "the name in C")]
 pub type vault_operation_t = i32;
@@ -87,21 +84,8 @@ impl vault_request_options_t {
     /// # Safety
     /// `options` is NULL, or points to as many bytes as its first member says.
     unsafe fn read(options: *const Self) -> Result<Option<Self>> {
-        if options.is_null() {
-            return Ok(None);
-        }
-        // SAFETY: not NULL, and the size stands first in every version.
-        let size = unsafe { options.cast::<usize>().read() };
-        if !(size_of::<Self>()..=OPTIONS_BYTES_MAX).contains(&size) {
-            return Err(bad_argument("options.size is not that of a vault_request_options_t: set it to its sizeof"));
-        }
-        // SAFETY: the caller's size says that these bytes are there.
-        let whole = unsafe { std::slice::from_raw_parts(options.cast::<u8>(), size) };
-        if whole[size_of::<Self>()..].iter().any(|byte| *byte != 0) {
-            return Err(bad_argument("options sets a member that this version of libvault does not know"));
-        }
-        // SAFETY: the size is at least this version's, and every bit pattern is a value of each member.
-        Ok(Some(unsafe { options.read() }))
+        // SAFETY: as the caller promises; every bit pattern is a value of each member. It has not grown yet.
+        unsafe { input::sized(options, size_of::<Self>()) }
     }
 }
 

@@ -2,9 +2,13 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command talks to whoever runs it")]
 
+mod abi;
 mod c;
+mod consumers;
 mod fuzz;
 mod header;
+mod install;
+mod matrix;
 mod python;
 mod run;
 mod rust;
@@ -20,7 +24,9 @@ const HELP: &str = "\
 cargo xtask test             every test: what .ci/run calls
 cargo xtask tidy             first lines, floors, walls, leftovers; long files and functions as warnings
 cargo xtask header [--check] write include/vault.h, or compare it with what would be written
-cargo xtask c                the C programs, plain and under valgrind
+cargo xtask abi              write the baseline of the C interface (vault-ffi/abi), after a change that docs/c-abi.md allows
+cargo xtask c                the C and C++ programs, plain, under valgrind and with AddressSanitizer, and programs that link what is installed
+cargo xtask install --prefix P [--profile dev]  libvault for C and C++: libraries, headers, pkg-config files, CMake package
 cargo xtask wheel            build the wheel into the target directory's `wheels`
 cargo xtask wheel --manylinux  build the wheel that is handed out into `manylinux`, linked by zig (fetched first), and run it
 cargo xtask sdist            make the source distribution, and build and run it in a clean environment
@@ -55,7 +61,7 @@ const STEPS: [Step; 12] = [
     ("Rust tests over redb", rust::tests_over_redb),
     ("interleavings", rust::interleavings),
     ("Rust examples", rust::examples),
-    ("C programs", c::programs),
+    ("C and C++ programs", c::programs),
     ("Python wheel", python::wheel_tests),
 ];
 
@@ -67,6 +73,9 @@ fn main() -> ExitCode {
         ["tidy"] => tidy::tidy(),
         ["header"] => header::write(),
         ["header", "--check"] => header::check(),
+        ["abi"] => setup::everything().and_then(|()| abi::write()),
+        ["install", "--prefix", prefix] => install::install(prefix, install::Profile::Release),
+        ["install", "--prefix", prefix, "--profile", "dev"] => install::install(prefix, install::Profile::Dev),
         ["c"] => setup::everything().and_then(|()| c::programs()),
         ["wheel"] => setup::everything().and_then(|()| python::wheel().map(|path| println!("{}", path.display()))),
         ["wheel", "--manylinux"] => setup::everything().and_then(|()| python::manylinux().map(|path| println!("{}", path.display()))),

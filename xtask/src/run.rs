@@ -28,6 +28,12 @@ pub(crate) fn target() -> Outcome<&'static Path> {
 /// The cargo that runs us, at the root.
 pub(crate) fn cargo() -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    // What cargo tells us of ourselves is not for the cargo that we run: build scripts that look at it (ring's does) would be run anew
+    // whenever people and xtask take turns.
+    let ours = |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_str().is_some_and(ours)) {
+        command.env_remove(name);
+    }
     command.current_dir(root());
     command
 }

@@ -6,7 +6,7 @@ use std::process::Command;
 /// A command that must work, with the words that show that it does, and the Debian packages that have it.
 type Need = (&'static str, &'static [&'static str], &'static [&'static str]);
 
-const NEEDED: [Need; 12] = [
+const NEEDED: [Need; 17] = [
     // The compiler alone is not enough: it must find the headers of the C library too.
     ("cc", &["-fsyntax-only", "-include", "stdlib.h", "-x", "c", "/dev/null"], &["gcc", "libc6-dev"]),
     ("g++", &["-fsyntax-only", "-include", "cstdlib", "-x", "c++", "/dev/null"], &["g++"]),
@@ -14,6 +14,12 @@ const NEEDED: [Need; 12] = [
     ("strace", &["--version"], &["strace"]),
     ("nm", &["--version"], &["binutils"]),
     ("git", &["--version"], &["git"]),
+    // What C and C++ programs are built by, and what compares the C interface with its baseline.
+    ("cmake", &["--version"], &["cmake"]),
+    ("meson", &["--version"], &["meson"]),
+    ("ninja", &["--version"], &["ninja-build"]),
+    ("pkg-config", &["--version"], &["pkg-config"]),
+    ("abidiff", &["--version"], &["abigail-tools"]),
     ("rsyslogd", &["-v"], &["rsyslog"]),
     // The tests look for its module themselves, where distributions put it.
     ("softhsm2-util", &["--version"], &["softhsm2"]),

@@ -31,8 +31,11 @@ static bool stands_at(const volatile unsigned char *memory, const struct canary 
     return i == CANARY_LEN;
 }
 
-/* Valgrind takes a search of all memory for a mistake; then only the rest of the program is run. */
-static bool under_valgrind(void) {
+/* Valgrind and AddressSanitizer take a search of all memory for a mistake; then only the rest of the program is run. */
+static bool is_watched(void) {
+#ifdef __SANITIZE_ADDRESS__
+    return true;
+#endif
     FILE *maps = fopen("/proc/self/maps", "r");
     char line[512];
     bool found = false;
@@ -49,7 +52,7 @@ static int copies(const struct canary *canary, bool told) {
     FILE *maps;
     char line[512];
     int found = 0;
-    if (under_valgrind() || (maps = fopen("/proc/self/maps", "r")) == NULL) {
+    if (is_watched() || (maps = fopen("/proc/self/maps", "r")) == NULL) {
         return -1;
     }
     while (fgets(line, sizeof line, maps) != NULL) {
