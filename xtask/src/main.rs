@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command talks to whoever runs it")]
 
+mod bench;
 mod c;
 mod fuzz;
 mod header;
@@ -24,7 +25,9 @@ cargo xtask c                the C programs, plain and under valgrind
 cargo xtask wheel            build the wheel into the target directory's `wheels`
 cargo xtask python           the wheel in a fresh virtual environment, with its tests
 cargo xtask deny             licences, bans and sources of the dependencies (builds cargo-deny first)
-cargo xtask bench            the criterion benches
+cargo xtask bench [--quick | --full | CHAPTER..]  libvault beside raw limits and peers: writes benches/RESULTS.md and plots
+cargo xtask bench --instructions [--write]  the instructions of the hot paths beside those of benches/instructions.txt
+cargo xtask bench --criterion               the criterion benches, for work on one part
 cargo xtask crash ROUNDS [--backend B]  the kill -9 loop over sled or redb (LIBVAULT_SEED to replay)
 cargo xtask sim --seed S --steps N  the simulation, from this seed on
 cargo xtask policy --seed S --cases N  random decisions of the policy engine beside a naive evaluator's
@@ -66,7 +69,10 @@ fn main() -> ExitCode {
         ["python"] => setup::everything().and_then(|()| python::wheel_tests()),
         ["fuzz", "--seconds", seconds] => fuzz::fuzz(seconds),
         ["deny"] => rust::deny(),
-        ["bench"] => rust::bench(),
+        ["bench", "--instructions"] => bench::instructions(false),
+        ["bench", "--instructions", "--write"] => bench::instructions(true),
+        ["bench", "--criterion"] => bench::criterion(),
+        ["bench", words @ ..] => bench::compare(words),
         ["sim", "--seed", seed, "--steps", steps] => rust::sim(seed, steps),
         ["policy", "--seed", seed, "--cases", cases] => rust::policy(seed, cases),
         ["faults"] => rust::faults("0", "1"),

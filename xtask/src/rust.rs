@@ -1,4 +1,4 @@
-//! The steps that cargo does: format, clippy, tests, the quickstart, the benches.
+//! The steps that cargo does: format, clippy, tests, the quickstart.
 
 use crate::run::{Outcome, cargo, command, output, run, target};
 use crate::setup;
@@ -44,11 +44,6 @@ pub(crate) fn tests_over_redb() -> Outcome {
 pub(crate) fn examples() -> Outcome {
     let example = |name: &str| run(cargo().args(["run", "--quiet", "--example", name]));
     ["quickstart", "key_shares", "backup", "doctor", "wrapping"].into_iter().try_for_each(example)
-}
-
-/// The criterion benches.
-pub(crate) fn bench() -> Outcome {
-    run(cargo().args(["bench", "-p", "vault-core", "--bench", "read", "--bench", "policy"]))
 }
 
 /// The kill -9 loop for this many rounds over a backend.
