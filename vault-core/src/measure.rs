@@ -53,7 +53,7 @@ impl AuditLog {
 
     /// What a read's record costs the read: it is made, encoded and put into the queue, which is emptied when it is full.
     pub fn admit(&mut self) {
-        if self.queue.admit(&read_event(), NOW) == Admission::WriteNow {
+        if self.queue.admit(read_event().to_bytes(), NOW) == Admission::WriteNow {
             drop(self.queue.take(NOW, false));
         }
     }
@@ -143,12 +143,12 @@ fn read_event() -> Event {
         accessor: Some("h1x5a8V2rVbZsV0Qd8CrT3kQ".to_owned()),
         display_name: Some("token".to_owned()),
         decided: Some(Decided {
-            capability: "read".to_owned(),
+            capability: "read".into(),
             allowed: true,
             rule: Some("secret/data/app-*".to_owned()),
             policy: Some("app".to_owned()),
             line: Some(2),
-            step: "the rule gives the capability".to_owned(),
+            step: "the rule gives the capability".into(),
         }),
         version: Some(1),
         count: 1,
