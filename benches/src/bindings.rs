@@ -10,7 +10,7 @@ use std::hint::black_box;
 use std::path::Path;
 use std::ptr::null_mut;
 use vault::kv::{vault_kv_get, vault_kv_put};
-use vault::options::{VAULT_KEY_RAW, vault_options_init, vault_options_t};
+use vault::options::{VAULT_KEY_RAW, vault_options_t};
 use vault::secret::{vault_secret_data, vault_secret_field, vault_secret_free, vault_secret_len, vault_secret_t};
 use vault::session::{vault_session_close, vault_session_open, vault_session_t};
 use vault::vault::{vault_close, vault_create, vault_t};
@@ -49,7 +49,7 @@ impl CVault {
         // SAFETY: as the header asks: pointers to what lives through each call, NUL-terminated texts, lengths that are true.
         unsafe {
             let mut options = std::mem::zeroed::<vault_options_t>();
-            vault_options_init(&raw mut options);
+            options.size = size_of::<vault_options_t>();
             (options.key_kind, options.key, options.key_len) = (VAULT_KEY_RAW, KEY.as_ptr().cast(), KEY.len());
             let (mut vault, mut root_token, mut session) = (null_mut(), null_mut(), null_mut());
             assert_eq!(vault_create(&raw const options, &raw mut vault, &raw mut root_token), 0);
