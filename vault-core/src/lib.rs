@@ -66,6 +66,8 @@ pub mod backup;
 #[cfg(any(feature = "sled", feature = "redb"))]
 pub mod doctor;
 pub mod host;
+#[cfg(feature = "testing")]
+pub mod measure;
 pub mod os;
 pub mod policy;
 pub mod rotation;

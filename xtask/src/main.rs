@@ -3,6 +3,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command talks to whoever runs it")]
 
 mod abi;
+mod bench;
 mod c;
 mod consumers;
 mod fuzz;
@@ -34,7 +35,9 @@ cargo xtask python           the wheel in a fresh virtual environment, with its 
 cargo xtask deny             licences, bans and sources of the dependencies (builds cargo-deny first)
 cargo xtask doc              the documentation of the crates, warnings being errors
 cargo xtask semver           the core's interface beside that of the last tag (builds cargo-semver-checks first)
-cargo xtask bench            the criterion benches
+cargo xtask bench [--quick | --full | CHAPTER..]  libvault beside raw limits and peers: writes benches/RESULTS.md and plots
+cargo xtask bench --instructions [--write]  the instructions of the hot paths beside those of benches/instructions.txt
+cargo xtask bench --criterion               the criterion benches, for work on one part
 cargo xtask crash ROUNDS [--backend B]  the kill -9 loop over sled or redb (LIBVAULT_SEED to replay)
 cargo xtask sim --seed S --steps N  the simulation, from this seed on
 cargo xtask policy --seed S --cases N  random decisions of the policy engine beside a naive evaluator's
@@ -85,7 +88,10 @@ fn main() -> ExitCode {
         ["deny"] => rust::deny(),
         ["doc"] => rust::documentation(),
         ["semver"] => rust::semver(),
-        ["bench"] => rust::bench(),
+        ["bench", "--instructions"] => bench::instructions(false),
+        ["bench", "--instructions", "--write"] => bench::instructions(true),
+        ["bench", "--criterion"] => bench::criterion(),
+        ["bench", words @ ..] => bench::compare(words),
         ["sim", "--seed", seed, "--steps", steps] => rust::sim(seed, steps),
         ["policy", "--seed", seed, "--cases", cases] => rust::policy(seed, cases),
         ["tokens", "--count", count] => rust::tokens(count),

@@ -76,11 +76,33 @@ fn servers() -> Outcome<PathBuf> {
     Ok(target()?.join("debug/test-servers"))
 }
 
+/// An interpreter that has the wheel, built for speed, and what the benches compare it with.
+pub(crate) fn for_benches() -> Outcome<PathBuf> {
+    let tools = tools()?;
+    let wheel = build_into(&tools, "bench-wheels", "release")?;
+    let venv = target()?.join("bench-venv");
+    if !venv.exists() {
+        run_quietly(command(setup::python()?).args(["-m", "venv"]).arg(&venv))?;
+    }
+    let pip = |words: &[&str]| {
+        let mut pip = bin(&venv, "python");
+        pip.args(["-m", "pip", "install", "--quiet"]).args(words);
+        pip
+    };
+    run_quietly(pip(&["-r"]).arg(root().join("benches/requirements.txt")))?;
+    run_quietly(pip(&["--force-reinstall", "--no-deps", "--no-index"]).arg(&wheel))?;
+    Ok(venv.join("bin/python"))
+}
+
 fn build(tools: &Path) -> Outcome<PathBuf> {
-    let mut maturin = maturin(tools, "build");
     // The profile that the Rust tests have been built with, so that the core is not built anew.
-    maturin.args(["--profile", "dev", "--locked", "--quiet", "--interpreter"]).arg(tools.join("bin/python"));
-    built(&mut maturin, "wheels", "whl")
+    build_into(tools, "wheels", "dev")
+}
+
+fn build_into(tools: &Path, folder: &str, profile: &str) -> Outcome<PathBuf> {
+    let mut maturin = maturin(tools, "build");
+    maturin.args(["--profile", profile, "--locked", "--quiet", "--interpreter"]).arg(tools.join("bin/python"));
+    built(&mut maturin, folder, "whl")
 }
 
 fn maturin(tools: &Path, what: &str) -> Command {

@@ -1,4 +1,4 @@
-//! The steps that cargo does: format, clippy, tests, the quickstart, the benches.
+//! The steps that cargo does: format, clippy, tests, the quickstart.
 
 use crate::run::{Outcome, cargo, command, output, run, target};
 use crate::setup;
@@ -69,11 +69,6 @@ pub(crate) fn examples() -> Outcome {
     ["quickstart", "key_shares", "backup", "doctor", "wrapping", "explain", "versions", "least_privilege", "policy_test", "rotation_drill", "live_secret"]
         .into_iter()
         .try_for_each(example)
-}
-
-/// The criterion benches.
-pub(crate) fn bench() -> Outcome {
-    run(cargo().args(["bench", "-p", "vault-core", "--bench", "read", "--bench", "policy"]))
 }
 
 /// The kill -9 loop for this many rounds over a backend.

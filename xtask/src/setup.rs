@@ -30,11 +30,24 @@ const NEEDED: [Need; 17] = [
     ("sh", &["-c", "redis-server --version && redis-cli --version"], &["redis-server"]),
 ];
 
+/// What the peers of the benches need beside that: SQLCipher stands on OpenSSL.
+const PEERS: [Need; 1] = [("cc", &["-fsyntax-only", "-include", "openssl/evp.h", "-x", "c", "/dev/null"], &["libssl-dev"])];
+
 const PYTHON: [&str; 2] = ["python3", "python3-venv"];
 
 /// Installs what is missing when we are root, else names it and stops; and looks again at what was installed.
 pub(crate) fn everything() -> Outcome {
-    let missing = missing(&NEEDED, python().is_ok());
+    install(&NEEDED)
+}
+
+/// As above, with what the benches' peers need.
+pub(crate) fn for_benches() -> Outcome {
+    everything()?;
+    install(&PEERS)
+}
+
+fn install(needed: &[Need]) -> Outcome {
+    let missing = missing(needed, python().is_ok());
     if missing.is_empty() {
         return Ok(());
     }
@@ -50,7 +63,7 @@ pub(crate) fn everything() -> Outcome {
     };
     apt(&["update", "-q"])?;
     apt(&[&["install", "-q", "-y", "--no-install-recommends"], missing.as_slice()].concat())?;
-    match self::missing(&NEEDED, python().is_ok()).as_slice() {
+    match self::missing(needed, python().is_ok()).as_slice() {
         [] => Ok(()),
         still => Err(format!("installed, and yet it does not work: {}", still.join(" "))),
     }

@@ -2,6 +2,10 @@
 
 use crate::types::{Object, Timestamp, Value};
 use minicbor::{Decode, Encode};
+use std::borrow::Cow;
+
+/// Room for the event of a read; larger ones grow.
+const BYTES_USUAL: usize = 384;
 
 /// An audit event, as it is chained. New fields get new numbers; old readers skip them.
 #[derive(Clone, Debug, Default, PartialEq, Encode, Decode)]
@@ -97,7 +101,7 @@ pub(crate) struct HashedValue {
 pub(crate) struct Decided {
     /// The capability that was asked for.
     #[n(0)]
-    pub(crate) capability: String,
+    pub(crate) capability: Cow<'static, str>,
     /// Whether it was allowed.
     #[n(1)]
     pub(crate) allowed: bool,
@@ -112,13 +116,15 @@ pub(crate) struct Decided {
     pub(crate) line: Option<u64>,
     /// The step that decided.
     #[n(5)]
-    pub(crate) step: String,
+    pub(crate) step: Cow<'static, str>,
 }
 
 impl Event {
     /// The event's bytes, as they are chained.
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
-        minicbor::to_vec(self).expect("encoding to memory cannot fail")
+        let mut bytes = Vec::with_capacity(BYTES_USUAL);
+        minicbor::encode(self, &mut bytes).expect("encoding to memory cannot fail");
+        bytes
     }
 
     pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
@@ -140,12 +146,12 @@ impl Event {
         let optional = |text: &Option<String>| text.as_deref().map_or(Value::Null, Value::from);
         let decided = self.decided.as_ref().map_or(Value::Null, |decided| {
             Object::new()
-                .with("capability", decided.capability.as_str())
+                .with("capability", &*decided.capability)
                 .with("allowed", decided.allowed)
                 .with("rule", optional(&decided.rule))
                 .with("policy", optional(&decided.policy))
                 .with("line", decided.line)
-                .with("step", decided.step.as_str())
+                .with("step", &*decided.step)
                 .into()
         });
         let mut values = Object::new();

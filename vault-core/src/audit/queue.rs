@@ -35,8 +35,8 @@ struct Repeat {
 }
 
 impl Queue {
-    /// Admits an event.
-    pub(crate) fn admit(&mut self, event: &Event, now: Timestamp) -> Admission {
+    /// Admits an event, as its bytes: whoever holds a lock on the queue has encoded it before.
+    pub(crate) fn admit(&mut self, event: Vec<u8>, now: Timestamp) -> Admission {
         self.push(event, now);
         let waited = self.oldest.is_some_and(|oldest| {
             // A clock that stepped back would otherwise keep events waiting for as long as the step.
@@ -56,7 +56,7 @@ impl Queue {
         if self.repeats.len() >= AUDIT_REPEATS_MAX {
             self.settle(now, true);
         }
-        let admission = self.admit(&event, now);
+        let admission = self.admit(event.to_bytes(), now);
         self.repeats.push(Repeat { first: event, again: 0 });
         admission
     }
@@ -106,13 +106,13 @@ impl Queue {
             if !all && is_recent(&repeat.first, now) {
                 self.repeats.push(repeat);
             } else if repeat.again > 0 {
-                self.push(&Event { count: repeat.again, ..repeat.first }, now);
+                self.push(Event { count: repeat.again, ..repeat.first }.to_bytes(), now);
             }
         }
     }
 
-    fn push(&mut self, event: &Event, now: Timestamp) {
-        self.events.push(event.to_bytes());
+    fn push(&mut self, event: Vec<u8>, now: Timestamp) {
+        self.events.push(event);
         self.oldest.get_or_insert(now);
     }
 }
@@ -162,15 +162,15 @@ mod tests {
     fn the_queue_asks_to_be_written_when_full_or_old_or_the_clock_stepped_back() {
         let at = Timestamp::from_millis;
         let mut queue = Queue::default();
-        assert_eq!(queue.admit(&refusal("a", 0), at(100)), Admission::Waits);
-        assert_eq!(queue.admit(&refusal("a", 0), at(149)), Admission::Waits);
-        assert_eq!(queue.admit(&refusal("a", 0), at(150)), Admission::WriteNow);
-        assert_eq!(queue.admit(&refusal("a", 0), at(50)), Admission::WriteNow);
+        assert_eq!(queue.admit(refusal("a", 0).to_bytes(), at(100)), Admission::Waits);
+        assert_eq!(queue.admit(refusal("a", 0).to_bytes(), at(149)), Admission::Waits);
+        assert_eq!(queue.admit(refusal("a", 0).to_bytes(), at(150)), Admission::WriteNow);
+        assert_eq!(queue.admit(refusal("a", 0).to_bytes(), at(50)), Admission::WriteNow);
         queue.take(at(150), false);
         for i in 1..AUDIT_QUEUE_RECORDS_MAX {
-            assert_eq!(queue.admit(&refusal("a", 0), at(0)), Admission::Waits, "{i}");
+            assert_eq!(queue.admit(refusal("a", 0).to_bytes(), at(0)), Admission::Waits, "{i}");
         }
-        assert_eq!(queue.admit(&refusal("a", 0), at(0)), Admission::WriteNow);
+        assert_eq!(queue.admit(refusal("a", 0).to_bytes(), at(0)), Admission::WriteNow);
     }
 
     #[test]

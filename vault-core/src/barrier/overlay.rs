@@ -5,12 +5,12 @@ use super::names::FolderChange;
 use super::record::{Barrier, Kind};
 use super::watch::{Sight, Watches};
 use crate::storage::{Expected, Key, Read};
+use crate::types::WipedBytes;
 use crate::types::id::Id;
 use crate::types::limits::LIST_NAMES_MAX;
 use std::cell::Cell;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::sync::Arc;
-use zeroize::Zeroizing;
 
 /// Children that one scan of a folder reads at a time.
 const SCAN_PAGE: usize = 1_000;
@@ -76,7 +76,7 @@ impl<'a> Overlay<'a> {
     }
 
     /// The plaintext of a record.
-    pub(crate) fn get(&mut self, kind: Kind, key: &Key) -> Result<Option<Zeroizing<Vec<u8>>>, BarrierError> {
+    pub(crate) fn get(&mut self, kind: Kind, key: &Key) -> Result<Option<WipedBytes>, BarrierError> {
         if let Some(own) = self.writes.changes.get(key) {
             return own.as_ref().map(|record| self.barrier.open(kind, key, record)).transpose();
         }
@@ -87,7 +87,7 @@ impl<'a> Overlay<'a> {
             // A second read that differs from the first would make the request's view inconsistent: the first stands, and the commit fails on it.
             self.writes.expectations.entry(*key).or_insert(seen);
         }
-        record.map(|record| self.barrier.open(kind, key, &record)).transpose()
+        record.map(|record| self.barrier.open_owned(kind, key, record)).transpose()
     }
 
     /// Writes a record.

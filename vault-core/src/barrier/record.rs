@@ -7,12 +7,12 @@ use super::BarrierError;
 use crate::crypto::{Keyring, Nonce};
 use crate::host::Rng;
 use crate::storage::{KEY_BYTES_MAX, Key};
+use crate::types::WipedBytes;
 use crate::types::id::Id;
 use crate::types::limits::{KEY_MESSAGES_MAX, RECORD_BYTES_MAX};
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use zeroize::Zeroizing;
 
 const FORMAT: u8 = 0;
 const SUITE_AES_256_GCM_SIV: u8 = 1;
@@ -153,18 +153,23 @@ impl Barrier {
 
     /// The same content under the primary data key, whatever kind it is of.
     pub(crate) fn reseal(&self, key: &Key, record: &[u8]) -> Result<Vec<u8>, BarrierError> {
-        let plaintext = self.open_raw(key, record)?;
+        let plaintext = self.open_raw(key, record.to_vec())?;
         let (body, kind) = plaintext.split_last_chunk::<KIND_BYTES>().ok_or(BarrierError::Corrupt)?;
         self.seal_raw(key, body, kind)
     }
 
     /// The plaintext of a record.
-    pub(crate) fn open(&self, kind: Kind, key: &Key, record: &[u8]) -> Result<Zeroizing<Vec<u8>>, BarrierError> {
+    pub(crate) fn open(&self, kind: Kind, key: &Key, record: &[u8]) -> Result<WipedBytes, BarrierError> {
+        self.open_owned(kind, key, record.to_vec())
+    }
+
+    /// As above, in the record's own buffer.
+    pub(crate) fn open_owned(&self, kind: Kind, key: &Key, record: Vec<u8>) -> Result<WipedBytes, BarrierError> {
         let mut plaintext = self.open_raw(key, record)?;
         match plaintext.split_last_chunk::<KIND_BYTES>() {
             Some((body, found)) if *found == (kind as u16).to_le_bytes() => {
                 let len = body.len();
-                plaintext.truncate(len);
+                plaintext.narrow(0..len);
                 Ok(plaintext)
             }
             _ => Err(BarrierError::Corrupt),
@@ -173,7 +178,7 @@ impl Barrier {
 
     /// The number of a record's kind.
     pub(crate) fn kind_of(&self, key: &Key, record: &[u8]) -> Result<u16, BarrierError> {
-        let plaintext = self.open_raw(key, record)?;
+        let plaintext = self.open_raw(key, record.to_vec())?;
         plaintext.last_chunk::<KIND_BYTES>().map(|kind| u16::from_le_bytes(*kind)).ok_or(BarrierError::Corrupt)
     }
 
@@ -198,14 +203,21 @@ impl Barrier {
         Ok(record)
     }
 
-    fn open_raw(&self, key: &Key, record: &[u8]) -> Result<Zeroizing<Vec<u8>>, BarrierError> {
-        let key_id = data_key_of(record).ok_or(BarrierError::Corrupt)?;
+    fn open_raw(&self, key: &Key, record: Vec<u8>) -> Result<WipedBytes, BarrierError> {
+        let key_id = data_key_of(&record).ok_or(BarrierError::Corrupt)?;
         let data_keys = self.keyring.data_keys();
         let data_key = data_keys.get(key_id).ok_or(BarrierError::Corrupt)?;
-        let mut nonce = [0; 12];
-        nonce.copy_from_slice(&record[NONCE_AT..BODY_AT]);
         let aad = self.associated_data(key, key_id);
-        data_key.aead().open(&nonce, aad.as_bytes(), &record[BODY_AT..]).map_err(|_| BarrierError::Corrupt)
+        // Decrypted where it lies: wiped from here on, whatever happens.
+        let mut record = WipedBytes::new(record);
+        let (front, tag) = record.split_last_chunk_mut::<TAG_BYTES>().ok_or(BarrierError::Corrupt)?;
+        let (head, body) = front.split_at_mut(BODY_AT);
+        let mut nonce = [0; 12];
+        nonce.copy_from_slice(&head[NONCE_AT..]);
+        data_key.aead().open_in_place(&nonce, aad.as_bytes(), body, tag).map_err(|_| BarrierError::Corrupt)?;
+        let end = record.len() - TAG_BYTES;
+        record.narrow(BODY_AT..end);
+        Ok(record)
     }
 
     /// Every field that gives a record its meaning but its kind, which its plaintext ends in. All fields but the last have a fixed length, so that no two tuples share an encoding.

@@ -272,7 +272,7 @@ fn a_full_queue_is_written_before_another_read_is_admitted() {
             let world = World::new();
             let filling = Event { count: 1, ..Event::default() };
             for _ in left..AUDIT_QUEUE_RECORDS_MAX {
-                world.committer.audit.lock().admit(&filling, NOW);
+                world.committer.audit.lock().admit(filling.to_bytes(), NOW);
             }
             loom::explore();
             let others = ["a", "b"].map(|name| world.at_once(move |world| world.read(name).expect("admitted")));

@@ -100,7 +100,6 @@ pub(crate) struct Committer {
     audit_tail_bytes_max: u64,
     leader: Mutex<Leader>,
     waiting: Mutex<Waiting>,
-    wake: Condvar,
     audit: Mutex<Queue>,
     poisoned: AtomicBool,
     anchor: AnchorKeeper,
@@ -118,9 +117,12 @@ struct Entry {
     ticket: Arc<Ticket>,
 }
 
-/// Where the leader leaves a proposal's outcome.
-#[derive(Default)]
-struct Ticket(Mutex<Option<Result<u64, CommitError>>>);
+/// Where the leader leaves a proposal's outcome, and where its caller waits for it: each by itself, so that a commit wakes those whom it
+/// concerns and whoever leads next, and not all that wait.
+struct Ticket {
+    outcome: Mutex<Option<Result<u64, CommitError>>>,
+    wake: Condvar,
+}
 
 impl Committer {
     /// A committer that goes on from a root record.
@@ -142,7 +144,6 @@ impl Committer {
             audit_tail_bytes_max,
             leader: Mutex::new(Leader::new(root)),
             waiting: Mutex::default(),
-            wake: Condvar::new(),
             audit: Mutex::default(),
             poisoned: AtomicBool::new(false),
             watches: Arc::default(),
@@ -159,29 +160,45 @@ impl Committer {
     }
 
     fn commit_durably(&self, proposal: Proposal) -> Result<Receipt, CommitError> {
-        let ticket = Arc::new(Ticket::default());
+        let ticket = Arc::new(Ticket { outcome: Mutex::default(), wake: Condvar::new() });
         let mut waiting = self.waiting.lock();
         waiting.entries.push_back(Entry { proposal, ticket: Arc::clone(&ticket) });
         loop {
-            if let Some(outcome) = ticket.0.lock().take() {
+            if let Some(outcome) = ticket.outcome.lock().take() {
+                if let Some(next) = waiting.entries.front().filter(|_| !waiting.led) {
+                    next.ticket.wake.notify_all();
+                }
                 return outcome.map(|number| Receipt { commit: Some(number) });
             }
             if waiting.led {
-                self.wake.wait(&mut waiting);
+                ticket.wake.wait(&mut waiting);
             } else {
                 waiting.led = true;
                 let group = next_group(&mut waiting.entries);
-                MutexGuard::unlocked(&mut waiting, || self.lead(group));
+                let led = MutexGuard::unlocked(&mut waiting, || self.lead(group));
                 waiting.led = false;
-                self.wake.notify_all();
+                for ticket in led {
+                    ticket.wake.notify_all();
+                }
             }
         }
     }
 
     /// Admits the event of a read; writes the queue when that is due, and at once where replies wait for it (`strict`).
     pub(crate) fn admit(&self, event: &Event, now: Timestamp, strict: bool) -> Result<Receipt, CommitError> {
-        self.make_room()?;
-        let admission = self.open_queue()?.admit(event, now);
+        if self.is_poisoned() {
+            return Err(CommitError::Poisoned);
+        }
+        let bytes = event.to_bytes();
+        let mut queue = self.open_queue()?;
+        if queue.is_full() {
+            // So that the queue does not grow without bound while its writer is slow.
+            drop(queue);
+            self.flush()?;
+            queue = self.open_queue()?;
+        }
+        let admission = queue.admit(bytes, now);
+        drop(queue);
         self.after(if strict { Admission::WriteNow } else { admission })
     }
 
@@ -265,7 +282,7 @@ impl Committer {
     }
 
     /// Leads one group: every ticket of it has an outcome when this returns, whatever happens.
-    fn lead(&self, group: Vec<Entry>) {
+    fn lead(&self, group: Vec<Entry>) -> Vec<Arc<Ticket>> {
         let (proposals, tickets): (Vec<_>, Vec<_>) = group.into_iter().map(|entry| (entry.proposal, entry.ticket)).unzip();
         // A panic on the leader must not leave the others waiting for ever, nor a half-updated leader in use: it poisons.
         let led = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.commit_group(proposals)));
@@ -274,9 +291,10 @@ impl Committer {
             Vec::new()
         });
         outcomes.resize_with(tickets.len(), || Err(CommitError::Poisoned));
-        for (ticket, outcome) in tickets.into_iter().zip(outcomes) {
-            *ticket.0.lock() = Some(outcome);
+        for (ticket, outcome) in tickets.iter().zip(outcomes) {
+            *ticket.outcome.lock() = Some(outcome);
         }
+        tickets
     }
 }
 

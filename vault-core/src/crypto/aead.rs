@@ -58,7 +58,7 @@ impl AeadKey {
     }
 
     /// Turns ciphertext into plaintext where the tag verifies; where not, no plaintext is in the buffer either (RUSTSEC-2023-0096).
-    fn open_in_place(&self, nonce: &[u8; 12], aad: &[u8], buffer: &mut [u8], tag: &[u8; TAG_BYTES]) -> Result<(), CryptoError> {
+    pub(crate) fn open_in_place(&self, nonce: &[u8; 12], aad: &[u8], buffer: &mut [u8], tag: &[u8; TAG_BYTES]) -> Result<(), CryptoError> {
         let opened = self.0.0.decrypt_inout_detached(&(*nonce).into(), aad, buffer.into(), &Tag::from(*tag));
         opened.map_err(|_| CryptoError::Decrypt)
     }

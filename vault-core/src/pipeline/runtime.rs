@@ -348,30 +348,30 @@ impl Runtime {
             }
             _ => {}
         }
-        let core = match self.unsealed() {
-            Ok(core) => core,
-            Err(error) => {
-                self.metrics.request(Target::None, request.operation, Some(error.class()));
-                return Reply::Unrecorded(Unrecorded::Unready(error));
-            }
+        // Not counted as an owner: threads that read at once would meet at that count.
+        let held = self.core.load();
+        let Some(core) = held.as_ref() else {
+            let error = self.sealed();
+            self.metrics.request(Target::None, request.operation, Some(error.class()));
+            return Reply::Unrecorded(Unrecorded::Unready(error));
         };
         let now = self.parts.clock.now();
         let (reply, seals) = match operator {
             Some(path) => {
-                let reply = operator::handle(&core, path, &request, now, self.parts.strict);
+                let reply = operator::handle(core, path, &request, now, self.parts.strict);
                 self.metrics.request(Target::System, request.operation, reply.class());
                 (reply, false)
             }
-            None => handle(&core, caller, &request, now, self.parts.strict),
+            None => handle(core, caller, &request, now, self.parts.strict),
         };
         // Every request has its record in the root namespace.
-        keys::roll_early(&core, &core.root, now);
+        keys::roll_early(core, &core.root, now);
         if let (Reply::Unrecorded(_), Err(error)) = (&reply, self.check_usable()) {
             // The vault was closed while the request was under way: that, and not what it met inside, is what to tell.
             return Reply::Unrecorded(Unrecorded::Unready(error));
         }
         if seals {
-            drop(core);
+            drop(held);
             if let Err(error) = self.seal_recorded() {
                 return Reply::Unrecorded(Unrecorded::AuditFailed(error));
             }

@@ -21,7 +21,8 @@ use crate::types::cidr::Cidr;
 use crate::types::id::Id;
 use crate::types::limits::{COMMIT_RETRIES_MAX, REVOCATION_RETRIES_MAX, TOKEN_BYTES_MAX};
 use crate::types::{Class, Code, Error, Operation, Request, Response, Result, SecretString, Timestamp, Ttl};
-use arc_swap::ArcSwapOption;
+use arc_swap::{ArcSwapOption, Guard};
+use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -53,6 +54,22 @@ struct Known {
     opening: usize,
 }
 
+/// What is known, for as long as a request takes: threads that share a session do not meet at its count of owners.
+struct Held(Guard<Option<Arc<Known>>>);
+
+impl Held {
+    fn of(guard: Guard<Option<Arc<Known>>>) -> Option<Self> {
+        guard.is_some().then_some(Held(guard))
+    }
+}
+
+impl Deref for Held {
+    type Target = Known;
+    fn deref(&self) -> &Known {
+        self.0.as_deref().expect("it was there when it was taken hold of")
+    }
+}
+
 /// Where a request goes.
 #[derive(Clone)]
 enum Route<'p> {
@@ -76,7 +93,7 @@ pub(super) struct Routed<'r> {
 pub(super) struct Authenticated<'r> {
     routed: Routed<'r>,
     caller: &'r Caller,
-    known: Arc<Known>,
+    known: Held,
     /// Of the token's namespace.
     home: &'r Namespace,
 }
@@ -187,13 +204,13 @@ impl<'r> Routed<'r> {
     fn look_at_token(self, caller: Option<&'r Caller>, event: &mut Event) -> Result<Authenticated<'r>> {
         let caller = caller.filter(|caller| caller.token.expose().len() <= TOKEN_BYTES_MAX).ok_or_else(Error::permission_denied)?;
         let mut how = Authentication::Known;
-        let known = match caller.known.load_full().filter(|known| known.is_fresh(self.core)) {
+        let known = match Held::of(caller.known.load()).filter(|known| known.is_fresh(self.core)) {
             Some(known) => known,
             None => {
                 how = Authentication::LookedUp;
                 let known = Arc::new(Known::learn(self.core, self.place, caller)?);
                 caller.known.store(Some(Arc::clone(&known)));
-                known
+                Held(Guard::from_inner(Some(known)))
             }
         };
         // A batch token has none.
@@ -448,20 +465,20 @@ impl<'r> Authenticated<'r> {
         let canonical = self.canonical_policy_path();
         let ruling = self.known.rules.decide(canonical.as_deref().unwrap_or(self.policy_path()), capability, given);
         if matches!(self.routed.route, Route::System(path) if path.is_for_any_token()) {
-            let step = "any valid token may ask this: it is told only what it may reach".to_owned();
-            event.decided = Some(Decided { capability: capability.name().to_owned(), allowed: true, step, ..Decided::default() });
+            let step = "any valid token may ask this: it is told only what it may reach".into();
+            event.decided = Some(Decided { capability: capability.name().into(), allowed: true, step, ..Decided::default() });
             return Ok(());
         }
         let needs_sudo = matches!(self.routed.route, Route::System(path) if path.is_root_protected(self.request().operation));
         let lacks_sudo = needs_sudo && !ruling.has(Capability::Sudo);
         let allowed = ruling.allowed() && !lacks_sudo;
         event.decided = Some(Decided {
-            capability: capability.name().to_owned(),
+            capability: capability.name().into(),
             allowed,
             rule: ruling.rule().map(str::to_owned),
             policy: ruling.policy().map(str::to_owned),
             line: ruling.line().map(u64::from),
-            step: if ruling.allowed() && lacks_sudo { "sudo is required".to_owned() } else { ruling.step().to_owned() },
+            step: if ruling.allowed() && lacks_sudo { "sudo is required" } else { ruling.step() }.into(),
         });
         if allowed { Ok(()) } else { Err(Error::permission_denied()) }
     }

@@ -11,7 +11,7 @@ use crate::auth::{batch, records};
 use crate::barrier::{BarrierError, Kind, Overlay};
 use crate::types::id::Id;
 use crate::types::limits::{TOKEN_BYTES_MAX, TOKEN_REMOVALS_MAX};
-use crate::types::{Auth, TokenType};
+use crate::types::{Auth, TokenType, WipedBytes};
 use crate::types::{Code, Error, Object, Operation, Request, Response, Result, SecretString, Ttl, Value, WrapInfo};
 use minicbor::{Decode, Encode};
 use std::collections::BTreeMap;
@@ -208,7 +208,7 @@ fn find(ask: &Ask<'_>, overlay: &mut Overlay<'_>) -> Result<(TokenRef, TokenEntr
     Ok((token, entry))
 }
 
-fn content_of(ask: &Ask<'_>, overlay: &mut Overlay<'_>, token: &TokenRef) -> Result<Zeroizing<Vec<u8>>> {
+fn content_of(ask: &Ask<'_>, overlay: &mut Overlay<'_>, token: &TokenRef) -> Result<WipedBytes> {
     let barrier = ask.core.namespaces.load().barrier(&token.namespace).ok_or_else(invalid)?;
     let key = records::wrapped_key(&barrier, &token.key);
     overlay.within(&barrier, |overlay| overlay.get(Kind::Wrapped, &key))?.ok_or_else(invalid)

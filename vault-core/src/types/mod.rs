@@ -14,6 +14,7 @@ pub mod response;
 pub mod secret;
 pub mod time;
 pub mod value;
+pub(crate) mod wiped;
 
 pub use code::{Class, Code};
 pub use error::{Error, Result};
@@ -24,3 +25,4 @@ pub use response::{Auth, Response, TokenType, WrapInfo};
 pub use secret::{Secret, SecretBytes, SecretString};
 pub use time::{Timestamp, Ttl};
 pub use value::{Object, Value};
+pub(crate) use wiped::WipedBytes;

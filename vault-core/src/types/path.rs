@@ -25,7 +25,7 @@ impl Path {
         if text.len() > PATH_BYTES_MAX {
             return bad(&format!("it is longer than {PATH_BYTES_MAX} bytes"));
         }
-        if text.chars().any(char::is_control) {
+        if has_control_characters(text) {
             return bad("it holds a control character");
         }
         if has_percent_encoding(text) {
@@ -73,9 +73,15 @@ impl std::str::FromStr for Path {
     }
 }
 
+fn has_control_characters(text: &str) -> bool {
+    // Plain ASCII, which nearly every path is, has them below the space and at its very end.
+    if text.is_ascii() { text.bytes().any(|byte| byte < b' ' || byte == 0x7f) } else { text.chars().any(char::is_control) }
+}
+
 /// `%` followed by two hexadecimal digits: a second decoder downstream would read another path than policy did.
 fn has_percent_encoding(text: &str) -> bool {
-    text.as_bytes().windows(3).any(|w| w[0] == b'%' && w[1].is_ascii_hexdigit() && w[2].is_ascii_hexdigit())
+    text.as_bytes().contains(&b'%')
+        && text.as_bytes().windows(3).any(|w| w[0] == b'%' && w[1].is_ascii_hexdigit() && w[2].is_ascii_hexdigit())
 }
 
 #[cfg(test)]

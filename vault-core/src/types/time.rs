@@ -3,7 +3,6 @@
 use super::{Code, Error, Result, Value};
 use std::fmt;
 use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 
 /// An instant: milliseconds since the Unix epoch, UTC. The latest is the end of the year 9999.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -55,8 +54,34 @@ impl Timestamp {
 impl fmt::Display for Timestamp {
     /// RFC 3339 with milliseconds where there are some, such as `2026-11-23T18:04:00.25Z`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let instant = OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0) * 1_000_000).map_err(|_| fmt::Error)?;
-        f.write_str(&instant.format(&Rfc3339).map_err(|_| fmt::Error)?)
+        let seconds = i64::try_from(self.as_secs()).map_err(|_| fmt::Error)?;
+        let instant = OffsetDateTime::from_unix_timestamp(seconds).map_err(|_| fmt::Error)?;
+        let (year, month, day) = instant.to_calendar_date();
+        let (hour, minute, second) = instant.to_hms();
+        // Written digit by digit: every read of a secret tells when it was made.
+        let mut text = *b"0000-00-00T00:00:00.000Z";
+        put_digits(&mut text[0..4], year.unsigned_abs());
+        for (at, number) in [(5, u8::from(month)), (8, day), (11, hour), (14, minute), (17, second)] {
+            put_digits(&mut text[at..at + 2], u32::from(number));
+        }
+        let millis = (self.0 % 1000) as u32;
+        put_digits(&mut text[20..23], millis);
+        let end = match millis {
+            0 => 19,
+            _ if millis % 100 == 0 => 21,
+            _ if millis % 10 == 0 => 22,
+            _ => 23,
+        };
+        text[end] = b'Z';
+        f.write_str(std::str::from_utf8(&text[..=end]).map_err(|_| fmt::Error)?)
+    }
+}
+
+/// Writes a number in decimal digits, as many as there are places.
+fn put_digits(places: &mut [u8], mut number: u32) {
+    for place in places.iter_mut().rev() {
+        *place = b'0' + (number % 10) as u8;
+        number /= 10;
     }
 }
 
@@ -141,6 +166,11 @@ mod tests {
     fn timestamps_print_as_rfc_3339_and_never_overflow() {
         assert_eq!(Timestamp::from_millis(1_795_457_040_250).to_string(), "2026-11-23T18:04:00.25Z");
         assert_eq!(Timestamp::from_millis(u64::MAX).to_string(), "9999-12-31T23:59:59.999Z");
+        for millis in (0..20_000_000_000_000).step_by(1_234_567_891).chain([0, 1, 10, 100, 1_000, 951_782_400_000]) {
+            let instant = OffsetDateTime::from_unix_timestamp_nanos(i128::from(millis) * 1_000_000).expect("in range");
+            let text = instant.format(&time::format_description::well_known::Rfc3339).expect("in range");
+            assert_eq!(Timestamp::from_millis(millis).to_string(), text);
+        }
         assert_eq!(Timestamp::from_millis(u64::MAX).plus(Ttl::from_secs(u64::MAX)), Timestamp::from_millis(u64::MAX));
     }
 

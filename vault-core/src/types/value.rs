@@ -1,6 +1,7 @@
 //! JSON values that wipe themselves, read with limits on size, depth and count.
 
 use super::limits::{JSON_BYTES_MAX, JSON_DEPTH_MAX, JSON_VALUES_MAX};
+use super::wiped::wipe_text;
 use super::{Code, Error, Result};
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::ser::{Serialize, SerializeMap, Serializer};
@@ -8,7 +9,7 @@ use serde_json::Number;
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fmt;
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
 /// A JSON value. Text is wiped when dropped; `Debug` shows the shape and no content.
 #[derive(Clone, PartialEq)]
@@ -120,6 +121,17 @@ impl Object {
         self.0.insert(name.to_owned(), value.into());
     }
 
+    /// Adds a member whose name is wiped with it; one of that name is replaced.
+    fn take(&mut self, mut name: String, value: Value) {
+        match self.0.get_mut(&name) {
+            Some(old) => {
+                *old = value;
+                wipe_text(&mut name);
+            }
+            None => drop(self.0.insert(name, value)),
+        }
+    }
+
     /// The member of that name.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Value> {
@@ -129,7 +141,7 @@ impl Object {
     /// Takes the member of that name out.
     pub fn remove(&mut self, name: &str) -> Option<Value> {
         let (mut key, value) = self.0.remove_entry(name)?;
-        key.zeroize();
+        wipe_text(&mut key);
         Some(value)
     }
 
@@ -153,8 +165,11 @@ impl Object {
 
 impl Drop for Object {
     fn drop(&mut self) {
-        for (mut name, _value) in std::mem::take(&mut self.0) {
-            name.zeroize();
+        for (mut name, value) in std::mem::take(&mut self.0) {
+            wipe_text(&mut name);
+            if let Value::String(mut text) = value {
+                wipe_text(&mut text);
+            }
         }
     }
 }
@@ -328,9 +343,9 @@ impl<'de> Visitor<'de> for ValueSeed<'_> {
         self.0.enter()?;
         let mut object = Object::new();
         while let Some(name) = members.next_key::<String>()? {
-            let name = Zeroizing::new(name);
+            let mut name = Zeroizing::new(name);
             let value = members.next_value_seed(ValueSeed(self.0))?;
-            object.insert(&name, value);
+            object.take(std::mem::take(&mut *name), value);
         }
         self.0.leave();
         Ok(Value::Object(object))

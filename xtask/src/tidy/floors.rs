@@ -4,7 +4,7 @@ use super::code::{without_comments, without_tests};
 use super::paths::{Found, module_of, paths, tokens};
 
 /// What a folder (or a file) may import besides itself is every folder on a lower floor.
-const FLOORS: [(&str, u8); 23] = [
+const FLOORS: [(&str, u8); 25] = [
     ("types", 0),
     ("host", 0),
     ("os", 0),
@@ -28,6 +28,7 @@ const FLOORS: [(&str, u8); 23] = [
     ("doctor", 8),
     ("wire", 8),
     ("testing", 8),
+    ("measure", 8),
     ("lib", 9),
 ];
 

@@ -7,27 +7,29 @@ use super::{Outcome, Secrets, leftovers};
 use crate::engines::common::input::{known_only, member, not_found, whole};
 use crate::types::limits::COMMIT_RETRIES_MAX;
 use crate::types::{Code, Error, Object, Result, Value};
-use zeroize::Zeroizing;
 
 /// A version that can be read.
 struct Found {
     head: Head,
-    version: Version,
+    /// The place of the version among the head's.
+    at: usize,
     content: Object,
 }
 
 impl Secrets<'_, '_> {
     pub(super) fn read(&mut self, path: &str, data: Option<&Value>) -> Result<Outcome> {
-        let Found { head, version, content } = self.find(path, requested_version(data)?, "data")?;
-        let body = Object::new().with("data", content).with("metadata", head.metadata_of(&version));
+        let Found { head, at, content } = self.find(path, requested_version(data)?, "data")?;
+        let version = &head.versions[at];
+        let body = Object::new().with("data", content).with("metadata", head.metadata_of(version));
         Ok(Outcome { data: Some(body.into()), version: Some(version.number), until: version.ends(), ..Outcome::default() })
     }
 
     pub(super) fn read_subkeys(&mut self, path: &str, data: Option<&Value>) -> Result<Outcome> {
         let bad = || Error::new(Code::InvalidData, "the depth must be a whole number from 0 on");
         let depth = member(data, "depth").map_or(Ok(0), |depth| whole(depth).ok_or_else(bad))?;
-        let Found { head, version, content } = self.find(path, requested_version(data)?, "subkeys")?;
-        let body = Object::new().with("metadata", head.metadata_of(&version)).with("subkeys", subkeys(&content, depth));
+        let Found { head, at, content } = self.find(path, requested_version(data)?, "subkeys")?;
+        let version = &head.versions[at];
+        let body = Object::new().with("metadata", head.metadata_of(version)).with("subkeys", subkeys(&content, depth));
         Ok(Outcome { data: Some(body.into()), version: Some(version.number), until: version.ends(), ..Outcome::default() })
     }
 
@@ -54,7 +56,7 @@ impl Secrets<'_, '_> {
         let cas = requested_cas(data)?;
         let loaded = head::load(self.overlay, self.mount, path)?.ok_or_else(not_found)?;
         let rules = self.check_cas(&loaded.head, cas)?;
-        let Found { content, .. } = self.open(path, loaded.head.current, &loaded, "data")?.ok_or_else(missing)?;
+        let (_, content) = self.open(path, loaded.head.current, &loaded, "data")?.ok_or_else(missing)?;
         let patched = merge(content, patch.as_object().ok_or_else(no_content)?);
         let content = Value::from(patched).to_json();
         drop(Value::from_json(&content)?);
@@ -97,24 +99,25 @@ impl Secrets<'_, '_> {
         for _ in 0..=COMMIT_RETRIES_MAX {
             let loaded = head::load(self.overlay, self.mount, path)?.ok_or_else(not_found)?;
             // An older version's record is read after the head: where another request removed it in between, the head now says so.
-            if let Some(found) = self.open(path, number, &loaded, member)? {
-                return Ok(found);
+            if let Some((at, content)) = self.open(path, number, &loaded, member)? {
+                return Ok(Found { head: loaded.head, at, content });
             }
         }
         Err(missing())
     }
 
-    /// A version of a head that was read; `None` where its content is not there.
-    fn open(&mut self, path: &str, number: u64, loaded: &Loaded, member: &str) -> Result<Option<Found>> {
+    /// A version of a head that was read: its place there, and its content; `None` where that is not there.
+    fn open(&mut self, path: &str, number: u64, loaded: &Loaded, member: &str) -> Result<Option<(usize, Object)>> {
         let head = &loaded.head;
         let number = if number == 0 { head.current } else { number };
-        let version = head.version(number).ok_or_else(not_found)?;
+        let at = head.versions.iter().position(|version| version.number == number).ok_or_else(not_found)?;
+        let version = &head.versions[at];
         if !version.is_readable(self.now) {
             let body = Object::new().with(member, Value::Null).with("metadata", head.metadata_of(version));
             return Err(Error::new(Code::VersionDeleted, "the version was deleted or destroyed").with_data(body.into()));
         }
         let older;
-        let content: &Zeroizing<Vec<u8>> = match &loaded.content {
+        let content: &[u8] = match &loaded.content {
             Some(content) if number == head.current => content,
             _ => match head::load_version(self.overlay, self.mount, path, number)? {
                 Some(content) => {
@@ -125,7 +128,7 @@ impl Secrets<'_, '_> {
             },
         };
         let Value::Object(content) = Value::from_json(content)? else { return Err(missing()) };
-        Ok(Some(Found { head: head.clone(), version: version.clone(), content }))
+        Ok(Some((at, content)))
     }
 }
 

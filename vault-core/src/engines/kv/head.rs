@@ -4,7 +4,7 @@ use super::rules::Rules;
 use crate::barrier::{Barrier, BarrierError, Kind, Overlay};
 use crate::storage::Key;
 use crate::types::id::Id;
-use crate::types::{Object, Result, Timestamp, Value};
+use crate::types::{Object, Result, Timestamp, Value, WipedBytes};
 use minicbor::{Decode, Encode};
 use std::collections::BTreeMap;
 use zeroize::Zeroizing;
@@ -59,7 +59,7 @@ struct HeadRecord<'b> {
 /// A head as it was read, with its content where there is some.
 pub(super) struct Loaded {
     pub(super) head: Head,
-    pub(super) content: Option<Zeroizing<Vec<u8>>>,
+    pub(super) content: Option<WipedBytes>,
 }
 
 impl Version {
@@ -106,10 +106,6 @@ impl Head {
         self.versions.iter_mut().find(|version| version.number == number)
     }
 
-    pub(super) fn version(&self, number: u64) -> Option<&Version> {
-        self.versions.iter().find(|version| version.number == number)
-    }
-
     /// The metadata of a version that stands beside its content.
     pub(super) fn metadata_of(&self, version: &Version) -> Value {
         version.to_object().with("custom_metadata", self.custom_metadata()).with("version", version.number).into()
@@ -133,13 +129,20 @@ pub(super) fn exists(overlay: &mut Overlay<'_>, mount: &Id, path: &str) -> Resul
 pub(super) fn load(overlay: &mut Overlay<'_>, mount: &Id, path: &str) -> Result<Option<Loaded>> {
     let key = head_key(overlay.barrier(), mount, path);
     let Some(bytes) = overlay.get(Kind::KvHead, &key)? else { return Ok(None) };
-    parse(&bytes).map(Some)
+    parse(bytes).map(Some)
 }
 
 /// A head of its plaintext.
-pub(super) fn parse(bytes: &[u8]) -> Result<Loaded> {
-    let record: HeadRecord<'_> = minicbor::decode(bytes).map_err(|_| BarrierError::Corrupt)?;
-    Ok(Loaded { head: record.head, content: record.content.map(|content| Zeroizing::new(content.to_vec())) })
+pub(super) fn parse(mut bytes: WipedBytes) -> Result<Loaded> {
+    let HeadRecord { head, content } = minicbor::decode(&bytes).map_err(|_| BarrierError::Corrupt)?;
+    let content = content.and_then(|content| bytes.range_of(content));
+    Ok(Loaded {
+        head,
+        content: content.map(|content| {
+            bytes.narrow(content);
+            bytes
+        }),
+    })
 }
 
 /// Writes the head of a secret with the content of its current version.
@@ -166,7 +169,7 @@ pub(super) fn remove(overlay: &mut Overlay<'_>, mount: &Id, path: &str) {
 }
 
 /// The content of an older version, if it is there.
-pub(super) fn load_version(overlay: &mut Overlay<'_>, mount: &Id, path: &str, number: u64) -> Result<Option<Zeroizing<Vec<u8>>>> {
+pub(super) fn load_version(overlay: &mut Overlay<'_>, mount: &Id, path: &str, number: u64) -> Result<Option<WipedBytes>> {
     let key = version_key(overlay.barrier(), mount, path, number);
     Ok(overlay.get(Kind::KvVersion, &key)?)
 }

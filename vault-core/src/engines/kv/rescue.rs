@@ -7,8 +7,7 @@ use crate::barrier::{Barrier, Kind, Overlay};
 use crate::storage::Key;
 use crate::types::id::Id;
 use crate::types::limits::KV_VERSIONS_DEFAULT;
-use crate::types::{Result, Timestamp};
-use zeroize::Zeroizing;
+use crate::types::{Result, Timestamp, WipedBytes};
 
 /// Numbers at which the versions of a secret without a head are looked for, where nothing tells more.
 const PROBES_MAX: u64 = 10_000;
@@ -60,7 +59,7 @@ pub(crate) fn keys(barrier: &Barrier, mount: &Id, path: &str, versions: &[u64]) 
 }
 
 /// The content of a secret's head, whoever it is of.
-pub(crate) fn content_of_head(plaintext: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+pub(crate) fn content_of_head(plaintext: WipedBytes) -> Option<WipedBytes> {
     head::parse(plaintext).ok()?.content
 }
 

@@ -17,7 +17,7 @@ use crate::engines::kv::rescue;
 use crate::storage::{Key, Read};
 use crate::types::id::Id;
 use crate::types::limits::TTL_SECONDS_MAX;
-use crate::types::{Object, Result, Timestamp, Value};
+use crate::types::{Object, Result, Timestamp, Value, WipedBytes};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -236,14 +236,15 @@ impl<'m> Mend<'m> {
         let Some(record) = self.records.get(key)? else { return Ok(()) };
         let open = |kind| barrier.open(kind, key, &record).ok();
         let (folder, content) = if let Some(plaintext) = open(Kind::KvHead) {
-            ("secrets", rescue::content_of_head(&plaintext))
+            ("secrets", rescue::content_of_head(plaintext))
         } else if let Some(plaintext) = open(Kind::KvPlain) {
             ("secrets", Some(plaintext))
         } else if let Some(plaintext) = open(Kind::KvVersion) {
             ("versions", Some(plaintext))
         } else {
             let text = open(Kind::Policy).map(|text| String::from_utf8_lossy(&text).into_owned()).unwrap_or_default();
-            ("policies", Some(Value::from(Object::new().with("policy", text)).to_json()))
+            let mut json = Value::from(Object::new().with("policy", text)).to_json();
+            ("policies", Some(WipedBytes::new(std::mem::take(&mut *json))))
         };
         if let Some(content) = content {
             let path = format!("{folder}/{}", hex::encode(key.as_bytes()));

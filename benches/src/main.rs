@@ -1,0 +1,120 @@
+//! The comparison: libvault beside raw limits and peers, in one run on one machine. `cargo xtask bench` builds and runs it.
+
+mod audit;
+#[cfg(feature = "bindings")]
+mod bindings;
+mod disk;
+mod leases;
+mod machine;
+mod measure;
+mod opening;
+mod peers;
+mod plot;
+mod policies;
+mod policies_of;
+mod raw;
+mod reads;
+mod report;
+mod results;
+mod scale;
+mod world;
+mod writes;
+
+use measure::Pace;
+use report::Report;
+use std::time::{Duration, Instant};
+
+/// What is measured, and for how long.
+pub struct Options {
+    pub pace: Pace,
+    pub quick: bool,
+    pub full: bool,
+    /// Of the machine, before the run began.
+    pub load: String,
+}
+
+impl Options {
+    fn from_words(words: &[String]) -> Self {
+        let has = |word: &str| words.iter().any(|found| found == word);
+        let (quick, full) = (has("--quick"), has("--full"));
+        let pace = match quick {
+            true => Pace { rounds: 3, round: Duration::from_millis(30) },
+            false => Pace { rounds: 9, round: Duration::from_millis(150) },
+        };
+        Options { pace, quick, full, load: machine::load() }
+    }
+
+    fn command(&self) -> &'static str {
+        if self.full { "cargo xtask bench --full" } else { "cargo xtask bench" }
+    }
+
+    /// Numbers of secrets.
+    fn sizes(&self) -> Vec<u64> {
+        match (self.quick, self.full) {
+            (true, _) => vec![1_000],
+            (_, false) => vec![1_000, 10_000, 100_000],
+            (_, true) => vec![1_000, 10_000, 100_000, 1_000_000],
+        }
+    }
+
+    /// Leases that are alive.
+    fn leases(&self) -> u64 {
+        match (self.quick, self.full) {
+            (true, _) => 500,
+            (_, false) => 10_000,
+            (_, true) => 1_000_000,
+        }
+    }
+
+    /// Secrets that are written over and over.
+    fn disk_secrets(&self) -> u64 {
+        match (self.quick, self.full) {
+            (true, _) => 1_000,
+            (_, false) => 20_000,
+            (_, true) => 100_000,
+        }
+    }
+}
+
+fn main() {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let options = Options::from_words(&words);
+    let folder = tempfile::tempdir().expect("a folder");
+    let folder = folder.path();
+    let mut report = Report::default();
+    let chapters: [(&str, &dyn Fn(&mut Report)); 10] = [
+        ("reads", &|report| reads::sizes(report, &options, folder)),
+        ("scale", &|report| scale::secrets(report, &options, folder)),
+        ("threads", &|report| reads::threads(report, &options, folder)),
+        ("writes", &|report| writes::durable(report, &options, folder)),
+        ("policies", &|report| policies::decisions(report, &options)),
+        ("audit", &|report| audit::log(report, &options, folder)),
+        ("leases", &|report| leases::life(report, &options)),
+        ("disk", &|report| disk::space(report, &options, folder)),
+        ("bindings", &|report| bindings(report, &options, folder)),
+        ("python", &|report| peers::python::reads(report, &options, folder)),
+    ];
+    let names: Vec<&String> = words.iter().filter(|word| !word.starts_with("--")).collect();
+    for (name, chapter) in chapters {
+        if names.is_empty() || names.iter().any(|wanted| *wanted == name) {
+            let start = Instant::now();
+            chapter(&mut report);
+            println!("({name}: {:.0} s)", start.elapsed().as_secs_f64());
+        }
+    }
+    results::judge(&mut report);
+    println!("\n{}", report.bars());
+    if names.is_empty() && !options.quick {
+        let benches = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+        scale::plots(&mut report, &options, &benches.join("plots"));
+        results::write(&report, &options, benches);
+    }
+}
+
+#[cfg(feature = "bindings")]
+fn bindings(report: &mut Report, options: &Options, folder: &std::path::Path) {
+    bindings::c_over_rust(report, options, folder);
+}
+
+#[cfg(not(feature = "bindings"))]
+fn bindings(_: &mut Report, _: &Options, _: &std::path::Path) {}

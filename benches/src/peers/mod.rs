@@ -1,0 +1,7 @@
+//! What else keeps secrets in a process, each so far as it does the same.
+
+#[cfg(feature = "peers")]
+pub mod authorizers;
+pub mod python;
+#[cfg(feature = "peers")]
+pub mod sqlcipher;
