@@ -839,6 +839,16 @@ typedef vault_status_t (*vault_read_fn)(void *user, uint8_t *out, size_t capacit
 #define VAULT_ERR_REVOCATION_PENDING 707
 
 /**
+ * The rotation has begun and is not at its end: `vault_tick` carries it on, and reading the role tells where it stands.
+ */
+#define VAULT_ERR_ROTATION_PENDING 710
+
+/**
+ * The rotation has stopped and needs an operator: reading the role tells what to do.
+ */
+#define VAULT_ERR_ROTATION_STUCK 711
+
+/**
  * What is on disk does not verify.
  */
 #define VAULT_ERR_CORRUPT 800

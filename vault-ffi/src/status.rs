@@ -88,6 +88,10 @@ pub const VAULT_ERR_ANCHOR_FAILED: vault_status_t = 705;
 pub const VAULT_ERR_TARGET_UNAVAILABLE: vault_status_t = 706;
 /// The lease has ended, but the target system could not be told yet: it is told again by `vault_tick`.
 pub const VAULT_ERR_REVOCATION_PENDING: vault_status_t = 707;
+/// The rotation has begun and is not at its end: `vault_tick` carries it on, and reading the role tells where it stands.
+pub const VAULT_ERR_ROTATION_PENDING: vault_status_t = 710;
+/// The rotation has stopped and needs an operator: reading the role tells what to do.
+pub const VAULT_ERR_ROTATION_STUCK: vault_status_t = 711;
 /// What is on disk does not verify.
 pub const VAULT_ERR_CORRUPT: vault_status_t = 800;
 /// The store has lost commits that it acknowledged.
