@@ -1490,65 +1490,6 @@ vault_status_t vault_kv_list(vault_session_t *session,
                              vault_secret_t **out_names);
 
 /**
- * Reads the account of a static role with its password as it is now.
- *
- * Its members are read with `vault_secret_field`: `username`, `password`, `last_vault_rotation`, `ttl` (seconds until its schedule replaces
- * it). The number of the password is given by `vault_secret_version`: another one is another password.
- *
- * - `session`: borrowed.
- * - `mount`, `role`: such as `database` and `app`; NUL-terminated UTF-8, borrowed for the call.
- * - `out_secret`: receives the credential. Owner: the caller; free it with `vault_secret_free`. NULL on failure.
- * - Fails with `VAULT_ERR_NOT_FOUND` when there is no such role, and with `VAULT_ERR_ROTATION_PENDING` while its first rotation is not at
- *   its end.
- * - Threads: any, also several at once with one session.
- */
-vault_status_t vault_static_creds(vault_session_t *session,
-                                  const char *mount,
-                                  const char *role,
-                                  vault_secret_t **out_secret);
-
-/**
- * Replaces the password of a static role now.
- *
- * - `session`: borrowed.
- * - `mount`, `role`: such as `database` and `app`; NUL-terminated UTF-8, borrowed for the call.
- * - Fails with `VAULT_ERR_ROTATION_PENDING` when it has begun and `vault_tick` carries it on, and with `VAULT_ERR_ROTATION_STUCK` when it has
- *   stopped and needs somebody: `vault_last_error` says what to do.
- * - Threads: any, also several at once with one session.
- */
-vault_status_t vault_rotate_role(vault_session_t *session,
-                                 const char *mount,
-                                 const char *role);
-
-/**
- * Goes through the rotation of a static role without promoting anything, and reports.
- *
- * - `session`: borrowed.
- * - `mount`, `role`: such as `database` and `app`; NUL-terminated UTF-8, borrowed for the call.
- * - `out_report`: receives a JSON object: `would_work`, `found` (what would stop it, or null), `steps`. Owner: the caller; free it with
- *   `vault_secret_free`. NULL on failure.
- * - Fails with `VAULT_ERR_ROTATION_PENDING` when the target did not answer yet.
- * - Threads: any, also several at once with one session.
- */
-vault_status_t vault_rehearse_role(vault_session_t *session,
-                                   const char *mount,
-                                   const char *role,
-                                   vault_secret_t **out_report);
-
-/**
- * Reads a static role, with where its rotation stands and without its password.
- *
- * - `session`: borrowed.
- * - `mount`, `role`: such as `database` and `app`; NUL-terminated UTF-8, borrowed for the call.
- * - `out_role`: receives a JSON object; `/rotation/phase`, `/rotation/needs_attention`, `/rotation/what_to_do` and the like with
- *   `vault_secret_field`. Owner: the caller; free it with `vault_secret_free`. NULL on failure.
- * - Fails with `VAULT_ERR_NOT_FOUND` when there is no such role.
- * - Threads: any, also several at once with one session.
- */
-vault_status_t vault_static_role(vault_session_t *session,
-                                 const char *mount,
-                                 const char *role,
-                                 vault_secret_t **out_role);
  * Makes a live secret of a KV version 2 mount. It is read at its first use, not now; make one for each secret and keep it.
  *
  * - `session`: borrowed; the live secret goes on when the session is closed.
@@ -1648,6 +1589,67 @@ vault_status_t vault_live_secret_on_change(vault_live_secret_t *live,
  * - Threads: any, also while another thread uses it: that call ends well.
  */
 void vault_live_secret_free(vault_live_secret_t *live);
+
+/**
+ * Reads the account of a static role with its password as it is now.
+ *
+ * Its members are read with `vault_secret_field`: `username`, `password`, `last_vault_rotation`, `ttl` (seconds until its schedule replaces
+ * it). The number of the password is given by `vault_secret_version`: another one is another password.
+ *
+ * - `session`: borrowed.
+ * - `mount`, `role`: such as `database` and `app`; NUL-terminated UTF-8, borrowed for the call.
+ * - `out_secret`: receives the credential. Owner: the caller; free it with `vault_secret_free`. NULL on failure.
+ * - Fails with `VAULT_ERR_NOT_FOUND` when there is no such role, and with `VAULT_ERR_ROTATION_PENDING` while its first rotation is not at
+ *   its end.
+ * - Threads: any, also several at once with one session.
+ */
+vault_status_t vault_static_creds(vault_session_t *session,
+                                  const char *mount,
+                                  const char *role,
+                                  vault_secret_t **out_secret);
+
+/**
+ * Replaces the password of a static role now.
+ *
+ * - `session`: borrowed.
+ * - `mount`, `role`: such as `database` and `app`; NUL-terminated UTF-8, borrowed for the call.
+ * - Fails with `VAULT_ERR_ROTATION_PENDING` when it has begun and `vault_tick` carries it on, and with `VAULT_ERR_ROTATION_STUCK` when it has
+ *   stopped and needs somebody: `vault_last_error` says what to do.
+ * - Threads: any, also several at once with one session.
+ */
+vault_status_t vault_rotate_role(vault_session_t *session,
+                                 const char *mount,
+                                 const char *role);
+
+/**
+ * Goes through the rotation of a static role without promoting anything, and reports.
+ *
+ * - `session`: borrowed.
+ * - `mount`, `role`: such as `database` and `app`; NUL-terminated UTF-8, borrowed for the call.
+ * - `out_report`: receives a JSON object: `would_work`, `found` (what would stop it, or null), `steps`. Owner: the caller; free it with
+ *   `vault_secret_free`. NULL on failure.
+ * - Fails with `VAULT_ERR_ROTATION_PENDING` when the target did not answer yet.
+ * - Threads: any, also several at once with one session.
+ */
+vault_status_t vault_rehearse_role(vault_session_t *session,
+                                   const char *mount,
+                                   const char *role,
+                                   vault_secret_t **out_report);
+
+/**
+ * Reads a static role, with where its rotation stands and without its password.
+ *
+ * - `session`: borrowed.
+ * - `mount`, `role`: such as `database` and `app`; NUL-terminated UTF-8, borrowed for the call.
+ * - `out_role`: receives a JSON object; `/rotation/phase`, `/rotation/needs_attention`, `/rotation/what_to_do` and the like with
+ *   `vault_secret_field`. Owner: the caller; free it with `vault_secret_free`. NULL on failure.
+ * - Fails with `VAULT_ERR_NOT_FOUND` when there is no such role.
+ * - Threads: any, also several at once with one session.
+ */
+vault_status_t vault_static_role(vault_session_t *session,
+                                 const char *mount,
+                                 const char *role,
+                                 vault_secret_t **out_role);
 
 /**
  * Writes a backup of the vault as it is at one moment, while it is in use. Needs `update` and `sudo` on `sys/storage/backup`.

@@ -103,8 +103,8 @@ pub use pipeline::{BackupSeals, Recorded, Reply, SealStatus, Unrecorded, Verific
 pub use seal::{NewSeal, SealError, SlotInfo, UnsealKey};
 pub use vault::{
     Audit, AuditMode, AuditReport, Backup, Config, Containment, Emergency, Exposure, Init, Kv, KvMetadata, KvSecret, KvSettings, KvVersion,
-    LeaseInfo, Leases, Listening, LiveSecret, Policies, Reader, Rehearsal, RetryError, Rotation, RotationStatus, SealedVault, SecretSnapshot,
-    Session, StaticCreds, TokenInfo, TokenOptions, Tokens, Unsealing, Vault, Wrapping, WrappingInfo,
+    LeaseInfo, Leases, Listening, LiveSecret, Policies, Reader, Rehearsal, RetryError, Rotation, RotationStatus, SealedVault,
+    SecretSnapshot, Session, StaticCreds, TokenInfo, TokenOptions, Tokens, Unsealing, Vault, Wrapping, WrappingInfo,
 };
 
 /// The README's Rust runs as a test.

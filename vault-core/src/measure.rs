@@ -107,6 +107,7 @@ impl LeaseRecords {
             max_seconds: 86_400,
             renewable: true,
             expires_millis: NOW.as_millis() + 3_600_000,
+            asked_millis: None,
             era: 0,
             account: Account { username: "v-app-0123456789abcdef".to_owned(), role: "app".to_owned(), ..Account::default() },
             attempts: 0,

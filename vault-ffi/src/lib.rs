@@ -65,8 +65,8 @@ pub mod policy;
 
 pub mod kv;
 
-pub mod rotation;
 pub mod live;
+pub mod rotation;
 
 pub mod backup;
 

@@ -66,9 +66,21 @@ pub(crate) fn tests_over_redb() -> Outcome {
 /// The main job, and the other examples.
 pub(crate) fn examples() -> Outcome {
     let example = |name: &str| run(cargo().args(["run", "--quiet", "--example", name]));
-    ["quickstart", "key_shares", "backup", "doctor", "wrapping", "explain", "versions", "least_privilege", "policy_test", "rotation_drill", "live_secret"]
-        .into_iter()
-        .try_for_each(example)
+    [
+        "quickstart",
+        "key_shares",
+        "backup",
+        "doctor",
+        "wrapping",
+        "explain",
+        "versions",
+        "least_privilege",
+        "policy_test",
+        "rotation_drill",
+        "live_secret",
+    ]
+    .into_iter()
+    .try_for_each(example)
 }
 
 /// The kill -9 loop for this many rounds over a backend.

@@ -57,7 +57,7 @@ impl Rotation {
         let creds = self.with(py, |rotation, mount| rotation.creds(mount, role.0))?;
         Ok(StaticCreds {
             username: creds.username,
-            password: Py::new(py, SecretStr(creds.password))?,
+            password: Py::new(py, SecretStr::of(&creds.password))?,
             version: creds.version,
             last_rotation: creds.last_rotation,
             ttl: creds.ttl.as_secs(),

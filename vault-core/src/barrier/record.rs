@@ -271,7 +271,7 @@ mod tests {
         let here = barrier(1, 0, again());
         let key = Key::new(&[b"k"]);
         let record = here.seal(Kind::KvHead, &key, b"plain").expect("sealed");
-        assert_eq!(&**here.open(Kind::KvHead, &key, &record).expect("opened"), b"plain");
+        assert_eq!(&*here.open(Kind::KvHead, &key, &record).expect("opened"), b"plain");
         assert!(here.open(Kind::KvVersion, &key, &record).is_err(), "another kind");
         assert!(here.open(Kind::KvHead, &Key::new(&[b"l"]), &record).is_err(), "another place");
         assert!(barrier(2, 0, again()).open(Kind::KvHead, &key, &record).is_err(), "another store");
@@ -294,10 +294,10 @@ mod tests {
         assert!(here.is_current(&new));
         let alone = here.keyring().data_keys().without_succeeded(2);
         here.keyring().publish(alone);
-        assert_eq!(&**here.open(Kind::KvHead, &key, &old).expect("a reader may hold it still"), b"plain");
+        assert_eq!(&*here.open(Kind::KvHead, &key, &old).expect("a reader may hold it still"), b"plain");
         let bytes = here.keyring().to_bytes(&here.keyring().data_keys());
         let reopened = barrier(1, 0, Keyring::from_bytes(&bytes).expect("own bytes"));
-        assert_eq!(&**reopened.open(Kind::KvHead, &key, &new).expect("opened"), b"plain");
+        assert_eq!(&*reopened.open(Kind::KvHead, &key, &new).expect("opened"), b"plain");
         assert!(reopened.open(Kind::KvHead, &key, &old).is_err(), "its key is retired");
     }
 

@@ -7,11 +7,11 @@ use crate::barrier::{BarrierError, Kind, Overlay};
 use crate::types::limits::QUOTA_CLIENTS_MAX;
 use crate::types::{Code, Error, Object, Result, Timestamp};
 use arc_swap::ArcSwap;
+use core::net::{IpAddr, Ipv6Addr, SocketAddr};
 use minicbor::{Decode, Encode};
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 

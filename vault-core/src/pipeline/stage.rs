@@ -61,6 +61,11 @@ impl Held {
     fn of(guard: Guard<Option<Arc<Known>>>) -> Option<Self> {
         guard.is_some().then_some(Held(guard))
     }
+
+    /// For longer than the request.
+    fn shared(&self) -> Arc<Known> {
+        self.0.clone().expect("it was there when it was taken hold of")
+    }
 }
 
 impl Deref for Held {
@@ -552,7 +557,7 @@ impl Executed<'_, '_> {
             event.live = sight.is_some();
             let receipt = core.committer.admit(event, self.stage.routed.now, strict)?;
             if let (Some(watch), Some(sight)) = (&self.stage.caller.watch, sight) {
-                let (known, until, version) = (Arc::clone(&self.stage.known), self.done.until, self.done.version);
+                let (known, until, version) = (self.stage.known.shared(), self.done.until, self.done.version);
                 watch.store(Some(Arc::new(Footing { known, sight, until, version })));
             }
             receipt

@@ -68,8 +68,8 @@ impl fmt::Display for Timestamp {
         put_digits(&mut text[20..23], millis);
         let end = match millis {
             0 => 19,
-            _ if millis % 100 == 0 => 21,
-            _ if millis % 10 == 0 => 22,
+            _ if millis.is_multiple_of(100) => 21,
+            _ if millis.is_multiple_of(10) => 22,
             _ => 23,
         };
         text[end] = b'Z';

@@ -44,6 +44,11 @@ static vault_status_t swallow(void *user, const uint8_t *bytes, size_t len) {
     return VAULT_OK;
 }
 
+static int32_t never_called(void *user, const vault_secret_t *given) {
+    (void)user, (void)given;
+    return VAULT_ATTEMPT_REFUSED;
+}
+
 static vault_status_t give_nothing(void *user, uint8_t *out, size_t capacity, size_t *out_len) {
     (void)user, (void)out, (void)capacity;
     *out_len = 0;
@@ -64,6 +69,16 @@ static vault_t *no_vault(int which) {
     case 2: return (vault_t *)secret;
     case 3: return (vault_t *)endless;
     default: return (vault_t *)UINTPTR_MAX;
+    }
+}
+
+static vault_live_secret_t *no_live_secret(int which) {
+    switch (which) {
+    case 0: return (vault_live_secret_t *)freed_secret;
+    case 1: return (vault_live_secret_t *)vault;
+    case 2: return (vault_live_secret_t *)session;
+    case 3: return (vault_live_secret_t *)endless;
+    default: return (vault_live_secret_t *)UINTPTR_MAX;
     }
 }
 
@@ -126,6 +141,27 @@ static void with_session(vault_session_t *bad, vault_status_t expected) {
     ANSWERS(expected, vault_audit_export(bad, 0, swallow, NULL, &count));
     CHECK("outputs are cleared", opened == NULL && reply == NULL && with == NULL && got == NULL && names == NULL && info == NULL);
     CHECK("numbers too", version == 0 && count == 0);
+    vault_live_secret_t *live = STALE, *of_path = STALE;
+    vault_secret_t *creds = STALE, *report = STALE, *role = STALE;
+    ANSWERS(expected, vault_kv_live(bad, "secret", "a", &live));
+    ANSWERS(expected, vault_session_live(bad, "secret/data/a", &of_path));
+    ANSWERS(expected, vault_static_creds(bad, "database", "app", &creds));
+    ANSWERS(expected, vault_rotate_role(bad, "database", "app"));
+    ANSWERS(expected, vault_rehearse_role(bad, "database", "app", &report));
+    ANSWERS(expected, vault_static_role(bad, "database", "app", &role));
+    CHECK("outputs are cleared", live == NULL && of_path == NULL && creds == NULL && report == NULL && role == NULL);
+}
+
+/* Everything that takes a live secret, with one that is none. */
+static void with_live_secret(vault_live_secret_t *bad, vault_status_t expected) {
+    vault_secret_t *got = STALE, *again = STALE;
+    int32_t answer = 7;
+    ANSWERS(expected, vault_live_secret_get(bad, &got));
+    ANSWERS(expected, vault_live_secret_refresh(bad, &again));
+    TELLS(expected, !vault_live_secret_is_current(bad));
+    ANSWERS(expected, vault_live_secret_with_retry(bad, never_called, NULL, &answer));
+    ANSWERS(expected, vault_live_secret_on_change(bad, NULL, NULL));
+    CHECK("outputs are cleared", got == NULL && again == NULL && answer == 0);
 }
 
 /* Everything that takes a secret, with one that is none. */
@@ -143,10 +179,14 @@ static void handles_that_are_none(void) {
     with_vault(NULL, VAULT_ERR_BAD_ARGUMENT);
     with_session(NULL, VAULT_ERR_BAD_ARGUMENT);
     with_secret(NULL, VAULT_ERR_BAD_ARGUMENT);
+    with_live_secret(NULL, VAULT_ERR_BAD_ARGUMENT);
     for (int which = 0; which < 5; which++) {
         with_vault(no_vault(which), VAULT_ERR_BAD_HANDLE);
         with_session(no_session(which), VAULT_ERR_BAD_HANDLE);
         with_secret(no_secret(which), VAULT_ERR_BAD_HANDLE);
+        with_live_secret(no_live_secret(which), VAULT_ERR_BAD_HANDLE);
+        vault_live_secret_free(no_live_secret(which));
+        ANSWERS(VAULT_ERR_BAD_HANDLE, vault_last_error_code());
         ANSWERS(VAULT_ERR_BAD_HANDLE, vault_close(no_vault(which)));
         ANSWERS(VAULT_ERR_BAD_HANDLE, vault_session_close(no_session(which)));
         vault_seal(NULL);
@@ -156,6 +196,7 @@ static void handles_that_are_none(void) {
     ANSWERS(VAULT_OK, vault_close(NULL));
     ANSWERS(VAULT_OK, vault_session_close(NULL));
     vault_secret_free(NULL);
+    vault_live_secret_free(NULL);
 }
 
 /* Outputs that must be given are missed; those that may be left out are not. */
@@ -183,6 +224,11 @@ static void outputs_that_are_null(const vault_options_t *good) {
     ANSWERS(VAULT_ERR_BAD_ARGUMENT, vault_session_namespace(session, "", NULL));
     ANSWERS(VAULT_ERR_BAD_ARGUMENT, vault_kv_get(session, "secret", "a", 0, NULL));
     ANSWERS(VAULT_ERR_BAD_ARGUMENT, vault_kv_list(session, "secret", "", NULL));
+    ANSWERS(VAULT_ERR_BAD_ARGUMENT, vault_kv_live(session, "secret", "a", NULL));
+    ANSWERS(VAULT_ERR_BAD_ARGUMENT, vault_session_live(session, "secret/data/a", NULL));
+    ANSWERS(VAULT_ERR_BAD_ARGUMENT, vault_static_creds(session, "database", "app", NULL));
+    ANSWERS(VAULT_ERR_BAD_ARGUMENT, vault_rehearse_role(session, "database", "app", NULL));
+    ANSWERS(VAULT_ERR_BAD_ARGUMENT, vault_static_role(session, "database", "app", NULL));
     ANSWERS(VAULT_ERR_BAD_ARGUMENT, vault_backup(session, swallow, NULL, NULL, NULL));
     ANSWERS(VAULT_ERR_BAD_ARGUMENT, vault_secret_field(secret, "k", NULL, &len));
     ANSWERS(VAULT_OK, vault_tick(vault, NULL));
@@ -214,6 +260,17 @@ static void texts_that_are_bad(const vault_options_t *good) {
         ANSWERS(status, vault_kv_put(session, "secret", text, "{}", 2, VAULT_KV_CAS_NONE, NULL));
         ANSWERS(status, vault_kv_list(session, text, "", &s));
         ANSWERS(status, vault_kv_list(session, "secret", text, &s));
+        vault_live_secret_t *live = STALE;
+        ANSWERS(status, vault_kv_live(session, text, "a", &live));
+        ANSWERS(status, vault_kv_live(session, "secret", text, &live));
+        ANSWERS(status, vault_session_live(session, text, &live));
+        CHECK("nothing is given out", live == NULL);
+        ANSWERS(status, vault_static_creds(session, text, "app", &s));
+        ANSWERS(status, vault_static_creds(session, "database", text, &s));
+        ANSWERS(status, vault_rotate_role(session, text, "app"));
+        ANSWERS(status, vault_rotate_role(session, "database", text));
+        ANSWERS(status, vault_rehearse_role(session, "database", text, &s));
+        ANSWERS(status, vault_static_role(session, "database", text, &s));
         ANSWERS(status, vault_session_namespace(session, text, &opened));
         ANSWERS(status, vault_unseal_share(vault, text, &sealed, NULL));
         ANSWERS(status, vault_policy_evaluate(NULL, 0, VAULT_DIALECT_VAULT, 0, VAULT_CAPABILITY_READ, text, NULL, 0, 0, NULL, &s));

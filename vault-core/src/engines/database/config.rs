@@ -100,7 +100,7 @@ pub(super) fn read(overlay: &mut Overlay<'_>, mount: &Id, name: &str) -> Result<
 /// Whether an option is one that readers of the configuration see.
 fn is_shown(name: &str, value: &Value) -> bool {
     let is_plain = match value {
-        Value::String(text) => !text.as_str().contains("PRIVATE KEY") && !(name == "connection_url" && url::holds_password(text.as_str())),
+        Value::String(text) => !(text.as_str().contains("PRIVATE KEY") || name == "connection_url" && url::holds_password(text.as_str())),
         Value::Object(_) | Value::Array(_) => false,
         _ => true,
     };
