@@ -409,6 +409,34 @@ fn a_listener_is_told_by_tick_of_each_other_content_and_once_of_an_error() {
 }
 
 #[test]
+fn a_listener_is_told_nothing_older_after_what_is_newer() {
+    let world = world();
+    let (live, _) = held(&world, TokenOptions::default());
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let (log, vault, root) = (told.clone(), world.vault.clone(), world.root.clone());
+    let _listening = live
+        .on_change(move |news| {
+            let news = news.unwrap().text("value").unwrap().to_owned();
+            if news == "two" {
+                // Another thread's tick finds the next version before this one has been told.
+                std::thread::scope(|scope| {
+                    scope.spawn(|| {
+                        write(&root, "x", "three");
+                        vault.tick().unwrap();
+                    });
+                });
+            }
+            log.lock().push(news);
+        })
+        .unwrap();
+    write(&world.root, "x", "two");
+    world.vault.tick().unwrap();
+    assert_eq!(*told.lock(), ["two"]);
+    world.vault.tick().unwrap();
+    assert_eq!(*told.lock(), ["two", "three"]);
+}
+
+#[test]
 fn a_refresh_reads_and_records_whatever_is_held() {
     let world = world();
     let (live, _) = held(&world, TokenOptions::default());

@@ -8,6 +8,9 @@ use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
+/// Records that are turned away between two sweeps of a full register: commits wait for a sweep.
+const TURNED_AWAY_PER_SWEEP: usize = 1_000;
+
 /// Counts the changes of the records that are watched. A commit that changes none of them costs a look-up for each of its records, and nothing
 /// where nobody watches.
 #[derive(Default)]
@@ -20,6 +23,8 @@ struct Register {
     counts: HashMap<Key, Weak<AtomicU64>>,
     /// Entries at which those that nobody watches any more are swept.
     swept_at: usize,
+    /// Records that were turned away since a sweep of a full register.
+    turned_away: usize,
 }
 
 /// What a reader has seen: the records, and how often each had been changed before it was read.
@@ -43,12 +48,18 @@ impl Watches {
         if let Some(changes) = register.counts.get(key).and_then(Weak::upgrade) {
             return Some(changes);
         }
+        if register.turned_away > 0 && register.turned_away < TURNED_AWAY_PER_SWEEP {
+            register.turned_away += 1;
+            return None;
+        }
         if register.counts.len() >= register.swept_at {
+            register.turned_away = 0;
             register.counts.retain(|_, changes| changes.strong_count() > 0);
             // Swept again once it has doubled: a sweep costs each entry a constant.
             register.swept_at = (2 * register.counts.len()).clamp(64, WATCHED_RECORDS_MAX);
         }
         if register.counts.len() >= WATCHED_RECORDS_MAX {
+            register.turned_away = 1;
             return None;
         }
         let changes = Arc::default();
@@ -132,6 +143,7 @@ mod tests {
         assert!(!Sight::new().note(&watches, &key(u64::MAX)));
         assert!(Sight::new().note(&watches, &key(7)), "one that is watched already");
         drop(sight);
-        assert!(Sight::new().note(&watches, &key(u64::MAX)));
+        let turned_away = (0..).take_while(|_| !Sight::new().note(&watches, &key(u64::MAX))).count();
+        assert_eq!(turned_away, TURNED_AWAY_PER_SWEEP - 1, "it is not swept at each call, and there is room again");
     }
 }

@@ -131,7 +131,7 @@ fn journey(
         limited => limited,
     };
     let authenticated = routed.authenticate(caller, event);
-    if !authenticated.as_ref().is_ok_and(Authenticated::has_sudo) {
+    if limited.is_err() && !authenticated.as_ref().is_ok_and(Authenticated::has_sudo) {
         // Whoever may change any quota is never locked out by one; others wait here too.
         limited?;
     }

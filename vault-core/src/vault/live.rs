@@ -179,19 +179,17 @@ impl LiveSecret {
 
 impl Listener for Teller {
     fn ticked(&self) {
-        let news = {
-            // Another tick is at it, or this one comes from within.
-            let Some(mut told) = self.told.try_lock() else { return };
-            let now = self.live.get();
-            let is_the_same = |told: &SecretSnapshot, now: &SecretSnapshot| told.version == now.version && told.data == now.data;
-            match (&*told, &now) {
-                (Some(told), Ok(now)) if is_the_same(told, now) => return,
-                (None, Err(_)) => return,
-                _ => told.clone_from(&now.as_ref().ok().cloned()),
-            }
-            now
-        };
-        (self.listener)(news);
+        // Another tick is at it, or this one comes from within: nobody waits for this lock. It is held until the listener has returned, so that
+        // no older secret is told after a newer one.
+        let Some(mut told) = self.told.try_lock() else { return };
+        let now = self.live.get();
+        let is_the_same = |told: &SecretSnapshot, now: &SecretSnapshot| told.version == now.version && told.data == now.data;
+        match (&*told, &now) {
+            (Some(told), Ok(now)) if is_the_same(told, now) => return,
+            (None, Err(_)) => return,
+            _ => told.clone_from(&now.as_ref().ok().cloned()),
+        }
+        (self.listener)(now);
     }
 }
 
