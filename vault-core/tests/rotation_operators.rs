@@ -389,6 +389,47 @@ fn a_secret_of_the_vaults_own_is_rotated_by_its_policy_on_its_schedule() {
     world.vault.verify().unwrap();
 }
 
+#[test]
+fn whoever_has_a_secret_rotated_may_write_it_as_it_is_and_is_told_of_no_mount_before() {
+    let world = world();
+    world.root.kv("secret").put("there", vault_core::types::Object::new().with("k", "v")).unwrap();
+    ask(&world.root, Operation::Write, "sys/mounts/old", r#"{"type":"kv"}"#).unwrap();
+    let may = |name: &str, rule: &str| {
+        let rules = format!(r#"path "sys/rotation/*" {{ capabilities = ["create", "update", "read", "delete"] }} {rule}"#);
+        world.root.policies().write(name, &rules).unwrap();
+        let options = vault_core::TokenOptions { policies: vec![name.to_owned()], ..Default::default() };
+        world.vault.session(world.root.tokens().create(options).unwrap().client_token)
+    };
+    let asked = |session: &vault_core::Session, operation, path: &str| {
+        let data = if operation == Operation::Write { r#"{"member":"key","rotation_period":"1h"}"# } else { "" };
+        ask(session, operation, &format!("sys/rotation/secrets/{path}"), data).map(drop).map_err(|error| error.code())
+    };
+    let denied = Err(Code::PermissionDenied);
+    let updating = may("updating", r#"path "secret/data/*" { capabilities = ["update"] }"#);
+    assert_eq!(asked(&updating, Operation::Write, "secret/new"), denied, "KV itself would ask for create");
+    assert_eq!(asked(&updating, Operation::Write, "secret/there"), Ok(()));
+    let creating = may("creating", r#"path "secret/data/*" { capabilities = ["create"] }"#);
+    assert_eq!(asked(&creating, Operation::Write, "secret/there"), denied);
+    assert_eq!(asked(&creating, Operation::Write, "secret/new"), Ok(()));
+    for constraint in [r#"denied_parameters = { "data" = [] }"#, r#"allowed_parameters = { "options" = [] }"#] {
+        let bound = may("bound", &format!(r#"path "secret/data/*" {{ capabilities = ["create", "update"] {constraint} }}"#));
+        for path in ["secret/there", "secret/newer"] {
+            assert_eq!(asked(&bound, Operation::Write, path), denied, "{constraint} {path}");
+        }
+    }
+    let fitting = r#"path "secret/data/*" { capabilities = ["create", "update"] allowed_parameters = { "data" = [] } }"#;
+    assert_eq!(asked(&may("fitting", fitting), Operation::Write, "secret/newer"), Ok(()));
+    let nobody = may("nobody", "");
+    for operation in [Operation::Read, Operation::Write, Operation::Delete] {
+        for path in ["secret/there", "secret/none", "old/x", "nowhere/x"] {
+            assert_eq!(asked(&nobody, operation, path), denied, "{operation:?} {path}");
+        }
+        assert_eq!(asked(&world.root, operation, "old/x"), Err(Code::InvalidRequest));
+        assert_eq!(asked(&world.root, operation, "nowhere/x"), Err(Code::NotFound));
+    }
+    world.vault.verify().unwrap();
+}
+
 #[derive(Default)]
 struct Notes(Mutex<Vec<RotationNotice>>);
 
