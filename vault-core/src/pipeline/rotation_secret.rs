@@ -151,11 +151,11 @@ pub(super) fn delete(ask: &Ask<'_>, overlay: &mut Overlay<'_>, path: &str) -> Re
     Ok(Done::default())
 }
 
-/// `WRITE sys/rotation/rotate/MOUNT/PATH`, and `roll-back`, which makes the old value a new version.
-pub(super) fn run(ask: &Ask<'_>, overlay: &mut Overlay<'_>, path: &str, input: Input) -> Result<Done> {
+/// `WRITE sys/rotation/rotate/MOUNT/PATH`. There is no way back here: the secret's own versions are what is kept of older values.
+pub(super) fn rotate(ask: &Ask<'_>, overlay: &mut Overlay<'_>, path: &str) -> Result<Done> {
     let mut managed = find(ask, overlay, path)?;
     let before = index::places(&managed);
-    rotation::advance(overlay, &mut managed, input, ask.now)?;
+    rotation::advance(overlay, &mut managed, Input::Begin, ask.now)?;
     index::save(overlay, &before, Some(&managed))?;
     Ok(Done::default())
 }
@@ -189,6 +189,20 @@ pub(super) fn store(overlay: &mut Overlay<'_>, managed: &Managed, password: &Sec
         patched => drop(patched?),
     }
     Ok(())
+}
+
+/// Removes rotations of a mount that is gone, so many at most; whether none is left.
+pub(super) fn forget_all_of(overlay: &mut Overlay<'_>, owner: &Id, most: usize) -> Result<bool> {
+    let mut left = most;
+    for id in index::all(overlay)? {
+        let Some(managed) = Managed::load(overlay, &id)?.filter(|managed| managed.owner == *owner.as_bytes()) else { continue };
+        if left == 0 {
+            return Ok(false);
+        }
+        left -= 1;
+        managed.remove(overlay)?;
+    }
+    Ok(true)
 }
 
 /// A secret whose mount is gone is rotated no more.
@@ -227,4 +241,40 @@ fn known_only(data: Option<&Value>) -> Result<()> {
 
 fn bad(why: &str) -> Error {
     Error::new(Code::InvalidData, why)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::barrier::Barrier;
+    use crate::crypto::Keyring;
+    use crate::os::SystemRng;
+    use crate::storage::memory::MemoryStorage;
+    use std::sync::Arc;
+
+    #[test]
+    fn a_value_that_was_written_is_in_its_secret_and_not_in_the_record_of_its_rotation() {
+        let rng = Arc::new(SystemRng::new());
+        let keyring = Keyring::generate(&*rng, 1, 0).expect("randomness");
+        let barrier = Arc::new(Barrier::new(Id::from_bytes([1; 16]), Id::ROOT, keyring, rng));
+        let storage = MemoryStorage::new();
+        let mut overlay = Overlay::writing(&barrier, &storage);
+        let mount = MountEntry::new("secret", EngineKind::Kv2, Id::from_bytes([2; 16])).expect("canonical");
+        mounts::sign(&mut overlay, &mount.uuid()).expect("signed");
+        let named = Named { mount, path: "a".to_owned(), managed: None };
+        let mut managed = blank(&overlay, &named, Timestamp::EPOCH).expect("randomness");
+        MEMBER_DEFAULT.clone_into(&mut managed.member);
+        managed.settings.period_seconds = 3600;
+        let engine = EngineKind::Kv2.engine(named.mount.uuid(), Ttl::ZERO, Ttl::ZERO);
+        let read = Call { operation: Operation::Read, path: "data/a", data: None, now: Timestamp::EPOCH, holder: None, display_name: "" };
+        let mut seen = Vec::new();
+        for _ in 0..3 {
+            rotation::advance(&mut overlay, &mut managed, Input::Begin, Timestamp::EPOCH).expect("a step");
+            assert!(managed.values.is_empty());
+            let told = engine.execute(&mut overlay, &read).expect("written").data.expect("content");
+            let value = told.get("data").and_then(|data| data.get(MEMBER_DEFAULT)).and_then(Value::as_str).map(str::to_owned);
+            assert!(value.is_some() && !seen.contains(&value));
+            seen.push(value);
+        }
+    }
 }
