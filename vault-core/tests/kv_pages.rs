@@ -70,6 +70,39 @@ fn a_detailed_listing_has_the_metadata_of_each_secret_beside_the_names() {
 }
 
 #[test]
+fn a_detailed_listing_tells_no_more_than_the_paths_of_the_metadata_do() {
+    let world = world();
+    for path in ["team-a/open", "team-a/closed", "team-b/x/a", "top"] {
+        put(&world.root, "secret", path).unwrap();
+    }
+    let some = token_with(
+        &world,
+        r#"path "secret/*" { capabilities = ["read", "list"] }
+           path "secret/metadata/team-b/*" { capabilities = ["deny"] }
+           path "secret/metadata/team-a/closed" { capabilities = ["deny"] }"#,
+    );
+    for folder in ["", "team-a", "team-a/", "team-b", "team-b/", "team-b/x", "team-b/x/", "none", "team-b/none"] {
+        let listed = |path: &str| ask(&some, Operation::List, &format!("secret/{path}/{folder}"), "").map_err(|error| error.code());
+        let (plain, detailed) = (listed("metadata"), listed("detailed-metadata"));
+        assert_eq!(plain.as_ref().err(), detailed.as_ref().err(), "{folder}");
+        let keys = |response: vault_core::types::Response| response.data.unwrap().get("keys").cloned();
+        assert_eq!(plain.ok().map(keys), detailed.ok().map(keys), "{folder}");
+    }
+    assert_eq!(code_of(ask(&some, Operation::List, "secret/detailed-metadata/team-b/x/", "")), Code::PermissionDenied);
+    let told = ask(&some, Operation::List, "secret/detailed-metadata/team-a", "").unwrap().data.unwrap();
+    let names: Vec<&str> = told.get("key_info").unwrap().as_object().unwrap().iter().map(|(name, _)| name).collect();
+    assert_eq!((text_of(told.get("keys").unwrap()), names), (r#"["closed","open"]"#.to_owned(), vec!["open"]));
+    let listing = token_with(
+        &world,
+        r#"path "secret/detailed-metadata/*" { capabilities = ["read", "list"] }
+           path "secret/metadata/team-a/" { capabilities = ["list"] }"#,
+    );
+    let told = ask(&listing, Operation::List, "secret/detailed-metadata/team-a", "").unwrap().data.unwrap();
+    assert_eq!(text_of(told.get("key_info").unwrap()), "{}", "names alone");
+    assert_eq!(code_of(ask(&listing, Operation::List, "secret/detailed-metadata/team-b", "")), Code::PermissionDenied);
+}
+
+#[test]
 fn a_folder_of_more_than_a_hundred_thousand_names_is_listed_by_pages() {
     let (vault, init) = Vault::create(Config::in_memory(), NewSeal::raw_key(&KEY).unwrap()).unwrap();
     let root = vault.session(init.root_token);

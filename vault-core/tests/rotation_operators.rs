@@ -352,8 +352,8 @@ fn a_secret_of_the_vaults_own_is_rotated_by_its_policy_on_its_schedule() {
     ask(&world.root, Operation::Write, "sys/rotation/rotate/secret/app/api", "").unwrap();
     let third = key();
     assert_ne!(third, second);
-    ask(&world.root, Operation::Write, "sys/rotation/roll-back/secret/app/api", "").unwrap();
-    assert_eq!(key(), second, "the old value is a new version");
+    let back = ask(&world.root, Operation::Write, "sys/rotation/roll-back/secret/app/api", "").unwrap_err();
+    assert_eq!((back.code(), key()), (Code::UnsupportedPath, third.clone()), "older values are the secret's own versions and nowhere else");
     let told = ask(&world.root, Operation::Read, path, "").unwrap().data.unwrap();
     assert_eq!((text(&told, "member"), told.get("rotation_period").and_then(Value::as_u64)), ("key".to_owned(), Some(3600)));
     let listed = ask(&world.root, Operation::List, "sys/rotation/secrets", "").unwrap().data.unwrap();
@@ -370,12 +370,12 @@ fn a_secret_of_the_vaults_own_is_rotated_by_its_policy_on_its_schedule() {
     ask(&world.root, Operation::Delete, "sys/policies/password/digits", "").unwrap();
     world.clock.advance(Ttl::from_secs(3600));
     world.vault.tick().unwrap();
-    assert_eq!(key(), second);
+    assert_eq!(key(), third);
     let told = ask(&world.root, Operation::Read, path, "").unwrap().data.unwrap();
     assert!(text(told.get("rotation").unwrap(), "target_error").contains("no password policy"), "{told:?}");
     ask(&world.root, Operation::Write, "sys/policies/password/digits", policy).unwrap();
     settle(&world, 60);
-    assert_ne!(key(), second);
+    assert_ne!(key(), third);
     // A secret that was deleted is written anew, with its mount the rotation ends.
     world.root.kv("secret").delete("app/api").unwrap();
     world.clock.advance(Ttl::from_secs(3600));
@@ -386,6 +386,88 @@ fn a_secret_of_the_vaults_own_is_rotated_by_its_policy_on_its_schedule() {
     settle(&world, 60);
     let all = ask(&world.root, Operation::Read, "sys/rotation", "").unwrap().data.unwrap();
     assert_eq!(all.get("credentials").and_then(Value::as_u64), Some(0));
+    world.vault.verify().unwrap();
+}
+
+#[test]
+fn a_rotation_ends_with_its_secret_and_with_its_mount_and_writes_no_value_that_was_destroyed() {
+    let world = world();
+    let all = || ask(&world.root, Operation::Read, "sys/rotation", "").unwrap().data.unwrap().get("credentials").and_then(Value::as_u64);
+    let rotate = |path: &str, more: &str| {
+        let data = format!(r#"{{"rotation_period":"1h"{more}}}"#);
+        ask(&world.root, Operation::Write, &format!("sys/rotation/secrets/{path}"), &data).unwrap();
+    };
+    let skips = r#","skip_import_rotation":true"#;
+    rotate("secret/a", "");
+    rotate("secret/none", skips);
+    ask(&world.root, Operation::Write, "sys/rotation/rotate/secret/a", "").unwrap();
+    let kv = world.root.kv("secret");
+    kv.destroy_versions("a", &[1, 2]).unwrap();
+    assert!(ask(&world.root, Operation::Write, "sys/rotation/roll-back/secret/a", "").is_err());
+    assert_eq!(kv.get("a").unwrap_err().code(), Code::VersionDeleted, "nothing brings a destroyed value back");
+    assert_eq!(all(), Some(2));
+    for path in ["a", "none"] {
+        ask(&world.root, Operation::Delete, &format!("secret/metadata/{path}"), "").unwrap();
+        let told = ask(&world.root, Operation::Read, &format!("sys/rotation/secrets/secret/{path}"), "");
+        assert_eq!(told.unwrap_err().code(), Code::NotFound, "{path}");
+    }
+    assert_eq!(all(), Some(0));
+    world.clock.advance(Ttl::from_secs(3600));
+    settle(&world, 60);
+    assert_eq!(kv.get("a").unwrap_err().code(), Code::NotFound, "no schedule makes it anew");
+    // With the mount they end at once, not when they would be due.
+    ask(&world.root, Operation::Write, "sys/mounts/own", r#"{"type":"kv-v2"}"#).unwrap();
+    for number in 0..300 {
+        rotate(&format!("own/{number}"), if number % 2 == 0 { "" } else { skips });
+    }
+    rotate("secret/stays", "");
+    assert_eq!(all(), Some(301));
+    ask(&world.root, Operation::Delete, "sys/mounts/own", "").unwrap();
+    for _ in 0..4 {
+        world.vault.tick().unwrap();
+    }
+    assert_eq!(all(), Some(1));
+    world.vault.verify().unwrap();
+}
+
+#[test]
+fn whoever_has_a_secret_rotated_may_write_it_as_it_is_and_is_told_of_no_mount_before() {
+    let world = world();
+    world.root.kv("secret").put("there", vault_core::types::Object::new().with("k", "v")).unwrap();
+    ask(&world.root, Operation::Write, "sys/mounts/old", r#"{"type":"kv"}"#).unwrap();
+    let may = |name: &str, rule: &str| {
+        let rules = format!(r#"path "sys/rotation/*" {{ capabilities = ["create", "update", "read", "delete"] }} {rule}"#);
+        world.root.policies().write(name, &rules).unwrap();
+        let options = vault_core::TokenOptions { policies: vec![name.to_owned()], ..Default::default() };
+        world.vault.session(world.root.tokens().create(options).unwrap().client_token)
+    };
+    let asked = |session: &vault_core::Session, operation, path: &str| {
+        let data = if operation == Operation::Write { r#"{"member":"key","rotation_period":"1h"}"# } else { "" };
+        ask(session, operation, &format!("sys/rotation/secrets/{path}"), data).map(drop).map_err(|error| error.code())
+    };
+    let denied = Err(Code::PermissionDenied);
+    let updating = may("updating", r#"path "secret/data/*" { capabilities = ["update"] }"#);
+    assert_eq!(asked(&updating, Operation::Write, "secret/new"), denied, "KV itself would ask for create");
+    assert_eq!(asked(&updating, Operation::Write, "secret/there"), Ok(()));
+    let creating = may("creating", r#"path "secret/data/*" { capabilities = ["create"] }"#);
+    assert_eq!(asked(&creating, Operation::Write, "secret/there"), denied);
+    assert_eq!(asked(&creating, Operation::Write, "secret/new"), Ok(()));
+    for constraint in [r#"denied_parameters = { "data" = [] }"#, r#"allowed_parameters = { "options" = [] }"#] {
+        let bound = may("bound", &format!(r#"path "secret/data/*" {{ capabilities = ["create", "update"] {constraint} }}"#));
+        for path in ["secret/there", "secret/newer"] {
+            assert_eq!(asked(&bound, Operation::Write, path), denied, "{constraint} {path}");
+        }
+    }
+    let fitting = r#"path "secret/data/*" { capabilities = ["create", "update"] allowed_parameters = { "data" = [] } }"#;
+    assert_eq!(asked(&may("fitting", fitting), Operation::Write, "secret/newer"), Ok(()));
+    let nobody = may("nobody", "");
+    for operation in [Operation::Read, Operation::Write, Operation::Delete] {
+        for path in ["secret/there", "secret/none", "old/x", "nowhere/x"] {
+            assert_eq!(asked(&nobody, operation, path), denied, "{operation:?} {path}");
+        }
+        assert_eq!(asked(&world.root, operation, "old/x"), Err(Code::InvalidRequest));
+        assert_eq!(asked(&world.root, operation, "nowhere/x"), Err(Code::NotFound));
+    }
     world.vault.verify().unwrap();
 }
 

@@ -49,6 +49,11 @@ pub(crate) trait Engine: Send + Sync {
     /// Whether the target of a write exists: decides between `create` and `update`. `None` where the engine does not tell: `update`.
     fn exists(&self, overlay: &mut Overlay<'_>, call: &Call<'_>) -> Result<Option<bool>>;
 
+    /// The folder below the mount at which what a request lists is listed too, with its slash: the rules for it decide as well.
+    fn listed_elsewhere(&self, _call: &Call<'_>) -> Option<String> {
+        None
+    }
+
     /// Carries out an operation on a path below the mount.
     fn execute(&self, overlay: &mut Overlay<'_>, call: &Call<'_>) -> Result<Outcome>;
 }

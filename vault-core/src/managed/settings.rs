@@ -153,6 +153,10 @@ impl Settings {
     }
 
     fn grace_seconds(&self) -> u64 {
+        // Of a secret of the vault's own no older value is kept here: its versions are.
+        if self.way == Way::Generate {
+            return 0;
+        }
         let half = if self.way == Way::Alternating && self.period_seconds > 0 { self.period_seconds / 2 } else { u64::MAX };
         self.grace_seconds.unwrap_or_else(|| half.min(GRACE_SECONDS_DEFAULT))
     }

@@ -44,6 +44,7 @@ mod rotation_secret;
 mod rotation_work;
 mod runtime;
 mod seals;
+mod second_path;
 mod sinks;
 mod stage;
 mod system;

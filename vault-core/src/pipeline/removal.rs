@@ -5,6 +5,7 @@
 
 use super::core::Core;
 use super::namespaces::Namespace;
+use super::rotation_secret;
 use crate::auth::{BarrierOf, TokenRef};
 use crate::barrier::{BarrierError, Kind, Overlay};
 use crate::commit::{CommitError, Proposal};
@@ -90,7 +91,12 @@ fn step(core: &Core, namespace: &Namespace) -> Result<bool, CommitError> {
     })?;
     let Some((kind, owner)) = found else { return Ok(false) };
     let mut sweep = Sweep { kind, owner, overlay: &mut overlay, left: STEP_RECORDS };
-    if sweep.folder("").map_err(CommitError::Failed)? {
+    let is_empty = sweep.folder("").map_err(CommitError::Failed)?;
+    let is_rotated = |overlay: &mut Overlay<'_>| match kind {
+        EngineKind::Kv2 => rotation_secret::forget_all_of(overlay, &owner, STEP_RECORDS).map(|is_done| !is_done),
+        _ => Ok(false),
+    };
+    if is_empty && !is_rotated(&mut overlay).map_err(CommitError::Failed)? {
         kind.forget_rest(&mut overlay, &owner);
         let key = key_of(&overlay, &owner);
         overlay.delete(key);

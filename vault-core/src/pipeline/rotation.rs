@@ -176,6 +176,8 @@ pub(super) fn advance(overlay: &mut Overlay<'_>, managed: &mut Managed, input: I
     if let (None, Some(value)) = (&managed.target, advanced.promoted) {
         let password = managed.value(value).ok_or_else(|| Halt::Failed(Error::new(Code::Corrupt, "a promoted value is not kept")))?;
         rotation_secret::store(overlay, managed, password, now).map_err(Halt::Failed)?;
+        // The secret's version has it, and it ends with that.
+        managed.values.clear();
     }
     Ok(advanced)
 }

@@ -7,7 +7,6 @@ use super::system::{Ask, Done};
 use crate::barrier::{BarrierError, Overlay};
 use crate::engines::database;
 use crate::managed::{Managed, index};
-use crate::rotation::Input;
 use crate::types::{Code, Error, Object, Operation, Result, Value};
 
 /// One of the paths.
@@ -19,7 +18,6 @@ pub(super) enum RotationPath<'p> {
     /// The path of a secret, with its mount.
     Secret(&'p str),
     Rotate(&'p str),
-    RollBack(&'p str),
 }
 
 impl<'p> RotationPath<'p> {
@@ -31,7 +29,6 @@ impl<'p> RotationPath<'p> {
             Some(("", rest)) => match rest.split_once('/')? {
                 ("secrets", path) => Some(RotationPath::Secret(path)),
                 ("rotate", path) => Some(RotationPath::Rotate(path)),
-                ("roll-back", path) => Some(RotationPath::RollBack(path)),
                 _ => None,
             },
             _ => None,
@@ -50,8 +47,7 @@ pub(super) fn execute(ask: &Ask<'_>, overlay: &mut Overlay<'_>, operation: Opera
         (Operation::Read, RotationPath::Secret(path)) => rotation_secret::read(ask, overlay, path),
         (Operation::Write, RotationPath::Secret(path)) => rotation_secret::write(ask, overlay, path),
         (Operation::Delete, RotationPath::Secret(path)) => rotation_secret::delete(ask, overlay, path),
-        (Operation::Write, RotationPath::Rotate(path)) => rotation_secret::run(ask, overlay, path, Input::Begin),
-        (Operation::Write, RotationPath::RollBack(path)) => rotation_secret::run(ask, overlay, path, Input::RollBack),
+        (Operation::Write, RotationPath::Rotate(path)) => rotation_secret::rotate(ask, overlay, path),
         _ => Err(Error::new(Code::UnsupportedPath, "the vault has no such operation at this path")),
     }
 }

@@ -4,7 +4,7 @@ use super::core::Core;
 use super::mounts::{self, MountEntry};
 use super::namespaces::Namespace;
 use super::rotation;
-use super::system::{Ask, Done};
+use super::system::{Ask, Done, capability_for};
 use crate::barrier::{BarrierError, Overlay};
 use crate::engines::{Call, EngineKind, database};
 use crate::managed::{Managed, Settings, Way, index};
@@ -29,43 +29,63 @@ const KNOWN: [&str; 8] = [
 /// The member that is rotated unless told.
 const MEMBER_DEFAULT: &str = "password";
 
-/// A secret that a request speaks of: its mount, and its path there.
+/// A secret that a request speaks of: its mount, its path there, and its rotation, if it has one.
 struct Named {
     mount: MountEntry,
     path: String,
+    managed: Option<Managed>,
 }
 
-/// The secret at a path, where the caller may update it: nobody replaces by its schedule what it may not write.
-fn named(ask: &Ask<'_>, path: &str) -> Result<Named> {
+/// The secret at a path, where the caller may write the member that is rotated as KV itself would ask: nobody replaces by its schedule what
+/// it may not write. Nothing of mounts is told before that.
+fn named(ask: &Ask<'_>, overlay: &mut Overlay<'_>, path: &str, member: Option<&str>) -> Result<Named> {
     let canonical = Path::parse(path)?;
-    let table = ask.place.namespace.mounts.load();
-    let found = table.entries().find_map(|entry| Some((entry, canonical.as_str().strip_prefix(entry.path())?)));
-    let (mount, rest) = found.ok_or_else(|| Error::new(Code::NotFound, "no secrets engine is mounted at the secret's path"))?;
-    if mount.kind()? != EngineKind::Kv2 {
-        return Err(Error::new(Code::InvalidRequest, "secrets are rotated in mounts of KV version 2 only: older values are kept there"));
-    }
-    if rest.is_empty() || rest.ends_with('/') {
+    let canonical = canonical.as_str();
+    if canonical.ends_with('/') {
         return Err(Error::new(Code::InvalidPath, "the path names a folder: name a secret in it"));
     }
     let above = ask.policy_path.strip_suffix(ask.place.path()).unwrap_or_default();
-    let data_path = format!("{above}{}data/{rest}", mount.path());
-    if !ask.rules.decide(&data_path, Capability::Update, Given::default()).has(Capability::Update) {
-        return Err(Error::permission_denied());
+    let table = ask.place.namespace.mounts.load();
+    let found = table.entries().find_map(|entry| Some((entry, canonical.strip_prefix(entry.path())?)));
+    let kind = found.map(|(mount, _)| mount.kind()).transpose()?;
+    let (Some((mount, rest)), Some(EngineKind::Kv2)) = (found, kind) else {
+        // Whoever may write at the path itself learns as much by a write there.
+        if !ask.rules.decide(&format!("{above}{canonical}"), Capability::Update, Given::default()).allowed() {
+            return Err(Error::permission_denied());
+        }
+        return Err(if found.is_some() { not_version_2() } else { no_mount() });
+    };
+    let (uuid, data_path) = (mount.uuid(), format!("data/{rest}"));
+    let managed = Managed::named(overlay, &uuid, rest)?;
+    let write = Call { operation: Operation::Write, path: &data_path, data: None, now: ask.now, holder: None, display_name: "" };
+    let exists = EngineKind::Kv2.engine(uuid, Ttl::ZERO, Ttl::ZERO).exists(overlay, &write)?;
+    let rotated = managed.as_ref().map(|managed| managed.member.as_str());
+    let asked = member.or_else(|| rotated.is_none().then_some(MEMBER_DEFAULT));
+    for member in [rotated, asked].into_iter().flatten() {
+        let data = Value::from(Object::new().with("data", Object::new().with(member, "")));
+        let given = Given { data: Some(&data), wrap_ttl: ask.wrap_ttl };
+        let capability = capability_for(Operation::Write, exists);
+        if !ask.rules.decide(&format!("{above}{}{data_path}", mount.path()), capability, given).allowed() {
+            return Err(Error::permission_denied());
+        }
     }
-    Ok(Named { mount: mount.clone(), path: rest.to_owned() })
+    Ok(Named { mount: mount.clone(), path: rest.to_owned(), managed })
 }
 
 /// `WRITE sys/rotation/secrets/MOUNT/PATH`: from now on, and at once unless told otherwise.
 pub(super) fn write(ask: &Ask<'_>, overlay: &mut Overlay<'_>, path: &str) -> Result<Done> {
     known_only(ask.data)?;
-    let named = named(ask, path)?;
     let text = |name: &str| -> Result<Option<String>> {
         let fits = |text: &&str| !text.is_empty() && text.len() <= CUSTOM_KEY_BYTES_MAX;
         let why = || bad(&format!("\"{name}\" must be text from 1 to {CUSTOM_KEY_BYTES_MAX} bytes"));
         member(ask.data, name).map(|value| value.as_str().filter(fits).map(str::to_owned).ok_or_else(why)).transpose()
     };
     let (name, policy) = (text("member")?, text("password_policy")?);
-    let old = Managed::named(overlay, &named.mount.uuid(), &named.path)?;
+    let mut named = named(ask, overlay, path, name.as_deref())?;
+    if !mounts::is_there(overlay, &named.mount.uuid())? {
+        return Err(no_mount());
+    }
+    let old = named.managed.take();
     let (is_new, before) = (old.is_none(), old.as_ref().map(index::places).unwrap_or_default());
     let mut managed = match old {
         Some(old) => old,
@@ -125,26 +145,23 @@ pub(super) fn read(ask: &Ask<'_>, overlay: &mut Overlay<'_>, path: &str) -> Resu
 
 /// `DELETE sys/rotation/secrets/MOUNT/PATH`: the secret stays as it is.
 pub(super) fn delete(ask: &Ask<'_>, overlay: &mut Overlay<'_>, path: &str) -> Result<Done> {
-    let named = named(ask, path)?;
-    if let Some(managed) = Managed::named(overlay, &named.mount.uuid(), &named.path)? {
+    if let Some(managed) = named(ask, overlay, path, None)?.managed {
         managed.remove(overlay)?;
     }
     Ok(Done::default())
 }
 
-/// `WRITE sys/rotation/rotate/MOUNT/PATH`, and `roll-back`, which makes the old value a new version.
-pub(super) fn run(ask: &Ask<'_>, overlay: &mut Overlay<'_>, path: &str, input: Input) -> Result<Done> {
+/// `WRITE sys/rotation/rotate/MOUNT/PATH`. There is no way back here: the secret's own versions are what is kept of older values.
+pub(super) fn rotate(ask: &Ask<'_>, overlay: &mut Overlay<'_>, path: &str) -> Result<Done> {
     let mut managed = find(ask, overlay, path)?;
     let before = index::places(&managed);
-    rotation::advance(overlay, &mut managed, input, ask.now)?;
+    rotation::advance(overlay, &mut managed, Input::Begin, ask.now)?;
     index::save(overlay, &before, Some(&managed))?;
     Ok(Done::default())
 }
 
 fn find(ask: &Ask<'_>, overlay: &mut Overlay<'_>, path: &str) -> Result<Managed> {
-    let named = named(ask, path)?;
-    let none = || Error::new(Code::NotFound, "this secret is not rotated");
-    Managed::named(overlay, &named.mount.uuid(), &named.path)?.ok_or_else(none)
+    named(ask, overlay, path, None)?.managed.ok_or_else(|| Error::new(Code::NotFound, "this secret is not rotated"))
 }
 
 /// Writes what was promoted as a new version of its secret, in the commit of the step; the other members stay.
@@ -174,6 +191,20 @@ pub(super) fn store(overlay: &mut Overlay<'_>, managed: &Managed, password: &Sec
     Ok(())
 }
 
+/// Removes rotations of a mount that is gone, so many at most; whether none is left.
+pub(super) fn forget_all_of(overlay: &mut Overlay<'_>, owner: &Id, most: usize) -> Result<bool> {
+    let mut left = most;
+    for id in index::all(overlay)? {
+        let Some(managed) = Managed::load(overlay, &id)?.filter(|managed| managed.owner == *owner.as_bytes()) else { continue };
+        if left == 0 {
+            return Ok(false);
+        }
+        left -= 1;
+        managed.remove(overlay)?;
+    }
+    Ok(true)
+}
+
 /// A secret whose mount is gone is rotated no more.
 pub(super) fn forget_orphan(core: &Core, namespace: &Namespace, id: &[u8; 16]) -> Result<bool> {
     let mut overlay = Overlay::writing(&namespace.barrier, core.source());
@@ -184,6 +215,14 @@ pub(super) fn forget_orphan(core: &Core, namespace: &Namespace, id: &[u8; 16]) -
     managed.remove(&mut overlay)?;
     core.committer.commit(crate::commit::Proposal { writes: overlay.into_writes(), ..Default::default() })?;
     Ok(true)
+}
+
+fn no_mount() -> Error {
+    Error::new(Code::NotFound, "no secrets engine is mounted at the secret's path")
+}
+
+fn not_version_2() -> Error {
+    Error::new(Code::InvalidRequest, "secrets are rotated in mounts of KV version 2 only: older values are kept there")
 }
 
 fn member<'d>(data: Option<&'d Value>, name: &str) -> Option<&'d Value> {
@@ -202,4 +241,40 @@ fn known_only(data: Option<&Value>) -> Result<()> {
 
 fn bad(why: &str) -> Error {
     Error::new(Code::InvalidData, why)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::barrier::Barrier;
+    use crate::crypto::Keyring;
+    use crate::os::SystemRng;
+    use crate::storage::memory::MemoryStorage;
+    use std::sync::Arc;
+
+    #[test]
+    fn a_value_that_was_written_is_in_its_secret_and_not_in_the_record_of_its_rotation() {
+        let rng = Arc::new(SystemRng::new());
+        let keyring = Keyring::generate(&*rng, 1, 0).expect("randomness");
+        let barrier = Arc::new(Barrier::new(Id::from_bytes([1; 16]), Id::ROOT, keyring, rng));
+        let storage = MemoryStorage::new();
+        let mut overlay = Overlay::writing(&barrier, &storage);
+        let mount = MountEntry::new("secret", EngineKind::Kv2, Id::from_bytes([2; 16])).expect("canonical");
+        mounts::sign(&mut overlay, &mount.uuid()).expect("signed");
+        let named = Named { mount, path: "a".to_owned(), managed: None };
+        let mut managed = blank(&overlay, &named, Timestamp::EPOCH).expect("randomness");
+        MEMBER_DEFAULT.clone_into(&mut managed.member);
+        managed.settings.period_seconds = 3600;
+        let engine = EngineKind::Kv2.engine(named.mount.uuid(), Ttl::ZERO, Ttl::ZERO);
+        let read = Call { operation: Operation::Read, path: "data/a", data: None, now: Timestamp::EPOCH, holder: None, display_name: "" };
+        let mut seen = Vec::new();
+        for _ in 0..3 {
+            rotation::advance(&mut overlay, &mut managed, Input::Begin, Timestamp::EPOCH).expect("a step");
+            assert!(managed.values.is_empty());
+            let told = engine.execute(&mut overlay, &read).expect("written").data.expect("content");
+            let value = told.get("data").and_then(|data| data.get(MEMBER_DEFAULT)).and_then(Value::as_str).map(str::to_owned);
+            assert!(value.is_some() && !seen.contains(&value));
+            seen.push(value);
+        }
+    }
 }

@@ -8,7 +8,7 @@ use super::namespaces::{Namespace, Place};
 use super::policies::PolicyStore;
 use super::system::{self, Ask, Done, SystemPath, capability_for};
 use super::wrapping;
-use super::{audit_log, tokens};
+use super::{audit_log, second_path, tokens};
 use crate::audit::{Decided, Event};
 use crate::auth::{LiveToken, records};
 use crate::barrier::{Overlay, Sight};
@@ -16,7 +16,7 @@ use crate::commit::{CommitError, Proposal, Receipt};
 use crate::engines::Call;
 use crate::metrics::{Authentication, Target};
 use crate::os::Stopwatch;
-use crate::policy::{Capability, CompiledPolicies, Given, PolicyName};
+use crate::policy::{Capability, CompiledPolicies, Given, PolicyName, Ruling};
 use crate::types::cidr::Cidr;
 use crate::types::id::Id;
 use crate::types::limits::{COMMIT_RETRIES_MAX, REVOCATION_RETRIES_MAX, TOKEN_BYTES_MAX};
@@ -477,15 +477,38 @@ impl<'r> Authenticated<'r> {
         let needs_sudo = matches!(self.routed.route, Route::System(path) if path.is_root_protected(self.request().operation));
         let lacks_sudo = needs_sudo && !ruling.has(Capability::Sudo);
         let allowed = ruling.allowed() && !lacks_sudo;
-        event.decided = Some(Decided {
-            capability: capability.name().into(),
-            allowed,
-            rule: ruling.rule().map(str::to_owned),
-            policy: ruling.policy().map(str::to_owned),
-            line: ruling.line().map(u64::from),
-            step: if ruling.allowed() && lacks_sudo { "sudo is required" } else { ruling.step() }.into(),
-        });
-        if allowed { Ok(()) } else { Err(Error::permission_denied()) }
+        let step = if ruling.allowed() && lacks_sudo { "sudo is required" } else { ruling.step() };
+        event.decided = Some(told(&ruling, capability, allowed, step));
+        if !allowed {
+            return Err(Error::permission_denied());
+        }
+        let Some(folder) = self.listed_elsewhere() else { return Ok(()) };
+        let ruling = self.known.rules.decide(&folder, capability, given);
+        if ruling.allowed() {
+            return Ok(());
+        }
+        event.decided = Some(told(&ruling, capability, false, ruling.step()));
+        Err(Error::permission_denied())
+    }
+
+    /// The other folder at which what is listed is listed, as policies see it.
+    fn listed_elsewhere(&self) -> Option<String> {
+        let Route::Engine(routing) = &self.routed.route else { return None };
+        let folder = routing.engine.listed_elsewhere(&self.call(routing.rest))?;
+        let mount = self.policy_path().strip_suffix(routing.rest).unwrap_or_default();
+        Some(format!("{mount}{folder}"))
+    }
+}
+
+/// A decision as the log has it.
+fn told(ruling: &Ruling<'_>, capability: Capability, allowed: bool, step: &'static str) -> Decided {
+    Decided {
+        capability: capability.name().into(),
+        allowed,
+        rule: ruling.rule().map(str::to_owned),
+        policy: ruling.policy().map(str::to_owned),
+        line: ruling.line().map(u64::from),
+        step: step.into(),
     }
 }
 
@@ -498,7 +521,10 @@ impl<'s, 'r> Authorized<'s, 'r> {
             Route::System(path) => system::execute(&stage.ask(), &mut self.overlay, request.operation, *path)?,
             Route::Engine(_) if stage.opens_wrapping() => wrapping::read_cubbyhole(&stage.ask(), &mut self.overlay)?,
             Route::Engine(routing) => {
-                let outcome = routing.engine.execute(&mut self.overlay, &stage.call(routing.rest))?;
+                let mut outcome = routing.engine.execute(&mut self.overlay, &stage.call(routing.rest))?;
+                if let Some(folder) = stage.listed_elsewhere() {
+                    outcome.data = second_path::readable_only(outcome.data, &folder, &stage.known.rules, stage.wrap_ttl());
+                }
                 Done {
                     data: outcome.data,
                     version: outcome.version,

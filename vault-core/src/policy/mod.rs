@@ -26,7 +26,7 @@ pub use parse::{Policy, Rule};
 pub use template::{AliasFacts, EntityFacts, GroupFacts, TemplateFacts};
 pub use test_file::{TestReport, TestResult, run_tests, run_tests_of};
 
-pub(crate) use compile::CompiledPolicies;
+pub(crate) use compile::{CompiledPolicies, Ruling};
 pub(crate) use constraints::Given;
 pub(crate) use lexer::{Form, Place, Token, shown};
 pub(crate) use reachable::ReachableRule;

@@ -16,7 +16,7 @@ mod versions;
 use super::{Call, Engine, Outcome};
 use crate::barrier::Overlay;
 use crate::types::id::Id;
-use crate::types::{Result, Timestamp};
+use crate::types::{Operation, Result, Timestamp};
 use target::Target;
 
 pub(super) use rules::forget_rest;
@@ -44,6 +44,17 @@ impl Engine for KvEngine {
             | Target::Subkeys(_)
             | Target::DetailedMetadata(_)
             | Target::Config => Ok(None),
+        }
+    }
+
+    /// A detailed listing tells what the metadata's own paths tell.
+    fn listed_elsewhere(&self, call: &Call<'_>) -> Option<String> {
+        match Target::parse(call.path) {
+            Ok(Target::DetailedMetadata(folder)) if call.operation == Operation::List => {
+                let slash = if folder.is_empty() || folder.ends_with('/') { "" } else { "/" };
+                Some(format!("metadata/{folder}{slash}"))
+            }
+            _ => None,
         }
     }
 

@@ -4,6 +4,7 @@ use super::head::{self, Head, Loaded};
 use super::{Outcome, Secrets, leftovers};
 use crate::barrier::Overlay;
 use crate::engines::common::input::whole;
+use crate::managed::Managed;
 use crate::types::id::Id;
 use crate::types::limits::{KV_VERSIONS_MAX, KV_VERSIONS_REMOVED_MAX};
 use crate::types::{Code, Error, Result, Value};
@@ -64,8 +65,12 @@ impl Secrets<'_, '_> {
         Ok(Outcome::default())
     }
 
-    /// Removes a secret with all that belongs to it.
+    /// Removes a secret with all that belongs to it, its rotation too.
     pub(super) fn delete_all(&mut self, path: &str) -> Result<Outcome> {
+        // Nobody comes to have the secret again by a schedule.
+        if let Some(managed) = Managed::named(self.overlay, self.mount, path)? {
+            managed.remove(self.overlay)?;
+        }
         let Some(Loaded { head, .. }) = head::load(self.overlay, self.mount, path)? else { return Ok(Outcome::default()) };
         remove_records(self.overlay, self.mount, path, &head)?;
         self.overlay.leave(*self.mount, path);
