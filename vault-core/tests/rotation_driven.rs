@@ -240,3 +240,40 @@ fn what_makes_no_sense_is_refused_with_what_to_write_instead() {
     assert_eq!(read(&world.root, "static-creds/app").get("ttl").and_then(Value::as_u64), Some(3600));
     assert_eq!(world.target.calls(Duty::SetPassword), 1, "other settings rotate nothing");
 }
+
+#[test]
+fn no_two_roles_of_a_connection_rotate_one_account_and_none_rotates_the_connections_own() {
+    let world = enrolled();
+    for name in ["a", "b"] {
+        account(&world, name, "x");
+    }
+    let one = |username: &str| format!(r#"{{"db_name":"db","username":"{username}","rotation_period":"24h"}}"#);
+    let two = |usernames: &str| format!(r#"{{"db_name":"db","usernames":[{usernames}],"rotation_period":"24h"}}"#);
+    write(&world.root, "static-roles/two", &two(r#""a","b""#)).unwrap();
+    for data in [one("app"), one("a"), one("b"), two(r#""app","c""#), two(r#""c","b""#)] {
+        let error = write(&world.root, "static-roles/again", &data).unwrap_err();
+        assert_eq!(error.code(), Code::InvalidRequest, "{data}: {error}");
+        assert!(error.to_string().contains("rotates this account already"), "{error}");
+    }
+    for data in [one(ROOT_NAME), two(&format!(r#""c","{ROOT_NAME}""#))] {
+        let error = write(&world.root, "static-roles/again", &data).unwrap_err();
+        assert_eq!(error.code(), Code::InvalidRequest, "{data}: {error}");
+        assert!(error.to_string().contains("rotate-root"), "{error}");
+    }
+    for username in ["app", "b"] {
+        let data = format!(r#"{{"username":"{username}","password":"x"}}"#);
+        let error = write(&world.root, "config/db", &data).unwrap_err();
+        assert_eq!(error.code(), Code::InvalidRequest, "{error}");
+        assert!(error.to_string().contains("static role"), "{error}");
+    }
+    // Another connection's accounts are others, and a role that is gone holds none.
+    connect(&world.root, "other").unwrap();
+    write(&world.root, "static-roles/again", &one("app").replace("\"db\"", "\"other\"")).unwrap();
+    for name in ["two", "again"] {
+        ask(&world.root, Operation::Delete, &format!("database/static-roles/{name}"), "").unwrap();
+    }
+    for name in ["a", "b"] {
+        write(&world.root, &format!("static-roles/{name}"), &one(name)).unwrap();
+    }
+    world.vault.verify().unwrap();
+}

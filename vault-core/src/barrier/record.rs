@@ -88,6 +88,7 @@ pub(crate) enum Kind {
     ManagedStuck = 93,
     ManagedOfTarget = 94,
     ManagedAll = 95,
+    ManagedOfAccount = 96,
 }
 
 /// Encrypts and decrypts the records of one namespace.

@@ -3,6 +3,7 @@
 
 use super::record::Managed;
 use crate::barrier::{BarrierError, Kind, Overlay};
+use crate::storage::Key;
 use crate::types::Timestamp;
 
 /// What is due within one bucket is found by one scan; seconds.
@@ -27,7 +28,7 @@ pub(crate) fn places(managed: &Managed) -> Vec<Place> {
     if managed.state.asked {
         places.push(place(Kind::ManagedAsked, &[], &[]));
     }
-    if managed.state.attention.is_some() {
+    if managed.state.attention.is_some() || managed.is_stalled() {
         places.push(place(Kind::ManagedStuck, &[], &[]));
     }
     if let Some(next) = managed.next() {
@@ -127,6 +128,38 @@ pub(super) fn count(overlay: &mut Overlay<'_>, target: &[u8; 16], is_new: bool) 
         return Ok(());
     }
     overlay.put(Kind::ManagedOfTarget, key, &count.to_le_bytes())
+}
+
+/// The credential that rotates an account at a connection's target. What is read here becomes an expectation: no other takes it meanwhile.
+pub(crate) fn of_account(overlay: &mut Overlay<'_>, target: &[u8; 16], username: &str) -> Result<Option<Managed>, BarrierError> {
+    let key = account_key(overlay, target, username);
+    let Some(bytes) = overlay.get(Kind::ManagedOfAccount, &key)? else { return Ok(None) };
+    Managed::load(overlay, bytes.as_slice().try_into().map_err(|_| BarrierError::Corrupt)?)
+}
+
+/// Enters the accounts of a credential as its own.
+pub(super) fn take_accounts(overlay: &mut Overlay<'_>, target: &[u8; 16], managed: &Managed) -> Result<(), BarrierError> {
+    for username in &managed.usernames {
+        let key = account_key(overlay, target, username);
+        overlay.put(Kind::ManagedOfAccount, key, &managed.id)?;
+    }
+    Ok(())
+}
+
+/// Lets others rotate the accounts of a credential.
+pub(super) fn let_accounts_go(overlay: &mut Overlay<'_>, target: &[u8; 16], managed: &Managed) -> Result<(), BarrierError> {
+    for username in &managed.usernames {
+        let key = account_key(overlay, target, username);
+        let is_its_own = overlay.get(Kind::ManagedOfAccount, &key)?.is_some_and(|bytes| bytes.as_slice() == managed.id);
+        if is_its_own {
+            overlay.delete(key);
+        }
+    }
+    Ok(())
+}
+
+fn account_key(overlay: &Overlay<'_>, target: &[u8; 16], username: &str) -> Key {
+    overlay.barrier().key(Kind::ManagedOfAccount, &[target, username.as_bytes()])
 }
 
 fn group(overlay: &Overlay<'_>, kind: Kind) -> Result<Vec<[u8; 16]>, BarrierError> {

@@ -1,16 +1,20 @@
 //! The record of a credential that is rotated: what it is, how it is rotated, where that stands, and every password that may work.
 
 use super::index;
-use super::settings::Settings;
+use super::settings::{ATTEMPTS_MAX, Settings};
 use crate::barrier::{Barrier, BarrierError, Kind, Overlay};
 use crate::rotation::schedule::Due;
 use crate::rotation::{Credential, Phase, Slot, State, ValueId};
 use crate::storage::Key;
 use crate::types::id::Id;
-use crate::types::{SecretString, Timestamp};
+use crate::types::{SecretString, Timestamp, Ttl};
 use minicbor::{Decode, Encode};
 use std::convert::Infallible;
 use zeroize::Zeroizing;
+
+/// The first wait of a credential that cannot be gone on with, and the longest, in seconds.
+const HELD_SECONDS_FIRST: u64 = 10;
+const HELD_SECONDS_MAX: u64 = 900;
 
 /// A credential that is rotated.
 #[derive(Debug, Encode, Decode)]
@@ -56,6 +60,12 @@ pub(crate) struct Managed {
     pub(crate) policy: String,
     #[cbor(n(14), with = "passwords")]
     pub(crate) values: Vec<(ValueId, SecretString)>,
+    /// How often in a row nothing could be asked at all, since the vault itself lacks something: a password policy, or the leave to ask.
+    #[cbor(n(15), default)]
+    pub(crate) stalls: u32,
+    /// Until when it is let be since then, in milliseconds since the Unix epoch; 0 where it is not.
+    #[cbor(n(16), default)]
+    pub(crate) held_millis: u64,
 }
 
 impl Managed {
@@ -83,6 +93,7 @@ impl Managed {
         overlay.put(Kind::ManagedName, key, &self.id)?;
         if let Some(target) = &self.target {
             index::count(overlay, target, true)?;
+            index::take_accounts(overlay, target, self)?;
         }
         index::save(overlay, &[], Some(self))
     }
@@ -95,6 +106,7 @@ impl Managed {
         overlay.delete(key);
         if let Some(target) = &self.target {
             index::count(overlay, target, false)?;
+            index::let_accounts_go(overlay, target, self)?;
         }
         index::save(overlay, &index::places(self), None)
     }
@@ -126,7 +138,33 @@ impl Managed {
     /// When `tick` has something to do about it.
     pub(crate) fn next(&self) -> Option<Timestamp> {
         let scheduled = self.due.next_millis.filter(|_| self.may_begin()).map(Timestamp::from_millis);
-        [self.state.wake(), scheduled].into_iter().flatten().min()
+        let next = [self.state.wake(), scheduled].into_iter().flatten().min()?;
+        Some(next.max(Timestamp::from_millis(self.held_millis)))
+    }
+
+    /// Until when it is let be. A clock that was set back makes no wait longer than any is.
+    pub(crate) fn held(&self, now: Timestamp) -> Option<Timestamp> {
+        let until = Timestamp::from_millis(self.held_millis);
+        (until > now && until <= now.plus(Ttl::from_secs(HELD_SECONDS_MAX))).then_some(until)
+    }
+
+    /// Lets it be for a while, which is longer each time that this `counts`; whether it needs somebody just since now.
+    pub(crate) fn hold(&mut self, now: Timestamp, counts: bool) -> bool {
+        let was_stalled = self.is_stalled();
+        self.stalls = self.stalls.saturating_add(u32::from(counts));
+        let seconds = HELD_SECONDS_FIRST.saturating_mul(1 << self.stalls.saturating_sub(1).min(16)).min(HELD_SECONDS_MAX);
+        self.held_millis = now.plus(Ttl::from_secs(seconds)).as_millis();
+        self.is_stalled() && !was_stalled
+    }
+
+    /// It goes on.
+    pub(super) fn let_go(&mut self) {
+        (self.stalls, self.held_millis) = (0, 0);
+    }
+
+    /// Whether it was held so often that it needs somebody. It is tried again all the same.
+    pub(crate) fn is_stalled(&self) -> bool {
+        self.stalls >= ATTEMPTS_MAX
     }
 
     fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
@@ -225,6 +263,8 @@ mod tests {
             member: String::new(),
             policy: String::new(),
             values: vec![(ValueId(1), SecretString::copy_from("old")), (ValueId(2), SecretString::copy_from("new"))],
+            stalls: 0,
+            held_millis: 0,
         }
     }
 
@@ -254,5 +294,28 @@ mod tests {
         assert_eq!(one.next(), Some(Timestamp::from_millis(7)));
         one.state.asked = true;
         assert_eq!(one.next(), None);
+    }
+
+    #[test]
+    fn what_cannot_be_gone_on_with_is_let_be_for_longer_each_time_and_needs_somebody_in_the_end() {
+        let mut one = managed();
+        one.state.pending = None;
+        let now = Timestamp::from_secs(1_000_000);
+        let mut waits = Vec::new();
+        let told: Vec<bool> = (0..ATTEMPTS_MAX + 1)
+            .map(|_| {
+                let told = one.hold(now, true);
+                waits.push(now.until(one.held(now).expect("held")).as_secs());
+                told
+            })
+            .collect();
+        assert_eq!(waits[..4], [10, 20, 40, 80]);
+        assert_eq!(waits.last(), Some(&HELD_SECONDS_MAX));
+        assert_eq!(told.iter().position(|told| *told), Some(ATTEMPTS_MAX as usize - 1));
+        assert_eq!(told.iter().filter(|told| **told).count(), 1, "told once");
+        assert_eq!(one.next(), one.held(now));
+        assert_eq!(one.held(Timestamp::from_secs(1)), None, "the clock was set back");
+        one.let_go();
+        assert_eq!((one.held(now), one.is_stalled()), (None, false));
     }
 }

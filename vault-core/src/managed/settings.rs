@@ -11,7 +11,7 @@ use minicbor::{Decode, Encode};
 const GRACE_SECONDS_DEFAULT: u64 = 86_400;
 
 /// How often a run may fail before it needs somebody: an hour and a half of a target that is away.
-const ATTEMPTS_MAX: u32 = 12;
+pub(super) const ATTEMPTS_MAX: u32 = 12;
 
 /// Which accounts there are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]

@@ -3,7 +3,8 @@
 use super::record::Managed;
 use crate::host::Rng;
 use crate::rotation::machine;
-use crate::rotation::{Answer, Ask, Finish, Input, Moment, Reason, Record, Rejected, ValueId};
+use crate::rotation::schedule::Due;
+use crate::rotation::{Answer, Ask, Finish, Input, Moment, Reason, Record, Rejected, State, Step, Task, ValueId};
 use crate::types::{Code, Error, SecretString, Timestamp};
 
 /// What a step led to, beside the record itself.
@@ -48,23 +49,29 @@ pub(crate) struct With<'w> {
 }
 
 /// Makes a step. Where it is not made the record stays as it was.
-pub(crate) fn advance(managed: &mut Managed, input: Input, with: With<'_>) -> Result<Advanced, Halt> {
+pub(crate) fn advance(managed: &mut Managed, input: Input, mut with: With<'_>) -> Result<Advanced, Halt> {
     let plan = managed.settings.plan();
     let jitter_permille = permille(with.rng)?;
-    let step = machine::step(&plan, &managed.state, input, Moment { now: with.now, jitter_permille }).map_err(Halt::Rejected)?;
-    let mut added = Vec::new();
-    let (mut given, mut promoted) = (with.given, None);
-    for record in &step.records {
-        match *record {
-            Record::Generate(value) => added.push((value, (with.fresh)().map_err(Halt::Failed)?)),
-            Record::KeepGiven(value) => {
-                let missing = || Halt::Failed(Error::new(Code::Internal, "a password was to be kept that nobody has given"));
-                added.push((value, given.take().ok_or_else(missing)?));
-            }
-            Record::Promote(credential) => promoted = Some(credential.value),
-            Record::Forget(_) => {}
-        }
+    let moment = Moment { now: with.now, jitter_permille };
+    let mut step = machine::step(&plan, &managed.state, input, moment).map_err(Halt::Rejected)?;
+    let mut drawn = draw(&step, &mut with);
+    // What is known of the target is not lost for a further run that cannot begin: that one is begun by the clock.
+    let is_answer = matches!(input, Input::Answer(..) | Input::Restarted);
+    let is_put_off = is_answer && managed.state.again_wanted && drawn.is_err();
+    if is_put_off {
+        let without = State { again_wanted: false, ..managed.state.clone() };
+        step = machine::step(&plan, &without, input, moment).map_err(Halt::Rejected)?;
+        drawn = draw(&step, &mut with);
     }
+    let added = drawn?;
+    // Closing needs a password that nobody keeps: where there is none for it, it is not begun.
+    if !is_answer && step.ask.is_some_and(|ask| matches!(ask.task, Task::Close(_))) {
+        (with.fresh)().map_err(Halt::Failed)?;
+    }
+    let promoted = step.records.iter().rev().find_map(|record| match record {
+        Record::Promote(credential) => Some(credential.value),
+        _ => None,
+    });
     // Drawn before anything changes.
     let due = (input == Input::Begin).then(|| managed.settings.schedule()).transpose().map_err(|_| Halt::Failed(corrupt()))?;
     if let Some(schedule) = due {
@@ -76,11 +83,34 @@ pub(crate) fn advance(managed: &mut Managed, input: Input, with: With<'_>) -> Re
     let stopped = step.state.attention.filter(|_| managed.state.attention.is_none());
     let finished = step.state.last.filter(|_| step.state.last != managed.state.last || promoted.is_some());
     managed.state = step.state;
+    if is_put_off {
+        managed.due = Due { last_millis: 0, next_millis: Some(with.now.as_millis()), ..managed.due };
+    }
+    managed.let_go();
     Ok(Advanced { ask: step.ask, promoted, stopped, finished })
+}
+
+/// The passwords that a step adds.
+fn draw(step: &Step, with: &mut With<'_>) -> Result<Vec<(ValueId, SecretString)>, Halt> {
+    let mut added = Vec::new();
+    for record in &step.records {
+        match *record {
+            Record::Generate(value) => added.push((value, (with.fresh)().map_err(Halt::Failed)?)),
+            Record::KeepGiven(value) => {
+                let missing = || Halt::Failed(Error::new(Code::Internal, "a password was to be kept that nobody has given"));
+                added.push((value, with.given.take().ok_or_else(missing)?));
+            }
+            Record::Promote(_) | Record::Forget(_) => {}
+        }
+    }
+    Ok(added)
 }
 
 /// What is to be done about a credential whose time may have come: nothing while it waits.
 pub(crate) fn due_input(managed: &mut Managed, now: Timestamp) -> Result<Option<Input>, Error> {
+    if managed.held(now).is_none() {
+        managed.held_millis = 0;
+    }
     if managed.may_begin() {
         let schedule = managed.settings.schedule().map_err(|_| corrupt())?;
         let (due, is_due) = schedule.look(&managed.due, Default::default(), now);

@@ -5,7 +5,7 @@
 mod parse;
 mod stored;
 
-pub(crate) use stored::{Stored, generate};
+pub(crate) use stored::{Stored, check_policy, generate};
 
 use crate::host::{Rng, RngError};
 use crate::policy::PolicyError;

@@ -30,6 +30,16 @@ pub(crate) fn generate(overlay: &mut Overlay<'_>, policy_name: Option<&str>, rng
     Ok(policy.generate(rng)?)
 }
 
+/// Refuses the name of a policy that is not there, before anything is made that needs it.
+pub(crate) fn check_policy(overlay: &mut Overlay<'_>, policy_name: Option<&str>) -> Result<()> {
+    let missing =
+        || Error::new(Code::InvalidRequest, "there is no password policy of that name: write it to sys/policies/password/NAME first");
+    match policy_name {
+        Some(name) if !Stored::is_there(overlay, name)? => Err(missing()),
+        _ => Ok(()),
+    }
+}
+
 impl Stored {
     /// The policy of that name.
     pub(crate) fn load(overlay: &mut Overlay<'_>, name: &str) -> Result<Self> {

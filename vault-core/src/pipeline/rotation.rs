@@ -111,6 +111,7 @@ pub(super) fn commit_step(
         let input = match cause {
             Cause::Input(input) => input,
             Cause::Due => match step::due_input(&mut managed, now)? {
+                Some(Input::Begin) => begin_or_go_on(&mut overlay, &managed, now)?,
                 Some(input) => input,
                 None => match look_again(core, overlay, &before, &managed) {
                     Err(CommitError::Conflict) => continue,
@@ -125,7 +126,10 @@ pub(super) fn commit_step(
             Err(Halt::Failed(error)) => return Err(error),
         };
         if input == Input::Tick && managed.state == was {
-            return Ok(Made::Nothing);
+            match look_again(core, overlay, &before, &managed) {
+                Err(CommitError::Conflict) => continue,
+                other => return Ok(other.map(|()| Made::Nothing)?),
+            }
         }
         // A login that an account which was closed must not have: its refusal is what was hoped for.
         let hoped = was.phase == Phase::TestingClosed && error.is_some_and(|error| error.failure() == ConnectorFailure::Unauthenticated);
@@ -154,6 +158,15 @@ pub(super) fn commit_step(
         }
     }
     Err(CommitError::Conflict.into())
+}
+
+/// The clock begins no run of a role that may not use its connection any more; what was begun goes on to its end.
+fn begin_or_go_on(overlay: &mut Overlay<'_>, managed: &Managed, now: Timestamp) -> Result<Input> {
+    let configured = managed.target.map(|id| database::load(overlay, &id)).transpose()?.flatten();
+    match configured.map_or(Ok(()), |configured| configured.check_allows(&managed.name)) {
+        Err(_) if managed.state.wake().is_some_and(|wake| wake <= now) => Ok(Input::Tick),
+        checked => checked.map(|()| Input::Begin),
+    }
 }
 
 /// Nothing is due: where a clock that was set has moved what is next, that is kept.
@@ -222,6 +235,55 @@ fn count(core: &Core, advanced: &Advanced) {
     if advanced.stopped.is_some() {
         core.metrics.rotation(RotationOutcome::Failed);
     }
+}
+
+/// Lets a credential be for a while that cannot be gone on with, and keeps why, where readers see it. Where that `counts` it needs somebody in
+/// the end.
+pub(super) fn hold(
+    core: &Core,
+    namespace: &Namespace,
+    id: &[u8; 16],
+    why: &str,
+    counts: bool,
+    now: Timestamp,
+) -> Result<Option<Timestamp>> {
+    for _ in 0..=COMMIT_RETRIES_MAX {
+        let mut overlay = Overlay::writing(&namespace.barrier, core.source());
+        let Some(mut managed) = Managed::load(&mut overlay, id)? else { return Ok(None) };
+        let before = index::places(&managed);
+        let needs_somebody = managed.hold(now, counts);
+        (managed.error, managed.error_millis) = (Some(why.to_owned()), now.as_millis());
+        index::save(&mut overlay, &before, Some(&managed))?;
+        let mut events = Vec::new();
+        if needs_somebody {
+            let mut event = event(core, namespace, &managed, Input::Tick, None, now)?;
+            event.operation = "rotation-needs-attention".to_owned();
+            event.outcome = Code::RotationStuck.number();
+            event.target_error = Some(why.to_owned());
+            events.push(event);
+        }
+        match core.committer.commit(Proposal { writes: overlay.into_writes(), events, ..Proposal::default() }) {
+            Err(CommitError::Conflict) => {}
+            committed => {
+                committed?;
+                if needs_somebody {
+                    core.metrics.rotation(RotationOutcome::Failed);
+                    core.outside.tell_rotation(|| {
+                        let (path, current) = (path_of(namespace, &managed), managed.state.current.value.0);
+                        RotationNotice::new(
+                            RotationChange::NeedsAttention,
+                            path,
+                            namespace.path.clone(),
+                            current,
+                            Some(database::STALLED.to_owned()),
+                        )
+                    });
+                }
+                return Ok(managed.held(now));
+            }
+        }
+    }
+    Ok(None)
 }
 
 /// The event of a step: what happened, where the rotation stands since, and what is asked next.

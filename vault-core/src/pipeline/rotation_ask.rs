@@ -9,7 +9,7 @@ use crate::host::{Account, Connector, ConnectorError, ConnectorFailure, Target};
 use crate::managed::Managed;
 use crate::password;
 use crate::rotation::{Authenticate, Credential, Slot, Task, ValueId};
-use crate::types::{Result, SecretString};
+use crate::types::{Class, Code, Error, Result, SecretString};
 
 /// Carries out a task; the caller holds the credential's claim, and what the task speaks of is durable.
 pub(super) fn perform(core: &Core, namespace: &Namespace, managed: &Managed, task: Task) -> Result<Result<(), ConnectorError>> {
@@ -21,7 +21,11 @@ pub(super) fn perform(core: &Core, namespace: &Namespace, managed: &Managed, tas
     };
     // Drawn before anything is asked, and kept by nobody.
     let closing = match task {
-        Task::Close(_) => Some(password::generate(&mut overlay, configured.policy(), namespace.barrier.rng())?),
+        Task::Close(_) => match password::generate(&mut overlay, configured.policy(), namespace.barrier.rng()) {
+            // What was asked is not in doubt: nothing was.
+            Err(error) if is_of_the_vault(&error) => return Ok(Err(misconfigured(&error.to_string()))),
+            generated => Some(generated?),
+        },
         _ => None,
     };
     drop(overlay);
@@ -86,6 +90,11 @@ impl At<'_> {
             _ => outcome,
         }
     }
+}
+
+/// Whether a step was not made since the vault itself lacks something for it, such as a password policy: that is no failure of the store.
+pub(super) fn is_of_the_vault(error: &Error) -> bool {
+    matches!(error.class(), Class::NotFound | Class::InvalidRequest) && !matches!(error.code(), Code::Closed | Code::Forked)
 }
 
 fn misconfigured(why: &str) -> ConnectorError {

@@ -8,6 +8,7 @@ use super::system::{Ask, Done, capability_for};
 use crate::barrier::{BarrierError, Overlay};
 use crate::engines::{Call, EngineKind, database};
 use crate::managed::{Managed, Settings, Way, index};
+use crate::password;
 use crate::policy::{Capability, Given};
 use crate::rotation::schedule::Due;
 use crate::rotation::{Input, State};
@@ -96,6 +97,7 @@ pub(super) fn write(ask: &Ask<'_>, overlay: &mut Overlay<'_>, path: &str) -> Res
     if let Some(policy) = policy {
         managed.policy = policy;
     }
+    password::check_policy(overlay, Some(managed.policy.as_str()).filter(|policy| !policy.is_empty()))?;
     let schedule = managed.settings.schedule().map_err(|error| bad(&error.to_string()))?;
     if !is_new {
         (managed.due, _) = schedule.look(&managed.due, Default::default(), ask.now);
@@ -129,6 +131,8 @@ fn blank(overlay: &Overlay<'_>, named: &Named, now: Timestamp) -> Result<Managed
         member: String::new(),
         policy: String::new(),
         values: Vec::new(),
+        stalls: 0,
+        held_millis: 0,
     })
 }
 

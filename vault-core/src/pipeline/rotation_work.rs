@@ -2,15 +2,16 @@
 
 use super::core::Core;
 use super::namespaces::Namespace;
-use super::rotation::{Cause, Made, carry_on, commit_step, load};
+use super::rotation::{Cause, Made, carry_on, commit_step, hold, load};
+use super::rotation_ask::is_of_the_vault;
 use super::rotation_secret;
 use crate::barrier::Overlay;
 use crate::commit::{CommitError, Proposal};
 use crate::engines::database;
 use crate::managed::{Managed, index};
 use crate::rotation::Input;
-use crate::types::limits::{COMMIT_RETRIES_MAX, ROTATIONS_PER_TICK_MAX};
-use crate::types::{Class, Code, Error, Result, Timestamp, Ttl};
+use crate::types::limits::ROTATIONS_PER_TICK_MAX;
+use crate::types::{Class, Code, Result, Timestamp, Ttl};
 use std::collections::{BTreeSet, HashSet};
 
 /// Buckets of time that one call goes through in a namespace.
@@ -24,12 +25,14 @@ struct Round {
     left: usize,
     /// Targets that do not answer: they are asked no further in this call.
     away: HashSet<[u8; 16]>,
+    /// Credentials whose records cannot be read.
+    unreadable: HashSet<[u8; 16]>,
     next: Option<Timestamp>,
 }
 
 /// Does what is due; when it wants to be called next.
 pub(super) fn work(core: &Core, now: Timestamp) -> Result<Option<Timestamp>> {
-    let mut round = Round { now, left: ROTATIONS_PER_TICK_MAX, away: HashSet::new(), next: None };
+    let mut round = Round { now, left: ROTATIONS_PER_TICK_MAX, away: HashSet::new(), unreadable: HashSet::new(), next: None };
     for namespace in core.namespaces.load_full().iter() {
         in_namespace(core, namespace, &mut round)?;
     }
@@ -37,6 +40,11 @@ pub(super) fn work(core: &Core, now: Timestamp) -> Result<Option<Timestamp>> {
 }
 
 impl Round {
+    /// When to look again at what nothing tells the time of.
+    fn again(&self) -> Timestamp {
+        self.now.plus(Ttl::from_secs(AGAIN_SECONDS))
+    }
+
     fn wants(&mut self, at: Timestamp) {
         self.next = Some(self.next.map_or(at, |next| next.min(at)));
     }
@@ -82,7 +90,7 @@ fn in_namespace(core: &Core, namespace: &Namespace, round: &mut Round) -> Result
     let overlay = Overlay::reading(&namespace.barrier, core.source());
     let mut reached = last;
     for bucket in mark..last {
-        if !index::in_bucket(&overlay, bucket)?.is_empty() {
+        if index::in_bucket(&overlay, bucket)?.iter().any(|(id, _)| !round.unreadable.contains(id)) {
             reached = bucket;
             break;
         }
@@ -105,29 +113,51 @@ fn set_mark(core: &Core, namespace: &Namespace, from: u64, to: u64) -> Result<()
     }
 }
 
-/// Goes on with one credential as far as that goes now.
+/// Goes on with one credential as far as that goes now. What only this one lacks stops no other.
 fn drive(core: &Core, namespace: &Namespace, id: &[u8; 16], round: &mut Round) -> Result<()> {
     // Somebody else is at it, or a call from before is still under way.
     let Some(_claim) = core.outside.begin_rotation(*id) else { return Ok(()) };
-    let Some(managed) = load(core, namespace, id)? else { return Ok(()) };
-    if !may_ask(core, namespace, &managed, round)? {
-        round.wants(round.now.plus(Ttl::from_secs(AGAIN_SECONDS)));
+    let error = match go_on(core, namespace, id, round) {
+        Err(error) if is_of_the_vault(&error) => error,
+        // Nobody can go on with what cannot be read: `verify` tells of it, and the mark passes it.
+        Err(error) if error.class() == Class::Corrupt => {
+            round.unreadable.insert(*id);
+            return Ok(());
+        }
+        other => return other,
+    };
+    if rotation_secret::forget_orphan(core, namespace, id)? {
         return Ok(());
+    }
+    let until = hold(core, namespace, id, &error.to_string(), true, round.now)?;
+    round.left = round.left.saturating_sub(1);
+    round.wants(until.unwrap_or_else(|| round.again()));
+    Ok(())
+}
+
+fn go_on(core: &Core, namespace: &Namespace, id: &[u8; 16], round: &mut Round) -> Result<()> {
+    let Some(managed) = load(core, namespace, id)? else { return Ok(()) };
+    if let Some(until) = managed.held(round.now) {
+        round.wants(until);
+        return Ok(());
+    }
+    match reach(core, namespace, &managed, round)? {
+        Reach::Yes => {}
+        // What is not asked yet leaves the bucket in which it lies: nothing behind it is hidden by it for as long as the host is without.
+        Reach::NoConnector if !managed.state.asked => {
+            let until = hold(core, namespace, id, "the host has not given the connector", false, round.now)?;
+            round.left = round.left.saturating_sub(1);
+            round.wants(until.unwrap_or_else(|| round.again()));
+            return Ok(());
+        }
+        Reach::NoConnector | Reach::Away => {
+            round.wants(round.again());
+            return Ok(());
+        }
     }
     let (cause, target) = (if managed.state.asked { Cause::Input(Input::Restarted) } else { Cause::Due }, managed.target);
     drop(managed);
-    let made = match commit_step(core, namespace, id, cause, None, round.now) {
-        Err(error) if is_of_the_policy(&error) => {
-            if rotation_secret::forget_orphan(core, namespace, id)? {
-                return Ok(());
-            }
-            note_failure(core, namespace, id, &error, round.now)?;
-            round.wants(round.now.plus(Ttl::from_secs(AGAIN_SECONDS)));
-            return Ok(());
-        }
-        made => made?,
-    };
-    let ask = match made {
+    let ask = match commit_step(core, namespace, id, cause, None, round.now)? {
         Made::Step(advanced) => {
             round.left = round.left.saturating_sub(1);
             advanced.ask
@@ -148,37 +178,20 @@ fn drive(core: &Core, namespace: &Namespace, id: &[u8; 16], round: &mut Round) -
     Ok(())
 }
 
-/// Whether a credential's target can be asked: there is a connector to it, and it was not away a moment ago.
-fn may_ask(core: &Core, namespace: &Namespace, managed: &Managed, round: &Round) -> Result<bool> {
-    let Some(target) = managed.target else { return Ok(true) };
+/// Whether a credential's target can be asked.
+enum Reach {
+    Yes,
+    NoConnector,
+    /// It did not answer a moment ago.
+    Away,
+}
+
+fn reach(core: &Core, namespace: &Namespace, managed: &Managed, round: &Round) -> Result<Reach> {
+    let Some(target) = managed.target else { return Ok(Reach::Yes) };
     if round.away.contains(&target) {
-        return Ok(false);
+        return Ok(Reach::Away);
     }
     let configured = database::load(&mut Overlay::reading(&namespace.barrier, core.source()), &target)?;
-    Ok(configured.is_none_or(|configured| core.outside.connector(&configured.connection.plugin).is_ok()))
-}
-
-/// Whether there is no new value since its policy is missing, or its secret cannot be written: that is no reason for a tick to fail.
-fn is_of_the_policy(error: &Error) -> bool {
-    matches!(error.class(), Class::NotFound | Class::InvalidRequest) && !matches!(error.code(), Code::Closed | Code::Forked)
-}
-
-/// Keeps why there is no new password, where readers of the role see it.
-fn note_failure(core: &Core, namespace: &Namespace, id: &[u8; 16], error: &Error, now: Timestamp) -> Result<()> {
-    let text = error.to_string();
-    for _ in 0..=COMMIT_RETRIES_MAX {
-        let mut overlay = Overlay::writing(&namespace.barrier, core.source());
-        let Some(mut managed) = Managed::load(&mut overlay, id)? else { return Ok(()) };
-        if managed.error.as_deref() == Some(&text) {
-            return Ok(());
-        }
-        let before = index::places(&managed);
-        (managed.error, managed.error_millis) = (Some(text.clone()), now.as_millis());
-        index::save(&mut overlay, &before, Some(&managed))?;
-        match core.committer.commit(Proposal { writes: overlay.into_writes(), ..Proposal::default() }) {
-            Err(CommitError::Conflict) => {}
-            other => return Ok(other.map(drop)?),
-        }
-    }
-    Ok(())
+    let is_given = configured.is_none_or(|configured| core.outside.connector(&configured.connection.plugin).is_ok());
+    Ok(if is_given { Reach::Yes } else { Reach::NoConnector })
 }

@@ -8,6 +8,7 @@ use crate::engines::common::effect::{Connection, Effect, Probe};
 use crate::engines::common::input::{member, not_found, truth};
 use crate::engines::database::roles::{statements, texts};
 use crate::lease::chore::Chore;
+use crate::managed::index;
 use crate::password;
 use crate::types::id::Id;
 use crate::types::limits::NAME_BYTES_MAX;
@@ -153,6 +154,12 @@ pub(super) fn write(overlay: &mut Overlay<'_>, mount: &Id, name: &str, data: Opt
         || place_of(&before) != place_of(&configured.connection.config);
     if is_new {
         record::enter(overlay, mount, &configured)?;
+    } else if let Some(role) = index::of_account(overlay, &configured.connection.id, &configured.connection.username)? {
+        let why = format!(
+            "the static role \"{}\" rotates the account of that \"username\": delete the role first, or name another account",
+            role.name
+        );
+        return Err(Error::new(Code::InvalidRequest, why));
     } else if has_moved {
         check_move(overlay, &configured.connection.id, data)?;
         // Another connection from now on: an account that is just being made at the old place is undone there.

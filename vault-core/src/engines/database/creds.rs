@@ -1,6 +1,5 @@
 //! `creds/NAME`: what account a role makes, with its name and password.
 
-use super::record::Configured;
 use super::{DatabaseEngine, record, roles, username};
 use crate::barrier::Overlay;
 use crate::engines::common::effect::{Effect, NewLease};
@@ -16,9 +15,7 @@ pub(super) fn draw(overlay: &mut Overlay<'_>, engine: &DatabaseEngine, name: &st
     let role = roles::load(overlay, &engine.mount, name)?.ok_or_else(not_found)?;
     let missing = || Error::new(Code::InvalidRequest, "the connection that the role names is not there: write it, or another \"db_name\"");
     let configured = record::named(overlay, &engine.mount, &role.db_name)?.ok_or_else(missing)?;
-    if !allows(&configured, name) {
-        return Err(Error::new(Code::InvalidRequest, "the connection does not have this role among its \"allowed_roles\""));
-    }
+    configured.check_allows(name)?;
     if configured.connection.pending.is_some() {
         let why = "the connection's password is being changed, and it is not known yet which one the target has: try again later";
         return Err(Error::new(Code::TargetUnavailable, why));
@@ -36,15 +33,4 @@ pub(super) fn draw(overlay: &mut Overlay<'_>, engine: &DatabaseEngine, name: &st
     };
     let effect = Some(Effect::Issue(Arc::new(configured.connection), Box::new(new)));
     Ok(Outcome { data: Some(body.into()), effect, ..Outcome::default() })
-}
-
-/// Whether a connection lets a role use it.
-pub(super) fn allows(configured: &Configured, role: &str) -> bool {
-    configured.allowed_roles.iter().any(|allowed| match (allowed.strip_prefix('*'), allowed.strip_suffix('*')) {
-        (Some(""), _) => true,
-        (Some(end), Some(_)) => role.contains(end.strip_suffix('*').unwrap_or(end)),
-        (Some(end), None) => role.ends_with(end),
-        (None, Some(beginning)) => role.starts_with(beginning),
-        (None, None) => role == allowed,
-    })
 }

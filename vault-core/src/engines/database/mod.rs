@@ -16,7 +16,7 @@ mod username;
 pub(crate) use record::amend;
 pub(crate) use record::{is_still, is_unused, load, of_mount, purge, retire_all, save};
 pub(crate) use roles::revocation_of;
-pub(crate) use static_roles::{status, status_words};
+pub(crate) use static_roles::{STALLED, status, status_words};
 
 use super::{Call, Engine, Outcome};
 #[cfg(any(feature = "sled", feature = "redb"))]

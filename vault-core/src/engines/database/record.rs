@@ -27,6 +27,23 @@ impl Configured {
         Some(self.password_policy.as_str()).filter(|name| !name.is_empty())
     }
 
+    /// Whether a role is among those that may use the connection.
+    pub(super) fn allows(&self, role: &str) -> bool {
+        self.allowed_roles.iter().any(|allowed| match (allowed.strip_prefix('*'), allowed.strip_suffix('*')) {
+            (Some(""), _) => true,
+            (Some(end), Some(_)) => role.contains(end.strip_suffix('*').unwrap_or(end)),
+            (Some(end), None) => role.ends_with(end),
+            (None, Some(beginning)) => role.starts_with(beginning),
+            (None, None) => role == allowed,
+        })
+    }
+
+    /// Refuses a role that may not use the connection.
+    pub(crate) fn check_allows(&self, role: &str) -> Result<()> {
+        let why = "the connection does not have this role among its \"allowed_roles\"";
+        if self.allows(role) { Ok(()) } else { Err(Error::new(Code::InvalidRequest, why)) }
+    }
+
     fn to_value(&self) -> Value {
         let connection = &self.connection;
         let secrets: Object = connection.secrets.iter().map(|(name, text)| (name.as_str(), Value::string(text.expose()))).collect();

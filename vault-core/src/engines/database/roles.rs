@@ -1,6 +1,5 @@
 //! `roles/NAME`: by which connection, with what statements and for how long an account is made.
 
-use super::creds::allows;
 use super::record;
 use crate::barrier::{BarrierError, Kind, Overlay};
 use crate::engines::Outcome;
@@ -132,7 +131,7 @@ pub(super) fn delete(overlay: &mut Overlay<'_>, mount: &Id, name: &str) -> Resul
 pub(crate) fn revocation_of(overlay: &mut Overlay<'_>, mount: &Id, name: &str, target: &[u8; 16]) -> Result<Option<Vec<String>>> {
     let Some(role) = load(overlay, mount, name)? else { return Ok(None) };
     let configured = record::named(overlay, mount, &role.db_name)?;
-    let is_its_own = configured.is_some_and(|configured| configured.connection.id == *target && allows(&configured, name));
+    let is_its_own = configured.is_some_and(|configured| configured.connection.id == *target && configured.allows(name));
     Ok(is_its_own.then_some(role.revocation))
 }
 

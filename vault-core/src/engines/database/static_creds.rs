@@ -1,5 +1,6 @@
 //! `static-creds/NAME`: what an account's password is now, and which versions of it there are.
 
+use super::record;
 use super::static_roles::last_rotation;
 use crate::barrier::Overlay;
 use crate::engines::Outcome;
@@ -11,6 +12,9 @@ use crate::types::{Code, Error, Object, Result, Timestamp, Ttl, Value};
 
 pub(super) fn read(overlay: &mut Overlay<'_>, mount: &Id, name: &str, now: Timestamp) -> Result<Outcome> {
     let managed = Managed::named(overlay, mount, name)?.ok_or_else(not_found)?;
+    if let Some(configured) = managed.target.map(|id| record::load(overlay, &id)).transpose()?.flatten() {
+        configured.check_allows(name)?;
+    }
     let Some((username, password)) = managed.current() else {
         let why = "the role's first rotation is not at its end, so that there is no password yet: reading the role tells where it stands";
         return Err(Error::new(Code::RotationPending, why));

@@ -1,6 +1,5 @@
 //! `static-roles/NAME`: an account that is at the target already, or two, whose password the vault replaces.
 
-use super::creds::allows;
 use super::record::{self, Configured};
 use super::roles::statements;
 use super::static_runs;
@@ -8,6 +7,7 @@ use crate::barrier::{BarrierError, Overlay};
 use crate::engines::common::input::{known_only, member, not_found, truth};
 use crate::engines::{Call, Outcome};
 use crate::managed::{MEMBERS, Managed, Settings, Way, index};
+use crate::password;
 use crate::rotation::schedule::Due;
 use crate::rotation::{Finish, Input, Phase, State};
 use crate::types::id::Id;
@@ -17,6 +17,10 @@ use crate::types::{Code, Error, Object, Result, SecretString, Timestamp, Value};
 /// What a request may hold beside the settings of the rotation.
 const OWN: [&str; 8] =
     ["db_name", "username", "usernames", "rotation_statements", "credential_type", "credential_config", "password", "skip_import_rotation"];
+
+/// What an operator does where the vault itself lacks what a rotation needs.
+pub(crate) const STALLED: &str =
+    "the rotation cannot go on, since the vault lacks what \"target_error\" tells of. Put that right; it goes on by itself then";
 
 pub(super) fn read(overlay: &mut Overlay<'_>, mount: &Id, name: &str, now: Timestamp) -> Result<Outcome> {
     let managed = Managed::named(overlay, mount, name)?.ok_or_else(not_found)?;
@@ -48,12 +52,14 @@ pub(crate) fn status(managed: &Managed, now: Timestamp) -> Object {
         Some(Finish::RehearsalFailed { .. }) => "rehearsal-failed".into(),
         Some(Finish::Adopted) => "adopted".into(),
     };
+    let stalled = managed.is_stalled().then(|| STALLED.to_owned());
+    let what_to_do = state.attention.map(|reason| reason.words()).or(stalled);
     let mut body = Object::new()
         .with("phase", state.phase.name())
         .with("rehearsal", state.rehearsal)
-        .with("needs_attention", state.attention.is_some())
-        .with("what_to_do", state.attention.map(|reason| Value::from(reason.words())))
-        .with("failures", state.failures)
+        .with("needs_attention", state.attention.is_some() || managed.is_stalled())
+        .with("what_to_do", what_to_do.map(Value::from))
+        .with("failures", state.failures.max(managed.stalls))
         .with("next", managed.next().map(|next| Value::from(next.max(now).to_string())))
         .with("last", last);
     if let Some(Finish::RehearsalFailed { reason }) = state.last {
@@ -104,6 +110,8 @@ fn update(overlay: &mut Overlay<'_>, mut managed: Managed, call: &Call<'_>) -> R
     if let Some(value) = member(call.data, "rotation_statements") {
         managed.statements = statements(value, "rotation_statements")?;
     }
+    let configured = managed.target.map(|id| record::load(overlay, &id)).transpose()?.flatten();
+    password::check_policy(overlay, configured.as_ref().and_then(Configured::policy))?;
     let schedule = managed.settings.schedule().map_err(|error| bad(&error.to_string()))?;
     (managed.due, _) = schedule.look(&managed.due, Default::default(), call.now);
     index::save(overlay, &before, Some(&managed))?;
@@ -123,6 +131,8 @@ fn create(overlay: &mut Overlay<'_>, mount: &Id, name: &str, call: &Call<'_>) ->
     if usernames.len() != wanted {
         return Err(bad("name the account as \"username\", or with the strategy \"alternating\" two as \"usernames\""));
     }
+    password::check_policy(overlay, configured.policy())?;
+    check_accounts(overlay, &configured, &usernames)?;
     let (given, skips) = (given(call.data)?, member(call.data, "skip_import_rotation").is_some_and(|value| truth(value) == Some(true)));
     if given.is_none() && (skips || settings.by_itself) {
         return Err(bad("pass the account's \"password\": without it nothing but a rotation by the managing account can begin"));
@@ -148,6 +158,8 @@ fn create(overlay: &mut Overlay<'_>, mount: &Id, name: &str, call: &Call<'_>) ->
         member: String::new(),
         policy: String::new(),
         values: Vec::new(),
+        stalls: 0,
+        held_millis: 0,
     };
     let input = if given.is_some() { Input::Give } else { Input::Begin };
     managed.due = schedule.begun(call.now, static_runs::permille(overlay)?);
@@ -155,6 +167,26 @@ fn create(overlay: &mut Overlay<'_>, mount: &Id, name: &str, call: &Call<'_>) ->
     managed.enter(overlay)?;
     overlay.enter(*mount, &format!("static-roles/{name}"));
     static_runs::outcome(&managed, &configured, input, advanced, true)
+}
+
+/// Refuses an account whose password something else replaces: each of the two would keep the other's from working. What is read here becomes an
+/// expectation.
+fn check_accounts(overlay: &mut Overlay<'_>, configured: &Configured, usernames: &[String]) -> Result<()> {
+    for username in usernames {
+        if *username == configured.connection.username {
+            let why = "the account is the connection's own, which everything else of the connection logs in with: name another account, or \
+                       replace its password with rotate-root/NAME";
+            return Err(Error::new(Code::InvalidRequest, why));
+        }
+        if let Some(other) = index::of_account(overlay, &configured.connection.id, username)? {
+            let why = format!(
+                "the static role \"{}\" rotates this account already: use it, delete it first, or name another account",
+                other.name
+            );
+            return Err(Error::new(Code::InvalidRequest, why));
+        }
+    }
+    Ok(())
 }
 
 /// The connection that a new role names, which has the role among its own.
@@ -165,9 +197,7 @@ fn connection_of(overlay: &mut Overlay<'_>, mount: &Id, name: &str, data: Option
     }
     let missing = || Error::new(Code::InvalidRequest, "there is no connection of that db_name: write it first");
     let configured = record::named(overlay, mount, super::checked(connection)?)?.ok_or_else(missing)?;
-    if !allows(&configured, name) {
-        return Err(Error::new(Code::InvalidRequest, "the connection does not have this role among its \"allowed_roles\""));
-    }
+    configured.check_allows(name)?;
     Ok(configured)
 }
 

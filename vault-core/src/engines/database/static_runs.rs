@@ -57,6 +57,10 @@ pub(super) fn run(overlay: &mut Overlay<'_>, mount: &Id, name: &str, wish: Wish,
     let mut managed = Managed::named(overlay, mount, name)?.ok_or_else(not_found)?;
     let gone = || Error::new(Code::InvalidRequest, "the role's connection is not there any more");
     let configured = managed.target.map(|id| record::load(overlay, &id)).transpose()?.flatten().ok_or_else(gone)?;
+    // What was begun may be taken back, and ended, without it.
+    if !matches!(wish, Wish::RollBack | Wish::EndGrace) {
+        configured.check_allows(name)?;
+    }
     let given = if wish == Wish::Adopt { given(call.data)? } else { None };
     if wish == Wish::Adopt && given.is_none() {
         return Err(Error::new(Code::InvalidData, "pass the password that the account has at the target as \"password\""));
