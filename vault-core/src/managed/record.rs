@@ -160,8 +160,11 @@ impl Managed {
         self.is_stalled() && !was_stalled
     }
 
-    /// It goes on.
+    /// It goes on, and lacks nothing any more.
     pub(super) fn let_go(&mut self) {
+        if self.stalls > 0 {
+            self.error = None;
+        }
         (self.stalls, self.held_millis) = (0, 0);
     }
 
