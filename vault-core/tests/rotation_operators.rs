@@ -376,6 +376,8 @@ fn a_secret_of_the_vaults_own_is_rotated_by_its_policy_on_its_schedule() {
     ask(&world.root, Operation::Write, "sys/policies/password/digits", policy).unwrap();
     settle(&world, 60);
     assert_ne!(key(), third);
+    let told = ask(&world.root, Operation::Read, path, "").unwrap().data.unwrap();
+    assert!(told.get("rotation").unwrap().get("target_error").is_none(), "it is mended: {told:?}");
     // A secret that was deleted is written anew, with its mount the rotation ends.
     world.root.kv("secret").delete("app/api").unwrap();
     world.clock.advance(Ttl::from_secs(3600));

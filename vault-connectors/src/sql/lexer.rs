@@ -149,7 +149,11 @@ impl<'a> Lexer<'a> {
         }
         self.flush();
         self.statement.push(Piece::Hole(hole, context));
-        (self.at, self.from, self.after_escapes) = (after, after, false);
+        (self.at, self.from) = (after, after);
+        if context == Context::Plain {
+            // In a comment it parts no strings.
+            self.after_escapes = false;
+        }
         Ok(())
     }
 

@@ -73,7 +73,18 @@ fn statements_whose_reading_is_not_certain_are_refused() {
         assert!(cut(Dialect::Postgres, text).is_err(), "{text}");
         assert!(cut(Dialect::Mysql, text).is_err(), "{text}");
     }
-    for text in ["U&'{{name}}'", "u&\"{{name}}\"", "E'a'\n'{{name}}'", "E'\\{{name}}'", "a$b$ {{name}} $b$", "$$", "1e'x'", "$a{{name}}$"] {
+    for text in [
+        "U&'{{name}}'",
+        "u&\"{{name}}\"",
+        "E'a'\n'{{name}}'",
+        "E'a' -- {{name}}\n'b'",
+        "E'a' /* {{name}} */ '{{password}}'",
+        "E'\\{{name}}'",
+        "a$b$ {{name}} $b$",
+        "$$",
+        "1e'x'",
+        "$a{{name}}$",
+    ] {
         assert!(cut(Dialect::Postgres, text).is_err(), "{text}");
     }
     for text in ["/*! drop */", "/*M! drop */", "/* /* */", "'\\{{name}}'", "`{{name}}"] {

@@ -15,6 +15,8 @@ use zeroize::Zeroizing;
 /// The first wait of a credential that cannot be gone on with, and the longest, in seconds.
 const HELD_SECONDS_FIRST: u64 = 10;
 const HELD_SECONDS_MAX: u64 = 900;
+/// The wait of one whose connector the host may give the next time.
+const HELD_SECONDS_UNCOUNTED: u64 = 300;
 
 /// A credential that is rotated.
 #[derive(Debug, Encode, Decode)]
@@ -152,13 +154,17 @@ impl Managed {
     pub(crate) fn hold(&mut self, now: Timestamp, counts: bool) -> bool {
         let was_stalled = self.is_stalled();
         self.stalls = self.stalls.saturating_add(u32::from(counts));
-        let seconds = HELD_SECONDS_FIRST.saturating_mul(1 << self.stalls.saturating_sub(1).min(16)).min(HELD_SECONDS_MAX);
+        let doubled = HELD_SECONDS_FIRST.saturating_mul(1 << self.stalls.saturating_sub(1).min(16)).min(HELD_SECONDS_MAX);
+        let seconds = if counts { doubled } else { HELD_SECONDS_UNCOUNTED };
         self.held_millis = now.plus(Ttl::from_secs(seconds)).as_millis();
         self.is_stalled() && !was_stalled
     }
 
-    /// It goes on.
+    /// It goes on, and lacks nothing any more.
     pub(super) fn let_go(&mut self) {
+        if self.stalls > 0 {
+            self.error = None;
+        }
         (self.stalls, self.held_millis) = (0, 0);
     }
 

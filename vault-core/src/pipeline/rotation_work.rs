@@ -118,18 +118,21 @@ fn drive(core: &Core, namespace: &Namespace, id: &[u8; 16], round: &mut Round) -
     // Somebody else is at it, or a call from before is still under way.
     let Some(_claim) = core.outside.begin_rotation(*id) else { return Ok(()) };
     let error = match go_on(core, namespace, id, round) {
-        Err(error) if is_of_the_vault(&error) => error,
-        // Nobody can go on with what cannot be read: `verify` tells of it, and the mark passes it.
+        Err(error) if is_of_the_vault(&error) || error.class() == Class::Corrupt => error,
+        other => return other,
+    };
+    let held = rotation_secret::forget_orphan(core, namespace, id).and_then(|is_gone| match is_gone {
+        true => Ok(None),
+        false => hold(core, namespace, id, &error.to_string(), true, round.now),
+    });
+    let until = match held {
+        // Nobody can go on with what cannot be read itself: `verify` tells of it, and the mark passes it.
         Err(error) if error.class() == Class::Corrupt => {
             round.unreadable.insert(*id);
             return Ok(());
         }
-        other => return other,
+        held => held?,
     };
-    if rotation_secret::forget_orphan(core, namespace, id)? {
-        return Ok(());
-    }
-    let until = hold(core, namespace, id, &error.to_string(), true, round.now)?;
     round.left = round.left.saturating_sub(1);
     round.wants(until.unwrap_or_else(|| round.again()));
     Ok(())
