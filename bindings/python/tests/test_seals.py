@@ -157,7 +157,7 @@ def test_a_backup_is_verified_restored_frozen_and_adopted(world: World, tmp_path
         assert not copy.frozen and root.kv("secret").put("x", {"k": "w"}).version == 2
     cut = io.BytesIO(path.read_bytes()[:-7])
     with pytest.raises(libvault.InvalidRequest) as bad:
-        libvault.restore(tmp_path / "other", cut, key=KEY)
+        libvault.restore(tmp_path / "other", cut, key=world.key)
     assert bad.value.code == 119 and not (tmp_path / "other").exists()
     own = io.BytesIO()
     shares = world.root.backup(own, key=libvault.Shamir(2, 2))["shares"]
@@ -179,11 +179,11 @@ def test_a_backup_moves_a_vault_to_another_backend(world: World, tmp_path: pathl
     with libvault.restore(tmp_path / "moved", io.BytesIO(file.getvalue()), key=world.key, backend="redb") as moved:
         moved.session(world.token).request("write", "sys/storage/adopt")
     assert (tmp_path / "moved" / "store.redb").is_file()
-    with libvault.open(tmp_path / "moved", key=KEY) as moved:
+    with libvault.open(tmp_path / "moved", key=world.key) as moved:
         assert moved.session(world.token).kv("secret").get("x")["k"] == "v"
     with pytest.raises(libvault.InvalidRequest):
-        libvault.create(tmp_path / "none", key=KEY, backend="bolt")
-    made, _ = libvault.create(tmp_path / "sled", key=KEY, backend="sled")
+        libvault.create(tmp_path / "none", key=world.key, backend="bolt")
+    made, _ = libvault.create(tmp_path / "sled", key=world.key, backend="sled")
     made.close()
     assert (tmp_path / "sled" / "CURRENT").is_file()
 
