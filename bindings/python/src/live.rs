@@ -13,6 +13,18 @@ use vault_core::{Listening, LiveSecret as CoreLive, SecretSnapshot as CoreSnapsh
 
 /// A secret that stays current: `get()` gives the newest version, and asks the store only when something has changed. Make one for each secret and
 /// keep it; any thread may use it.
+///
+/// >>> import libvault
+/// >>> vault, init = libvault.create(None, key=libvault.RawKey(bytes(range(32))))
+/// >>> kv = vault.session(init.root_token).kv("secret")
+/// >>> version = kv.put("app/db", {"password": "one"})
+/// >>> live = kv.live("app/db")
+/// >>> live.get().version
+/// 1
+/// >>> version = kv.put("app/db", {"password": "two"})
+/// >>> live.is_current, live.get().version, live.is_current
+/// (False, 2, True)
+/// >>> vault.close()
 #[pyclass(frozen, module = "libvault")]
 pub(crate) struct LiveSecret {
     live: Mutex<Option<CoreLive>>,

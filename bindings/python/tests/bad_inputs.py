@@ -131,11 +131,14 @@ _KV: dict[str, Given] = {
     "config": {},
     "set_config": _SETTINGS,
     "delete_metadata": _SECRET,
+    "live": _SECRET,
 }
 _SESSION: dict[str, Given] = {
     "request": _REQUEST,
     "namespace": {"path": ("team", Kind([value for value in PATH.bad if value not in ("", "/")]))},
     "kv": {"mount": ("secret", TEXT)},
+    "live": {"path": ("secret/data/x", PATH)},
+    "rotation": {"mount": ("database", TEXT)},
     "export_audit": {"file": (io.BytesIO(), FILE), "after": (0, WHOLE)},
     "backup": {"file": (io.BytesIO(), FILE), "key": (None, KEYS.optional())},
     "close": {},
@@ -202,6 +205,8 @@ def _row(world: World, name: str) -> Row:
         "Kv": lambda: (_kv(world), _KV),
         "Session": lambda: (world.root, _SESSION),
         "Vault": lambda: (world.vault, _VAULT),
+        "LiveSecret": lambda: (_kv(world).live("x"), _LIVE),
+        "Rotation": lambda: (world.root.rotation(), _ROTATION),
         "aio.Kv": lambda: (libvault.aio.wrap(world.vault).session(world.token).kv(_kv(world) and "secret"), _KV),
         "aio.Session": lambda: (libvault.aio.wrap(world.vault).session(world.token), _SESSION),
         "aio.Vault": lambda: (libvault.aio.wrap(world.vault), _VAULT),
@@ -268,6 +273,25 @@ def _verify(world: World, what: Callable[..., Any], *names: str) -> Row:
 
 
 _NAME: Given = {"name": ("a", TEXT)}
+_ROLE: Given = {"role": ("app", TEXT)}
+_ROTATION: dict[str, Given] = {
+    **{name: _ROLE for name in ("creds", "status", "rotate", "rehearse", "roll_back", "retry", "end_grace")},
+    "adopt": {**_ROLE, "password": ("x", Kind([*_NO_TEXT, LONE]))},
+}
+_LIVE: dict[str, Given] = {
+    "get": {},
+    "refresh": {},
+    # What an attempt may raise is looked at only once it has.
+    "with_retry": {"attempt": (lambda _: None, Kind([None, 1, "x", [], Foreign()])), "retry_on": (ValueError, ANY)},
+    "on_change": {"listener": (None, Kind([1, "x", [], Foreign()]))},
+    "close": {},
+}
+
+
+def _snapshot(world: World, call: Callable[[libvault.SecretSnapshot], Callable[..., Any]], given: Given) -> Row:
+    return call(_kv(world).live("x").get()), given
+
+
 _SINGLE: dict[str, Callable[[World], Row]] = {
     "create": lambda w: (libvault.create, {"path": (None, PLACE.optional()), **_CREATE}),
     "open": lambda w: (libvault.open, {"path": (_on_disk(), PLACE), **_OPEN}),
@@ -358,6 +382,14 @@ _SINGLE: dict[str, Callable[[World], Row]] = {
     "KvSecret.items": lambda w: _secret(w, lambda s: s.items, {}),
     "KvSecret.expose": lambda w: _secret(w, lambda s: s.expose, {}),
     "KvSecret.close": lambda w: _secret(w, lambda s: s.close, {}),
+    "SecretSnapshot.get": lambda w: _snapshot(w, lambda s: s.get, {**_NAME, "default": (None, ANY)}),
+    "SecretSnapshot.__getitem__": lambda w: _snapshot(w, lambda s: lambda name: s[name], _NAME),
+    "SecretSnapshot.__contains__": lambda w: _snapshot(w, lambda s: lambda name: name in s, {"name": ("a", ANY)}),
+    "SecretSnapshot.keys": lambda w: _snapshot(w, lambda s: s.keys, {}),
+    "SecretSnapshot.values": lambda w: _snapshot(w, lambda s: s.values, {}),
+    "SecretSnapshot.items": lambda w: _snapshot(w, lambda s: s.items, {}),
+    "SecretSnapshot.expose": lambda w: _snapshot(w, lambda s: s.expose, {}),
+    "SecretSnapshot.close": lambda w: _snapshot(w, lambda s: s.close, {}),
 }
 
 
@@ -374,5 +406,6 @@ def _shares() -> list[libvault.SecretStr]:
 def names() -> list[str]:
     """List the rows of the matrix."""
     found = [f"{kind}.{method}" for kind, methods in (("Kv", _KV), ("Session", _SESSION), ("Vault", _VAULT)) for method in methods]
-    without_waiting = {"seal_status", "metrics", "reset_unseal", "start_maintenance", "stop_maintenance"}
-    return [*found, *(f"aio.{name}" for name in found if name.rpartition(".")[2] not in without_waiting), *_BASES, *_SINGLE]
+    without_waiting = {"seal_status", "metrics", "reset_unseal", "start_maintenance", "stop_maintenance", "live", "rotation"}
+    alone = [f"{kind}.{method}" for kind, methods in (("LiveSecret", _LIVE), ("Rotation", _ROTATION)) for method in methods]
+    return [*found, *alone, *(f"aio.{name}" for name in found if name.rpartition(".")[2] not in without_waiting), *_BASES, *_SINGLE]

@@ -223,6 +223,7 @@ def test_a_static_role_is_rotated_rehearsed_rolled_back_and_says_what_stopped_it
     world.target.fails.clear()
     rotation.retry("app")
     assert rotation.status("app")["what_to_do"] is None
+    rotation.end_grace("app")
     world.target.accounts["app"] = "by-hand"
     rotation.adopt("app", libvault.SecretStr("by-hand"))
     assert rotation.creds("app").password.expose() == "by-hand"
