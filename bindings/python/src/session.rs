@@ -128,7 +128,7 @@ impl Session {
     }
 
     /// The static roles of the database mount at `mount`, and their rotations.
-    #[pyo3(signature = (mount=Text("database")), text_signature = "(self, mount='database')")]
+    #[pyo3(signature = (mount=Text("database")), text_signature = "($self, mount='database')")]
     fn rotation(&self, mount: Text<'_>) -> Rotation {
         Rotation::new(self.0.clone(), mount.0)
     }
