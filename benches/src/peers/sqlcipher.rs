@@ -26,7 +26,12 @@ pub struct SqlCipher {
 
 impl SqlCipher {
     pub fn filled(folder: &Path, secrets: u64, bytes: usize) -> Self {
-        let made = SqlCipher { file: folder.join(format!("sqlcipher-{secrets}-{bytes}.db")), secrets };
+        let file = folder.join(format!("sqlcipher-{secrets}-{bytes}.db"));
+        if file.exists() {
+            // Filled in the same run before.
+            return SqlCipher { file, secrets };
+        }
+        let made = SqlCipher { file, secrets };
         let mut connection = made.connect();
         connection.execute_batch("CREATE TABLE secrets (path TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID").expect("a table");
         let filling = connection.transaction().expect("a transaction");
