@@ -1016,6 +1016,12 @@ typedef vault_status_t (*vault_read_fn)(void *user, uint8_t *out, size_t capacit
 #define VAULT_AUDIT_STRICT 1
 
 /**
+ * As `VAULT_AUDIT_BATCHED`, and reads that a session repeats within a second are one record and a second one that counts the others. A crash
+ * loses the counts of the last second too.
+ */
+#define VAULT_AUDIT_COUNTED 2
+
+/**
  * The default: sled.
  */
 #define VAULT_BACKEND_DEFAULT 0

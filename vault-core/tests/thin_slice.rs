@@ -310,6 +310,34 @@ fn strict_replies_wait_for_their_record_and_batched_ones_for_its_admission() {
 }
 
 #[test]
+fn reads_that_repeat_are_counted_where_the_vault_is_told_to() {
+    let world = world_with(Config::in_memory().with_audit_mode(AuditMode::Counted));
+    let app = world.session_with(APP, 3600);
+    app.kv("secret").put("app/db", member("1")).unwrap();
+    for _ in 0..5_000 {
+        app.kv("secret").get("app/db").unwrap();
+    }
+    app.kv("secret").put("app/db", member("2")).unwrap();
+    for _ in 0..10 {
+        app.kv("secret").get("app/db").unwrap();
+    }
+    let before = world.root.audit().verify().unwrap().records;
+    assert!(before < 20, "{before} records");
+    world.clock.advance(Ttl::from_secs(1));
+    world.vault.tick().unwrap();
+    let events = world.root.audit().events(0, 1000).unwrap();
+    let reads: Vec<(u64, u64)> = events
+        .iter()
+        .filter(|event| event.get("operation").unwrap().as_str() == Some("read"))
+        .filter(|event| event.get("path").unwrap().as_str() == Some("secret/data/app/db"))
+        .map(|event| (event.get("version").unwrap().as_u64().unwrap(), event.get("count").unwrap().as_u64().unwrap()))
+        .collect();
+    let of = |version| reads.iter().filter(|read| read.0 == version).map(|read| read.1).sum::<u64>();
+    assert_eq!((of(1), of(2)), (5_000, 10), "{reads:?}");
+    assert!(reads.len() <= 4, "{reads:?}");
+}
+
+#[test]
 fn a_token_that_was_made_while_the_clock_was_back_is_removed_by_a_tick_all_the_same() {
     let world = world();
     let at = |hours: u64| world.clock.set(Timestamp::from_secs(1_795_457_040 + hours * 3600));

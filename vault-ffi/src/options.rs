@@ -45,6 +45,9 @@ pub type vault_audit_mode_t = i32;
 pub const VAULT_AUDIT_BATCHED: vault_audit_mode_t = 0;
 /// When the record is durable.
 pub const VAULT_AUDIT_STRICT: vault_audit_mode_t = 1;
+/// As `VAULT_AUDIT_BATCHED`, and reads that a session repeats within a second are one record and a second one that counts the others. A crash
+/// loses the counts of the last second too.
+pub const VAULT_AUDIT_COUNTED: vault_audit_mode_t = 2;
 
 /// Which engine keeps a new store on disk: one of the `VAULT_BACKEND_` numbers. An old store is opened by the one that it was made with.
 #[allow(non_camel_case_types, reason = "the name in C")]
@@ -177,6 +180,7 @@ impl vault_options_t {
         config = config.with_audit_mode(match self.audit_mode {
             VAULT_AUDIT_BATCHED => AuditMode::Batched,
             VAULT_AUDIT_STRICT => AuditMode::Strict,
+            VAULT_AUDIT_COUNTED => AuditMode::Counted,
             _ => return Err(bad_argument("options.audit_mode is none of the VAULT_AUDIT_ numbers")),
         });
         config = config.with_backend(match self.backend {

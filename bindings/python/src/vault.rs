@@ -204,7 +204,8 @@ pub(crate) fn config(py: Python<'_>, path: Option<Place>, clock: Option<&ManualC
     let mode = match audit.0 {
         "batched" => AuditMode::Batched,
         "strict" => AuditMode::Strict,
-        _ => return Err(refuse(py, Code::InvalidRequest, "unknown audit mode: use \"batched\" or \"strict\"")),
+        "counted" => AuditMode::Counted,
+        _ => return Err(refuse(py, Code::InvalidRequest, "unknown audit mode: use \"batched\", \"strict\" or \"counted\"")),
     };
     let config = path.map_or_else(Config::in_memory, |place| Config::at(place.0)).with_audit_mode(mode);
     Ok(match clock {

@@ -195,3 +195,20 @@ def test_what_is_no_sink_is_refused() -> None:
             libvault.create(None, key=KEY, audit_sinks=bad)  # type: ignore[arg-type]
     with pytest.raises(libvault.InvalidRequest):
         libvault.create(None, key=KEY, audit_sinks=[Collector(), Collector()])
+
+
+def test_reads_that_repeat_are_counted_where_the_vault_is_told_to() -> None:
+    clock = libvault.ManualClock(1_800_000_000)
+    vault, init = libvault.create(None, key=libvault.RawKey(bytes(32)), clock=clock, audit="counted")
+    with vault:
+        session = vault.session(init.root_token)
+        session.kv("secret").put("app/db", {"password": "x"})
+        for _ in range(100):
+            session.kv("secret").get("app/db").close()
+        clock.advance(1)
+        vault.tick()
+        out = io.BytesIO()
+        session.export_audit(out)
+        events = [json.loads(line) for line in out.getvalue().splitlines()]
+        reads = [event["count"] for event in events if event["operation"] == "read" and event["path"] == "secret/data/app/db"]
+        assert reads == [1, 99]

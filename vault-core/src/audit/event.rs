@@ -3,6 +3,7 @@
 use crate::types::{Object, Timestamp, Value};
 use minicbor::{Decode, Encode};
 use std::borrow::Cow;
+use std::hash::{Hash, Hasher};
 
 /// Room for the event of a read; larger ones grow.
 const BYTES_USUAL: usize = 384;
@@ -129,6 +130,45 @@ impl Event {
 
     pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
         minicbor::decode(bytes).ok()
+    }
+
+    /// The hash under which events that may be the same are counted: of nothing but what [`Event::repeats`] compares.
+    pub(crate) fn sameness(&self) -> u64 {
+        let mut hasher = std::hash::DefaultHasher::new();
+        (&self.operation, &self.path, &self.namespace, &self.accessor, &self.remote_address, self.outcome).hash(&mut hasher);
+        hasher.finish()
+    }
+
+    /// Whether another event tells of the same read but for its time and id: nothing is lost when it is counted with this one.
+    pub(crate) fn is_the_same_read(&self, other: &Event) -> bool {
+        // Every member is named, so that whoever adds one decides here too.
+        #[rustfmt::skip]
+        let Event {
+            time_millis: _, request_id: _, count: _,
+            correlation_id, remote_address, operation, path, accessor, display_name, decided, outcome, version, accessor_created, values,
+            namespace, concerns, wrapped_by, unwrapped_path, live, lease, target_error, rotation_input, rotation_phase, rotation_ask,
+        } = self;
+        *path == other.path
+            && *version == other.version
+            && *accessor == other.accessor
+            && *correlation_id == other.correlation_id
+            && *remote_address == other.remote_address
+            && *operation == other.operation
+            && *display_name == other.display_name
+            && *decided == other.decided
+            && *outcome == other.outcome
+            && *namespace == other.namespace
+            && *live == other.live
+            && *accessor_created == other.accessor_created
+            && *values == other.values
+            && *concerns == other.concerns
+            && *wrapped_by == other.wrapped_by
+            && *unwrapped_path == other.unwrapped_path
+            && *lease == other.lease
+            && *target_error == other.target_error
+            && *rotation_input == other.rotation_input
+            && *rotation_phase == other.rotation_phase
+            && *rotation_ask == other.rotation_ask
     }
 
     /// Whether another event is the same refusal but for its time and id.

@@ -7,6 +7,7 @@ mod chain;
 mod checkpoint;
 mod event;
 mod log;
+mod mode;
 mod proof;
 mod queue;
 mod segment;
@@ -26,6 +27,7 @@ pub(crate) use tree::Tree;
 
 pub use checkpoint::{Checkpoint, verify_checkpoint};
 pub use log::AuditSummary;
+pub use mode::AuditMode;
 pub use proof::{ConsistencyProof, InclusionProof};
 
 use crate::barrier::BarrierError;

@@ -1,10 +1,11 @@
-//! The bounded queue of events that wait to be written, and the counting of refusals that repeat.
+//! The bounded queue of events that wait to be written, and the counting of those that repeat: refusals, and reads where the vault is told to.
 
 use super::Event;
 use crate::types::Timestamp;
 use crate::types::limits::{AUDIT_QUEUE_MILLIS_MAX, AUDIT_QUEUE_RECORDS_MAX, AUDIT_REPEATS_MAX};
+use std::collections::BTreeMap;
 
-/// How long identical refusals are counted together, in milliseconds.
+/// How long identical events are counted together, in milliseconds.
 const REPEAT_MILLIS: u64 = 1_000;
 
 /// What the caller of [`Queue::admit`] does next.
@@ -23,15 +24,20 @@ pub(crate) enum Admission {
 pub(crate) struct Queue {
     events: Vec<Vec<u8>>,
     oldest: Option<Timestamp>,
-    repeats: Vec<Repeat>,
+    /// By [`Event::sameness`]. Two different events under one number only end each other's count.
+    repeats: BTreeMap<u64, Repeat>,
+    /// Events that were counted, or could be.
+    counted: u64,
     ended: bool,
 }
 
-/// A refusal that was admitted, and how often it came again since.
+/// An event that was admitted, and how often it came again since.
 #[derive(Debug)]
 struct Repeat {
     first: Event,
     again: u64,
+    /// Its place among those that are counted.
+    place: u64,
 }
 
 impl Queue {
@@ -45,23 +51,29 @@ impl Queue {
         if waited || self.is_full() { Admission::WriteNow } else { Admission::Waits }
     }
 
-    /// Admits a refusal; when it repeats one of the last second it is counted with it.
-    pub(crate) fn admit_refusal(&mut self, event: Event, now: Timestamp) -> Admission {
-        let repeat = self.repeats.iter_mut().find(|repeat| repeat.first.repeats(&event));
-        if let Some(repeat) = repeat.filter(|repeat| is_recent(&repeat.first, now)) {
-            repeat.again += 1;
-            return Admission::Counts;
-        }
-        self.settle(now, false);
-        if self.repeats.len() >= AUDIT_REPEATS_MAX {
-            self.settle(now, true);
+    /// Admits an event; when by `is_same` it repeats one of the last second it is counted with it.
+    pub(crate) fn admit_counted(&mut self, event: &Event, is_same: fn(&Event, &Event) -> bool, now: Timestamp) -> Admission {
+        let number = event.sameness();
+        if let Some(repeat) = self.repeats.get_mut(&number) {
+            if is_recent(&repeat.first, now) && is_same(&repeat.first, event) {
+                repeat.again += 1;
+                return Admission::Counts;
+            }
+            let over = self.repeats.remove(&number);
+            over.into_iter().for_each(|over| self.end_count(over, now));
+        } else if self.repeats.len() >= AUDIT_REPEATS_MAX {
+            self.settle(now, false);
+            if self.repeats.len() >= AUDIT_REPEATS_MAX {
+                self.settle(now, true);
+            }
         }
         let admission = self.admit(event.to_bytes(), now);
-        self.repeats.push(Repeat { first: event, again: 0 });
+        self.counted += 1;
+        self.repeats.insert(number, Repeat { first: event.clone(), again: 0, place: self.counted });
         admission
     }
 
-    /// Takes all events that are to be written now. `all` ends the counting of every refusal, for a vault that closes.
+    /// Takes all events that are to be written now. `all` ends every counting, for a vault that closes.
     pub(crate) fn take(&mut self, now: Timestamp, all: bool) -> Vec<Vec<u8>> {
         self.settle(now, all);
         self.oldest = None;
@@ -95,19 +107,21 @@ impl Queue {
     /// When the queue wants to be written at the latest.
     pub(crate) fn deadline(&self) -> Option<Timestamp> {
         let queued = self.oldest.map(|oldest| oldest.as_millis() + AUDIT_QUEUE_MILLIS_MAX);
-        let counted = self.repeats.iter().filter(|repeat| repeat.again > 0).map(|repeat| repeat.first.time_millis + REPEAT_MILLIS).min();
+        let counted = self.repeats.values().filter(|repeat| repeat.again > 0).map(|repeat| repeat.first.time_millis + REPEAT_MILLIS).min();
         [queued, counted].into_iter().flatten().min().map(Timestamp::from_millis)
     }
 
-    /// Ends the counting of refusals whose second is over, and admits their counts.
+    /// Ends the counting of events whose second is over, and admits their counts in the order in which the first ones came.
     fn settle(&mut self, now: Timestamp, all: bool) {
-        let repeats = std::mem::take(&mut self.repeats);
-        for repeat in repeats {
-            if !all && is_recent(&repeat.first, now) {
-                self.repeats.push(repeat);
-            } else if repeat.again > 0 {
-                self.push(Event { count: repeat.again, ..repeat.first }.to_bytes(), now);
-            }
+        let mut over: Vec<Repeat> =
+            self.repeats.extract_if(.., |_, repeat| all || !is_recent(&repeat.first, now)).map(|(_, repeat)| repeat).collect();
+        over.sort_unstable_by_key(|repeat| repeat.place);
+        over.into_iter().for_each(|repeat| self.end_count(repeat, now));
+    }
+
+    fn end_count(&mut self, repeat: Repeat, now: Timestamp) {
+        if repeat.again > 0 {
+            self.push(Event { count: repeat.again, ..repeat.first }.to_bytes(), now);
         }
     }
 
@@ -124,6 +138,7 @@ fn is_recent(event: &Event, now: Timestamp) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::audit::Decided;
 
     fn refusal(path: &str, millis: u64) -> Event {
         Event { path: path.to_owned(), time_millis: millis, outcome: 200, count: 1, ..Event::default() }
@@ -138,9 +153,9 @@ mod tests {
         let mut queue = Queue::default();
         let at = Timestamp::from_millis;
         for i in 0..100 {
-            queue.admit_refusal(refusal("a", i), at(i));
+            queue.admit_counted(&refusal("a", i), Event::repeats, at(i));
         }
-        queue.admit_refusal(refusal("b", 100), at(100));
+        queue.admit_counted(&refusal("b", 100), Event::repeats, at(100));
         assert_eq!(counts(&queue.take(at(200), false)), [("a".into(), 1), ("b".into(), 1)]);
         assert_eq!(queue.deadline(), Some(at(1000)));
         assert!(queue.take(at(999), false).is_empty());
@@ -152,10 +167,47 @@ mod tests {
     fn a_refusal_after_the_second_starts_a_new_count() {
         let mut queue = Queue::default();
         let at = Timestamp::from_millis;
-        queue.admit_refusal(refusal("a", 0), at(0));
-        queue.admit_refusal(refusal("a", 10), at(10));
-        queue.admit_refusal(refusal("a", 2000), at(2000));
+        queue.admit_counted(&refusal("a", 0), Event::repeats, at(0));
+        queue.admit_counted(&refusal("a", 10), Event::repeats, at(10));
+        queue.admit_counted(&refusal("a", 2000), Event::repeats, at(2000));
         assert_eq!(counts(&queue.take(at(2000), true)), [("a".into(), 1), ("a".into(), 1), ("a".into(), 1)]);
+    }
+
+    #[test]
+    fn reads_are_counted_with_those_that_say_the_same_only() {
+        let at = Timestamp::from_millis;
+        let read = |path: &str, version| Event { version: Some(version), outcome: 0, ..refusal(path, 0) };
+        let mut queue = Queue::default();
+        let mut admit = |event: Event| queue.admit_counted(&event, Event::is_the_same_read, at(1));
+        assert_eq!(admit(read("a", 1)), Admission::Waits);
+        assert_eq!(admit(Event { request_id: "another".into(), time_millis: 1, ..read("a", 1) }), Admission::Counts);
+        assert_eq!(admit(read("b", 1)), Admission::Waits, "of another path");
+        assert_eq!(admit(read("a", 2)), Admission::Waits, "of another version");
+        assert_eq!(
+            admit(Event { correlation_id: Some("x".into()), ..read("a", 2) }),
+            Admission::Waits,
+            "for another request of the host's"
+        );
+        assert_eq!(admit(Event { decided: Some(Decided::default()), ..read("b", 1) }), Admission::Waits, "by another rule");
+        let versions: Vec<_> = queue.take(at(1), true).iter().map(|bytes| Event::from_bytes(bytes).expect("own bytes")).collect();
+        let told: Vec<_> = versions.iter().map(|event| (event.path.as_str(), event.version, event.count)).collect();
+        assert_eq!(
+            told,
+            [("a", Some(1), 1), ("b", Some(1), 1), ("a", Some(1), 1), ("a", Some(2), 1), ("a", Some(2), 1), ("b", Some(1), 1)]
+        );
+    }
+
+    #[test]
+    fn counts_come_in_the_order_of_their_first_events() {
+        let at = Timestamp::from_millis;
+        let mut queue = Queue::default();
+        for round in 0..2 {
+            for path in ["c", "a", "b"] {
+                queue.admit_counted(&refusal(path, 0), Event::repeats, at(round));
+            }
+        }
+        assert_eq!(queue.take(at(1), false).len(), 3);
+        assert_eq!(counts(&queue.take(at(1), true)), [("c".into(), 1), ("a".into(), 1), ("b".into(), 1)]);
     }
 
     #[test]
@@ -178,7 +230,7 @@ mod tests {
         let mut queue = Queue::default();
         let at = Timestamp::from_millis;
         for i in 0..3 * AUDIT_REPEATS_MAX {
-            queue.admit_refusal(refusal(&i.to_string(), 0), at(0));
+            queue.admit_counted(&refusal(&i.to_string(), 0), Event::repeats, at(0));
         }
         assert!(queue.repeats.len() <= AUDIT_REPEATS_MAX);
         assert_eq!(queue.take(at(0), true).len(), 3 * AUDIT_REPEATS_MAX);

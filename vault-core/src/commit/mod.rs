@@ -11,7 +11,7 @@ mod interleavings_tests;
 
 pub(crate) use anchor::{AnchorPlan, Standing, standing};
 
-use crate::audit::{Admission, Event, Queue};
+use crate::audit::{Admission, AuditMode, Event, Queue};
 use crate::barrier::{Barrier, BarrierError, RootRecord, Watches, Writes};
 use crate::host::Clock;
 use crate::os::sync::{AtomicBool, Condvar, Mutex, MutexGuard};
@@ -203,10 +203,20 @@ impl Committer {
     }
 
     /// Admits the event of a refusal, counted together with its repetitions: where replies wait for their records, they wait for the first.
-    pub(crate) fn admit_refusal(&self, event: Event, now: Timestamp, strict: bool) -> Result<Receipt, CommitError> {
+    pub(crate) fn admit_refusal(&self, event: &Event, now: Timestamp, mode: AuditMode) -> Result<Receipt, CommitError> {
         self.make_room()?;
-        let admission = self.open_queue()?.admit_refusal(event, now);
-        self.after(if strict && admission == Admission::Waits { Admission::WriteNow } else { admission })
+        let admission = self.open_queue()?.admit_counted(event, Event::repeats, now);
+        self.after(if mode.is_strict() && admission == Admission::Waits { Admission::WriteNow } else { admission })
+    }
+
+    /// Admits the event of a read, counted together with its repetitions where the vault is told to.
+    pub(crate) fn admit_read(&self, event: &Event, now: Timestamp, mode: AuditMode) -> Result<Receipt, CommitError> {
+        if mode != AuditMode::Counted {
+            return self.admit(event, now, mode.is_strict());
+        }
+        self.make_room()?;
+        let admission = self.open_queue()?.admit_counted(event, Event::is_the_same_read, now);
+        self.after(admission)
     }
 
     /// Writes all events that wait.

@@ -7,6 +7,7 @@ use super::quotas::{QuotaTable, Quotas};
 use super::retention::RetentionPolicy;
 use super::sinks::Feed;
 use super::tokens::TokenCache;
+use crate::audit::AuditMode;
 use crate::barrier::{Barrier, Overlay};
 use crate::commit::Committer;
 use crate::crypto::Key256;
@@ -64,8 +65,7 @@ pub(super) struct Core {
 #[derive(Clone, Copy)]
 pub(super) struct Facts {
     pub(super) policies: Settings,
-    /// Whether replies wait for their records.
-    pub(super) strict: bool,
+    pub(super) audit_mode: AuditMode,
     pub(super) anchored: bool,
 }
 

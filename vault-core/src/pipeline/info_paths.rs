@@ -156,7 +156,7 @@ fn sanitized(core: &Core) -> Object {
     };
     Object::new()
         .with("policy", Object::new().with("dialect", dialect).with("absolute_deny", facts.policies.absolute_deny))
-        .with("audit", Object::new().with("mode", if facts.strict { "strict" } else { "batched" }).with("sinks", core.feeds.len() as u64))
+        .with("audit", Object::new().with("mode", facts.audit_mode.name()).with("sinks", core.feeds.len() as u64))
         .with("anchor", facts.anchored)
         .with("key_wrappers", core.wrappers.len() as u64)
         .with("seals", core.header.load().slots().iter().map(|slot| Value::from(slot.kind)).collect::<Vec<_>>())

@@ -73,7 +73,7 @@ pub(crate) use runtime::{Parts, Runtime};
 pub(crate) use stage::{Caller, Footing};
 
 use self::core::Core;
-use crate::audit::Event;
+use crate::audit::{AuditMode, Event};
 use crate::commit::CommitError;
 use crate::metrics::Target;
 use crate::os::Stopwatch;
@@ -83,7 +83,7 @@ use namespaces::Place;
 use stage::{Authenticated, Recorded as Carried, Routed};
 
 /// Carries a request out, and records how it ended.
-fn handle(core: &Core, caller: Option<&Caller>, request: &Request, now: Timestamp, strict: bool) -> (Reply, bool) {
+fn handle(core: &Core, caller: Option<&Caller>, request: &Request, now: Timestamp, mode: AuditMode) -> (Reply, bool) {
     let mut event = match arrive(core, request, now) {
         Ok(event) => event,
         Err(error) => return (Reply::Unrecorded(Unrecorded::Unready(error)), false),
@@ -91,7 +91,7 @@ fn handle(core: &Core, caller: Option<&Caller>, request: &Request, now: Timestam
     let place = match Place::of(core, request) {
         Ok(place) => place,
         Err(error) => {
-            let reply = refuse(core, error, event, now, strict);
+            let reply = refuse(core, error, event, now, mode);
             core.metrics.request(Target::None, request.operation, reply.class());
             return (reply, false);
         }
@@ -101,9 +101,9 @@ fn handle(core: &Core, caller: Option<&Caller>, request: &Request, now: Timestam
         event.path = place.path().to_owned();
     }
     let mut target = Target::None;
-    let ended = match journey(core, caller, request, &place, (now, strict), (&mut event, &mut target)) {
+    let ended = match journey(core, caller, request, &place, (now, mode), (&mut event, &mut target)) {
         Ok(carried) => (Reply::recorded(Ok(carried.response), carried.receipt), carried.seals),
-        Err(error) => (refuse(core, error, event, now, strict), false),
+        Err(error) => (refuse(core, error, event, now, mode), false),
     };
     core.metrics.request(target, request.operation, ended.0.class());
     keys::roll_early(core, &place.namespace, now);
@@ -115,7 +115,7 @@ fn journey(
     caller: Option<&Caller>,
     request: &Request,
     place: &Place<'_>,
-    (now, strict): (Timestamp, bool),
+    (now, mode): (Timestamp, AuditMode),
     (event, target): (&mut Event, &mut Target),
 ) -> Result<Carried> {
     check_context(request)?;
@@ -137,7 +137,7 @@ fn journey(
         limited?;
     }
     let authenticated = authenticated.map_err(|error| wrapping::explain(error, request, place.path(), named))?;
-    let recorded = authenticated.as_one_use(|| carry_out(&authenticated, strict, event))?;
+    let recorded = authenticated.as_one_use(|| carry_out(&authenticated, mode, event))?;
     match timed {
         Some((true, watch)) => core.metrics.issuance(watch.elapsed()),
         Some((false, watch)) => core.metrics.revocation(watch.elapsed()),
@@ -146,7 +146,7 @@ fn journey(
     Ok(recorded)
 }
 
-fn carry_out(authenticated: &Authenticated<'_>, strict: bool, event: &mut Event) -> Result<Carried> {
+fn carry_out(authenticated: &Authenticated<'_>, mode: AuditMode, event: &mut Event) -> Result<Carried> {
     let (mut tries, retries_max) = (0, authenticated.retries_max());
     loop {
         tries += 1;
@@ -162,7 +162,7 @@ fn carry_out(authenticated: &Authenticated<'_>, strict: bool, event: &mut Event)
                 intended => return intended?.affect(event),
             }
         }
-        match executed.record(event, strict) {
+        match executed.record(event, mode) {
             Err(CommitError::Conflict) if tries <= retries_max => {}
             recorded => return Ok(recorded?.followed(authenticated.core(), authenticated.now())),
         }
@@ -184,9 +184,9 @@ fn arrive(core: &Core, request: &Request, now: Timestamp) -> Result<Event> {
 }
 
 /// Records a refusal; where the log fails there is no other answer than that.
-fn refuse(core: &Core, error: Error, mut event: Event, now: Timestamp, strict: bool) -> Reply {
+fn refuse(core: &Core, error: Error, mut event: Event, now: Timestamp, mode: AuditMode) -> Reply {
     event.outcome = error.code().number();
-    match core.committer.admit_refusal(event, now, strict) {
+    match core.committer.admit_refusal(&event, now, mode) {
         Ok(receipt) => Reply::recorded(Err(error), receipt),
         Err(failure) => {
             core.metrics.audit_failure();

@@ -5,6 +5,7 @@ use super::core::Core;
 use super::reply::{Reply, Unrecorded};
 use super::system::Done;
 use super::{arrive, refuse};
+use crate::audit::AuditMode;
 use crate::barrier::Overlay;
 use crate::commit::Proposal;
 use crate::types::{Code, Error, Operation, Request, Response, Result, Timestamp, Ttl};
@@ -50,7 +51,7 @@ impl OperatorPath {
 }
 
 /// Carries out such a request of an unsealed vault, and records how it ended.
-pub(super) fn handle(core: &Core, path: OperatorPath, request: &Request, now: Timestamp, strict: bool) -> Reply {
+pub(super) fn handle(core: &Core, path: OperatorPath, request: &Request, now: Timestamp, mode: AuditMode) -> Reply {
     let event = match arrive(core, request, now) {
         Ok(event) => event,
         Err(error) => return Reply::Unrecorded(Unrecorded::Unready(error)),
@@ -60,13 +61,13 @@ pub(super) fn handle(core: &Core, path: OperatorPath, request: &Request, now: Ti
     let plain = request.wrap_ttl.is_none_or(|ttl| ttl == Ttl::ZERO).then_some(()).ok_or_else(cannot_wrap);
     let done = match plain.and_then(|()| super::check_context(request)).and_then(|()| execute(core, path, &mut overlay, request, now)) {
         Ok(done) => done,
-        Err(error) => return refuse(core, error, event, now, strict),
+        Err(error) => return refuse(core, error, event, now, mode),
     };
     let response = Response { request_id: event.request_id.clone(), data: done.data, ..Response::default() };
     let proposal = Proposal { writes: overlay.into_writes(), events: vec![event.clone()], publish: done.publish, ..Proposal::default() };
     match core.committer.commit(proposal) {
         Ok(receipt) => Reply::recorded(Ok(response), receipt),
-        Err(error) => refuse(core, error.into(), event, now, strict),
+        Err(error) => refuse(core, error.into(), event, now, mode),
     }
 }
 

@@ -12,7 +12,7 @@ use super::sinks::Feed;
 use super::stage::{Caller, Footing};
 use super::verify::{Verification, verify};
 use super::{audit_log, handle, health, info_paths, keys, namespace_paths, seals, tick, tokens, version_history};
-use crate::audit::{Chain, Event, Tree};
+use crate::audit::{AuditMode, Chain, Event, Tree};
 use crate::auth::records;
 use crate::backup::BackupInfo;
 use crate::barrier::{Barrier, BarrierError, Digest, Overlay, RootRecord, fixed, unwrap_keyring, wrap_keyring};
@@ -36,7 +36,7 @@ pub(crate) struct Parts {
     pub(crate) storage: Arc<dyn Storage>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) rng: Arc<dyn Rng>,
-    pub(crate) strict: bool,
+    pub(crate) audit_mode: AuditMode,
     pub(crate) audit_tail_bytes_max: u64,
     pub(crate) wrappers: Vec<Arc<dyn KeyWrapper>>,
     pub(crate) sinks: Vec<Arc<dyn AuditSink>>,
@@ -181,7 +181,7 @@ impl Runtime {
             feeds: Arc::clone(&self.feeds),
             outside: Arc::clone(&self.outside),
             frozen,
-            facts: Facts { policies: self.parts.policies, strict: self.parts.strict, anchored: self.parts.anchor.is_some() },
+            facts: Facts { policies: self.parts.policies, audit_mode: self.parts.audit_mode, anchored: self.parts.anchor.is_some() },
             metrics: Arc::clone(&self.metrics),
         })
     }
@@ -358,11 +358,11 @@ impl Runtime {
         let now = self.parts.clock.now();
         let (reply, seals) = match operator {
             Some(path) => {
-                let reply = operator::handle(core, path, &request, now, self.parts.strict);
+                let reply = operator::handle(core, path, &request, now, self.parts.audit_mode);
                 self.metrics.request(Target::System, request.operation, reply.class());
                 (reply, false)
             }
-            None => handle(core, caller, &request, now, self.parts.strict),
+            None => handle(core, caller, &request, now, self.parts.audit_mode),
         };
         // Every request has its record in the root namespace.
         keys::roll_early(core, &core.root, now);

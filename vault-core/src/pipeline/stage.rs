@@ -9,7 +9,7 @@ use super::policies::PolicyStore;
 use super::system::{self, Ask, Done, SystemPath, capability_for};
 use super::wrapping;
 use super::{audit_log, second_path, tokens};
-use crate::audit::{Decided, Event};
+use crate::audit::{AuditMode, Decided, Event};
 use crate::auth::{LiveToken, records};
 use crate::barrier::{Overlay, Sight};
 use crate::commit::{CommitError, Proposal, Receipt};
@@ -556,7 +556,7 @@ fn nothing_mounted() -> Error {
 
 impl Executed<'_, '_> {
     /// Commits the request with its event; a read's event is admitted.
-    pub(super) fn record(mut self, event: &mut Event, strict: bool) -> Result<Recorded, CommitError> {
+    pub(super) fn record(mut self, event: &mut Event, mode: AuditMode) -> Result<Recorded, CommitError> {
         let core = self.stage.routed.core;
         event.version = self.done.version;
         event.concerns = self.done.concerns.take();
@@ -581,7 +581,7 @@ impl Executed<'_, '_> {
         } else {
             let sight = self.overlay.take_sight();
             event.live = sight.is_some();
-            let receipt = core.committer.admit(event, self.stage.routed.now, strict)?;
+            let receipt = core.committer.admit_read(event, self.stage.routed.now, mode)?;
             if let (Some(watch), Some(sight)) = (&self.stage.caller.watch, sight) {
                 let (known, until, version) = (self.stage.known.shared(), self.done.until, self.done.version);
                 watch.store(Some(Arc::new(Footing { known, sight, until, version })));

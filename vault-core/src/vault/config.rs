@@ -1,5 +1,6 @@
 //! How a vault is created or opened: the place, and the world that it is given.
 
+use crate::audit::AuditMode;
 use crate::commit::AnchorPlan;
 use crate::host::{Anchor, AuditSink, Clock, Connector, KeyWrapper, LeaseHook, Rng, RotationHook};
 use crate::os::{SystemClock, SystemRng};
@@ -13,16 +14,6 @@ use std::sync::Arc;
 
 /// Default size of the store's page cache, in bytes.
 const CACHE_BYTES_DEFAULT: u64 = 64 * 1024 * 1024;
-
-/// When a read's reply may leave with respect to its audit record. Writes always wait for theirs.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum AuditMode {
-    /// When the record is admitted to a bounded queue, which is written within 50 ms of use. A crash loses the records of that window.
-    #[default]
-    Batched,
-    /// When the record is durable.
-    Strict,
-}
 
 /// Where a vault's records lie.
 #[derive(Clone)]

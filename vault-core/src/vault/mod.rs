@@ -14,9 +14,10 @@ mod session;
 mod tokens;
 mod wrapping;
 
+pub use crate::audit::AuditMode;
 pub use audit::{Audit, AuditReport};
 pub use backup::Backup;
-pub use config::{AuditMode, Config};
+pub use config::Config;
 pub use emergency::{Containment, Emergency, Exposure, Reader};
 pub use kv::{Kv, KvMetadata, KvSecret, KvSettings, KvVersion};
 pub use leases::{LeaseInfo, Leases};

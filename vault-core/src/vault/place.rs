@@ -1,7 +1,7 @@
 //! From a configuration to a store: in memory, or on disk where the backend is built in.
 
+use super::Config;
 use super::config::Place;
-use super::{AuditMode, Config};
 use crate::pipeline::Parts;
 use crate::storage::memory::MemoryStorage;
 use crate::storage::{Backend, Storage, StorageError};
@@ -75,7 +75,7 @@ fn parts(config: Config, storage: Arc<dyn Storage>) -> Parts {
         storage,
         clock: config.clock,
         rng: config.rng,
-        strict: config.audit_mode == AuditMode::Strict,
+        audit_mode: config.audit_mode,
         audit_tail_bytes_max: config.audit_tail_bytes,
         wrappers: config.wrappers,
         sinks: config.sinks,

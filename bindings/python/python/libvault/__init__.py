@@ -157,7 +157,8 @@ def create(
     """Make a new vault in a directory, or in memory where ``path`` is None, and leave it unsealed.
 
     ``key`` makes a key slot, or several in a list, any one of which opens the vault. ``audit`` says when the reply to a read may
-    leave: "batched" once its record is admitted to a bounded queue, "strict" once it is durable. ``key_wrappers`` are the key
+    leave: "batched" once its record is admitted to a bounded queue, "strict" once it is durable; "counted" is as "batched", and
+    reads that a session repeats within a second are counted in one record. ``key_wrappers`` are the key
     services by which slots may be added later. ``anchor`` (a file, or an Anchor) keeps the newest commit outside the store, with
     each commit or every ``anchor_interval`` seconds. ``audit_sinks`` are fed with the audit log by ``tick``. ``backend`` is the
     engine that keeps the store on disk: "sled", or "redb" for a large one. ``dialect`` says whose rules
