@@ -396,3 +396,24 @@ fn a_roll_of_the_keys_keeps_no_token_of_an_entity_from_writing() {
     }
     world.vault.verify().unwrap();
 }
+
+#[test]
+fn of_many_threads_that_name_somebody_new_all_mean_the_same_one() {
+    let world = world();
+    login_role(&world.root, "");
+    let ids: Vec<String> = std::thread::scope(|scope| {
+        let threads = VARIANTS.map(|variant| {
+            let root = world.vault.session(SecretString::copy_from(&world.token));
+            scope.spawn(move || {
+                write(&root, "identity/entity", &format!(r#"{{"name":"{variant}"}}"#)).unwrap();
+                logged_in(&root, variant, "").entity_id
+            })
+        });
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    assert!(ids.iter().all(|id| *id == ids[0]), "{ids:?}");
+    let names = ask(&world.root, Operation::List, "identity/entity/name", "").unwrap().data.unwrap();
+    // The one that was written, and the one of the alias, which is another's until somebody says so.
+    assert_eq!(names.get("keys").unwrap().as_array().unwrap().len(), 2);
+    world.vault.verify().unwrap();
+}
