@@ -83,6 +83,7 @@ mod barrier;
 mod commit;
 mod crypto;
 mod engines;
+mod identity;
 mod lease;
 mod managed;
 mod metrics;

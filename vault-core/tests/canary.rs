@@ -47,6 +47,7 @@ fn fill(place: &Path) -> (Vault, Vec<String>) {
         ..TokenOptions::default()
     };
     let auth = root.tokens().create(options).unwrap();
+    identify(&root);
     tokens.push(auth.client_token.expose().to_owned());
     tokens.push(auth.accessor);
     let app = vault.session(auth.client_token);
@@ -57,6 +58,28 @@ fn fill(place: &Path) -> (Vault, Vec<String>) {
     }
     root.audit().verify().unwrap();
     (vault, tokens)
+}
+
+/// An entity, an alias and a group with the canary in all that is theirs; no error holds it.
+fn identify(root: &Session) {
+    let write = |path: &str, data: Object| root.request(Operation::Write, path, Some(data.into()));
+    let named = |what: &str| Object::new().with("name", format!("{CANARY}-{what}"));
+    let more = |what: &str| named(what).with("metadata", member(CANARY)).with("policies", format!("{CANARY}-policy"));
+    let made = write("identity/entity", more("entity")).unwrap().data.unwrap();
+    let id = made.get("id").unwrap().as_str().unwrap();
+    let alias = named("alias").with("canonical_id", id).with("mount_accessor", "auth_token").with("custom_metadata", member(CANARY));
+    write("identity/entity-alias", alias).unwrap();
+    write("identity/group", more("group").with("member_entity_ids", id)).unwrap();
+    for (path, data) in [
+        ("identity/entity", named("\u{200b}")),
+        ("identity/entity", named("entity").with("policies", format!("{CANARY} root"))),
+        ("identity/group", named("group").with("member_entity_ids", CANARY)),
+        ("identity/entity-alias", named("other").with("mount_accessor", CANARY)),
+        ("identity/lookup/entity", named("entity").with("id", CANARY)),
+    ] {
+        let refused = write(path, data).unwrap_err();
+        assert!(!format!("{refused} {refused:?}").contains(CANARY), "{refused}");
+    }
 }
 
 /// A static role with the canary in its accounts and passwords, rotated, refused and adopted; no error holds it.

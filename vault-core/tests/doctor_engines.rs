@@ -2,9 +2,12 @@
 #![cfg(any(feature = "sled", feature = "redb"))]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "support/identities.rs"]
+mod identities;
 #[path = "support/mounts.rs"]
 mod support;
 
+use identities::{alias, entity, group, logged_in, login_role, told};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use support::*;
@@ -211,4 +214,70 @@ fn roles_of_tokens_and_their_tokens_outlive_a_salvage_and_are_listed_wherever_th
         lost += usize::from(!found.0);
     }
     assert_eq!(lost, 1, "its own record alone loses it");
+}
+
+/// A store with two entities in each namespace: one in a group that may read a secret, one in none; and the tokens of both.
+fn store_of_identities() -> (Arc<MemoryStorage>, Vec<[String; 2]>) {
+    let storage = Arc::new(MemoryStorage::new());
+    let world = create(config(&storage));
+    ask(&world.root, Operation::Write, "sys/namespaces/team", "").unwrap();
+    let tokens = NAMESPACES.map(|namespace| {
+        let session = world.root.namespace(namespace).unwrap();
+        login_role(&session, "");
+        session.policies().write("reader", r#"path "secret/data/x" { capabilities = ["read"] }"#).unwrap();
+        put(&session, "secret", "x").unwrap();
+        let people = ["ann", "bob"].map(|name| {
+            let id = entity(&session, name, "");
+            alias(&session, &id, name);
+            id
+        });
+        group(&session, "readers", "reader", &[&people[0]]);
+        ["ann", "bob"].map(|name| logged_in(&session, name, "").client_token.expose().to_owned())
+    });
+    world.vault.seal().unwrap();
+    (Arc::new(storage.copy()), tokens.into())
+}
+
+#[test]
+fn identities_outlive_a_salvage_and_whoever_lost_a_policy_or_a_group_is_disabled() {
+    let (storage, tokens) = store_of_identities();
+    assert_eq!(doctor::examine(&config(&storage), Some(&key())).unwrap().verdict, Verdict::Sound);
+    let look = |session: &Session| read(session, "auth/token/lookup-self").is_ok();
+    let reads = |session: &Session| session.kv("secret").get("x").is_ok();
+    let (vault, root, report) = salvaged(&storage);
+    assert!(report.is_complete(), "{report}");
+    for (namespace, [ann, bob]) in NAMESPACES.iter().zip(&tokens) {
+        let (ann, bob) = (holder(&vault, ann, namespace), holder(&vault, bob, namespace));
+        assert_eq!([look(&ann), reads(&ann), look(&bob), reads(&bob)], [true, true, true, false]);
+        let session = root.namespace(namespace).unwrap();
+        for (path, names) in [("identity/entity/name", r#"["ann","bob"]"#), ("identity/group/name", r#"["readers"]"#)] {
+            assert_eq!(text_of(ask(&session, Operation::List, path, "").unwrap().data.unwrap().get("keys").unwrap()), names);
+        }
+        assert_eq!(logged_in(&session, "ann", "").identity_policies, ["reader"]);
+    }
+    let (mut disabled, mut gone, mut listed_wrong) = (0, 0, 0);
+    for at in 0..storage.scan(&[], None, 100_000).unwrap().len() {
+        let harmed = without(&storage, at);
+        let options = Options::new().with_names();
+        let Ok((vault, report)) = doctor::salvage_with(&config(&harmed), &key(), Config::in_memory(), &options) else { continue };
+        let root = vault.session(vault.generate_root(&key()).unwrap());
+        let (ann, bob) = (holder(&vault, &tokens[0][0], ""), holder(&vault, &tokens[0][1], ""));
+        let entity = read(&root, "identity/entity/name/ann");
+        let listed = ask(&root, Operation::List, "identity/entity/name", "").map(|response| told(&response.data.unwrap(), "keys"));
+        listed_wrong += usize::from(listed.unwrap_or_default().contains("ann") != entity.is_ok());
+        match &entity {
+            Err(_) => gone += 1,
+            Ok(entity) => {
+                let is_disabled = told(entity, "disabled") == "true";
+                assert!(!is_disabled || report.entities_disabled == 1 && !report.is_complete(), "record {at}: {report}");
+                disabled += usize::from(is_disabled);
+            }
+        }
+        // Nobody reads more than before, whatever is gone.
+        assert!(!reads(&bob), "record {at}");
+        assert!(look(&ann) || entity.is_err() || !reads(&ann), "record {at}");
+        vault.verify().unwrap();
+    }
+    assert_eq!((gone, listed_wrong), (1, 0), "its own record alone loses an entity");
+    assert_eq!(disabled, 2, "without the record of the group, and without that of its policy");
 }

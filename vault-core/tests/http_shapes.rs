@@ -358,3 +358,105 @@ fn the_pages_of_wrapping_work_as_they_are_written() {
         assert!(read.data.unwrap().get("response").is_some());
     }
 }
+
+#[test]
+fn the_pages_of_identities_work_as_they_are_written() {
+    page(&[
+        (
+            "POST identity/entity",
+            r#"{"name":"entity-1","metadata":{"organization":"hashicorp","team":"vault"},"policies":["eng-dev","infra-dev"]}"#,
+            200,
+            &[("data.id", "keep=entity"), ("data.aliases", "null"), ("data.name", "\"entity-1\"")],
+        ),
+        (
+            "GET identity/entity/id/{entity}",
+            "",
+            200,
+            &[
+                ("data.creation_time", "*"),
+                ("data.disabled", "false"),
+                ("data.last_update_time", "*"),
+                ("data.merged_entity_ids", "null"),
+                ("data.metadata", r#"{"organization":"hashicorp","team":"vault"}"#),
+                ("data.name", "\"entity-1\""),
+                ("data.namespace_id", "\"root\""),
+                ("data.policies", r#"["eng-dev","infra-dev"]"#),
+            ],
+        ),
+        ("POST identity/entity/id/{entity}", r#"{"name":"updated","metadata":{"organization":"hashi"},"policies":"eng-dev"}"#, 200, &[]),
+        ("LIST identity/entity/id", "", 200, &[("data.keys.0", "*"), ("data.key_info", "*")]),
+        ("GET identity/entity/name/updated", "", 200, &[("data.metadata", r#"{"organization":"hashi"}"#)]),
+        ("POST identity/entity/name/updated", r#"{"policies":["eng-developers"]}"#, 200, &[]),
+        ("GET identity/entity/name?list=true", "", 200, &[("data.keys", r#"["updated"]"#)]),
+        (
+            "POST identity/entity-alias",
+            r#"{"name":"testuser","canonical_id":"{entity}","mount_accessor":"auth_token","custom_metadata":{"foo":"bar"}}"#,
+            200,
+            &[("data.canonical_id", "*"), ("data.id", "keep=alias")],
+        ),
+        (
+            "GET identity/entity-alias/id/{alias}",
+            "",
+            200,
+            &[
+                ("data.canonical_id", "*"),
+                ("data.creation_time", "*"),
+                ("data.custom_metadata", r#"{"foo":"bar"}"#),
+                ("data.local", "false"),
+                ("data.merged_from_canonical_ids", "null"),
+                ("data.metadata", "null"),
+                ("data.mount_accessor", "\"auth_token\""),
+                ("data.mount_path", "\"auth/token/\""),
+                ("data.mount_type", "\"token\""),
+                ("data.name", "\"testuser\""),
+            ],
+        ),
+        ("LIST identity/entity-alias/id", "", 200, &[("data.key_info", "*")]),
+        ("POST identity/entity-alias/id/{alias}", r#"{"canonical_id":"{entity}","name":"other"}"#, 200, &[("data.id", "*")]),
+        (
+            "POST identity/group",
+            r#"{"name":"engineering","metadata":{"hello":"everyone"},"policies":["grouppolicy2","grouppolicy3"],"member_entity_ids":["{entity}"]}"#,
+            200,
+            &[("data.id", "keep=group"), ("data.name", "\"engineering\"")],
+        ),
+        (
+            "GET identity/group/id/{group}",
+            "",
+            200,
+            &[
+                ("data.creation_time", "*"),
+                ("data.last_update_time", "*"),
+                ("data.member_entity_ids.0", "*"),
+                ("data.metadata", r#"{"hello":"everyone"}"#),
+                ("data.modify_index", "1"),
+                ("data.policies", r#"["grouppolicy2","grouppolicy3"]"#),
+                ("data.type", "\"internal\""),
+            ],
+        ),
+        ("POST identity/group/id/{group}", r#"{"name":"eng","policies":["grouppolicy4"]}"#, 200, &[]),
+        ("LIST identity/group/id", "", 200, &[("data.keys.0", "*")]),
+        ("POST identity/group/name/eng", r#"{"metadata":{"hello":"hello"}}"#, 200, &[]),
+        ("GET identity/group/name/eng", "", 200, &[("data.metadata", r#"{"hello":"hello"}"#)]),
+        ("LIST identity/group/name", "", 200, &[("data.keys", r#"["eng"]"#)]),
+        ("POST identity/lookup/entity", r#"{"id":"{entity}"}"#, 200, &[("data.aliases.0.name", "\"other\"")]),
+        ("POST identity/lookup/entity", r#"{"alias_name":"other","alias_mount_accessor":"auth_token"}"#, 200, &[("data.id", "*")]),
+        ("POST identity/lookup/group", r#"{"id":"{group}"}"#, 200, &[("data.name", "\"eng\"")]),
+        ("POST identity/lookup/group", r#"{"name":"nobody"}"#, 200, &[]),
+        ("POST auth/token/roles/people", r#"{"allowed_entity_aliases":["oth*"],"allowed_policies":["default"]}"#, 200, &[]),
+        (
+            "POST auth/token/create/people",
+            r#"{"entity_alias":"Other"}"#,
+            200,
+            &[
+                ("auth.entity_id", "*"),
+                ("auth.identity_policies", r#"["eng-developers","grouppolicy4"]"#),
+                ("auth.client_token", "keep=token"),
+            ],
+        ),
+        ("POST auth/token/lookup", r#"{"token":"{token}"}"#, 200, &[("data.identity_policies", r#"["eng-developers","grouppolicy4"]"#)]),
+        ("DELETE identity/group/id/{group}", "", 200, &[]),
+        ("DELETE identity/entity-alias/id/{alias}", "", 200, &[]),
+        ("DELETE identity/entity/name/updated", "", 200, &[]),
+        ("GET identity/entity/id/{entity}", "", 404, &[]),
+    ]);
+}

@@ -24,7 +24,7 @@ fn mounts_of_one_kind_have_their_own_secrets_and_rows() {
     assert_eq!(world.root.kv("a").get("x").unwrap().data.get("at").unwrap().as_str(), Some("a/data/x"));
     let all = read(&world.root, "sys/mounts").unwrap();
     let paths: Vec<&str> = all.as_object().unwrap().iter().map(|(path, _)| path).collect();
-    assert_eq!(paths, ["a/", "b/c/", "cubbyhole/", "secret/", "sys/"]);
+    assert_eq!(paths, ["a/", "b/c/", "cubbyhole/", "identity/", "secret/", "sys/"]);
     let row = read(&world.root, "sys/mounts/b/c").unwrap();
     assert!(Some(&row) == all.get("b/c/"));
     assert_eq!(row.get("options").unwrap().get("version").unwrap().as_str(), Some("1"));

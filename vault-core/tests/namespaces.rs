@@ -40,7 +40,7 @@ fn each_namespace_has_secrets_policies_and_mounts_of_its_own_and_survives_a_reop
             assert_eq!(session.policies().read("p").unwrap(), format!("# {text}\n"));
             let mounts = session.request(Operation::Read, "sys/mounts", None).unwrap().data.unwrap();
             let mounts: Vec<_> = mounts.as_object().unwrap().iter().map(|(name, _)| name.to_owned()).collect();
-            assert_eq!(mounts.len(), 4, "{mounts:?}");
+            assert_eq!(mounts.len(), 5, "{mounts:?}");
             assert!(mounts.contains(&format!("kv-{text}/")));
         }
         // A path from above leads to the same place.

@@ -140,12 +140,18 @@ fn a_template_value_with_a_glob_character_matches_nothing() {
         "{{identity.entity.aliases.up.id}}",
         "{{identity.entity.aliases.up.name}}",
         "{{identity.entity.aliases.up.metadata.team}}",
+        "{{identity.entity.aliases.up.custom_metadata.team}}",
         "{{identity.groups.ids.g.name}}",
         "{{identity.groups.ids.g.metadata.team}}",
     ];
     let known = |value: &str| {
         let metadata = || [("team".to_owned(), value.to_owned())].into();
-        let alias = vault_core::policy::AliasFacts { id: value.to_owned(), name: value.to_owned(), metadata: metadata() };
+        let alias = vault_core::policy::AliasFacts {
+            id: value.to_owned(),
+            name: value.to_owned(),
+            metadata: metadata(),
+            custom_metadata: metadata(),
+        };
         TemplateFacts {
             entity: Some(EntityFacts {
                 id: value.to_owned(),

@@ -418,7 +418,10 @@ fn another_mount_has_its_own_secrets_and_reserved_or_overlapping_paths_are_refus
         assert_eq!(mount("other", body).unwrap_err().class(), Class::InvalidRequest);
     }
     let mounts = world.root.request(Operation::Read, "sys/mounts", None).unwrap().data.unwrap();
-    assert_eq!(mounts.as_object().unwrap().iter().map(|(path, _)| path).collect::<Vec<_>>(), ["cubbyhole/", "secret/", "sys/", "team/a/"]);
+    assert_eq!(
+        mounts.as_object().unwrap().iter().map(|(path, _)| path).collect::<Vec<_>>(),
+        ["cubbyhole/", "identity/", "secret/", "sys/", "team/a/"]
+    );
     assert_eq!(world.root.request(Operation::Read, "nowhere/x", None).unwrap_err().code(), Code::NotFound);
 }
 

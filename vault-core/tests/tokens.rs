@@ -426,7 +426,7 @@ fn a_role_says_what_its_tokens_are_and_which_policies_they_may_hold() {
         r#"{"token_type":"other"}"#,
         r#"{"token_type":"batch"}"#,
         r#"{"path_suffix":"../x"}"#,
-        r#"{"allowed_entity_aliases":["x"]}"#,
+        r#"{"allowed_entity_aliases":["\u200b"]}"#,
         r#"{"orphans":true}"#,
         r#"{"token_bound_cidrs":"10.0.0.0/99"}"#,
     ] {

@@ -56,7 +56,7 @@ pub unsafe extern "C" fn vault_doctor(
 /// - `out_vault`: receives the new vault. Owner: the caller; close it with `vault_close`. NULL on failure; nothing is left at the place then.
 /// - `out_report`: receives what was taken and lost as JSON: complete, commits_lost, records, records_lost, digest_agrees, orphans,
 ///   namespaces, namespaces_lost, lost_namespaces, gaps, secrets, secrets_damaged, secrets_lost, damaged, nameless, nameless_mount,
-///   policies_lost, tokens_dropped, remade, header_remade, audit, text. Owner: the caller; free it with `vault_secret_free`. NULL on failure.
+///   policies_lost, tokens_dropped, entities_disabled, remade, header_remade, audit, text. Owner: the caller; free it with `vault_secret_free`. NULL on failure.
 /// - Fails with `VAULT_ERR_CORRUPT` where no key opens the store any more, `VAULT_ERR_STORE_LOCKED` where it is open,
 ///   `VAULT_ERR_STORE_EXISTS` where the new place is not empty, and as `vault_doctor`.
 /// - Threads: any.

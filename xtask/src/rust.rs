@@ -75,6 +75,7 @@ pub(crate) fn examples() -> Outcome {
         "explain",
         "versions",
         "least_privilege",
+        "identity",
         "policy_test",
         "rotation_drill",
         "live_secret",

@@ -106,6 +106,50 @@ def test_tokens_look_themselves_up_and_end(client: Any, world: World) -> None:
         app.auth.token.lookup_self()
 
 
+def test_identities_are_made_looked_up_and_give_tokens_their_policies(client: Any, world: World) -> None:
+    client.sys.create_or_update_acl_policy("app", APP)
+    identity = client.secrets.identity
+    ann = identity.create_or_update_entity(name="Ann", policies=["app"], metadata={"team": "ops"})["data"]["id"]
+    assert identity.read_entity(entity_id=ann)["data"]["name"] == "ann"
+    assert identity.read_entity_by_name(name="ann")["data"]["metadata"] == {"team": "ops"}
+    alias = identity.create_or_update_entity_alias(name="ann", canonical_id=ann, mount_accessor="auth_token")["data"]["id"]
+    assert identity.read_entity_alias(alias_id=alias)["data"]["canonical_id"] == ann
+    assert identity.lookup_entity(name="ANN")["data"]["id"] == ann
+    assert identity.lookup_entity(alias_id=alias)["data"]["id"] == ann
+    group = identity.create_or_update_group(name="ops", member_entity_ids=[ann], policies=["ops"])["data"]["id"]
+    assert identity.read_group(group_id=group)["data"]["member_entity_ids"] == [ann]
+    assert identity.lookup_group(name="ops")["data"]["id"] == group
+    assert identity.list_entities()["data"]["keys"] == [ann] and identity.list_entities_by_name()["data"]["keys"] == ["ann"]
+    assert identity.list_groups_by_name()["data"]["keys"] == ["ops"] and identity.list_entity_aliases()["data"]["keys"] == [alias]
+    client.auth.token.create_or_update_role("people", allowed_policies=["default"], orphan=True)
+    client.write_data("auth/token/roles/people", data={"allowed_entity_aliases": ["ann"]})
+    made = client.write_data("auth/token/create/people", data={"entity_alias": "ann"})["auth"]
+    assert (made["entity_id"], made["identity_policies"]) == (ann, ["app", "ops"])
+    held = under(world, made["client_token"])
+    held.secrets.kv.v2.create_or_update_secret("app/x", {"k": "v"})
+    assert held.auth.token.lookup_self()["data"]["entity_id"] == ann
+    assert identity.update_entity(entity_id=ann, disabled=True).status_code == 204
+    with pytest.raises(hvac.exceptions.Forbidden):
+        held.auth.token.lookup_self()
+    assert identity.delete_group(group_id=group).status_code == 204
+    assert identity.delete_entity_alias(alias_id=alias).status_code == 204
+    assert identity.delete_entity(entity_id=ann).status_code == 204
+    with pytest.raises(hvac.exceptions.InvalidPath):
+        identity.read_entity(entity_id=ann)
+
+
+def test_an_event_names_the_entity_of_its_caller(world: World) -> None:
+    root = world.vault.session(world.token)
+    ann = root.request("write", "identity/entity", {"name": "ann"})["data"]["id"]  # type: ignore[index]
+    root.request("write", "identity/entity-alias", {"name": "ann", "canonical_id": ann, "mount_accessor": "auth_token"})
+    root.request("write", "auth/token/roles/people", {"allowed_entity_aliases": "*"})
+    made = root.request("write", "auth/token/create/people", {"entity_alias": "Ann."})["auth"]  # type: ignore[index]
+    assert made["entity_id"] == ann
+    world.vault.session(made["client_token"]).request("read", "auth/token/lookup-self")
+    events = root.request("read", "sys/audit-log/events")["data"]["events"]  # type: ignore[index]
+    assert [event["entity_id"] for event in events if event["path"] == "auth/token/lookup-self"] == [ann]
+
+
 def test_tokens_are_made_by_each_option_and_end(client: Any, world: World) -> None:
     made = client.auth.token.create(policies=["default"], ttl="1h", display_name="worker", meta={"host": "a"})["auth"]
     assert made["policies"] == ["default"] and made["lease_duration"] == 3600 and made["metadata"] == {"host": "a"}

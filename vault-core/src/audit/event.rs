@@ -66,6 +66,9 @@ pub(crate) struct Event {
     /// The path of the request whose reply was unwrapped, looked up or wrapped anew.
     #[n(17)]
     pub(crate) unwrapped_path: Option<String>,
+    /// The id of the entity that the token is of.
+    #[n(26)]
+    pub(crate) entity: Option<String>,
     /// Whether the reader keeps what it read and uses it until it changes (a live secret): no further use of it is in the log.
     #[n(28)]
     #[cbor(default)]
@@ -178,6 +181,7 @@ impl Event {
             && self.path == other.path
             && self.namespace == other.namespace
             && self.accessor == other.accessor
+            && self.entity == other.entity
             && self.remote_address == other.remote_address
     }
 
@@ -209,6 +213,7 @@ impl Event {
             .with("path", self.path.as_str())
             .with("accessor", optional(&self.accessor))
             .with("display_name", optional(&self.display_name))
+            .with("entity_id", optional(&self.entity))
             .with("decision", decided)
             .with("outcome", i64::from(self.outcome))
             .with("version", self.version)

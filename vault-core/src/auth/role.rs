@@ -2,6 +2,7 @@
 
 use super::token::WRAPPING_POLICY;
 use crate::barrier::{Barrier, BarrierError, Kind, Overlay};
+use crate::identity::AliasName;
 use crate::storage::Key;
 use crate::types::id::Id;
 use minicbor::{Decode, Encode};
@@ -58,6 +59,9 @@ pub(crate) struct TokenRole {
     pub(crate) bound_cidrs: Vec<String>,
     #[n(13)]
     pub(crate) path_suffix: String,
+    /// Patterns of the canonical names of aliases that its tokens may be of.
+    #[cbor(n(14), default)]
+    pub(crate) allowed_aliases: Vec<String>,
 }
 
 impl RoleType {
@@ -91,6 +95,11 @@ impl TokenRole {
         policy != WRAPPING_POLICY
             && !self.disallows(policy)
             && (!self.names_allowed() || is_listed(policy, &self.allowed, &self.allowed_globs))
+    }
+
+    /// Whether a token of the role may be of the entity with that alias.
+    pub(crate) fn allows_alias(&self, name: &AliasName) -> bool {
+        self.allowed_aliases.iter().any(|pattern| matches_glob(pattern, name.as_str()))
     }
 
     /// Whether the role says of a policy that no token of its may hold it.

@@ -4,6 +4,7 @@
 
 use crate::barrier::{Barrier, BarrierError};
 use crate::host::{Rng, RngError};
+use crate::identity::EntityRef;
 use crate::types::id::Id;
 use crate::types::{SecretString, Timestamp, Ttl};
 use minicbor::{Decode, Encode};
@@ -92,6 +93,9 @@ pub(crate) struct TokenEntry {
     /// Milliseconds since the Unix epoch; 0 when it was never renewed.
     #[cbor(n(19), default)]
     pub(crate) last_renewed_millis: u64,
+    /// The entity that it is of: namespace (16), id (16).
+    #[cbor(n(20), with = "minicbor::bytes")]
+    pub(crate) entity: Option<[u8; 32]>,
 }
 
 impl TokenRef {
@@ -142,6 +146,10 @@ impl TokenEntry {
 
     pub(crate) fn parent(&self) -> Option<TokenRef> {
         self.parent.map(|key| TokenRef { namespace: Id::from_bytes(self.parent_namespace), key })
+    }
+
+    pub(crate) fn entity(&self) -> Option<EntityRef> {
+        self.entity.map(EntityRef::from_bytes)
     }
 
     pub(crate) fn to_bytes(&self) -> Vec<u8> {

@@ -90,6 +90,13 @@ impl<'a> Overlay<'a> {
         record.map(|record| self.barrier.open_owned(kind, key, record)).transpose()
     }
 
+    /// Lets the commit fail unless a record is what it was when somebody read it, who does not read it again.
+    pub(crate) fn expect(&mut self, key: Key, seen: Expected) {
+        if self.tracking {
+            self.writes.expectations.entry(key).or_insert(seen);
+        }
+    }
+
     /// Writes a record.
     pub(crate) fn put(&mut self, kind: Kind, key: Key, plaintext: &[u8]) -> Result<(), BarrierError> {
         let record = self.barrier.seal(kind, &key, plaintext)?;

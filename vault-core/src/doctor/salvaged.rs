@@ -43,6 +43,8 @@ pub struct SalvageReport {
     pub policies_lost: u64,
     /// Tokens that were not taken since they hold a policy that was lost.
     pub tokens_dropped: u64,
+    /// Entities that were disabled, since a policy or a group was lost that could have denied them something.
+    pub entities_disabled: u64,
     /// Records of the vault's own that were made anew.
     pub remade: Vec<&'static str>,
     /// Whether the header was altered: the new one has no slot but the one that the key opens.
@@ -71,6 +73,7 @@ impl SalvageReport {
             nameless_mount: salvaged.nameless_mount,
             policies_lost: salvaged.policies_lost,
             tokens_dropped: salvaged.tokens_dropped,
+            entities_disabled: salvaged.entities_disabled,
             remade: salvaged.remade,
             header_remade: salvaged.header_remade,
             audit: Audit::of(&salvaged.log),
@@ -92,6 +95,7 @@ impl SalvageReport {
             self.nameless,
             self.policies_lost,
             self.tokens_dropped,
+            self.entities_disabled,
             self.remade.len() as u64,
             self.audit.lost,
         ];
@@ -120,6 +124,7 @@ impl SalvageReport {
             .with("nameless_mount", self.nameless_mount.as_deref().map_or(Value::Null, Value::from))
             .with("policies_lost", self.policies_lost)
             .with("tokens_dropped", self.tokens_dropped)
+            .with("entities_disabled", self.entities_disabled)
             .with("remade", Value::Array(self.remade.iter().map(|name| Value::from(*name)).collect()))
             .with("header_remade", self.header_remade)
             .with("audit", self.audit.to_object())
@@ -144,6 +149,9 @@ impl fmt::Display for SalvageReport {
             writeln!(f, "without a name: {}, now below {mount}", self.nameless)?;
         }
         writeln!(f, "policies lost: {}, tokens left out for that: {}", self.policies_lost, self.tokens_dropped)?;
+        if self.entities_disabled > 0 {
+            writeln!(f, "entities disabled, since a policy or a group of theirs is lost: {}", self.entities_disabled)?;
+        }
         writeln!(
             f,
             "audit log: {} events as they were, {} under new numbers, {} lost",

@@ -94,6 +94,8 @@ pub(super) fn execute(ask: &Ask<'_>, overlay: &mut Overlay<'_>, operation: Opera
     }
 }
 
+/// By which aliases name the method.
+pub(super) const ACCESSOR: &str = "auth_token";
 const DESCRIPTION: &str = "token based credentials";
 
 fn row(lifetimes: TokenLifetimes) -> Object {
@@ -103,7 +105,7 @@ fn row(lifetimes: TokenLifetimes) -> Object {
         .with("max_lease_ttl", lifetimes.max_seconds)
         .with("token_type", "default-service");
     Object::new()
-        .with("accessor", "auth_token")
+        .with("accessor", ACCESSOR)
         .with("config", config)
         .with("description", DESCRIPTION)
         .with("local", false)

@@ -1,5 +1,6 @@
 //! What a token may do, and why: `sys/capabilities`, `sys/capabilities-accessor`, `sys/capabilities-self` and `sys/policies/explain`.
 
+use super::identities;
 use super::namespaces::Namespace;
 use super::system::{Ask, Done, SystemPath, capability_for};
 use super::tokens;
@@ -121,7 +122,7 @@ fn by_token(ask: &Ask<'_>, text: &str) -> Result<Subject> {
     for namespace in ask.place.namespace.upward() {
         let live = tokens::find(ask.core, &ask.core.namespaces.load(), namespace, text)?;
         if let Some(live) = live.filter(|live| !live.has_expired(ask.now)) {
-            return Ok(subject(namespace, &live));
+            return subject(ask, namespace, &live);
         }
     }
     Err(invalid("token"))
@@ -133,11 +134,13 @@ fn by_accessor(ask: &Ask<'_>, accessor: &str) -> Result<Subject> {
     let key = records::by_accessor(&mut overlay, accessor)?.ok_or_else(|| invalid("accessor"))?;
     let live = tokens::look_up(ask.core, &ask.core.namespaces.load(), TokenRef { namespace: namespace.id, key })?;
     let live = live.filter(|live| !live.has_expired(ask.now)).ok_or_else(|| invalid("accessor"))?;
-    Ok(subject(namespace, &live))
+    subject(ask, namespace, &live)
 }
 
-fn subject(namespace: &Namespace, live: &LiveToken) -> Subject {
-    Subject { rules: namespace.policies.compiled(&live.entry.policies, namespace.is_root()), home: namespace.path.clone() }
+/// One whose entity is disabled or gone may do nothing.
+fn subject(ask: &Ask<'_>, namespace: &Namespace, live: &LiveToken) -> Result<Subject> {
+    let bearing = identities::bearing(ask.core, &ask.core.namespaces.load(), namespace, live)?;
+    Ok(Subject { rules: bearing.rules, home: namespace.path.clone() })
 }
 
 /// The paths of a request: `paths` or `path`, each an array of texts or one text with commas.

@@ -2,7 +2,7 @@
 
 use super::core::Core;
 use super::system::{Ask, Done};
-use super::{rotation_paths, runtime, sinks, version_history};
+use super::{identity_entities, rotation_paths, runtime, sinks, version_history};
 use crate::auth::records;
 use crate::barrier::{Kind, Overlay};
 use crate::metrics::{self, Gauge};
@@ -58,11 +58,7 @@ pub(super) fn execute(ask: &Ask<'_>, overlay: &mut Overlay<'_>, operation: Opera
         InfoPath::HaStatus => Ok(Done::answer(ha_status())),
         InfoPath::SanitizedConfig => Ok(Done::answer(sanitized(core))),
         InfoPath::CountTokens => count_tokens(overlay, ask.now),
-        InfoPath::CountEntities => {
-            // There are no entities in this version, so this is their number.
-            let total = Object::new().with("total", 0_u64);
-            Ok(Done::answer(Object::new().with("counters", Object::new().with("entities", total))))
-        }
+        InfoPath::CountEntities => identity_entities::count(core),
         InfoPath::VersionHistory => version_history::list(overlay),
         InfoPath::CountRequests => Ok(Done::answer(Object::new().with("counters", Object::new().with("requests", requests(core))))),
     }

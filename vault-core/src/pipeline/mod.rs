@@ -11,6 +11,11 @@ mod core;
 pub(crate) mod doctor;
 mod given;
 mod health;
+mod identities;
+mod identity_aliases;
+mod identity_entities;
+mod identity_groups;
+mod identity_paths;
 mod info_paths;
 #[cfg(all(test, loom))]
 mod interleavings_tests;
@@ -152,18 +157,24 @@ fn carry_out(authenticated: &Authenticated<'_>, mode: AuditMode, event: &mut Eve
         tries += 1;
         // What the request has read was changed by others before it could commit: it is carried out anew on what is there now.
         let executed = match authenticated.authorize(event)?.execute() {
-            Err(error) if error.code() == Code::Conflict && tries <= retries_max => continue,
+            Err(error) if error.code() == Code::Conflict && tries <= retries_max => {
+                authenticated.doubt();
+                continue;
+            }
             executed => executed?.probe()?,
         };
         if executed.has_effect() {
             // From its first commit on it is not carried out anew: what it does outside is done once.
             match executed.intend() {
-                Err(CommitError::Conflict) if tries <= retries_max => continue,
+                Err(CommitError::Conflict) if tries <= retries_max => {
+                    authenticated.doubt();
+                    continue;
+                }
                 intended => return intended?.affect(event),
             }
         }
         match executed.record(event, mode) {
-            Err(CommitError::Conflict) if tries <= retries_max => {}
+            Err(CommitError::Conflict) if tries <= retries_max => authenticated.doubt(),
             recorded => return Ok(recorded?.followed(authenticated.core(), authenticated.now())),
         }
     }

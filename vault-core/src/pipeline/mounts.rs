@@ -55,9 +55,10 @@ pub(super) struct Routing<'p> {
 }
 
 const CUBBYHOLE: &str = "cubbyhole/";
+const IDENTITY: &str = "identity/";
 
 /// Paths that the vault keeps for itself.
-const RESERVED: [&str; 5] = ["sys/", "auth/", "identity/", CUBBYHOLE, "audit/"];
+const RESERVED: [&str; 5] = ["sys/", "auth/", IDENTITY, CUBBYHOLE, "audit/"];
 
 impl MountEntry {
     /// A mount of an engine at a path that is in the one canonical form.
@@ -236,7 +237,8 @@ impl MountTable {
         };
         let mut all = Object::new()
             .with("sys/", own("system", "the vault itself: status, policies, mounts, audit log"))
-            .with(CUBBYHOLE, own("cubbyhole", "secrets of one token, gone with it"));
+            .with(CUBBYHOLE, own("cubbyhole", "secrets of one token, gone with it"))
+            .with(IDENTITY, own("identity", "who people and programs are: entities, aliases, groups"));
         for mount in &self.mounts {
             all.insert(&mount.entry.path, mount.entry.to_object());
         }

@@ -1,6 +1,7 @@
 //! The namespaces in use: each with keys, mounts, policies and tokens of its own; and the one place where a request finds its own.
 
 use super::core::Core;
+use super::identities::IdentityStore;
 use super::keys::{self, RotationPolicy};
 use super::mounts::MountTable;
 use super::namespace_table::{Deleted, NamespaceTable};
@@ -25,6 +26,7 @@ pub(super) struct Namespace {
     pub(super) barrier: Arc<Barrier>,
     pub(super) mounts: Arc<ArcSwap<MountTable>>,
     pub(super) policies: Arc<PolicyStore>,
+    pub(super) identities: Arc<IdentityStore>,
     /// When its keyring is rolled.
     pub(super) rotation: Arc<ArcSwap<RotationPolicy>>,
 }
@@ -75,6 +77,7 @@ impl Namespace {
             barrier,
             mounts: Arc::new(ArcSwap::from_pointee(mounts)),
             policies: Arc::new(policies),
+            identities: Arc::default(),
             rotation: Arc::new(ArcSwap::from_pointee(rotation)),
         }
     }

@@ -4,7 +4,7 @@ use super::system::Done;
 use super::wrapping;
 use crate::auth::token::WRAPPING_POLICY;
 use crate::barrier::{Barrier, BarrierError, Kind, Overlay};
-use crate::policy::{CompiledPolicies, Policy, PolicyName, Settings};
+use crate::policy::{CompiledPolicies, Policy, PolicyName, Settings, TemplateFacts};
 use crate::storage::Key;
 use crate::types::id::Id;
 use crate::types::limits::POLICIES_MAX;
@@ -155,22 +155,25 @@ impl PolicyStore {
         if let Some(rules) = compiled.get(names) {
             return Arc::clone(rules);
         }
-        let texts = self.texts.load();
-        let rules = if in_root && names.iter().any(|name| name == ROOT) {
-            CompiledPolicies::root()
-        } else {
-            // This one is no policy of any namespace, and the same in all.
-            let wrapping = names.iter().any(|name| name == WRAPPING_POLICY).then(wrapping_policy);
-            let held = names.iter().filter_map(|name| texts.get(name)).map(|policy| &**policy);
-            let held: Vec<&Policy> = held.chain(wrapping.as_ref()).collect();
-            CompiledPolicies::compile(&held, self.settings, None)
-        };
-        let rules = Arc::new(rules);
+        let rules = Arc::new(self.compile(names, in_root, None));
         if compiled.len() >= COMPILED_SETS_MAX {
             compiled.clear();
         }
         compiled.insert(names.to_vec(), Arc::clone(&rules));
         rules
+    }
+
+    /// The same, compiled anew, with templates filled in by what is known of the caller.
+    pub(super) fn compile(&self, names: &[String], in_root: bool, caller: Option<&TemplateFacts>) -> CompiledPolicies {
+        if in_root && names.iter().any(|name| name == ROOT) {
+            return CompiledPolicies::root();
+        }
+        let texts = self.texts.load();
+        // This one is no policy of any namespace, and the same in all.
+        let wrapping = names.iter().any(|name| name == WRAPPING_POLICY).then(wrapping_policy);
+        let held = names.iter().filter_map(|name| texts.get(name)).map(|policy| &**policy);
+        let held: Vec<&Policy> = held.chain(wrapping.as_ref()).collect();
+        CompiledPolicies::compile(&held, self.settings, caller)
     }
 
     /// Puts a change of one policy into effect, for live tokens too.

@@ -2,6 +2,8 @@
 
 use super::affect::{Deed, Follow};
 use super::core::Core;
+use super::identities::{self, Bearing, Identity};
+use super::identity_paths::canonical_name;
 use super::mounts::{self, MountTable, Routing};
 use super::namespace_table::NamespaceTable;
 use super::namespaces::{Namespace, Place};
@@ -46,6 +48,8 @@ pub(crate) struct Footing {
 struct Known {
     live: Arc<LiveToken>,
     rules: Arc<CompiledPolicies>,
+    /// Whose the token is.
+    identity: Option<Identity>,
     /// Those of the token's namespace.
     policies: Arc<PolicyStore>,
     policy_generation: u64,
@@ -221,10 +225,14 @@ impl<'r> Routed<'r> {
         // A batch token has none.
         event.accessor = Some(known.live.entry.accessor.clone()).filter(|accessor| !accessor.is_empty());
         event.display_name = Some(known.live.entry.display_name.clone());
+        event.entity = known.identity.as_ref().map(|identity| identity.text().to_owned());
         // A token is one of its own namespace and of those below it, never of one above or beside.
         let home = self.place.namespace.upward().find(|namespace| namespace.id == known.live.id.namespace);
         let home = home.filter(|_| !known.live.has_expired(self.now)).ok_or_else(Error::permission_denied)?;
         if !is_within(&known.live.entry.bound_cidrs, self.request.context.remote_address.as_deref()) {
+            return Err(Error::permission_denied());
+        }
+        if known.identity.as_ref().is_some_and(|identity| !identity.is_good()) {
             return Err(Error::permission_denied());
         }
         self.core.metrics.authentication(how);
@@ -241,8 +249,8 @@ impl Known {
             let policies = Arc::clone(&namespace.policies);
             let (policy_generation, token_epoch) = (policies.generation(), core.tokens.epoch());
             if let Some(live) = tokens::find(core, &namespaces, namespace, caller.token.expose())? {
-                let rules = policies.compiled(&live.entry.policies, namespace.is_root());
-                return Ok(Known { live, rules, policies, policy_generation, token_epoch, opening: core.opening });
+                let Bearing { rules, identity } = identities::bearing(core, &namespaces, namespace, &live)?;
+                return Ok(Known { live, rules, identity, policies, policy_generation, token_epoch, opening: core.opening });
             }
         }
         Err(Error::permission_denied())
@@ -253,6 +261,7 @@ impl Known {
             && self.token_epoch == core.tokens.epoch()
             && self.opening == core.opening
             && self.live.is_current()
+            && self.identity.as_ref().is_none_or(Identity::is_fresh)
     }
 }
 
@@ -280,6 +289,13 @@ impl<'r> Authenticated<'r> {
             let _ended = tokens::end_used(core, token, self.home.audit_name(), self.routed.now);
         }
         done
+    }
+
+    /// Says that the request has lost a race: what is known of the caller's entity may have been read too early.
+    pub(super) fn doubt(&self) {
+        if let Some(identity) = &self.known.identity {
+            identity.doubt();
+        }
     }
 
     /// Whether the token is still there, as the commit of a write will expect it: a batch token is while its parent is.
@@ -314,9 +330,18 @@ impl<'r> Authenticated<'r> {
         if let Route::Engine(routing) = &self.routed.route { routing.uuid } else { None }
     }
 
-    /// Whether the token is there still. What is read becomes an expectation: its revocation would fail the commit.
+    /// Whether the token is there still, and its entity may be used. What is read becomes an expectation: its revocation would fail the commit.
     pub(super) fn holds(&self, overlay: &mut Overlay<'_>) -> Result<bool> {
-        self.is_there(overlay)
+        let stands = self.known.identity.as_ref().map_or(Ok(true), |identity| identity.stands(self.home, overlay))?;
+        Ok(stands && self.is_there(overlay)?)
+    }
+
+    /// The same, by what is known of the entity already.
+    fn holds_as_known(&self, overlay: &mut Overlay<'_>) -> Result<bool> {
+        match &self.known.identity {
+            Some(identity) if identity.is_fresh() => Ok(identity.expect(overlay) && self.is_there(overlay)?),
+            _ => self.holds(overlay),
+        }
     }
 
     pub(super) fn request(&self) -> &'r Request {
@@ -408,7 +433,7 @@ impl<'r> Authenticated<'r> {
         } else {
             Overlay::reading(barrier, core.source())
         };
-        if self.may_write() && !self.holds(&mut overlay)? {
+        if self.may_write() && !self.holds_as_known(&mut overlay)? {
             // Revoked since it was authenticated; from here on its revocation would fail this request's commit.
             return Err(if self.known.live.entry.is_wrapping() { wrapping::invalid() } else { Error::permission_denied() });
         }
@@ -456,12 +481,15 @@ impl<'r> Authenticated<'r> {
         overlay
     }
 
-    /// The path of a policy whose name is spelt in another way than the one that counts, as it counts: no spelling slips past a rule.
+    /// The path of a policy, an entity or a group whose name is spelt in another way than the one that counts, as it counts: no spelling slips past a rule.
     fn canonical_policy_path(&self) -> Option<String> {
-        let Route::System(SystemPath::Policy(name, _)) = self.routed.route else { return None };
-        let canonical = PolicyName::parse(name).ok().filter(|canonical| canonical.as_str() != name)?;
-        let folder = self.policy_path().strip_suffix(name)?;
-        Some(format!("{folder}{}", canonical.as_str()))
+        let (name, canonical) = match self.routed.route {
+            Route::System(SystemPath::Policy(name, _)) => (name, PolicyName::parse(name).ok()?.as_str().to_owned()),
+            Route::System(SystemPath::Identity(path)) => canonical_name(path)?,
+            _ => return None,
+        };
+        let folder = self.policy_path().strip_suffix(name).filter(|_| canonical != name)?;
+        Some(format!("{folder}{canonical}"))
     }
 
     /// What the policies of the token's namespace say of the path as it is seen from there.

@@ -1,9 +1,10 @@
-//! What the vault's own paths answer: `sys/` and `auth/token/`.
+//! What the vault's own paths answer: `sys/`, `auth/token/` and `identity/`.
 
 use super::affect::{Deed, Follow};
 use super::auth_paths::{self, AuthPath};
 use super::capability_paths::{self, Whose};
 use super::core::Core;
+use super::identity_paths::{self, IdentityPath};
 use super::info_paths::{self, InfoPath};
 use super::lease_paths::{self, LeasePath};
 use super::namespaces::{Namespace, Place};
@@ -154,7 +155,8 @@ pub(super) enum SystemPath<'p> {
     Wrapping(WrappingPath),
     Lease(LeasePath<'p>),
     Rotation(RotationPath<'p>),
-    /// Below `sys/` or `auth/`, but none of ours.
+    Identity(IdentityPath<'p>),
+    /// Below `sys/`, `auth/` or `identity/`, but none of ours.
     Unknown,
 }
 
@@ -162,7 +164,7 @@ impl<'p> SystemPath<'p> {
     /// The system path, if this is one.
     pub(super) fn parse(path: &'p str) -> Option<Self> {
         // Nearly every path is a mount's, which is told at once.
-        if !["sys", "auth"].iter().any(|own| path.starts_with(own)) {
+        if !["sys", "auth", "identity"].iter().any(|own| path.starts_with(own)) {
             return None;
         }
         let path = path.strip_suffix('/').unwrap_or(path);
@@ -236,6 +238,8 @@ impl<'p> SystemPath<'p> {
                 } else if path.starts_with("sys/audit-hash/") {
                     // Where people know one key for each audit device, there is one for all here.
                     SystemPath::AuditHash
+                } else if path == "identity" || path.starts_with("identity/") {
+                    IdentityPath::parse(path).map_or(SystemPath::Unknown, SystemPath::Identity)
                 } else if path == "sys" || path == "auth" || path.starts_with("sys/") || path.starts_with("auth/") {
                     SystemPath::Unknown
                 } else {
@@ -258,6 +262,7 @@ impl<'p> SystemPath<'p> {
         matches!(self, SystemPath::AuditHash | SystemPath::Capabilities(_) | SystemPath::Explain | SystemPath::Tools(_) | SystemPath::Seal)
             || matches!(self, SystemPath::Lease(LeasePath::Lookup) | SystemPath::Wrapping(WrappingPath::Lookup))
             || matches!(self, SystemPath::Token(path) if path.only_tells())
+            || matches!(self, SystemPath::Identity(path) if path.only_tells())
     }
 
     /// Whether a write of the path issues a token (true) or revokes some (false).
@@ -302,6 +307,7 @@ impl<'p> SystemPath<'p> {
                 | SystemPath::Token(_)
                 | SystemPath::Wrapping(_)
                 | SystemPath::Rotation(_)
+                | SystemPath::Identity(_)
                 | SystemPath::Unknown
         )
     }
@@ -428,6 +434,7 @@ pub(super) fn execute(ask: &Ask<'_>, overlay: &mut Overlay<'_>, operation: Opera
         (Operation::Delete, SystemPath::Namespace(name)) => namespace_paths::delete(ask, overlay, name),
         (operation, SystemPath::Wrapping(path)) => wrapping::execute(ask, overlay, operation, path),
         (operation, SystemPath::Token(path)) => token_paths::execute(ask, overlay, operation, path),
+        (operation, SystemPath::Identity(path)) => identity_paths::execute(ask, overlay, operation, path),
         (operation, SystemPath::Rotation(path)) => rotation_paths::execute(ask, overlay, operation, path),
         (operation, SystemPath::Lease(path)) => lease_paths::execute(ask, overlay, operation, path),
         _ => Err(Error::new(Code::UnsupportedPath, "the vault has no such operation at this path")),

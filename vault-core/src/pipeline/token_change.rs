@@ -136,7 +136,7 @@ fn renew_target(ask: &Ask<'_>, overlay: &mut Overlay<'_>, target: Target, text: 
     if increment > now.until(end) && increment > Ttl::ZERO {
         warnings.push("the time was shortened to the longest that is left of this token".to_owned());
     }
-    let mut auth = auth_of(SecretString::copy_from(text), &new, now);
+    let mut auth = auth_of(ask, &target.id.namespace, SecretString::copy_from(text), &new)?;
     auth.num_uses = target.uses_left;
     let (tokens, id) = (Arc::clone(&ask.core.tokens), target.id);
     let done = Done { auth: Some(auth), warnings, concerns: told_accessor(ask, &new), ..Done::default() };

@@ -1,6 +1,8 @@
 //! `WRITE auth/token/create`, `create-orphan` and `create/ROLE`: a new token, of which the caller gives no more than it may.
 
 use super::auth_paths::TokenLifetimes;
+use super::identities;
+use super::identity_aliases;
 use super::policies::{DEFAULT, ROOT};
 use super::runtime::no_entropy;
 use super::system::{Ask, Done};
@@ -11,8 +13,10 @@ use crate::auth::role::{self, RoleType, TokenRole};
 use crate::auth::token::{self, TokenEntry, WRAPPING_POLICY};
 use crate::auth::{TokenKind, batch, records};
 use crate::barrier::Overlay;
+use crate::identity::{AliasName, EntityRef};
 use crate::policy::{Capability, Given};
 use crate::types::cidr;
+use crate::types::id::Id;
 use crate::types::limits::{TOKEN_BYTES_MAX, TOKEN_CIDRS_MAX, TOKEN_DEPTH_MAX, TOKEN_POLICIES_MAX};
 use crate::types::{Auth, Code, Error, Result, SecretString, Timestamp, TokenType, Ttl};
 
@@ -38,26 +42,30 @@ pub(super) fn create(ask: &Ask<'_>, overlay: &mut Overlay<'_>, by: By<'_>) -> Re
     let making = Making { ask, asked: TokenAsked::parse(ask.data)?, role, by, has_sudo: has_sudo(ask) };
     making.check_caller()?;
     let mut warnings = Vec::new();
-    let entry = making.entry(TokenLifetimes::load(overlay)?, &mut warnings)?;
+    let mut entry = making.entry(TokenLifetimes::load(overlay)?, &mut warnings)?;
+    entry.entity = making.entity(overlay)?.map(EntityRef::to_bytes);
     let secret = if entry.is_batch() { making.batch(overlay, &entry)? } else { making.service(overlay, &entry)? };
-    let auth = auth_of(secret, &entry, ask.now);
+    let auth = auth_of(ask, &ask.place.namespace.id, secret, &entry)?;
     Ok(Done { auth: Some(auth), warnings, ..Done::default() })
 }
 
-/// What a reply tells of a token.
-pub(super) fn auth_of(client_token: SecretString, entry: &TokenEntry, now: Timestamp) -> Auth {
-    Auth {
+/// What a reply tells of a token of a namespace.
+pub(super) fn auth_of(ask: &Ask<'_>, home: &Id, client_token: SecretString, entry: &TokenEntry) -> Result<Auth> {
+    let identity_policies = identities::policies_of(ask.core, home, entry)?;
+    Ok(Auth {
         client_token,
         accessor: entry.accessor.clone(),
-        policies: entry.policies.clone(),
+        policies: identities::united(&entry.policies, &identity_policies),
         token_policies: entry.policies.clone(),
+        identity_policies,
+        entity_id: entry.entity().map(|entity| entity.id.to_string()).unwrap_or_default(),
         metadata: entry.metadata.clone(),
-        lease_duration: entry.remaining(now),
+        lease_duration: entry.remaining(ask.now),
         renewable: entry.renewable,
         orphan: entry.parent.is_none(),
         num_uses: entry.num_uses,
         token_type: if entry.is_batch() { TokenType::Batch } else { TokenType::Service },
-    }
+    })
 }
 
 struct Making<'m, 'a> {
@@ -147,6 +155,20 @@ impl Making<'_, '_> {
         }
         self.set_times(lifetimes, &mut entry, warnings)?;
         Ok(entry)
+    }
+
+    /// The entity that the new token is of: that of the alias which the request names, else its parent's.
+    fn entity(&self, overlay: &mut Overlay<'_>) -> Result<Option<EntityRef>> {
+        let Some(alias) = self.asked.entity_alias else {
+            return Ok(if self.is_orphan() { None } else { self.ask.caller.entry.entity() });
+        };
+        let role = self.role.as_ref().ok_or_else(|| refused("\"entity_alias\" is for tokens that are made by a role: name one"))?;
+        let name = AliasName::parse(alias)?;
+        if !role.allows_alias(&name) {
+            return Err(refused("invalid \"entity_alias\": the role does not allow it"));
+        }
+        let id = identity_aliases::entity_of_alias(self.ask, overlay, &name)?;
+        Ok(Some(EntityRef { namespace: self.ask.place.namespace.id, id }))
     }
 
     fn set_times(&self, lifetimes: TokenLifetimes, entry: &mut TokenEntry, warnings: &mut Vec<String>) -> Result<()> {

@@ -1,6 +1,7 @@
 //! What is told of tokens: by the token itself, by its accessor, and the accessors of all.
 
 use super::given::{Members, bad};
+use super::identities;
 use super::system::{Ask, Done};
 use super::tokens;
 use crate::auth::{LiveToken, TokenEntry, TokenRef, batch, records, token};
@@ -21,19 +22,19 @@ pub(super) struct Target {
 pub(super) fn lookup(ask: &Ask<'_>, overlay: &mut Overlay<'_>) -> Result<Done> {
     let Some(text) = Members(ask.data).text("token")?.filter(|text| !text.is_empty()) else { return lookup_self(ask, overlay) };
     let target = by_text(ask, overlay, text)?.ok_or_else(|| Error::new(Code::PermissionDenied, "bad token"))?;
-    Ok(tell(ask, &target, text))
+    tell(ask, &target, text)
 }
 
 /// `auth/token/lookup-self`.
 pub(super) fn lookup_self(ask: &Ask<'_>, overlay: &mut Overlay<'_>) -> Result<Done> {
     let target = of_caller(ask, overlay)?;
-    Ok(tell(ask, &target, ask.token))
+    tell(ask, &target, ask.token)
 }
 
 /// `auth/token/lookup-accessor`: all but the token itself.
 pub(super) fn lookup_accessor(ask: &Ask<'_>, overlay: &mut Overlay<'_>) -> Result<Done> {
     let target = by_accessor(ask, overlay)?;
-    Ok(tell(ask, &target, ""))
+    tell(ask, &target, "")
 }
 
 /// `LIST auth/token/accessors`: of the namespace's tokens, whole or by pages: `limit` of them that come after the accessor `after`.
@@ -101,7 +102,7 @@ fn target(overlay: &mut Overlay<'_>, live: &Arc<LiveToken>) -> Result<Option<Tar
 }
 
 /// All that is known of a token.
-fn tell(ask: &Ask<'_>, target: &Target, id: &str) -> Done {
+fn tell(ask: &Ask<'_>, target: &Target, id: &str) -> Result<Done> {
     let (entry, now) = (&target.entry, ask.now);
     let namespace = ask.place.namespace.upward().find(|namespace| namespace.id == target.id.namespace);
     let meta: Object = entry.metadata.iter().map(|(name, text)| (name.as_str(), Value::string(text.as_str()))).collect();
@@ -110,7 +111,7 @@ fn tell(ask: &Ask<'_>, target: &Target, id: &str) -> Done {
         .with("creation_time", entry.created().as_secs())
         .with("creation_ttl", entry.ttl_seconds)
         .with("display_name", entry.display_name.as_str())
-        .with("entity_id", "")
+        .with("entity_id", entry.entity().map(|entity| entity.id.to_string()).unwrap_or_default())
         .with("expire_time", entry.expires().map(|end| end.to_string()))
         .with("explicit_max_ttl", entry.explicit_max_seconds)
         .with("id", id)
@@ -137,7 +138,10 @@ fn tell(ask: &Ask<'_>, target: &Target, id: &str) -> Done {
     if !entry.bound_cidrs.is_empty() {
         body = body.with("bound_cidrs", entry.bound_cidrs.clone());
     }
-    Done { concerns: told_accessor(ask, entry), ..Done::answer(body) }
+    if entry.entity.is_some() {
+        body = body.with("identity_policies", identities::policies_of(ask.core, &target.id.namespace, entry)?);
+    }
+    Ok(Done { concerns: told_accessor(ask, entry), ..Done::answer(body) })
 }
 
 /// The accessor of a token that a request is about, where that is not the caller's own: for the audit log.

@@ -8,7 +8,7 @@ use crate::types::limits::{NAME_BYTES_MAX, TOKEN_BYTES_MAX, TOKEN_CIDRS_MAX, TOK
 use crate::types::{Code, Error, Result, Ttl, Value};
 use std::collections::BTreeMap;
 
-const KNOWN: [&str; 13] = [
+const KNOWN: [&str; 14] = [
     "id",
     "policies",
     "ttl",
@@ -22,6 +22,7 @@ const KNOWN: [&str; 13] = [
     "meta",
     "no_parent",
     "no_default_policy",
+    "entity_alias",
 ];
 
 /// The options of a request that makes a token.
@@ -40,18 +41,15 @@ pub(super) struct TokenAsked<'d> {
     pub(super) metadata: BTreeMap<String, String>,
     pub(super) no_parent: bool,
     pub(super) no_default: bool,
+    /// The alias of the entity that it is to be of.
+    pub(super) entity_alias: Option<&'d str>,
 }
 
 impl<'d> TokenAsked<'d> {
     /// Reads them. One that is not known is refused, since each of them limits the token.
     pub(super) fn parse(data: Option<&'d Value>) -> Result<Self> {
         let data = Members(data);
-        if data.get("entity_alias").is_some_and(|alias| alias.as_str() != Some("")) {
-            return Err(Error::new(Code::InvalidRequest, "\"entity_alias\" is not supported in this version: leave it out"));
-        }
-        // One that is null or empty asks for nothing.
-        let known: Vec<&str> = KNOWN.into_iter().chain(["entity_alias"]).collect();
-        data.known_only(&known)?;
+        data.known_only(&KNOWN)?;
         let kind = match data.text("type")? {
             None | Some("") => None,
             Some("service") => Some(TokenKind::Service),
@@ -72,6 +70,7 @@ impl<'d> TokenAsked<'d> {
             metadata: metadata(data)?,
             no_parent: data.truth("no_parent")?.unwrap_or(false),
             no_default: data.truth("no_default_policy")?.unwrap_or(false),
+            entity_alias: data.text("entity_alias")?.filter(|alias| !alias.is_empty()),
         })
     }
 }

@@ -6,6 +6,7 @@ use super::token_options::{cidrs, policy_names};
 use crate::auth::role::{self, RoleType, TokenRole};
 use crate::auth::token::WRAPPING_POLICY;
 use crate::barrier::Overlay;
+use crate::identity::AliasName;
 use crate::types::limits::{CUSTOM_KEY_BYTES_MAX, TOKEN_POLICIES_MAX};
 use crate::types::{Code, Error, Object, Result, Ttl};
 
@@ -55,7 +56,7 @@ pub(super) fn read(overlay: &mut Overlay<'_>, name: &str) -> Result<Done> {
             .with("disallowed_policies", role.disallowed)
             .with("allowed_policies_glob", role.allowed_globs)
             .with("disallowed_policies_glob", role.disallowed_globs)
-            .with("allowed_entity_aliases", Vec::<String>::new())
+            .with("allowed_entity_aliases", role.allowed_aliases)
             .with("orphan", role.orphan)
             .with("renewable", !role.not_renewable)
             .with("period", role.period_seconds)
@@ -75,9 +76,6 @@ pub(super) fn write(ask: &Ask<'_>, overlay: &mut Overlay<'_>, name: &str) -> Res
     let data = Members(ask.data);
     data.known_only(&KNOWN)?;
     check_name(name)?;
-    if data.texts("allowed_entity_aliases")?.is_some_and(|aliases| !aliases.is_empty()) {
-        return Err(Error::new(Code::InvalidRequest, "\"allowed_entity_aliases\" is not supported in this version: leave it out"));
-    }
     let mut role = role::load(overlay, name)?.unwrap_or_else(|| TokenRole { name: name.to_owned(), ..TokenRole::default() });
     for (member, list) in [("allowed_policies", &mut role.allowed), ("disallowed_policies", &mut role.disallowed)] {
         if let Some(names) = data.texts(member)? {
@@ -88,6 +86,9 @@ pub(super) fn write(ask: &Ask<'_>, overlay: &mut Overlay<'_>, name: &str) -> Res
         if let Some(globs) = data.texts(member)? {
             *list = checked_globs(member, globs)?;
         }
+    }
+    if let Some(patterns) = data.texts("allowed_entity_aliases")? {
+        role.allowed_aliases = alias_patterns(&patterns)?;
     }
     for (member, older, seconds) in [
         ("token_period", "period", &mut role.period_seconds),
@@ -145,6 +146,14 @@ fn checked_globs(member: &str, globs: Vec<&str>) -> Result<Vec<String>> {
         ));
     }
     Ok(globs.into_iter().map(str::to_ascii_lowercase).collect())
+}
+
+/// Patterns of names of aliases, in the one spelling of those.
+fn alias_patterns(patterns: &[&str]) -> Result<Vec<String>> {
+    if patterns.len() > TOKEN_POLICIES_MAX {
+        return Err(bad("allowed_entity_aliases", &format!("has at most {TOKEN_POLICIES_MAX} patterns, in which \"{GLOB}\" is anything")));
+    }
+    patterns.iter().map(|pattern| Ok(AliasName::parse(pattern)?.as_str().to_owned())).collect()
 }
 
 fn check_suffix(suffix: &str) -> Result<()> {

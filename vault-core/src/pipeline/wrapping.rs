@@ -85,6 +85,12 @@ struct WrappedAuth<'b> {
     num_uses: u64,
     #[n(9)]
     is_batch: bool,
+    #[n(10)]
+    #[cbor(default)]
+    identity_policies: Vec<String>,
+    #[n(11)]
+    #[cbor(default)]
+    entity_id: String,
 }
 
 impl WrappingPath {
@@ -278,6 +284,8 @@ fn encode(response: &Response) -> Result<Zeroizing<Vec<u8>>> {
             orphan: auth.orphan,
             num_uses: auth.num_uses,
             is_batch: auth.token_type == TokenType::Batch,
+            identity_policies: auth.identity_policies.clone(),
+            entity_id: auth.entity_id.clone(),
         }),
     };
     let mut size = Size(0);
@@ -300,6 +308,8 @@ fn decode(bytes: &[u8]) -> Result<Response> {
             accessor: auth.accessor.to_owned(),
             policies: auth.policies,
             token_policies: auth.token_policies,
+            identity_policies: auth.identity_policies,
+            entity_id: auth.entity_id,
             metadata: auth.metadata,
             lease_duration: Ttl::from_secs(auth.lease_seconds),
             renewable: auth.renewable,

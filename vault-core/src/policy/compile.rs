@@ -147,6 +147,11 @@ impl CompiledPolicies {
         self.decide(path, asked, Given::default()).capabilities()
     }
 
+    /// Whether a rule's path could not be filled in by what was known of the caller.
+    pub(crate) fn has_void(&self) -> bool {
+        !self.void.is_empty()
+    }
+
     /// Whether these are what the policy `root` gives.
     pub(crate) fn is_root(&self) -> bool {
         self.is_root

@@ -34,8 +34,10 @@ pub struct AliasFacts {
     pub id: String,
     /// Its name.
     pub name: String,
-    /// Its metadata.
+    /// What the auth method says of it.
     pub metadata: BTreeMap<String, String>,
+    /// What whoever wrote the alias says of it.
+    pub custom_metadata: BTreeMap<String, String>,
 }
 
 /// What is known of a group.
@@ -72,6 +74,8 @@ enum Field {
     Id,
     Name,
     Metadata(String),
+    /// Aliases alone have it.
+    CustomMetadata(String),
 }
 
 impl Template {
@@ -142,18 +146,23 @@ impl TemplateFacts {
     }
 
     fn value(&self, subject: &Subject, field: &Field) -> Option<&str> {
-        let (id, name, metadata) = match subject {
-            Subject::Entity => self.entity.as_ref().map(|entity| (&entity.id, &entity.name, &entity.metadata))?,
-            Subject::Alias { accessor } => {
+        let (id, name, metadata) = match (subject, field) {
+            (Subject::Alias { accessor }, Field::CustomMetadata(key)) => {
+                return self.entity.as_ref()?.aliases.get(accessor)?.custom_metadata.get(key).map(String::as_str);
+            }
+            (Subject::Entity, _) => self.entity.as_ref().map(|entity| (&entity.id, &entity.name, &entity.metadata))?,
+            (Subject::Alias { accessor }, _) => {
                 self.entity.as_ref()?.aliases.get(accessor).map(|alias| (&alias.id, &alias.name, &alias.metadata))?
             }
-            Subject::GroupById { id } => self.group(|group| group.id == *id)?,
-            Subject::GroupByName { name } => self.group(|group| group.name == *name)?,
+            (Subject::GroupById { id }, _) => self.group(|group| group.id == *id)?,
+            (Subject::GroupByName { name }, _) => self.group(|group| group.name == *name)?,
         };
         match field {
             Field::Id => Some(id),
             Field::Name => Some(name),
             Field::Metadata(key) => metadata.get(key).map(String::as_str),
+            // Refused where the template is read.
+            Field::CustomMetadata(_) => None,
         }
     }
 
@@ -181,9 +190,13 @@ impl EntityFacts {
 impl AliasFacts {
     fn from_value(value: &Value) -> Result<Self> {
         let mut facts = AliasFacts::default();
-        object(value, "an alias")?
-            .iter()
-            .try_for_each(|(name, value)| member(name, value, &mut facts.id, &mut facts.name, &mut facts.metadata))?;
+        for (name, value) in object(value, "an alias")?.iter() {
+            let (name, metadata) = match name {
+                "custom_metadata" => ("metadata", &mut facts.custom_metadata),
+                name => (name, &mut facts.metadata),
+            };
+            member(name, value, &mut facts.id, &mut facts.name, metadata)?;
+        }
         Ok(facts)
     }
 }
@@ -225,7 +238,9 @@ fn value(words: &str) -> Option<(Subject, Field)> {
     if let Some(rest) = words.strip_prefix("identity.entity.") {
         let Some(alias) = rest.strip_prefix("aliases.") else { return Some((Subject::Entity, field(rest)?)) };
         let (accessor, rest) = named(alias)?;
-        return Some((Subject::Alias { accessor }, field(rest)?));
+        let custom = rest.strip_prefix("custom_metadata.").filter(|key| !key.is_empty());
+        let field = custom.map(|key| Field::CustomMetadata(key.to_owned())).or_else(|| field(rest))?;
+        return Some((Subject::Alias { accessor }, field));
     }
     let groups = words.strip_prefix("identity.groups.")?;
     if let Some(group) = groups.strip_prefix("ids.") {
@@ -262,7 +277,12 @@ mod tests {
                 metadata: metadata("team.name", "ops"),
                 aliases: BTreeMap::from([(
                     "auth_userpass_1".to_owned(),
-                    AliasFacts { id: "a-1".to_owned(), name: "ann-up".to_owned(), metadata: metadata("desk", "7") },
+                    AliasFacts {
+                        id: "a-1".to_owned(),
+                        name: "ann-up".to_owned(),
+                        metadata: metadata("desk", "7"),
+                        custom_metadata: metadata("floor", "3"),
+                    },
                 )]),
             }),
             groups: vec![GroupFacts { id: "g-1".to_owned(), name: "admins".to_owned(), metadata: metadata("floor", "2") }],
@@ -278,6 +298,7 @@ mod tests {
             ("a/{{identity.entity.aliases.auth_userpass_1.id}}", "a/a-1"),
             ("a/{{identity.entity.aliases.auth_userpass_1.name}}/b", "a/ann-up/b"),
             ("a/{{identity.entity.aliases.auth_userpass_1.metadata.desk}}", "a/7"),
+            ("a/{{identity.entity.aliases.auth_userpass_1.custom_metadata.floor}}", "a/3"),
             ("{{identity.groups.ids.g-1.name}}/{{identity.entity.id}}", "admins/e-1"),
             ("{{identity.groups.names.admins.id}}", "g-1"),
             ("{{identity.groups.names.admins.metadata.floor}}", "2"),
@@ -292,7 +313,7 @@ mod tests {
     #[test]
     fn a_caller_is_read_from_json() {
         let json = r#"{"entity": {"id": "e-1", "name": "ann", "metadata": {"team.name": "ops"},
-            "aliases": {"auth_userpass_1": {"id": "a-1", "name": "ann-up", "metadata": {"desk": "7"}}}},
+            "aliases": {"auth_userpass_1": {"id": "a-1", "name": "ann-up", "metadata": {"desk": "7"}, "custom_metadata": {"floor": "3"}}}},
             "groups": [{"id": "g-1", "name": "admins", "metadata": {"floor": "2"}}]}"#;
         let read = |json: &str| TemplateFacts::from_value(&Value::from_json(json.as_bytes()).expect("JSON"));
         assert_eq!(read(json).expect("sound"), facts());
@@ -317,6 +338,9 @@ mod tests {
             "{{identity.entity}}",
             "{{identity.entity.ids}}",
             "{{identity.entity.metadata.}}",
+            "{{identity.entity.custom_metadata.x}}",
+            "{{identity.entity.aliases.x.custom_metadata.}}",
+            "{{identity.groups.names.x.custom_metadata.y}}",
             "{{identity.entity.aliases.x}}",
             "{{identity.entity.aliases..id}}",
             "{{identity.groups.x.id}}",

@@ -22,6 +22,13 @@ impl Id {
         Id(bytes)
     }
 
+    /// The identifier of a text in the one form that it is written in; `None` for any other.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let id = Id(*uuid::Uuid::try_parse(text).ok()?.as_bytes());
+        (id.to_string() == text).then_some(id)
+    }
+
     /// The sixteen bytes.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 16] {

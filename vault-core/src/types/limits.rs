@@ -190,3 +190,19 @@ pub const EMERGENCY_EVENTS_MAX: u64 = 1_000_000;
 pub const EMERGENCY_LEASES_MAX: usize = 10_000;
 /// Longest cron expression, in bytes.
 pub const CRON_BYTES_MAX: usize = 256;
+/// Aliases of one entity.
+pub const ENTITY_ALIASES_MAX: usize = 64;
+/// Most policies of one entity, or of one group.
+pub const IDENTITY_POLICIES_MAX: usize = 256;
+/// Entities, and likewise groups, that are members of one group.
+pub const GROUP_MEMBERS_MAX: usize = 4_096;
+/// Groups that have one entity or one group as their own member.
+pub const GROUPS_PER_MEMBER_MAX: usize = 256;
+/// Groups that an entity is in, by other groups too: the tokens of one that is in more are refused.
+pub const IDENTITY_GROUPS_MAX: usize = 1_000;
+/// Entities of a namespace whose policies and groups are held in memory.
+pub const IDENTITY_CACHE_MAX: usize = 10_000;
+/// Sets of policies with templates that are kept compiled for one entity.
+pub const IDENTITY_RULES_MAX: usize = 16;
+/// Entities that are counted before the count ends.
+pub const COUNTED_ENTITIES_MAX: u64 = 100_000;

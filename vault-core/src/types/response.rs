@@ -34,6 +34,10 @@ pub struct Auth {
     pub policies: Vec<String>,
     /// The policies that are the token's own.
     pub token_policies: Vec<String>,
+    /// Those that its entity and the entity's groups give it, as they are now.
+    pub identity_policies: Vec<String>,
+    /// The id of its entity; empty when it has none.
+    pub entity_id: String,
     /// What was said about the token at its creation.
     pub metadata: std::collections::BTreeMap<String, String>,
     /// How long it lasts; zero when it does not expire.
@@ -117,11 +121,11 @@ impl Auth {
             .with("accessor", self.accessor)
             .with("policies", self.policies)
             .with("token_policies", self.token_policies)
-            .with("identity_policies", Value::Array(Vec::new()))
+            .with("identity_policies", self.identity_policies)
             .with("metadata", metadata)
             .with("lease_duration", self.lease_duration.as_secs())
             .with("renewable", self.renewable)
-            .with("entity_id", "")
+            .with("entity_id", self.entity_id)
             .with("token_type", self.token_type.name())
             .with("orphan", self.orphan)
             .with("num_uses", self.num_uses)

@@ -54,6 +54,8 @@ pub struct TokenOptions {
     pub no_default_policy: bool,
     /// It is not revoked with the token that makes it. Needs `sudo`; [`Tokens::create_orphan`] does not.
     pub no_parent: bool,
+    /// The alias of the entity that it is to be of. Needs a role that allows it: [`Tokens::create_with_role`].
+    pub entity_alias: Option<String>,
 }
 
 /// What is known of a token without the token itself.
@@ -76,6 +78,8 @@ pub struct TokenInfo {
     pub orphan: bool,
     /// How often it may still be used; zero when without limit.
     pub num_uses: u64,
+    /// The id of the entity that it is of; empty when of none.
+    pub entity_id: String,
     /// Its kind.
     pub token_type: TokenType,
 }
@@ -97,8 +101,10 @@ impl TokenOptions {
         if let Some(kind) = self.token_type {
             body.insert("type", kind.name());
         }
-        if let Some(name) = self.display_name {
-            body.insert("display_name", name);
+        for (name, text) in [("display_name", self.display_name), ("entity_alias", self.entity_alias)] {
+            if let Some(text) = text {
+                body.insert(name, text);
+            }
         }
         if !self.metadata.is_empty() {
             let meta = self.metadata.iter().map(|(name, text)| (name.as_str(), Value::string(text.as_str())));
@@ -269,6 +275,7 @@ fn info_of(response: Response) -> TokenInfo {
         renewable: truth("renewable"),
         orphan: truth("orphan"),
         num_uses: number("num_uses"),
+        entity_id: text("entity_id").unwrap_or_default(),
         token_type: if text("type").as_deref() == Some("batch") { TokenType::Batch } else { TokenType::Service },
     }
 }

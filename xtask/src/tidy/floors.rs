@@ -4,7 +4,7 @@ use super::code::{without_comments, without_tests};
 use super::paths::{Found, module_of, paths, tokens};
 
 /// What a folder (or a file) may import besides itself is every folder on a lower floor.
-const FLOORS: [(&str, u8); 25] = [
+const FLOORS: [(&str, u8); 26] = [
     ("types", 0),
     ("host", 0),
     ("os", 0),
@@ -21,6 +21,7 @@ const FLOORS: [(&str, u8); 25] = [
     ("backup", 5),
     ("auth", 6),
     ("engines", 6),
+    ("identity", 5),
     ("lease", 6),
     ("managed", 6),
     ("pipeline", 7),

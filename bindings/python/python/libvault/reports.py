@@ -94,6 +94,7 @@ class SalvageReport(TypedDict):
     nameless_mount: str | None
     policies_lost: int
     tokens_dropped: int
+    entities_disabled: int
     remade: list[str]
     header_remade: bool
     audit: AuditState

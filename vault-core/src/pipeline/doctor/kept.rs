@@ -4,6 +4,7 @@ use super::super::mounts::MountTable;
 use super::super::{policies, removal};
 use super::Opened;
 use super::hints::Hints;
+use super::identities::ToldIdentities;
 use super::sound::Sound;
 use super::spaces::{Space, Whose};
 use super::survey::{DamagedSecret, each};
@@ -44,12 +45,13 @@ pub(super) struct KeptSpace {
     pub(super) cubbyholes: Vec<(Id, String)>,
     /// The names of roles of tokens.
     pub(super) roles: Vec<String>,
+    pub(super) identities: ToldIdentities,
 }
 
 /// What the records of one namespace tell of others.
 #[derive(Clone, Default)]
 struct Told {
-    /// The policies that its tokens hold.
+    /// The policies that its tokens and its identities hold.
     policies: BTreeSet<String>,
     /// The owners of its cubbyholes.
     owners: Vec<Id>,
@@ -61,6 +63,7 @@ struct Told {
     roles: Vec<String>,
     /// Its leases, each with the folder that lists it.
     leases: Vec<(Id, String)>,
+    identities: ToldIdentities,
 }
 
 /// A secret whose name is known.
@@ -149,7 +152,7 @@ fn keep_of(sound: &Sound<'_>, space: &Space, told: Told, hints: &Hints, kept: &m
         kept.doomed.extend(keys.into_iter().skip(1));
     }
     let (policies, policies_lost) = policies_of(&mut overlay, sound, space, told.policies, hints)?;
-    Ok(KeptSpace { mounts, mounts_lost, policies, policies_lost, secrets, cubbyholes, roles: told.roles })
+    Ok(KeptSpace { mounts, mounts_lost, policies, policies_lost, secrets, cubbyholes, roles: told.roles, identities: told.identities })
 }
 
 /// The secrets behind the mounts of a namespace. Their keys are noted among those that are kept.
@@ -237,9 +240,14 @@ fn all_told(sound: &Sound<'_>) -> Result<Vec<Told>> {
         } else if is(Kind::Lease) {
             let lease = Lease::from_bytes(&barrier.open(Kind::Lease, &key, &record)?)?;
             told.leases.extend(index::folder(lease.state).map(|folder| (folder, lease.id)));
+        } else {
+            told.identities.see(barrier, kind, &key, &record)?;
         }
         Ok(())
     })?;
+    for told in &mut all {
+        told.policies.extend(told.identities.policies().cloned());
+    }
     Ok(all)
 }
 

@@ -6,14 +6,15 @@ use super::super::namespace_table::NamespaceEntry;
 use super::super::{keys, policies, tick, tokens};
 use super::Opened;
 use super::kept::{Kept, KeptSpace};
-use super::leases;
 use super::salvage::{MESSAGES_UNKNOWN, Salvaged};
 use super::spaces::Whose;
 use super::survey::{each, is_content};
+use super::{identities, leases};
 use crate::auth::{TokenEntry, TokenRef, records, role};
 use crate::barrier::{Barrier, Kind, Overlay, folder_and_child};
 use crate::engines::EngineKind;
 use crate::engines::kv::rescue;
+use crate::identity::OWNER;
 use crate::storage::{Key, Read};
 use crate::types::id::Id;
 use crate::types::limits::TTL_SECONDS_MAX;
@@ -49,6 +50,7 @@ impl<'m> Mend<'m> {
             }
             self.secrets(&space.barrier, kept, target)?;
             self.policies(&space.barrier, kept, target)?;
+            self.identities(&space.barrier, kept, target, told)?;
         }
         target.flush()?;
         self.leftovers(kept, target, told)?;
@@ -126,6 +128,13 @@ impl<'m> Mend<'m> {
             self.enter(barrier, &policies::FOLDER, policies::DEFAULT, target)?;
         }
         Ok(())
+    }
+
+    fn identities(&mut self, barrier: &Arc<Barrier>, kept: &KeptSpace, target: &mut Target<'_>, told: &mut Salvaged) -> Result<()> {
+        let mended = identities::mended(barrier, self.records, kept)?;
+        put_all(mended.overlay, target)?;
+        told.entities_disabled += mended.disabled;
+        mended.paths.iter().try_for_each(|path| self.enter(barrier, &OWNER, path, target))
     }
 
     /// Lets a path appear in the listings of its folders.

@@ -5,6 +5,7 @@
 //! the log there (`relay`); `mend` makes that agree with itself.
 
 mod hints;
+mod identities;
 mod kept;
 mod leases;
 mod log;

@@ -167,6 +167,7 @@ fn losses(told: &Salvaged, lost_commits: u64) -> impl Iterator<Item = (&'static 
         ("names", told.nameless),
         ("policies", told.policies_lost),
         ("tokens", told.tokens_dropped),
+        ("entities", told.entities_disabled),
         ("audit-events", told.log.lost),
         ("system-records", told.remade.len() as u64),
     ];

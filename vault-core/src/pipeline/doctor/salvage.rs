@@ -40,6 +40,8 @@ pub(crate) struct Salvaged {
     pub(crate) policies_lost: u64,
     /// Tokens that hold a policy that was lost.
     pub(crate) tokens_dropped: u64,
+    /// Entities that were disabled, since they, or groups that they are in, hold a policy that was lost, or a group was lost.
+    pub(crate) entities_disabled: u64,
     /// Secrets that are whole.
     pub(crate) whole: u64,
     /// Secrets of which something was lost, or all.

@@ -1,0 +1,193 @@
+//! `identity/entity` and `identity/lookup/entity`: people and programs, made, shown, changed, listed, looked up and deleted.
+
+use super::core::Core;
+use super::given::Members;
+use super::identity_aliases;
+use super::identity_paths::{detailed, generated_name, id_texts, metadata, namespace_id, one_of, policies, publish, refused, texts};
+use super::system::{Ask, Done};
+use crate::barrier::{Kind, Overlay};
+use crate::identity::{self, AliasName, Entity, IdentityName, OWNER};
+use crate::types::id::Id;
+use crate::types::limits::COUNTED_ENTITIES_MAX;
+use crate::types::{Code, Error, Object, Result, Timestamp, Value};
+
+const KNOWN: [&str; 5] = ["id", "name", "metadata", "policies", "disabled"];
+
+/// `WRITE identity/entity`: the entity of the `id`, else of the `name`, else a new one.
+pub(super) fn write(ask: &Ask<'_>, overlay: &mut Overlay<'_>) -> Result<Done> {
+    let data = Members(ask.data);
+    if let Some(id) = data.text("id")?.filter(|id| !id.is_empty()) {
+        return write_by_id(ask, overlay, id);
+    }
+    let found = match data.text("name")?.filter(|name| !name.is_empty()) {
+        Some(name) => by_name(overlay, name)?,
+        None => None,
+    };
+    save(ask, overlay, found, None)
+}
+
+/// `WRITE identity/entity/id/ID`: what is not named stays as it was.
+pub(super) fn write_by_id(ask: &Ask<'_>, overlay: &mut Overlay<'_>, id: &str) -> Result<Done> {
+    let found = by_id(overlay, id)?.ok_or_else(|| refused("invalid entity id: there is none such in this namespace"))?;
+    save(ask, overlay, Some(found), None)
+}
+
+/// `WRITE identity/entity/name/NAME`: the entity of that name, else a new one.
+pub(super) fn write_by_name(ask: &Ask<'_>, overlay: &mut Overlay<'_>, name: &str) -> Result<Done> {
+    let found = by_name(overlay, name)?;
+    save(ask, overlay, found, Some(name))
+}
+
+/// `READ identity/entity/id/ID`.
+pub(super) fn read(ask: &Ask<'_>, overlay: &mut Overlay<'_>, id: &str) -> Result<Done> {
+    let entity = by_id(overlay, id)?.ok_or_else(not_found)?;
+    Ok(Done::answer(to_object(ask, overlay, &entity)?))
+}
+
+/// `READ identity/entity/name/NAME`.
+pub(super) fn read_by_name(ask: &Ask<'_>, overlay: &mut Overlay<'_>, name: &str) -> Result<Done> {
+    let entity = by_name(overlay, name)?.ok_or_else(not_found)?;
+    Ok(Done::answer(to_object(ask, overlay, &entity)?))
+}
+
+/// `LIST identity/entity/id`.
+pub(super) fn list(ask: &Ask<'_>, overlay: &mut Overlay<'_>) -> Result<Done> {
+    detailed(ask, overlay, "entity/id/", |overlay, id| {
+        let entity = identity::load_entity(overlay, id)?;
+        Ok(entity.map(|entity| {
+            let aliases: Vec<Object> = entity.aliases.iter().map(identity_aliases::row).collect();
+            Object::new().with("name", entity.name.as_str()).with("aliases", aliases)
+        }))
+    })
+}
+
+/// `DELETE identity/entity/id/ID`: its tokens are refused from then on.
+pub(super) fn delete(ask: &Ask<'_>, overlay: &mut Overlay<'_>, id: &str) -> Result<Done> {
+    let found = by_id(overlay, id)?;
+    remove(ask, overlay, found)
+}
+
+/// `DELETE identity/entity/name/NAME`.
+pub(super) fn delete_by_name(ask: &Ask<'_>, overlay: &mut Overlay<'_>, name: &str) -> Result<Done> {
+    let found = by_name(overlay, name)?;
+    remove(ask, overlay, found)
+}
+
+/// `WRITE identity/lookup/entity`: nothing is answered where there is none.
+pub(super) fn lookup(ask: &Ask<'_>, overlay: &mut Overlay<'_>) -> Result<Done> {
+    let data = Members(ask.data);
+    data.known_only(&["id", "name", "alias_id", "alias_name", "alias_mount_accessor"])?;
+    let found = match one_of(data, &["id", "name", "alias_id", "alias_name"])? {
+        "id" => by_id(overlay, data.required("id")?)?,
+        "name" => by_name(overlay, data.required("name")?)?,
+        "alias_id" => match Id::parse(data.required("alias_id")?) {
+            Some(alias) => identity::by_alias(overlay, &alias)?,
+            None => None,
+        },
+        _ => {
+            let name = AliasName::parse(data.required("alias_name")?)?;
+            match identity::alias_by_name(overlay, data.required("alias_mount_accessor")?, name.as_str())? {
+                Some(alias) => identity::by_alias(overlay, &alias)?,
+                None => None,
+            }
+        }
+    };
+    found.map_or(Ok(Done::default()), |entity| Ok(Done::answer(to_object(ask, overlay, &entity)?)))
+}
+
+/// `sys/internal/counters/entities`: those of all namespaces, and at most [`COUNTED_ENTITIES_MAX`].
+pub(super) fn count(core: &Core) -> Result<Done> {
+    let mut total = 0_u64;
+    for namespace in core.namespaces.load().iter() {
+        let overlay = Overlay::reading(&namespace.barrier, core.source());
+        overlay.scan(Kind::FolderEntry, &namespace.barrier.folder_prefix(&OWNER, "entity/id/"), |_, _| {
+            total += 1;
+            Ok(total < COUNTED_ENTITIES_MAX)
+        })?;
+        if total >= COUNTED_ENTITIES_MAX {
+            break;
+        }
+    }
+    let counters = Object::new().with("entities", Object::new().with("total", total));
+    let many = format!("there are {COUNTED_ENTITIES_MAX} entities or more: no further one was counted");
+    let warnings = if total >= COUNTED_ENTITIES_MAX { vec![many] } else { Vec::new() };
+    Ok(Done { warnings, ..Done::answer(Object::new().with("counters", counters)) })
+}
+
+/// A new entity with a name of the vault's own choice.
+pub(super) fn made(ask: &Ask<'_>) -> Result<Entity> {
+    let (id, now) = (ask.core.random_id()?, ask.now.as_millis());
+    let name = generated_name("entity", &id);
+    Ok(Entity { id: *id.as_bytes(), name, created_millis: now, changed_millis: now, ..Entity::default() })
+}
+
+/// The entity of an id, as requests write it.
+pub(super) fn by_id(overlay: &mut Overlay<'_>, id: &str) -> Result<Option<Entity>> {
+    Id::parse(id).map_or(Ok(None), |id| Ok(identity::load_entity(overlay, &id)?))
+}
+
+fn by_name(overlay: &mut Overlay<'_>, name: &str) -> Result<Option<Entity>> {
+    let name = IdentityName::parse(name)?;
+    match identity::entity_by_name(overlay, name.as_str())? {
+        Some(id) => Ok(identity::load_entity(overlay, &id)?),
+        None => Ok(None),
+    }
+}
+
+/// Changes an entity, or makes one. `named` is the name in the path, which goes before one in the data.
+fn save(ask: &Ask<'_>, overlay: &mut Overlay<'_>, old: Option<Entity>, named: Option<&str>) -> Result<Done> {
+    let data = Members(ask.data);
+    data.known_only(&KNOWN)?;
+    let mut new = old.clone().map_or_else(|| made(ask), Ok)?;
+    if let Some(name) = named.or(data.text("name")?).filter(|name| !name.is_empty()) {
+        let name = IdentityName::parse(name)?;
+        // What is read here becomes an expectation of the commit: of two that take one name, one is refused.
+        if identity::entity_by_name(overlay, name.as_str())?.is_some_and(|id| id != new.id()) {
+            return Err(refused("the name is another entity's: choose another"));
+        }
+        name.as_str().clone_into(&mut new.name);
+    }
+    new.metadata = metadata(data, "metadata")?.unwrap_or(new.metadata);
+    new.policies = policies(data)?.unwrap_or(new.policies);
+    new.disabled = data.truth("disabled")?.unwrap_or(new.disabled);
+    new.changed_millis = ask.now.as_millis();
+    identity::save_entity(overlay, old.as_ref(), &new)?;
+    let done = match old {
+        Some(_) => Done::default(),
+        None => Done::answer(Object::new().with("id", new.id().to_string()).with("name", new.name.as_str()).with("aliases", Value::Null)),
+    };
+    Ok(publish(ask, done))
+}
+
+fn remove(ask: &Ask<'_>, overlay: &mut Overlay<'_>, found: Option<Entity>) -> Result<Done> {
+    let Some(entity) = found else { return Ok(Done::default()) };
+    identity::remove_entity(overlay, &entity)?;
+    Ok(publish(ask, Done::default()))
+}
+
+fn to_object(ask: &Ask<'_>, overlay: &mut Overlay<'_>, entity: &Entity) -> Result<Object> {
+    let id = entity.id();
+    let direct = identity::groups_of(overlay, &id)?;
+    let too_many = || refused("the entity is in more groups than anybody may be in, or one of them is lost: its tokens are refused");
+    let all: Vec<Id> = identity::groups_above(overlay, &id)?.ok_or_else(too_many)?.iter().map(identity::Group::id).collect();
+    let inherited = all.iter().filter(|group| !direct.contains(group));
+    let aliases: Vec<Object> = entity.aliases.iter().map(|alias| identity_aliases::to_object(entity, alias)).collect();
+    Ok(Object::new()
+        .with("aliases", aliases)
+        .with("creation_time", Timestamp::from_millis(entity.created_millis).to_string())
+        .with("direct_group_ids", id_texts(&direct))
+        .with("disabled", entity.disabled)
+        .with("group_ids", id_texts(&all))
+        .with("id", id.to_string())
+        .with("inherited_group_ids", id_texts(inherited))
+        .with("last_update_time", Timestamp::from_millis(entity.changed_millis).to_string())
+        .with("merged_entity_ids", Value::Null)
+        .with("metadata", texts(&entity.metadata))
+        .with("name", entity.name.as_str())
+        .with("namespace_id", namespace_id(ask))
+        .with("policies", entity.policies.clone()))
+}
+
+fn not_found() -> Error {
+    Error::new(Code::NotFound, "there is no such entity")
+}
