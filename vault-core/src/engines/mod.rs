@@ -54,6 +54,11 @@ pub(crate) trait Engine: Send + Sync {
         None
     }
 
+    /// The path of the secret whose content the request reads.
+    fn reads_secret<'p>(&self, _call: &Call<'p>) -> Option<&'p str> {
+        None
+    }
+
     /// Carries out an operation on a path below the mount.
     fn execute(&self, overlay: &mut Overlay<'_>, call: &Call<'_>) -> Result<Outcome>;
 }
@@ -77,6 +82,18 @@ pub(crate) struct Outcome {
     pub(crate) probe: Option<Probe>,
     /// The connection that a connector is to let go of once this is durable, with the connector's name.
     pub(crate) forgets: Option<(String, [u8; 16])>,
+    /// The rotated credential that was read, where its reads are looked at.
+    pub(crate) used: Option<Used>,
+}
+
+/// What is to be done about a read of a rotated credential.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Used {
+    pub(crate) id: [u8; 16],
+    /// After so many reads it is rotated; 0 for never.
+    pub(crate) reads_max: u64,
+    /// Who has read it is noted.
+    pub(crate) notes_readers: bool,
 }
 
 /// Which engines there are.

@@ -43,8 +43,9 @@ pub(super) fn claim<'o>(core: &'o Core, id: &[u8; 16]) -> Result<Claim<'o>> {
     core.outside.begin_rotation(*id).ok_or_else(busy)
 }
 
-/// Asks the target, commits the answer, and goes on until nothing more is to be asked now. `None` where the credential is gone.
-pub(super) fn carry_on(core: &Core, namespace: &Namespace, id: &[u8; 16], mut ask: Option<Ask>, now: Timestamp) -> Result<Option<Rested>> {
+/// Asks the target, commits the answer, and goes on until nothing more is to be asked now. `None` where the credential is gone. The clock is read
+/// with each answer: what is waited for after it does not begin before it, however long the target took.
+pub(super) fn carry_on(core: &Core, namespace: &Namespace, id: &[u8; 16], mut ask: Option<Ask>) -> Result<Option<Rested>> {
     let (mut asked, mut last) = (Vec::new(), None);
     while let Some(next) = ask.take() {
         let Some(managed) = load(core, namespace, id)? else { return Ok(None) };
@@ -53,7 +54,7 @@ pub(super) fn carry_on(core: &Core, namespace: &Namespace, id: &[u8; 16], mut as
         asked.push(Asked { task: next.task.name(), error: answer.as_ref().err().map(text_of) });
         let input = Input::Answer(next.number, answer.as_ref().copied().map_err(ConnectorError::failure));
         last = answer.err();
-        match make_step(core, namespace, id, input, last.as_ref(), now)? {
+        match make_step(core, namespace, id, input, last.as_ref(), core.clock.now())? {
             Made::Step(advanced) => ask = advanced.ask,
             // Somebody has begun anew with it: what was answered is in doubt there.
             Made::Rejected(Rejected::Stale) => break,

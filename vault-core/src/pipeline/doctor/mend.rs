@@ -6,7 +6,7 @@ use super::super::namespace_table::NamespaceEntry;
 use super::super::{keys, policies, tick, tokens};
 use super::Opened;
 use super::kept::{Kept, KeptSpace};
-use super::leases;
+use super::{leases, rotations};
 use super::salvage::{MESSAGES_UNKNOWN, Salvaged};
 use super::spaces::Whose;
 use super::survey::{each, is_content};
@@ -54,6 +54,7 @@ impl<'m> Mend<'m> {
         self.leftovers(kept, target, told)?;
         target.flush()?;
         put_all(leases::corrections(&self.opened.spaces, self.records)?, target)?;
+        put_all(rotations::corrections(&self.opened.spaces, self.records)?, target)?;
         target.flush()
     }
 
