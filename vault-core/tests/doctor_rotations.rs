@@ -36,7 +36,8 @@ fn store() -> (Arc<MemoryStorage>, World) {
     write(&world.root, "static-roles/two", r#"{"db_name":"db","usernames":["a","b"],"rotation_period":"48h","grace":"1h"}"#).unwrap();
     write(&world.root, "rotate-role/two", "").unwrap();
     for name in ["lost", "stuck"] {
-        write(&world.root, &format!("static-roles/{name}"), &format!(r#"{{"db_name":"db","username":"{name}","rotation_period":"36h"}}"#)).unwrap();
+        write(&world.root, &format!("static-roles/{name}"), &format!(r#"{{"db_name":"db","username":"{name}","rotation_period":"36h"}}"#))
+            .unwrap();
     }
     world.target.plan(Duty::SetPassword, &[Fault::UnknownDone]);
     write(&world.root, "rotate-role/lost", "").unwrap_err();

@@ -5,8 +5,8 @@
 mod support;
 
 use support::*;
-use vault_core::types::{Object, Operation, Ttl, Value};
 use vault_core::Session;
+use vault_core::types::{Object, Operation, Ttl, Value};
 
 const SECRETS: usize = 70;
 

@@ -9,8 +9,8 @@ mod support;
 use roles::*;
 use std::sync::Arc;
 use support::*;
-use vault_core::storage::memory::MemoryStorage;
 use vault_core::storage::Storage;
+use vault_core::storage::memory::MemoryStorage;
 use vault_core::types::limits::{CREDENTIALS_PER_READER_MAX, READS_UNWRITTEN_MAX};
 use vault_core::types::{Code, Object, Operation, SecretString, Ttl, Value};
 use vault_core::{Config, Session, TokenOptions};
@@ -255,6 +255,57 @@ fn a_reader_whose_revocation_was_first_is_answered_nothing() {
 }
 
 #[test]
+fn readers_from_above_and_batch_tokens_leave_with_whoever_made_them() {
+    let world = world();
+    ask(&world.root, Operation::Write, "sys/namespaces/team", "").unwrap();
+    let team = world.root.namespace("team").unwrap();
+    secret(&team, r#""rotate_when_reader_leaves":true,"rotation_period":"240h""#);
+    let (reader, accessor) = token(&world);
+    let batch =
+        TokenOptions { policies: vec!["root".to_owned()], token_type: Some(vault_core::types::TokenType::Batch), ..TokenOptions::default() };
+    for by_batch in [false, true] {
+        let session = if by_batch {
+            let auth = reader.tokens().create(batch.clone()).unwrap();
+            world.vault.session(SecretString::copy_from(auth.client_token.expose()))
+        } else {
+            reader.clone()
+        };
+        let value = key(&session.namespace("team").unwrap());
+        if by_batch {
+            revoke_token(&world, &accessor);
+        } else {
+            // One that has read in another namespace is of no matter there, and one that made nothing neither.
+            revoke_token(&world, &token(&world).1);
+            world.vault.tick().unwrap();
+            assert_eq!(key(&team), value);
+            continue;
+        }
+        world.vault.tick().unwrap();
+        assert_ne!(key(&team), value);
+    }
+    world.vault.verify().unwrap();
+}
+
+#[test]
+fn a_wrapped_answer_is_a_read_and_a_live_secret_reads_each_version_once() {
+    let world = world();
+    used(&world, r#""rotate_after_reads":3"#);
+    let wrapped = vault_core::types::Request {
+        wrap_ttl: Some(Ttl::from_secs(60)),
+        ..vault_core::types::Request::new(Operation::Read, vault_core::types::Path::parse("database/static-creds/app").unwrap())
+    };
+    world.root.handle(wrapped).into_result().unwrap();
+    let live = world.root.live("database/static-creds/app").unwrap();
+    (0..10).for_each(|_| drop(live.get().unwrap()));
+    world.vault.tick().unwrap();
+    assert_eq!(reads(&world.root), Some(2), "once wrapped, once live");
+    let before = password_at(&world, "app");
+    version(&world.root);
+    world.vault.tick().unwrap();
+    assert_ne!(password_at(&world, "app"), before);
+}
+
+#[test]
 fn of_what_is_too_much_for_one_reader_the_oldest_is_rotated() {
     let world = world();
     let (reader, accessor) = token(&world);
@@ -282,7 +333,12 @@ fn of_what_is_too_much_for_one_reader_the_oldest_is_rotated() {
 fn what_makes_no_sense_is_refused() {
     let world = world();
     account(&world, "app", "x");
-    for more in [r#""rotate_after_reads":-1"#, r#""rotate_after_reads":"many""#, r#""rotate_after_reads":2000000000"#, r#""rotate_when_reader_leaves":1"#] {
+    for more in [
+        r#""rotate_after_reads":-1"#,
+        r#""rotate_after_reads":"many""#,
+        r#""rotate_after_reads":2000000000"#,
+        r#""rotate_when_reader_leaves":1"#,
+    ] {
         let data = format!(r#"{{"db_name":"db","username":"app","rotation_period":"24h",{more}}}"#);
         assert_eq!(write(&world.root, "static-roles/app", &data).unwrap_err().code(), Code::InvalidData, "{more}");
     }

@@ -11,6 +11,7 @@ mod kv1;
 #[cfg(any(feature = "sled", feature = "redb"))]
 use crate::barrier::Barrier;
 use crate::barrier::{Kind, Overlay};
+use crate::managed::Used;
 #[cfg(any(feature = "sled", feature = "redb"))]
 use crate::storage::Key;
 use crate::types::id::Id;
@@ -84,16 +85,6 @@ pub(crate) struct Outcome {
     pub(crate) forgets: Option<(String, [u8; 16])>,
     /// The rotated credential that was read, where its reads are looked at.
     pub(crate) used: Option<Used>,
-}
-
-/// What is to be done about a read of a rotated credential.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Used {
-    pub(crate) id: [u8; 16],
-    /// After so many reads it is rotated; 0 for never.
-    pub(crate) reads_max: u64,
-    /// Who has read it is noted.
-    pub(crate) notes_readers: bool,
 }
 
 /// Which engines there are.

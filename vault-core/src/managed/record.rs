@@ -1,9 +1,9 @@
 //! The record of a credential that is rotated: what it is, how it is rotated, where that stands, and every password that may work.
 
-use super::{index, usage};
+use super::index;
 use super::settings::{ATTEMPTS_MAX, Settings};
+use super::usage::{self, Used};
 use crate::barrier::{Barrier, BarrierError, Kind, Overlay};
-use crate::engines::Used;
 use crate::rotation::schedule::Due;
 use crate::rotation::{Credential, Phase, Slot, State, ValueId};
 use crate::storage::Key;

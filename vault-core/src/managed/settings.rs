@@ -139,10 +139,10 @@ impl Settings {
         if self.period_seconds == 0 && self.cron.is_empty() && !by_use {
             return Err(match period {
                 Some(_) => schedule_error(&ScheduleError::Period),
-                None => bad(
-                    "say when it is to be rotated: pass \"rotation_period\" or \"rotation_schedule\", or \"rotate_after_reads\" or \
-                     \"rotate_when_reader_leaves\"",
-                ),
+                None => {
+                    bad("say when it is to be rotated: pass \"rotation_period\" or \"rotation_schedule\", or \"rotate_after_reads\" or \
+                     \"rotate_when_reader_leaves\"")
+                }
             });
         }
         if self.window_seconds > 0 && self.cron.is_empty() {

@@ -13,6 +13,16 @@ use crate::types::id::Id;
 use crate::types::limits::CREDENTIALS_PER_READER_MAX;
 use minicbor::{Decode, Encode};
 
+/// What is to be done about a read of a credential.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Used {
+    pub(crate) id: [u8; 16],
+    /// After so many reads it is rotated; 0 for never.
+    pub(crate) reads_max: u64,
+    /// Who has read it is noted.
+    pub(crate) notes_readers: bool,
+}
+
 /// How often a version was read within a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
 struct Reads {

@@ -5,6 +5,7 @@ use super::keys::{self, RotationPolicy};
 use super::mounts::MountTable;
 use super::namespace_table::{Deleted, NamespaceTable};
 use super::policies::PolicyStore;
+use super::rotation_usage::UsedSecrets;
 use crate::barrier::{Barrier, BarrierError, Overlay};
 use crate::policy::Settings;
 use crate::storage::Read;
@@ -27,6 +28,8 @@ pub(super) struct Namespace {
     pub(super) policies: Arc<PolicyStore>,
     /// When its keyring is rolled.
     pub(super) rotation: Arc<ArcSwap<RotationPolicy>>,
+    /// Which of its secrets are rotated by use.
+    pub(super) used_secrets: UsedSecrets,
 }
 
 /// All namespaces at one moment.
@@ -76,6 +79,7 @@ impl Namespace {
             mounts: Arc::new(ArcSwap::from_pointee(mounts)),
             policies: Arc::new(policies),
             rotation: Arc::new(ArcSwap::from_pointee(rotation)),
+            used_secrets: UsedSecrets::default(),
         }
     }
 

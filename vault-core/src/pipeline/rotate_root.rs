@@ -32,7 +32,8 @@ pub(super) fn resume(core: &Core, namespace: &Namespace, id: &[u8; 16], now: Tim
     match settled {
         Ok(()) => Ok(None),
         Err(error) if error.code() == Code::TargetUnavailable || error.code() == Code::TargetRefused => {
-            Ok(Some(core.outside.rest(*id, now)))
+            // From the answer on, however long it took.
+            Ok(Some(core.outside.rest(*id, core.clock.now())))
         }
         // Another one is at it, or the host has not given the connector.
         Err(error) if matches!(error.code(), Code::Conflict | Code::UnknownConnector) => Ok(Some(core.outside.rest(*id, now))),

@@ -120,8 +120,8 @@ pub(super) fn write(ask: &Ask<'_>, overlay: &mut Overlay<'_>, path: &str) -> Res
 
 /// Lets reads of the namespace's secrets be looked at as is said now, once that is durable.
 fn looked_at_anew(ask: &Ask<'_>) -> Done {
-    let (usage, namespace) = (Arc::clone(&ask.core.usage), ask.place.namespace.id);
-    Done::default().publishing(move || usage.look_anew(&namespace))
+    let namespace = Arc::clone(&ask.place.namespace);
+    Done::default().publishing(move || namespace.used_secrets.look_anew())
 }
 
 fn blank(overlay: &Overlay<'_>, named: &Named, now: Timestamp) -> Result<Managed> {

@@ -8,13 +8,12 @@ use super::stage::Authenticated;
 use crate::auth::TokenRef;
 use crate::barrier::Overlay;
 use crate::commit::{CommitError, Proposal};
-use crate::engines::Used;
 use crate::managed::usage::{self, HasRead};
-use crate::managed::{Managed, index};
+use crate::managed::{Managed, Used, index};
 use crate::types::id::Id;
-use crate::types::limits::{COMMIT_RETRIES_MAX, READS_UNWRITTEN_MAX, READERS_LEFT_PER_TICK_MAX};
+use crate::types::limits::{COMMIT_RETRIES_MAX, READERS_LEFT_PER_TICK_MAX, READS_UNWRITTEN_MAX};
 use crate::types::{Error, Result, Timestamp, Ttl};
-use arc_swap::ArcSwap;
+use arc_swap::ArcSwapOption;
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -26,55 +25,63 @@ const AGAIN_SECONDS: u64 = 60;
 /// A version of a credential, with its namespace.
 type Version = (Id, [u8; 16], u64);
 
-/// The secrets of a namespace whose reads are looked at, by their mounts and paths there.
-type Looked = HashMap<(Id, String), Used>;
+/// Secrets whose reads are looked at, by their mounts and paths there.
+type Secrets = HashMap<(Id, String), Used>;
 
-/// Reads that are counted and not written down yet, and which secrets of the vault's own count them.
+/// Those of a namespace, found with the first read.
 #[derive(Default)]
-pub(super) struct Usage {
-    unwritten: Mutex<HashMap<Version, u64>>,
-    secrets: ArcSwap<HashMap<Id, Arc<Looked>>>,
-    /// Held while the secrets of a namespace are looked for, or are to be looked for anew.
+pub(super) struct UsedSecrets {
+    found: ArcSwapOption<Secrets>,
+    /// Held while they are looked for, or are to be looked for anew.
     looking: Mutex<()>,
 }
 
-impl Usage {
+/// Reads that are counted and not written down yet.
+#[derive(Default)]
+pub(super) struct Usage {
+    unwritten: Mutex<HashMap<Version, u64>>,
+}
+
+impl UsedSecrets {
     /// What is to be done about reads of a secret; nothing of most.
-    pub(super) fn of_secret(&self, core: &Core, namespace: &Namespace, mount: &Id, path: &str) -> Result<Option<Used>> {
-        let secrets = match self.secrets.load().get(&namespace.id) {
-            Some(secrets) => Arc::clone(secrets),
-            None => self.look(core, namespace)?,
-        };
-        Ok(if secrets.is_empty() { None } else { secrets.get(&(*mount, path.to_owned())).copied() })
+    pub(super) fn at(&self, core: &Core, namespace: &Namespace, mount: &Id, path: &str) -> Result<Option<Used>> {
+        let among = |secrets: &Secrets| if secrets.is_empty() { None } else { secrets.get(&(*mount, path.to_owned())).copied() };
+        match self.found.load().as_deref() {
+            Some(secrets) => Ok(among(secrets)),
+            None => Ok(among(&*self.look(core, namespace)?)),
+        }
     }
 
-    fn look(&self, core: &Core, namespace: &Namespace) -> Result<Arc<Looked>> {
-        // What changes meanwhile waits for this, and lets it be looked for anew.
+    fn look(&self, core: &Core, namespace: &Namespace) -> Result<Arc<Secrets>> {
+        // What changes meanwhile waits for this, and lets them be looked for anew.
         let _looking = self.looking.lock();
         let mut overlay = Overlay::reading(&namespace.barrier, core.source());
-        let mut found = Looked::new();
+        let mut found = HashMap::new();
         if index::mark(&mut overlay)?.is_some() {
             for id in index::all(&overlay)? {
                 let managed = Managed::load(&mut overlay, &id)?.filter(|managed| managed.target.is_none());
-                let used = managed.and_then(|managed| Some(((Id::from_bytes(managed.owner), managed.name.clone()), managed.used_by_reads()?)));
+                let used =
+                    managed.and_then(|managed| Some(((Id::from_bytes(managed.owner), managed.name.clone()), managed.used_by_reads()?)));
                 found.extend(used);
             }
         }
         let found = Arc::new(found);
-        let mut secrets = HashMap::clone(&self.secrets.load());
-        secrets.insert(namespace.id, Arc::clone(&found));
-        self.secrets.store(Arc::new(secrets));
+        self.found.store(Some(Arc::clone(&found)));
         Ok(found)
     }
 
-    /// Lets the secrets of a namespace be looked for anew, once a change of them is durable.
-    pub(super) fn look_anew(&self, namespace: &Id) {
+    /// Lets them be looked for anew, once a change of them is durable.
+    pub(super) fn look_anew(&self) {
         let _looking = self.looking.lock();
-        let mut secrets = HashMap::clone(&self.secrets.load());
-        secrets.remove(namespace);
-        self.secrets.store(Arc::new(secrets));
+        self.found.store(None);
     }
 
+    fn are_any(&self) -> bool {
+        self.found.load().as_deref().is_some_and(|secrets| !secrets.is_empty())
+    }
+}
+
+impl Usage {
     /// Counts a read; how many are to be written down now.
     fn count(&self, version: Version, most: u64) -> Option<u64> {
         let mut unwritten = self.unwritten.lock();
@@ -132,9 +139,12 @@ fn note_reader(stage: &Authenticated<'_>, id: [u8; 16], version: u64) -> Result<
 
 /// Writes down what is counted and looks after those who have left; when it wants to be called next.
 pub(super) fn work(core: &Core, now: Timestamp) -> Result<Option<Timestamp>> {
-    let counts_any = write_all(core, now)? || core.usage.secrets.load().values().any(|secrets| !secrets.is_empty());
-    let mut next = counts_any.then(|| now.plus(Ttl::from_secs(AGAIN_SECONDS)));
+    let again = now.plus(Ttl::from_secs(AGAIN_SECONDS));
+    let mut next = write_all(core, now)?.then_some(again);
     for namespace in core.namespaces.load_full().iter() {
+        if namespace.used_secrets.are_any() {
+            next = next.or(Some(again));
+        }
         let mut overlay = Overlay::reading(&namespace.barrier, core.source());
         if index::mark(&mut overlay)?.is_none() {
             continue;

@@ -13,7 +13,8 @@ use crate::audit::{Decided, Event};
 use crate::auth::{LiveToken, records};
 use crate::barrier::{Overlay, Sight};
 use crate::commit::{CommitError, Proposal, Receipt};
-use crate::engines::{Call, Used};
+use crate::engines::Call;
+use crate::managed::Used;
 use crate::metrics::{Authentication, Target};
 use crate::os::Stopwatch;
 use crate::policy::{Capability, CompiledPolicies, Given, PolicyName, Ruling};
@@ -353,7 +354,10 @@ impl<'r> Authenticated<'r> {
     fn used(&self, by_engine: Option<Used>) -> Result<Option<Used>> {
         let Route::Engine(Routing { engine, uuid: Some(mount), rest }) = &self.routed.route else { return Ok(None) };
         match engine.reads_secret(&self.call(rest)) {
-            Some(path) => self.routed.core.usage.of_secret(self.routed.core, &self.routed.place.namespace, mount, path),
+            Some(path) => {
+                let namespace = &self.routed.place.namespace;
+                namespace.used_secrets.at(self.routed.core, namespace, mount, path)
+            }
             None => Ok(by_engine),
         }
     }

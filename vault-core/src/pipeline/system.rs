@@ -20,7 +20,8 @@ use super::{
 use crate::auth::LiveToken;
 use crate::barrier::Overlay;
 use crate::commit::Publish;
-use crate::engines::{Probe, Used};
+use crate::engines::Probe;
+use crate::managed::Used;
 use crate::policy::{Capability, CompiledPolicies};
 use crate::types::{Auth, Code, Error, Object, Operation, Response, Result, Timestamp, Ttl, Value, WrapInfo};
 use std::sync::Arc;

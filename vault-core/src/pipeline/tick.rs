@@ -47,7 +47,10 @@ pub(super) fn tick(core: &Core) -> Result<Option<Timestamp>> {
     retention::sweep(core)?;
     // Last, since a sink may take its time.
     let fed = sinks::feed(core, now)?;
-    Ok([core.committer.deadline(), Some(next_expiry), keys::next_roll(core), more, fed, leases, usage, rotations].into_iter().flatten().min())
+    Ok([core.committer.deadline(), Some(next_expiry), keys::next_roll(core), more, fed, leases, usage, rotations]
+        .into_iter()
+        .flatten()
+        .min())
 }
 
 enum Round {

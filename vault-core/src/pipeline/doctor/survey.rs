@@ -2,11 +2,11 @@
 
 use super::hints::Hints;
 use super::kept::{Kept, keep};
-use super::{leases, rotations};
 use super::log::{LogState, Reader};
 use super::sound::Sound;
 use super::spaces::Whose;
 use super::{Opened, Shut};
+use super::{leases, rotations};
 use crate::barrier::{Digest, Kind, RootRecord, fixed};
 use crate::commit::{AnchorPlan, Standing, standing};
 use crate::crypto::sha256;
