@@ -127,9 +127,9 @@ fn whichever_record_of_an_index_is_lost_the_doctor_tells_it_and_a_salvage_lets_e
         told += usize::from(report.has("rotation-indexes"));
         lost += lame(&harmed, &old);
     }
-    // Where its own record is gone, or its connection's, or its mount, nothing tells of it any more.
-    let (own, connection, mounts) = (ROLES.len() + 1, 2 * ROLES.len(), ROLES.len() + 1);
-    assert!(lost <= own + connection + mounts, "{lost}");
+    // Where its own record is gone, or its connection's, its mount, or the secret itself, nothing tells of it any more.
+    let (own, connection, mounts, content) = (ROLES.len() + 1, ROLES.len(), ROLES.len() + 1, 1);
+    assert!(lost <= own + connection + mounts + content, "{lost}");
     // Each has a name and a place among all; those at the target an account or two; a time, a count and a mark beside.
     assert!(told >= 2 * 5 + 5 + 3 + 2, "{told}");
 }

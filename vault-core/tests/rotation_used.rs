@@ -12,7 +12,7 @@ use support::*;
 use vault_core::storage::Storage;
 use vault_core::storage::memory::MemoryStorage;
 use vault_core::types::limits::{CREDENTIALS_PER_READER_MAX, READS_UNWRITTEN_MAX};
-use vault_core::types::{Code, Object, Operation, SecretString, Ttl, Value};
+use vault_core::types::{Code, Object, Operation, SecretString, TokenType, Ttl, Value};
 use vault_core::{Config, Session, TokenOptions};
 
 /// A role that is rotated by use, beside what else is said of it.
@@ -27,6 +27,13 @@ fn reads(session: &Session) -> Option<u64> {
 
 fn version(session: &Session) -> u64 {
     read(session, "static-creds/app").get("stages").and_then(|stages| stages.get("current")?.get("version")?.as_u64()).unwrap()
+}
+
+/// What has made rotations due that a tick has begun, as the audit log tells it.
+fn causes(world: &World) -> Vec<String> {
+    let told = ask(&world.root, Operation::Read, "sys/audit-log/events", r#"{"limit":1000}"#).unwrap().data.unwrap();
+    let events = told.get("events").and_then(Value::as_array).unwrap().iter();
+    events.filter_map(|event| event.get("rotation_cause")?.as_str().map(str::to_owned)).collect()
 }
 
 /// A session of a token that may do everything and has a time of its own.
@@ -77,6 +84,7 @@ fn after_so_many_reads_a_role_is_rotated_by_the_next_tick_and_counts_anew() {
     (0..10).for_each(|_| drop(creds_now(&world.root)));
     world.vault.tick().unwrap();
     assert_eq!(world.target.calls(Duty::SetPassword), 4, "not any more");
+    assert_eq!(causes(&world), ["reads"; 3]);
     world.vault.verify().unwrap();
 }
 
@@ -179,6 +187,7 @@ fn whoever_leaves_and_has_read_the_current_version_lets_it_be_rotated() {
         let before = password_at(&world, "app");
         world.vault.tick().unwrap();
         assert_ne!(password_at(&world, "app"), before, "{revokes}");
+        assert_eq!(causes(&world), ["reader-left"]);
         let after = password_at(&world, "app");
         settle(&world, 3600);
         assert_eq!(password_at(&world, "app"), after, "once");
@@ -261,8 +270,8 @@ fn readers_from_above_and_batch_tokens_leave_with_whoever_made_them() {
     let team = world.root.namespace("team").unwrap();
     secret(&team, r#""rotate_when_reader_leaves":true,"rotation_period":"240h""#);
     let (reader, accessor) = token(&world);
-    let batch =
-        TokenOptions { policies: vec!["root".to_owned()], token_type: Some(vault_core::types::TokenType::Batch), ..TokenOptions::default() };
+    world.root.policies().write("team", r#"path "team/secret/*" { capabilities = ["read"] }"#).unwrap();
+    let batch = TokenOptions { policies: vec!["team".to_owned()], token_type: Some(TokenType::Batch), ..TokenOptions::default() };
     for by_batch in [false, true] {
         let session = if by_batch {
             let auth = reader.tokens().create(batch.clone()).unwrap();

@@ -11,4 +11,4 @@ pub(crate) mod usage;
 
 pub(crate) use record::{Managed, id_of, name_key};
 pub(crate) use settings::{MEMBERS, Settings, Way};
-pub(crate) use usage::Used;
+pub(crate) use usage::{Use, Used};

@@ -2,7 +2,7 @@
 
 use super::index;
 use super::settings::{ATTEMPTS_MAX, Settings};
-use super::usage::{self, Used};
+use super::usage::{self, Use, Used, UsedUp};
 use crate::barrier::{Barrier, BarrierError, Kind, Overlay};
 use crate::rotation::schedule::Due;
 use crate::rotation::{Credential, Phase, Slot, State, ValueId};
@@ -69,9 +69,9 @@ pub(crate) struct Managed {
     /// Until when it is let be since then, in milliseconds since the Unix epoch; 0 where it is not.
     #[cbor(n(16), default)]
     pub(crate) held_millis: u64,
-    /// Since when it is due by its use; 0 where it is not. Milliseconds since the Unix epoch.
-    #[cbor(n(17), default)]
-    pub(crate) used_millis: u64,
+    /// It is due by its use.
+    #[n(17)]
+    pub(crate) used_up: Option<UsedUp>,
 }
 
 impl Managed {
@@ -149,7 +149,7 @@ impl Managed {
 
     /// When `tick` has something to do about it.
     pub(crate) fn next(&self) -> Option<Timestamp> {
-        let used = (self.used_millis > 0).then_some(self.used_millis);
+        let used = self.used_up.map(|used| used.since_millis);
         let due = [self.due.next_millis, used].into_iter().flatten().min();
         let scheduled = due.filter(|_| self.may_begin()).map(Timestamp::from_millis);
         let next = [self.state.wake(), scheduled].into_iter().flatten().min()?;
@@ -157,17 +157,17 @@ impl Managed {
     }
 
     /// Lets it be due since it was used up, until it is rotated.
-    pub(crate) fn use_up(&mut self, now: Timestamp) {
-        if self.used_millis == 0 {
-            self.used_millis = now.as_millis().max(1);
-        }
+    pub(crate) fn use_up(&mut self, by: Use, now: Timestamp) {
+        self.used_up.get_or_insert(UsedUp { since_millis: now.as_millis(), by });
     }
 
     /// Other settings than those by which it was used up: that counts no more unless they say so too.
     pub(crate) fn drop_use(&mut self) {
-        if self.used_by_reads().is_none() {
-            self.used_millis = 0;
-        }
+        let Settings { reads_max, when_reader_leaves, .. } = self.settings;
+        self.used_up = self.used_up.filter(|used| match used.by {
+            Use::Reads => reads_max > 0,
+            Use::ReaderLeft => when_reader_leaves,
+        });
     }
 
     /// Shows how often the current version was read, where that is counted and as far as it is written down.
@@ -311,7 +311,7 @@ mod tests {
             values: vec![(ValueId(1), SecretString::copy_from("old")), (ValueId(2), SecretString::copy_from("new"))],
             stalls: 0,
             held_millis: 0,
-            used_millis: 0,
+            used_up: None,
         }
     }
 

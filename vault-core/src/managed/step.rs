@@ -78,7 +78,7 @@ pub(crate) fn advance(managed: &mut Managed, input: Input, mut with: With<'_>) -
         managed.due = schedule.begun(with.now, permille(with.rng)?);
     }
     if input == Input::Begin || promoted.is_some() {
-        managed.used_millis = 0;
+        managed.used_up = None;
     }
     managed.values.extend(added);
     let forgotten = |number: &ValueId| step.records.iter().any(|record| matches!(record, Record::Forget(value) if value == number));
@@ -119,7 +119,7 @@ pub(crate) fn due_input(managed: &mut Managed, now: Timestamp) -> Result<Option<
         let (due, is_due) = schedule.look(&managed.due, now);
         managed.due = due;
         // It ends a grace too, where that is over.
-        if is_due || managed.used_millis > 0 {
+        if is_due || managed.used_up.is_some() {
             return Ok(Some(Input::Begin));
         }
     }

@@ -23,6 +23,36 @@ pub(crate) struct Used {
     pub(crate) notes_readers: bool,
 }
 
+/// What of its use has made a credential due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub(crate) enum Use {
+    #[n(0)]
+    Reads,
+    #[n(1)]
+    ReaderLeft,
+}
+
+impl Use {
+    /// As answers and the audit log spell it.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Use::Reads => "reads",
+            Use::ReaderLeft => "reader-left",
+        }
+    }
+}
+
+/// Since when a credential is due by its use, and by what of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct UsedUp {
+    /// Milliseconds since the Unix epoch.
+    #[n(0)]
+    pub(crate) since_millis: u64,
+    #[n(1)]
+    pub(crate) by: Use,
+}
+
 /// How often a version was read within a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
 struct Reads {

@@ -14,7 +14,7 @@ use crate::commit::{CommitError, Proposal};
 use crate::engines::{Begun, database};
 use crate::host::{ConnectorError, ConnectorFailure, RotationChange, RotationNotice};
 use crate::managed::step::{self, Advanced, Halt, With};
-use crate::managed::{Managed, Way, index};
+use crate::managed::{Managed, Use, Way, index};
 use crate::metrics::RotationOutcome;
 use crate::password;
 use crate::rotation::{Ask, Finish, Input, Phase, Rejected};
@@ -120,7 +120,7 @@ pub(super) fn commit_step(
                 },
             },
         };
-        let was = managed.state.clone();
+        let (was, by) = (managed.state.clone(), managed.used_up.map(|used| used.by));
         let advanced = match advance(&mut overlay, &mut managed, input, now) {
             Ok(advanced) => advanced,
             Err(Halt::Rejected(rejected)) => return Ok(Made::Rejected(rejected)),
@@ -139,6 +139,9 @@ pub(super) fn commit_step(
         let mut event = event(core, namespace, &managed, input, advanced.ask, now)?;
         if hoped {
             event.rotation_input = Some("refused-as-hoped".to_owned());
+        }
+        if input == Input::Begin && matches!(cause, Cause::Due) {
+            event.rotation_cause = Some(by.map_or("schedule", Use::name).to_owned());
         }
         event.version = advanced.promoted.map(|value| value.0);
         event.target_error = error.map(text_of);

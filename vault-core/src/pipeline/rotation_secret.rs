@@ -143,7 +143,7 @@ fn blank(overlay: &Overlay<'_>, named: &Named, now: Timestamp) -> Result<Managed
         values: Vec::new(),
         stalls: 0,
         held_millis: 0,
-        used_millis: 0,
+        used_up: None,
     })
 }
 

@@ -9,7 +9,7 @@ use crate::auth::TokenRef;
 use crate::barrier::Overlay;
 use crate::commit::{CommitError, Proposal};
 use crate::managed::usage::{self, HasRead};
-use crate::managed::{Managed, Used, index};
+use crate::managed::{Managed, Use, Used, index};
 use crate::types::id::Id;
 use crate::types::limits::{COMMIT_RETRIES_MAX, READERS_LEFT_PER_TICK_MAX, READS_UNWRITTEN_MAX};
 use crate::types::{Error, Result, Timestamp, Ttl};
@@ -158,7 +158,7 @@ pub(super) fn work(core: &Core, now: Timestamp) -> Result<Option<Timestamp>> {
                 usage::strike_off_left(overlay, &read);
                 let Some(managed) = managed else { return Ok(()) };
                 if managed.settings.when_reader_leaves && version_now(overlay, managed)? == Some(read.version) {
-                    managed.use_up(now);
+                    managed.use_up(Use::ReaderLeft, now);
                 }
                 Ok(())
             })?;
@@ -190,7 +190,7 @@ fn write_down(core: &Core, counted: Version, count: u64, now: Timestamp) -> Resu
         let Some(managed) = managed else { return Ok(()) };
         let most = managed.settings.reads_max;
         if most > 0 && version_now(overlay, managed)? == Some(version) && usage::add_reads(overlay, managed, version, count)? >= most {
-            managed.use_up(now);
+            managed.use_up(Use::Reads, now);
         }
         Ok(())
     });
@@ -207,10 +207,10 @@ fn change(
     for _ in 0..=COMMIT_RETRIES_MAX {
         let mut overlay = Overlay::writing(&namespace.barrier, core.source());
         let mut managed = Managed::load(&mut overlay, id)?;
-        let before = managed.as_ref().map(|managed| (index::places(managed), managed.used_millis));
+        let before = managed.as_ref().map(|managed| (index::places(managed), managed.used_up));
         what(&mut overlay, managed.as_mut())?;
         if let (Some(managed), Some((places, used))) = (&managed, &before)
-            && managed.used_millis != *used
+            && managed.used_up != *used
         {
             index::save(&mut overlay, places, Some(managed))?;
         }

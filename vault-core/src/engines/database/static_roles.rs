@@ -63,6 +63,9 @@ pub(crate) fn status(managed: &Managed, now: Timestamp) -> Object {
         .with("failures", state.failures.max(managed.stalls))
         .with("next", managed.next().map(|next| Value::from(next.max(now).to_string())))
         .with("last", last);
+    if let Some(used) = managed.used_up {
+        body = body.with("due_by", used.by.name());
+    }
     if let Some(Finish::RehearsalFailed { reason }) = state.last {
         body = body.with("rehearsal_found", reason.words());
     }
@@ -162,7 +165,7 @@ fn create(overlay: &mut Overlay<'_>, mount: &Id, name: &str, call: &Call<'_>) ->
         values: Vec::new(),
         stalls: 0,
         held_millis: 0,
-        used_millis: 0,
+        used_up: None,
     };
     let input = if given.is_some() { Input::Give } else { Input::Begin };
     managed.due = schedule.begun(call.now, static_runs::permille(overlay)?);
