@@ -174,7 +174,7 @@ fn whoever_leaves_and_has_read_the_current_version_lets_it_be_rotated() {
         assert_eq!(version(&world.root), of_root, "that one had not read it");
         match revokes {
             "accessor" => revoke_token(&world, &accessor),
-            "self" => drop(reader.tokens().revoke_self().unwrap()),
+            "self" => reader.tokens().revoke_self().unwrap(),
             // The child of a token that is revoked.
             _ => {
                 let child = reader.tokens().create(TokenOptions { policies: vec!["root".to_owned()], ..Default::default() }).unwrap();
