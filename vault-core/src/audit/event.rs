@@ -88,6 +88,9 @@ pub(crate) struct Event {
     /// What is asked of the target next.
     #[n(25)]
     pub(crate) rotation_ask: Option<String>,
+    /// What made that rotation due, where `tick` has begun it.
+    #[n(29)]
+    pub(crate) rotation_cause: Option<String>,
 }
 
 /// A value of a request: where it stood, and its HMAC under the audit key of the vault.
@@ -229,6 +232,7 @@ impl Event {
             .with("rotation_input", optional(&self.rotation_input))
             .with("rotation_phase", optional(&self.rotation_phase))
             .with("rotation_ask", optional(&self.rotation_ask))
+            .with("rotation_cause", optional(&self.rotation_cause))
             .into()
     }
 }

@@ -94,6 +94,9 @@ pub(crate) enum Kind {
     ManagedOfTarget = 94,
     ManagedAll = 95,
     ManagedOfAccount = 96,
+    ManagedReads = 97,
+    ManagedReader = 98,
+    ManagedLeft = 99,
 }
 
 /// Encrypts and decrypts the records of one namespace.

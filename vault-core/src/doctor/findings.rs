@@ -183,6 +183,10 @@ pub(super) fn of_survey(report: &mut Report, survey: &Survey) {
         let what = format!("{} records by which leases are found and ended are missing, or lead nowhere", survey.leases_astray);
         report.add(finding(Severity::Damage, "lease-indexes", what, SALVAGE));
     }
+    if survey.rotations_astray > 0 {
+        let what = format!("{} records by which rotated credentials are found are missing, or lead nowhere", survey.rotations_astray);
+        report.add(finding(Severity::Damage, "rotation-indexes", what, SALVAGE));
+    }
     if survey.policies_lost > 0 {
         let what = format!("{} policies are missing or do not decrypt", survey.policies_lost);
         report.add(finding(Severity::Damage, "policies-lost", what, SALVAGE));

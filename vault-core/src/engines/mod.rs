@@ -11,6 +11,7 @@ mod kv1;
 #[cfg(any(feature = "sled", feature = "redb"))]
 use crate::barrier::Barrier;
 use crate::barrier::{Kind, Overlay};
+use crate::managed::Used;
 #[cfg(any(feature = "sled", feature = "redb"))]
 use crate::storage::Key;
 use crate::types::id::Id;
@@ -54,6 +55,11 @@ pub(crate) trait Engine: Send + Sync {
         None
     }
 
+    /// The path of the secret whose content the request reads.
+    fn reads_secret<'p>(&self, _call: &Call<'p>) -> Option<&'p str> {
+        None
+    }
+
     /// Carries out an operation on a path below the mount.
     fn execute(&self, overlay: &mut Overlay<'_>, call: &Call<'_>) -> Result<Outcome>;
 }
@@ -77,6 +83,8 @@ pub(crate) struct Outcome {
     pub(crate) probe: Option<Probe>,
     /// The connection that a connector is to let go of once this is durable, with the connector's name.
     pub(crate) forgets: Option<(String, [u8; 16])>,
+    /// The rotated credential that was read, where its reads are looked at.
+    pub(crate) used: Option<Used>,
 }
 
 /// Which engines there are.

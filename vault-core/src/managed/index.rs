@@ -5,9 +5,23 @@ use super::record::Managed;
 use crate::barrier::{BarrierError, Kind, Overlay};
 use crate::storage::Key;
 use crate::types::Timestamp;
+#[cfg(any(feature = "sled", feature = "redb"))]
+use crate::{barrier::Barrier, types::id::Id};
 
 /// What is due within one bucket is found by one scan; seconds.
 const DUE_BUCKET_SECONDS: u64 = 300;
+
+/// What leads to credentials, the mark excepted.
+#[cfg(any(feature = "sled", feature = "redb"))]
+pub(crate) const PLACES: [Kind; 7] = [
+    Kind::ManagedName,
+    Kind::ManagedAll,
+    Kind::ManagedAsked,
+    Kind::ManagedStuck,
+    Kind::ManagedDue,
+    Kind::ManagedOfTarget,
+    Kind::ManagedOfAccount,
+];
 
 /// One place in which a credential is found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,6 +74,34 @@ pub(crate) fn save(overlay: &mut Overlay<'_>, before: &[Place], new: Option<&Man
         (None, _) => set_mark(overlay, u64::MAX),
         _ => Ok(()),
     }
+}
+
+/// All records that lead to a credential, with what they hold; the count of its target excepted.
+#[cfg(any(feature = "sled", feature = "redb"))]
+pub(crate) fn found_by(barrier: &Barrier, managed: &Managed) -> Vec<(Kind, Key, Vec<u8>)> {
+    let name = super::name_key(barrier, &Id::from_bytes(managed.owner), &managed.name);
+    let mut found = vec![(Kind::ManagedName, name, managed.id.to_vec())];
+    if let Some(target) = &managed.target {
+        let key = |username: &String| barrier.key(Kind::ManagedOfAccount, &[target, username.as_bytes()]);
+        found.extend(managed.usernames.iter().map(|username| (Kind::ManagedOfAccount, key(username), managed.id.to_vec())));
+    }
+    let places = places(managed).into_iter();
+    found.extend(places.map(|place| (place.kind, barrier.member_key(place.kind, &place.group, &place.id), place.content)));
+    found
+}
+
+/// Lets the next tick begin at a bucket, where it would begin behind it or not at all. A mark past every bucket lets it look at all.
+#[cfg(any(feature = "sled", feature = "redb"))]
+pub(crate) fn lower_mark(overlay: &mut Overlay<'_>, first: u64) -> Result<(), BarrierError> {
+    let passes_over = mark(overlay)?.is_none_or(|mark| mark > first && mark != u64::MAX);
+    if passes_over { set_mark(overlay, first) } else { Ok(()) }
+}
+
+/// Where the count of a connection's target lies, and whether it is this.
+#[cfg(any(feature = "sled", feature = "redb"))]
+pub(crate) fn count_is(overlay: &mut Overlay<'_>, target: &[u8; 16], count: u64) -> Result<(Key, bool), BarrierError> {
+    let key = overlay.barrier().key(Kind::ManagedOfTarget, &[target]);
+    Ok((key, count_of_target(overlay, target)? == count))
 }
 
 /// The bucket of an instant.
@@ -121,7 +163,11 @@ pub(crate) fn count_of_target(overlay: &mut Overlay<'_>, target: &[u8; 16]) -> R
 /// Counts one more at a connection's target, or one less.
 pub(super) fn count(overlay: &mut Overlay<'_>, target: &[u8; 16], is_new: bool) -> Result<(), BarrierError> {
     let count = count_of_target(overlay, target)?;
-    let count = if is_new { count + 1 } else { count.saturating_sub(1) };
+    put_count(overlay, target, if is_new { count + 1 } else { count.saturating_sub(1) })
+}
+
+/// Notes how many there are at a connection's target.
+pub(crate) fn put_count(overlay: &mut Overlay<'_>, target: &[u8; 16], count: u64) -> Result<(), BarrierError> {
     let key = overlay.barrier().key(Kind::ManagedOfTarget, &[target]);
     if count == 0 {
         overlay.delete(key);

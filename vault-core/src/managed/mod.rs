@@ -7,6 +7,8 @@ pub(crate) mod index;
 mod record;
 mod settings;
 pub(crate) mod step;
+pub(crate) mod usage;
 
 pub(crate) use record::{Managed, id_of, name_key};
 pub(crate) use settings::{MEMBERS, Settings, Way};
+pub(crate) use usage::{Use, Used};

@@ -2,12 +2,13 @@
 
 use super::index;
 use super::settings::{ATTEMPTS_MAX, Settings};
+use super::usage::{self, Use, Used, UsedUp};
 use crate::barrier::{Barrier, BarrierError, Kind, Overlay};
 use crate::rotation::schedule::Due;
 use crate::rotation::{Credential, Phase, Slot, State, ValueId};
 use crate::storage::Key;
 use crate::types::id::Id;
-use crate::types::{SecretString, Timestamp, Ttl};
+use crate::types::{Object, SecretString, Timestamp, Ttl};
 use minicbor::{Decode, Encode};
 use std::convert::Infallible;
 use zeroize::Zeroizing;
@@ -68,13 +69,21 @@ pub(crate) struct Managed {
     /// Until when it is let be since then, in milliseconds since the Unix epoch; 0 where it is not.
     #[cbor(n(16), default)]
     pub(crate) held_millis: u64,
+    /// It is due by its use.
+    #[n(17)]
+    pub(crate) used_up: Option<UsedUp>,
 }
 
 impl Managed {
     /// A credential by its id. What is read here becomes an expectation.
     pub(crate) fn load(overlay: &mut Overlay<'_>, id: &[u8; 16]) -> Result<Option<Self>, BarrierError> {
         let key = overlay.barrier().key(Kind::Managed, &[id]);
-        overlay.get(Kind::Managed, &key)?.map(|bytes| minicbor::decode(&bytes).map_err(|_| BarrierError::Corrupt)).transpose()
+        overlay.get(Kind::Managed, &key)?.map(|bytes| Managed::from_bytes(&bytes)).transpose()
+    }
+
+    /// A credential from the content of its record.
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Result<Self, BarrierError> {
+        minicbor::decode(bytes).map_err(|_| BarrierError::Corrupt)
     }
 
     /// The credential of that name. What is read here becomes an expectation.
@@ -110,6 +119,7 @@ impl Managed {
             index::count(overlay, target, false)?;
             index::let_accounts_go(overlay, target, self)?;
         }
+        usage::forget(overlay, &self.id)?;
         index::save(overlay, &index::places(self), None)
     }
 
@@ -139,9 +149,39 @@ impl Managed {
 
     /// When `tick` has something to do about it.
     pub(crate) fn next(&self) -> Option<Timestamp> {
-        let scheduled = self.due.next_millis.filter(|_| self.may_begin()).map(Timestamp::from_millis);
+        let used = self.used_up.map(|used| used.since_millis);
+        let due = [self.due.next_millis, used].into_iter().flatten().min();
+        let scheduled = due.filter(|_| self.may_begin()).map(Timestamp::from_millis);
         let next = [self.state.wake(), scheduled].into_iter().flatten().min()?;
         Some(next.max(Timestamp::from_millis(self.held_millis)))
+    }
+
+    /// Lets it be due since it was used up, until it is rotated.
+    pub(crate) fn use_up(&mut self, by: Use, now: Timestamp) {
+        self.used_up.get_or_insert(UsedUp { since_millis: now.as_millis(), by });
+    }
+
+    /// Other settings than those by which it was used up: that counts no more unless they say so too.
+    pub(crate) fn drop_use(&mut self) {
+        let Settings { reads_max, when_reader_leaves, .. } = self.settings;
+        self.used_up = self.used_up.filter(|used| match used.by {
+            Use::Reads => reads_max > 0,
+            Use::ReaderLeft => when_reader_leaves,
+        });
+    }
+
+    /// Shows how often the current version was read, where that is counted and as far as it is written down.
+    pub(crate) fn show_reads(&self, overlay: &mut Overlay<'_>, version: u64, body: Object) -> Result<Object, BarrierError> {
+        if self.settings.reads_max == 0 {
+            return Ok(body);
+        }
+        Ok(body.with("reads", usage::reads(overlay, self, version)?))
+    }
+
+    /// What is to be done about its reads, if anything.
+    pub(crate) fn used_by_reads(&self) -> Option<Used> {
+        let Settings { reads_max, when_reader_leaves: notes_readers, .. } = self.settings;
+        (reads_max > 0 || notes_readers).then_some(Used { id: self.id, reads_max, notes_readers })
     }
 
     /// Until when it is let be. A clock that was set back makes no wait longer than any is.
@@ -271,6 +311,7 @@ mod tests {
             values: vec![(ValueId(1), SecretString::copy_from("old")), (ValueId(2), SecretString::copy_from("new"))],
             stalls: 0,
             held_millis: 0,
+            used_up: None,
         }
     }
 

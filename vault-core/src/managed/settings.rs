@@ -3,7 +3,7 @@
 use crate::rotation::cron::CronWindow;
 use crate::rotation::schedule::{Schedule, ScheduleError, Timing};
 use crate::rotation::{Plan, Retire, Strategy};
-use crate::types::limits::CRON_BYTES_MAX;
+use crate::types::limits::{CRON_BYTES_MAX, ROTATION_READS_MAX};
 use crate::types::{Code, Error, Object, Result, Ttl, Value};
 use minicbor::{Decode, Encode};
 
@@ -43,10 +43,10 @@ pub(crate) struct Settings {
     /// Unless told: a day, and with two accounts and a period at most half of it.
     #[n(3)]
     pub(crate) grace_seconds: Option<u64>,
-    /// 0 where a cron expression says when.
+    /// 0 where a cron expression says when, or no clock does.
     #[n(4)]
     pub(crate) period_seconds: u64,
-    /// Empty where a period says when.
+    /// Empty where a period says when, or no clock does.
     #[n(5)]
     pub(crate) cron: String,
     #[n(6)]
@@ -56,15 +56,23 @@ pub(crate) struct Settings {
     pub(crate) zone: String,
     #[n(8)]
     pub(crate) jitter_seconds: u64,
+    /// It is due after so many reads of the current version; 0 for never.
+    #[cbor(n(9), default)]
+    pub(crate) reads_max: u64,
+    /// It is due once a token is revoked that has read the current version.
+    #[cbor(n(10), default)]
+    pub(crate) when_reader_leaves: bool,
 }
 
 /// The members of a request that are read here.
-pub(crate) const MEMBERS: [&str; 9] = [
+pub(crate) const MEMBERS: [&str; 11] = [
     "rotation_period",
     "rotation_schedule",
     "rotation_window",
     "rotation_zone",
     "rotation_jitter",
+    "rotate_after_reads",
+    "rotate_when_reader_leaves",
     "grace",
     "retire",
     "by_itself",
@@ -108,9 +116,6 @@ impl Settings {
             self.period_seconds = Ttl::from_value(value)?.as_secs();
             self.cron.clear();
             self.window_seconds = 0;
-            if self.period_seconds == 0 {
-                return Err(schedule_error(&ScheduleError::Period));
-            }
         }
         if let Some(value) = cron {
             let fits = |text: &&str| !text.is_empty() && text.len() <= CRON_BYTES_MAX;
@@ -129,13 +134,33 @@ impl Settings {
         if let Some(value) = member(data, "rotation_jitter") {
             self.jitter_seconds = Ttl::from_value(value)?.as_secs();
         }
-        if self.period_seconds == 0 && self.cron.is_empty() {
-            return Err(bad("say when it is to be rotated: pass \"rotation_period\" or \"rotation_schedule\""));
+        self.take_use(data)?;
+        let by_use = self.reads_max > 0 || self.when_reader_leaves;
+        if self.period_seconds == 0 && self.cron.is_empty() && !by_use {
+            return Err(match period {
+                Some(_) => schedule_error(&ScheduleError::Period),
+                None => {
+                    bad("say when it is to be rotated: pass \"rotation_period\" or \"rotation_schedule\", or \"rotate_after_reads\" or \
+                     \"rotate_when_reader_leaves\"")
+                }
+            });
         }
         if self.window_seconds > 0 && self.cron.is_empty() {
             return Err(bad("\"rotation_window\" goes with \"rotation_schedule\" only"));
         }
         self.schedule().map(drop).map_err(|error| schedule_error(&error))
+    }
+
+    /// Takes over what a request says of rotation by use.
+    fn take_use(&mut self, data: Option<&Value>) -> Result<()> {
+        if let Some(value) = member(data, "rotate_after_reads") {
+            let why = || bad(&format!("\"rotate_after_reads\" is a number of reads from 1 to {ROTATION_READS_MAX}, or 0 for never"));
+            self.reads_max = value.as_u64().filter(|reads| *reads <= ROTATION_READS_MAX).ok_or_else(why)?;
+        }
+        if let Some(value) = member(data, "rotate_when_reader_leaves") {
+            self.when_reader_leaves = value.as_bool().ok_or_else(|| bad("\"rotate_when_reader_leaves\" must be true or false"))?;
+        }
+        Ok(())
     }
 
     fn check(&self) -> Result<()> {
@@ -174,7 +199,9 @@ impl Settings {
     /// When it is due.
     pub(crate) fn schedule(&self) -> Result<Schedule, ScheduleError> {
         let zone = if self.zone.is_empty() { "UTC" } else { &self.zone };
-        let timing = if self.cron.is_empty() {
+        let timing = if self.cron.is_empty() && self.period_seconds == 0 {
+            Timing::OnDemand
+        } else if self.cron.is_empty() {
             Timing::Period { seconds: self.period_seconds }
         } else {
             Timing::Cron(Box::new(CronWindow::parse(&self.cron, zone, self.window_seconds)?))
@@ -192,6 +219,12 @@ impl Settings {
         }
         if self.jitter_seconds > 0 {
             body = body.with("rotation_jitter", self.jitter_seconds);
+        }
+        if self.reads_max > 0 {
+            body = body.with("rotate_after_reads", self.reads_max);
+        }
+        if self.when_reader_leaves {
+            body = body.with("rotate_when_reader_leaves", true);
         }
         body
     }

@@ -77,6 +77,9 @@ pub(crate) fn advance(managed: &mut Managed, input: Input, mut with: With<'_>) -
     if let Some(schedule) = due {
         managed.due = schedule.begun(with.now, permille(with.rng)?);
     }
+    if input == Input::Begin || promoted.is_some() {
+        managed.used_up = None;
+    }
     managed.values.extend(added);
     let forgotten = |number: &ValueId| step.records.iter().any(|record| matches!(record, Record::Forget(value) if value == number));
     managed.values.retain(|(number, _)| !forgotten(number));
@@ -113,10 +116,10 @@ pub(crate) fn due_input(managed: &mut Managed, now: Timestamp) -> Result<Option<
     }
     if managed.may_begin() {
         let schedule = managed.settings.schedule().map_err(|_| corrupt())?;
-        let (due, is_due) = schedule.look(&managed.due, Default::default(), now);
+        let (due, is_due) = schedule.look(&managed.due, now);
         managed.due = due;
         // It ends a grace too, where that is over.
-        if is_due {
+        if is_due || managed.used_up.is_some() {
             return Ok(Some(Input::Begin));
         }
     }

@@ -46,6 +46,7 @@ pub(super) struct Intended<'s, 'r> {
 enum Intent<'r> {
     Issue { connection: Arc<Connection>, new: Box<NewLease>, lease: Box<Lease>, _claim: Claim<'r> },
     Rotate(Arc<Connection>, Claim<'r>),
+    Settle(Arc<Connection>, Claim<'r>),
     Tell(LeaseRef),
     Renew(Box<Renewal>, Claim<'r>),
     Carry(Box<Begun>, Claim<'r>),
@@ -75,6 +76,10 @@ impl<'s, 'r> Executed<'s, 'r> {
                 core.outside.connector(&connection.plugin).map_err(CommitError::Failed)?;
                 let claim = rotate_root::claim(core, &connection.id).map_err(CommitError::Failed)?;
                 Intent::Rotate(connection, claim)
+            }
+            Some(Deed::Engine(Effect::Settle(connection))) => {
+                let claim = rotate_root::claim(core, &connection.id).map_err(CommitError::Failed)?;
+                Intent::Settle(connection, claim)
             }
             Some(Deed::Engine(Effect::Carry(begun))) => {
                 core.outside.connector(&begun.plugin).map_err(CommitError::Failed)?;
@@ -164,9 +169,14 @@ impl Intended<'_, '_> {
                 let receipt = core.committer.commit(Proposal { events: vec![event.clone()], ..Proposal::default() })?;
                 Ok(answer(done, event, receipt))
             }
+            Intent::Settle(connection, claim) => {
+                done.data = Some(rotate_root::give_up(core, &stage.place().namespace, &connection.id, &claim, now)?);
+                let receipt = core.committer.commit(Proposal { events: vec![event.clone()], ..Proposal::default() })?;
+                Ok(answer(done, event, receipt))
+            }
             Intent::Carry(begun, _claim) => {
                 let namespace = &stage.place().namespace;
-                let rested = rotation::carry_on(core, namespace, &begun.id, Some(begun.ask), now)?;
+                let rested = rotation::carry_on(core, namespace, &begun.id, Some(begun.ask))?;
                 if let Some(rested) = rested.as_ref().filter(|_| begun.is_new)
                     && let Some(error) = &rested.error
                     && rotation::forget_unmade(core, namespace, rested)?
@@ -175,7 +185,7 @@ impl Intended<'_, '_> {
                     return Err(failed(error));
                 }
                 event.version = rested.as_ref().map(|rested| rested.managed.state.current.value.0);
-                done.data = rotation::answer(rested, &begun, now)?;
+                done.data = rotation::answer(rested, &begun, core.clock.now())?;
                 let receipt = core.committer.commit(Proposal { events: vec![event.clone()], ..Proposal::default() })?;
                 Ok(answer(done, event, receipt))
             }

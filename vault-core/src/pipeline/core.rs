@@ -5,6 +5,7 @@ use super::namespaces::{Namespace, Namespaces};
 use super::outside::Outside;
 use super::quotas::{QuotaTable, Quotas};
 use super::retention::RetentionPolicy;
+use super::rotation_usage::Usage;
 use super::sinks::Feed;
 use super::tokens::TokenCache;
 use crate::audit::AuditMode;
@@ -21,7 +22,7 @@ use crate::types::{Code, Error, Result};
 use arc_swap::ArcSwap;
 use parking_lot::{Mutex, RwLock};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize};
 
 /// An unsealed vault. Its keys are wiped when the last request in flight has let go of it.
 pub(super) struct Core {
@@ -57,6 +58,10 @@ pub(super) struct Core {
     pub(super) next_key: Arc<AtomicU32>,
     pub(super) tokens: Arc<TokenCache>,
     pub(super) quotas: Arc<Quotas>,
+    /// Reads of rotated credentials that are counted.
+    pub(super) usage: Arc<Usage>,
+    /// The turns that namespaces have taken at their rotations.
+    pub(super) rotation_turn: AtomicUsize,
     pub(super) metrics: Arc<Metrics>,
     pub(super) facts: Facts,
 }
@@ -124,6 +129,8 @@ impl Core {
             next_key: Arc::new(AtomicU32::new(next_key)),
             tokens: Arc::default(),
             quotas: Arc::new(Quotas::new(quotas)),
+            usage: Arc::default(),
+            rotation_turn: AtomicUsize::new(0),
             metrics,
             facts,
         })

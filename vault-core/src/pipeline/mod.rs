@@ -46,6 +46,7 @@ mod rotation;
 mod rotation_ask;
 mod rotation_paths;
 mod rotation_secret;
+mod rotation_usage;
 mod rotation_work;
 mod runtime;
 mod seals;

@@ -6,6 +6,7 @@ use super::keys::{self, RotationPolicy};
 use super::mounts::MountTable;
 use super::namespace_table::{Deleted, NamespaceTable};
 use super::policies::PolicyStore;
+use super::rotation_usage::UsedSecrets;
 use crate::barrier::{Barrier, BarrierError, Overlay};
 use crate::policy::Settings;
 use crate::storage::Read;
@@ -29,6 +30,8 @@ pub(super) struct Namespace {
     pub(super) identities: Arc<IdentityStore>,
     /// When its keyring is rolled.
     pub(super) rotation: Arc<ArcSwap<RotationPolicy>>,
+    /// Which of its secrets are rotated by use.
+    pub(super) used_secrets: UsedSecrets,
 }
 
 /// All namespaces at one moment.
@@ -79,6 +82,7 @@ impl Namespace {
             policies: Arc::new(policies),
             identities: Arc::default(),
             rotation: Arc::new(ArcSwap::from_pointee(rotation)),
+            used_secrets: UsedSecrets::default(),
         }
     }
 

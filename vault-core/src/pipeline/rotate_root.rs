@@ -1,5 +1,5 @@
 //! The change of a connection's own password: set at the target, tried out, then committed. Both passwords are kept until it is known which
-//! one the target has; where a call was lost the change is carried on, never back.
+//! one the target has; where a call was lost the change is carried on, and back only where an operator wants that.
 
 use super::core::Core;
 use super::namespaces::Namespace;
@@ -11,7 +11,7 @@ use crate::engines::{Connection, database};
 use crate::host::{Account, Connector, ConnectorError, ConnectorFailure};
 use crate::lease::chore::Chore;
 use crate::types::limits::COMMIT_RETRIES_MAX;
-use crate::types::{Code, Error, Result, Timestamp};
+use crate::types::{Code, Error, Object, Result, SecretString, Timestamp, Value};
 
 /// What was found out.
 enum Found {
@@ -32,7 +32,8 @@ pub(super) fn resume(core: &Core, namespace: &Namespace, id: &[u8; 16], now: Tim
     match settled {
         Ok(()) => Ok(None),
         Err(error) if error.code() == Code::TargetUnavailable || error.code() == Code::TargetRefused => {
-            Ok(Some(core.outside.rest(*id, now)))
+            // From the answer on, however long it took.
+            Ok(Some(core.outside.rest(*id, core.clock.now())))
         }
         // Another one is at it, or the host has not given the connector.
         Err(error) if matches!(error.code(), Code::Conflict | Code::UnknownConnector) => Ok(Some(core.outside.rest(*id, now))),
@@ -65,23 +66,61 @@ pub(super) fn settle(
     let found = find_out(connector, &connection, is_first);
     match found {
         Found::New => {
-            let keep = Some(pending.expose());
-            commit(core, namespace, id, keep, "rotate-root", None, now)?;
-            let _panicked: Result<(), ConnectorError> = ask(|| {
-                connector.forget(id);
-                Ok(())
-            });
+            commit(core, namespace, id, (pending, false), "rotate-root", None, now)?;
+            forget(connector, id);
             Ok(())
         }
         Found::Old(error) => {
-            commit(core, namespace, id, None, "rotate-root", Some(&error), now)?;
+            commit(core, namespace, id, (&connection.password, true), "rotate-root", Some(&error), now)?;
             Err(failed(&error))
         }
         Found::Unknown(error) => {
-            let why = format!("{}; both passwords are kept, and tick finds out which one the target has", failed(&error));
+            let why = format!(
+                "{}; both passwords are kept, and tick finds out which one the target has: settle-root/NAME does that now, and gives the new one \
+                 up where the target has the old one",
+                failed(&error)
+            );
             Err(Error::new(Code::TargetUnavailable, why))
         }
     }
+}
+
+/// Finds out which of the passwords that the vault knows the target has, and goes on with that one: a change that was under way is done or given
+/// up. What is given up is kept beside it until the next change, since a late target could still set it. Under a claim.
+pub(super) fn give_up(core: &Core, namespace: &Namespace, id: &[u8; 16], _claim: &Claim<'_>, now: Timestamp) -> Result<Value> {
+    let configured = database::load(&mut Overlay::reading(&namespace.barrier, core.source()), id)?;
+    let gone = || Error::new(Code::NotFound, "the connection was deleted meanwhile");
+    let connection = configured.ok_or_else(gone)?.connection;
+    let connector = &**core.outside.connector(&connection.plugin)?;
+    let candidates =
+        [("new", connection.pending.as_ref()), ("old", Some(&connection.password)), ("given-up", connection.given_up.as_ref())];
+    let mut refused = None;
+    for (which, password) in candidates {
+        let Some(password) = password else { continue };
+        match ask(|| connector.test(&connection.target_with(password), &connection.username, password)) {
+            Ok(()) => {
+                commit(core, namespace, id, (password, false), "settle-root", None, now)?;
+                forget(connector, id);
+                return Ok(Object::new().with("works", which).into());
+            }
+            Err(error) if error.failure() == ConnectorFailure::Unauthenticated => refused = Some(error),
+            // It is not known of this one: nothing is given up for it.
+            Err(error) => return Err(failed(&error)),
+        }
+    }
+    let why = refused.map_or_else(String::new, |error| format!(": {}", failed(&error)));
+    let why = format!(
+        "the target takes none of the passwords that the vault knows{why}; set one there by hand, and write config/NAME with it as \"password\""
+    );
+    Err(Error::new(Code::TargetRefused, why))
+}
+
+/// Lets the connector begin anew with the password that counts from now on.
+fn forget(connector: &dyn Connector, id: &[u8; 16]) {
+    let _panicked: Result<(), ConnectorError> = ask(|| {
+        connector.forget(id);
+        Ok(())
+    });
 }
 
 fn find_out(connector: &dyn Connector, connection: &Connection, is_first: bool) -> Found {
@@ -109,12 +148,12 @@ fn find_out(connector: &dyn Connector, connection: &Connection, is_first: bool) 
     }
 }
 
-/// Commits which password the target has: `new`, or the old one where that is none.
+/// Commits which password the target has, and whether it is sure that it will not come to have another one of the vault's.
 fn commit(
     core: &Core,
     namespace: &Namespace,
     id: &[u8; 16],
-    new: Option<&str>,
+    (works, is_sure): (&SecretString, bool),
     operation: &str,
     error: Option<&ConnectorError>,
     now: Timestamp,
@@ -122,12 +161,7 @@ fn commit(
     for _ in 0..=COMMIT_RETRIES_MAX {
         let mut overlay = Overlay::writing(&namespace.barrier, core.source());
         if let Some(mut configured) = database::load(&mut overlay, id)? {
-            let pending = configured.connection.pending.take();
-            if let (Some(new), Some(pending)) = (new, pending)
-                && pending.expose() == new
-            {
-                configured.connection.password = pending;
-            }
+            configured.connection.settle(works, is_sure);
             database::save(&mut overlay, &configured)?;
         }
         Chore::Rotation(*id).delete(&mut overlay);

@@ -14,7 +14,7 @@ use crate::commit::{CommitError, Proposal};
 use crate::engines::{Begun, database};
 use crate::host::{ConnectorError, ConnectorFailure, RotationChange, RotationNotice};
 use crate::managed::step::{self, Advanced, Halt, With};
-use crate::managed::{Managed, Way, index};
+use crate::managed::{Managed, Use, Way, index};
 use crate::metrics::RotationOutcome;
 use crate::password;
 use crate::rotation::{Ask, Finish, Input, Phase, Rejected};
@@ -43,8 +43,9 @@ pub(super) fn claim<'o>(core: &'o Core, id: &[u8; 16]) -> Result<Claim<'o>> {
     core.outside.begin_rotation(*id).ok_or_else(busy)
 }
 
-/// Asks the target, commits the answer, and goes on until nothing more is to be asked now. `None` where the credential is gone.
-pub(super) fn carry_on(core: &Core, namespace: &Namespace, id: &[u8; 16], mut ask: Option<Ask>, now: Timestamp) -> Result<Option<Rested>> {
+/// Asks the target, commits the answer, and goes on until nothing more is to be asked now. `None` where the credential is gone. The clock is read
+/// with each answer: what is waited for after it does not begin before it, however long the target took.
+pub(super) fn carry_on(core: &Core, namespace: &Namespace, id: &[u8; 16], mut ask: Option<Ask>) -> Result<Option<Rested>> {
     let (mut asked, mut last) = (Vec::new(), None);
     while let Some(next) = ask.take() {
         let Some(managed) = load(core, namespace, id)? else { return Ok(None) };
@@ -53,7 +54,7 @@ pub(super) fn carry_on(core: &Core, namespace: &Namespace, id: &[u8; 16], mut as
         asked.push(Asked { task: next.task.name(), error: answer.as_ref().err().map(text_of) });
         let input = Input::Answer(next.number, answer.as_ref().copied().map_err(ConnectorError::failure));
         last = answer.err();
-        match make_step(core, namespace, id, input, last.as_ref(), now)? {
+        match make_step(core, namespace, id, input, last.as_ref(), core.clock.now())? {
             Made::Step(advanced) => ask = advanced.ask,
             // Somebody has begun anew with it: what was answered is in doubt there.
             Made::Rejected(Rejected::Stale) => break,
@@ -119,7 +120,7 @@ pub(super) fn commit_step(
                 },
             },
         };
-        let was = managed.state.clone();
+        let (was, by) = (managed.state.clone(), managed.used_up.map(|used| used.by));
         let advanced = match advance(&mut overlay, &mut managed, input, now) {
             Ok(advanced) => advanced,
             Err(Halt::Rejected(rejected)) => return Ok(Made::Rejected(rejected)),
@@ -138,6 +139,9 @@ pub(super) fn commit_step(
         let mut event = event(core, namespace, &managed, input, advanced.ask, now)?;
         if hoped {
             event.rotation_input = Some("refused-as-hoped".to_owned());
+        }
+        if input == Input::Begin && matches!(cause, Cause::Due) {
+            event.rotation_cause = Some(by.map_or("schedule", Use::name).to_owned());
         }
         event.version = advanced.promoted.map(|value| value.0);
         event.target_error = error.map(text_of);

@@ -30,12 +30,20 @@ pub(super) fn perform(core: &Core, namespace: &Namespace, managed: &Managed, tas
     };
     drop(overlay);
     let at = At { connector: &**connector, connection: &configured.connection, managed };
-    Ok(match task {
-        Task::Set(new, by) => at.value(new.value).and_then(|password| at.set(new.slot, password, by)),
-        Task::Close(slot) => closing.map_or(Ok(()), |password| at.set(slot, &password, Authenticate::Manager)),
-        Task::Test(Credential { slot, value }) => at.value(value).and_then(|password| at.test(slot, password)),
-        Task::Check => at.check(),
-    })
+    let outcome = at.carry_out(task, closing.as_ref());
+    // The connection's own password may have been changed since its record was read: it is no reason to stop.
+    if is_by_manager(task) && outcome.as_ref().is_err_and(|error| error.failure() == ConnectorFailure::Unauthenticated) {
+        let now = database::load(&mut Overlay::reading(&namespace.barrier, core.source()), &configured.connection.id)?;
+        if let Some(now) = now.filter(|now| !now.connection.has_passwords_of(&configured.connection)) {
+            return Ok(At { connection: &now.connection, ..at }.carry_out(task, closing.as_ref()));
+        }
+    }
+    Ok(outcome)
+}
+
+/// Whether the connection's own account asks.
+const fn is_by_manager(task: Task) -> bool {
+    matches!(task, Task::Set(_, Authenticate::Manager) | Task::Close(_) | Task::Check)
 }
 
 struct At<'a> {
@@ -45,6 +53,15 @@ struct At<'a> {
 }
 
 impl At<'_> {
+    fn carry_out(&self, task: Task, closing: Option<&SecretString>) -> Result<(), ConnectorError> {
+        match task {
+            Task::Set(new, by) => self.value(new.value).and_then(|password| self.set(new.slot, password, by)),
+            Task::Close(slot) => closing.map_or(Ok(()), |password| self.set(slot, password, Authenticate::Manager)),
+            Task::Test(Credential { slot, value }) => self.value(value).and_then(|password| self.test(slot, password)),
+            Task::Check => self.check(),
+        }
+    }
+
     fn value(&self, value: ValueId) -> Result<&SecretString, ConnectorError> {
         self.managed.value(value).ok_or_else(|| misconfigured("the vault does not know this password"))
     }
@@ -80,15 +97,17 @@ impl At<'_> {
         self.as_manager(|target| self.connector.check(target, true))
     }
 
-    /// Asks with the connection's own password. While that is being changed the target may have either.
+    /// Asks with the connection's own password. While that is being changed the target may have either, and after a change that was given up it
+    /// may still come to have that one.
     fn as_manager(&self, what: impl Fn(&Target<'_>) -> Result<(), ConnectorError>) -> Result<(), ConnectorError> {
-        let outcome = ask(|| what(&self.connection.target()));
-        match (&outcome, &self.connection.pending) {
-            (Err(error), Some(pending)) if error.failure() == ConnectorFailure::Unauthenticated => {
-                ask(|| what(&self.connection.target_with(pending)))
+        let mut outcome = ask(|| what(&self.connection.target()));
+        for other in [&self.connection.pending, &self.connection.given_up].into_iter().flatten() {
+            if !outcome.as_ref().is_err_and(|error| error.failure() == ConnectorFailure::Unauthenticated) {
+                break;
             }
-            _ => outcome,
+            outcome = ask(|| what(&self.connection.target_with(other)));
         }
+        outcome
     }
 }
 

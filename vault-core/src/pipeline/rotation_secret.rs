@@ -15,9 +15,10 @@ use crate::rotation::{Input, State};
 use crate::types::id::Id;
 use crate::types::limits::CUSTOM_KEY_BYTES_MAX;
 use crate::types::{Code, Error, Object, Operation, Path, Result, SecretString, Timestamp, Ttl, Value};
+use std::sync::Arc;
 
 /// What a request may hold.
-const KNOWN: [&str; 8] = [
+const KNOWN: [&str; 10] = [
     "member",
     "password_policy",
     "rotation_period",
@@ -25,6 +26,8 @@ const KNOWN: [&str; 8] = [
     "rotation_window",
     "rotation_zone",
     "rotation_jitter",
+    "rotate_after_reads",
+    "rotate_when_reader_leaves",
     "skip_import_rotation",
 ];
 /// The member that is rotated unless told.
@@ -100,9 +103,10 @@ pub(super) fn write(ask: &Ask<'_>, overlay: &mut Overlay<'_>, path: &str) -> Res
     password::check_policy(overlay, Some(managed.policy.as_str()).filter(|policy| !policy.is_empty()))?;
     let schedule = managed.settings.schedule().map_err(|error| bad(&error.to_string()))?;
     if !is_new {
-        (managed.due, _) = schedule.look(&managed.due, Default::default(), ask.now);
+        (managed.due, _) = schedule.look(&managed.due, ask.now);
+        managed.drop_use();
         index::save(overlay, &before, Some(&managed))?;
-        return Ok(Done::default());
+        return Ok(looked_at_anew(ask));
     }
     let skips = member(ask.data, "skip_import_rotation").and_then(Value::as_bool).unwrap_or_default();
     if skips {
@@ -111,7 +115,13 @@ pub(super) fn write(ask: &Ask<'_>, overlay: &mut Overlay<'_>, path: &str) -> Res
         rotation::advance(overlay, &mut managed, Input::Begin, ask.now)?;
     }
     managed.enter(overlay)?;
-    Ok(Done::default())
+    Ok(looked_at_anew(ask))
+}
+
+/// Lets reads of the namespace's secrets be looked at as is said now, once that is durable.
+fn looked_at_anew(ask: &Ask<'_>) -> Done {
+    let namespace = Arc::clone(&ask.place.namespace);
+    Done::default().publishing(move || namespace.used_secrets.look_anew())
 }
 
 fn blank(overlay: &Overlay<'_>, named: &Named, now: Timestamp) -> Result<Managed> {
@@ -133,6 +143,7 @@ fn blank(overlay: &Overlay<'_>, named: &Named, now: Timestamp) -> Result<Managed
         values: Vec::new(),
         stalls: 0,
         held_millis: 0,
+        used_up: None,
     })
 }
 
@@ -144,6 +155,8 @@ pub(super) fn read(ask: &Ask<'_>, overlay: &mut Overlay<'_>, path: &str) -> Resu
     let body = managed.settings.show(body).with("ttl", next.unwrap_or(Ttl::ZERO).as_secs());
     let rotated = managed.state.promoted_millis;
     let last = (rotated > 0).then(|| Value::from(Timestamp::from_millis(rotated).to_string()));
+    let version = version_now(overlay, &managed)?.unwrap_or_default();
+    let body = managed.show_reads(overlay, version, body)?;
     Ok(Done::answer(body.with("last_vault_rotation", last).with("rotation", database::status(&managed, ask.now))))
 }
 
@@ -152,7 +165,7 @@ pub(super) fn delete(ask: &Ask<'_>, overlay: &mut Overlay<'_>, path: &str) -> Re
     if let Some(managed) = named(ask, overlay, path, None)?.managed {
         managed.remove(overlay)?;
     }
-    Ok(Done::default())
+    Ok(looked_at_anew(ask))
 }
 
 /// `WRITE sys/rotation/rotate/MOUNT/PATH`. There is no way back here: the secret's own versions are what is kept of older values.
@@ -175,17 +188,12 @@ pub(super) fn store(overlay: &mut Overlay<'_>, managed: &Managed, password: &Sec
         return Err(Error::new(Code::NotFound, "the secret's mount is gone"));
     }
     let engine = EngineKind::Kv2.engine(owner, Ttl::ZERO, Ttl::ZERO);
-    let (path, metadata_path) = (format!("data/{}", managed.name), format!("metadata/{}", managed.name));
-    let read = Call { operation: Operation::Read, path: &metadata_path, data: None, now, holder: None, display_name: "" };
-    let metadata = match engine.execute(overlay, &read) {
-        Err(error) if error.code() == Code::NotFound => None,
-        read => read?.data,
-    };
-    let version = metadata.as_ref().and_then(|data| data.get("current_version")).and_then(Value::as_u64).unwrap_or_default();
+    let path = format!("data/{}", managed.name);
+    let version = version_now(overlay, managed)?.unwrap_or_default();
     let members = Object::new().with(&managed.member, password.expose());
     // The mount may ask for a check-and-set.
     let data = Object::new().with("data", members).with("options", Object::new().with("cas", version)).into();
-    let patch = Call { operation: Operation::Patch, path: &path, data: Some(&data), ..read };
+    let patch = Call { operation: Operation::Patch, path: &path, data: Some(&data), now, holder: None, display_name: "" };
     match engine.execute(overlay, &patch) {
         Err(error) if matches!(error.code(), Code::NotFound | Code::VersionDeleted) => {
             engine.execute(overlay, &Call { operation: Operation::Write, ..patch })?;
@@ -193,6 +201,19 @@ pub(super) fn store(overlay: &mut Overlay<'_>, managed: &Managed, password: &Sec
         patched => drop(patched?),
     }
     Ok(())
+}
+
+/// The newest version of a secret; none where the secret, or its mount, is gone.
+pub(super) fn version_now(overlay: &mut Overlay<'_>, managed: &Managed) -> Result<Option<u64>> {
+    let engine = EngineKind::Kv2.engine(Id::from_bytes(managed.owner), Ttl::ZERO, Ttl::ZERO);
+    let path = format!("metadata/{}", managed.name);
+    // No time is looked at for this.
+    let now = Timestamp::EPOCH;
+    let read = Call { operation: Operation::Read, path: &path, data: None, now, holder: None, display_name: "" };
+    match engine.execute(overlay, &read) {
+        Err(error) if error.code() == Code::NotFound => Ok(None),
+        read => Ok(read?.data.and_then(|data| data.get("current_version").and_then(Value::as_u64))),
+    }
 }
 
 /// Removes rotations of a mount that is gone, so many at most; whether none is left.

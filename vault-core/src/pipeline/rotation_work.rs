@@ -1,4 +1,5 @@
-//! What is due of rotations, by `tick`: those whose answer was lost, and those whose time has come, a bounded number with each call.
+//! What is due of rotations, by `tick`: those whose answer was lost, and those whose time has come, a bounded number with each call. Namespaces
+//! take turns, one credential each, and the next call begins with those that had no turn.
 
 use super::core::Core;
 use super::namespaces::Namespace;
@@ -12,7 +13,9 @@ use crate::managed::{Managed, index};
 use crate::rotation::Input;
 use crate::types::limits::ROTATIONS_PER_TICK_MAX;
 use crate::types::{Class, Code, Result, Timestamp, Ttl};
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashSet, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 /// Buckets of time that one call goes through in a namespace.
 const BUCKETS_MAX: u64 = 10_000;
@@ -21,6 +24,7 @@ const AGAIN_SECONDS: u64 = 10;
 
 /// What one call may still do, and has found out.
 struct Round {
+    /// When the call began; whatever is done reads the clock anew, since a target may take its time.
     now: Timestamp,
     left: usize,
     /// Targets that do not answer: they are asked no further in this call.
@@ -30,13 +34,50 @@ struct Round {
     next: Option<Timestamp>,
 }
 
+/// What may be due in a namespace.
+struct Queue {
+    namespace: Arc<Namespace>,
+    ids: VecDeque<[u8; 16]>,
+    /// The first bucket that no call has gone through.
+    mark: u64,
+    /// The last bucket that this one goes through.
+    last: u64,
+    /// The clock was set back behind the mark.
+    went_back: bool,
+}
+
 /// Does what is due; when it wants to be called next.
 pub(super) fn work(core: &Core, now: Timestamp) -> Result<Option<Timestamp>> {
     let mut round = Round { now, left: ROTATIONS_PER_TICK_MAX, away: HashSet::new(), unreadable: HashSet::new(), next: None };
+    let turn = core.rotation_turn.load(Ordering::Relaxed);
+    let mut queues = Vec::new();
     for namespace in core.namespaces.load_full().iter() {
-        in_namespace(core, namespace, &mut round)?;
+        queues.extend(queue_of(core, namespace, turn, &mut round)?);
+    }
+    queues.sort_unstable_by_key(|queue| *queue.namespace.id.as_bytes());
+    let taken = take_turns(core, &mut queues, turn, &mut round)?;
+    core.rotation_turn.store(turn.wrapping_add(taken), Ordering::Relaxed);
+    for queue in &queues {
+        leave(core, queue, &mut round)?;
     }
     Ok(round.next)
+}
+
+/// Goes on with one credential of each namespace after the other, for as long as any is left; how many turns were taken.
+fn take_turns(core: &Core, queues: &mut [Queue], first: usize, round: &mut Round) -> Result<usize> {
+    let (count, mut taken, mut idle) = (queues.len(), 0, 0);
+    while count > 0 && idle < count && round.left > 0 {
+        let queue = &mut queues[first.wrapping_add(taken) % count];
+        taken += 1;
+        match queue.ids.pop_front() {
+            Some(id) => {
+                idle = 0;
+                drive(core, &queue.namespace, &id, round)?;
+            }
+            None => idle += 1,
+        }
+    }
+    Ok(taken)
 }
 
 impl Round {
@@ -50,22 +91,20 @@ impl Round {
     }
 }
 
-fn in_namespace(core: &Core, namespace: &Namespace, round: &mut Round) -> Result<()> {
+/// What is to be looked at in a namespace: first what was asked and not answered, then what is due, in the order in which it is; none where
+/// there never was a credential.
+fn queue_of(core: &Core, namespace: &Arc<Namespace>, turn: usize, round: &mut Round) -> Result<Option<Queue>> {
     let mut overlay = Overlay::reading(&namespace.barrier, core.source());
-    let Some(mark) = index::mark(&mut overlay)? else { return Ok(()) };
+    let Some(mark) = index::mark(&mut overlay)? else { return Ok(None) };
     let current = index::bucket_at(round.now);
-    for id in index::asked(&overlay)? {
-        drive(core, namespace, &id, round)?;
-    }
+    let mut ids: VecDeque<_> = index::asked(&overlay)?.into();
     if current < mark {
-        // The clock was set back: what waits for a time that is far off is looked at once.
-        for id in index::all(&overlay)? {
-            if round.left == 0 {
-                return Ok(());
-            }
-            drive(core, namespace, &id, round)?;
-        }
-        return set_mark(core, namespace, mark, current);
+        // What waits for a time that is far off is looked at once. No time tells who is first: each call begins with others.
+        let mut all = index::all(&overlay)?;
+        let first = turn % all.len().max(1);
+        all.rotate_left(first);
+        ids.extend(all);
+        return Ok(Some(Queue { namespace: Arc::clone(namespace), ids, mark, last: current, went_back: true }));
     }
     let last = current.min(mark.saturating_add(BUCKETS_MAX));
     let mut due = BTreeSet::new();
@@ -78,26 +117,35 @@ fn in_namespace(core: &Core, namespace: &Namespace, round: &mut Round) -> Result
             }
         }
     }
-    drop(overlay);
-    for (_, id) in due {
-        if round.left == 0 {
-            round.wants(round.now);
-            break;
+    ids.extend(due.into_iter().map(|(_, id)| id));
+    Ok(Some(Queue { namespace: Arc::clone(namespace), ids, mark, last, went_back: false }))
+}
+
+/// Moves the mark of a namespace to where nothing before it is due any more.
+fn leave(core: &Core, queue: &Queue, round: &mut Round) -> Result<()> {
+    let Queue { namespace, mark, last, .. } = queue;
+    if !queue.ids.is_empty() {
+        round.wants(round.now);
+        if queue.went_back {
+            return Ok(());
         }
-        drive(core, namespace, &id, round)?;
+    }
+    if queue.went_back {
+        return set_mark(core, namespace, *mark, *last);
     }
     // What is still due lies where it was: the mark stays before it.
     let overlay = Overlay::reading(&namespace.barrier, core.source());
-    let mut reached = last;
-    for bucket in mark..last {
+    let mut reached = *last;
+    for bucket in *mark..*last {
         if index::in_bucket(&overlay, bucket)?.iter().any(|(id, _)| !round.unreadable.contains(id)) {
             reached = bucket;
             break;
         }
     }
     drop(overlay);
-    round.wants(if last < current { round.now } else { index::bucket_start(current + 1) });
-    if reached == mark { Ok(()) } else { set_mark(core, namespace, mark, reached) }
+    let current = index::bucket_at(round.now);
+    round.wants(if *last < current { round.now } else { index::bucket_start(current + 1) });
+    if reached == *mark { Ok(()) } else { set_mark(core, namespace, *mark, reached) }
 }
 
 /// Moves the mark, unless somebody has moved it meanwhile.
@@ -117,13 +165,14 @@ fn set_mark(core: &Core, namespace: &Namespace, from: u64, to: u64) -> Result<()
 fn drive(core: &Core, namespace: &Namespace, id: &[u8; 16], round: &mut Round) -> Result<()> {
     // Somebody else is at it, or a call from before is still under way.
     let Some(_claim) = core.outside.begin_rotation(*id) else { return Ok(()) };
-    let error = match go_on(core, namespace, id, round) {
+    let now = core.clock.now();
+    let error = match go_on(core, namespace, id, round, now) {
         Err(error) if is_of_the_vault(&error) || error.class() == Class::Corrupt => error,
         other => return other,
     };
     let held = rotation_secret::forget_orphan(core, namespace, id).and_then(|is_gone| match is_gone {
         true => Ok(None),
-        false => hold(core, namespace, id, &error.to_string(), true, round.now),
+        false => hold(core, namespace, id, &error.to_string(), true, now),
     });
     let until = match held {
         // Nobody can go on with what cannot be read itself: `verify` tells of it, and the mark passes it.
@@ -138,9 +187,9 @@ fn drive(core: &Core, namespace: &Namespace, id: &[u8; 16], round: &mut Round) -
     Ok(())
 }
 
-fn go_on(core: &Core, namespace: &Namespace, id: &[u8; 16], round: &mut Round) -> Result<()> {
+fn go_on(core: &Core, namespace: &Namespace, id: &[u8; 16], round: &mut Round, now: Timestamp) -> Result<()> {
     let Some(managed) = load(core, namespace, id)? else { return Ok(()) };
-    if let Some(until) = managed.held(round.now) {
+    if let Some(until) = managed.held(now) {
         round.wants(until);
         return Ok(());
     }
@@ -148,7 +197,7 @@ fn go_on(core: &Core, namespace: &Namespace, id: &[u8; 16], round: &mut Round) -
         Reach::Yes => {}
         // What is not asked yet leaves the bucket in which it lies: nothing behind it is hidden by it for as long as the host is without.
         Reach::NoConnector if !managed.state.asked => {
-            let until = hold(core, namespace, id, "the host has not given the connector", false, round.now)?;
+            let until = hold(core, namespace, id, "the host has not given the connector", false, now)?;
             round.left = round.left.saturating_sub(1);
             round.wants(until.unwrap_or_else(|| round.again()));
             return Ok(());
@@ -160,14 +209,14 @@ fn go_on(core: &Core, namespace: &Namespace, id: &[u8; 16], round: &mut Round) -
     }
     let (cause, target) = (if managed.state.asked { Cause::Input(Input::Restarted) } else { Cause::Due }, managed.target);
     drop(managed);
-    let ask = match commit_step(core, namespace, id, cause, None, round.now)? {
+    let ask = match commit_step(core, namespace, id, cause, None, now)? {
         Made::Step(advanced) => {
             round.left = round.left.saturating_sub(1);
             advanced.ask
         }
         Made::Rejected(_) | Made::Nothing | Made::Gone => None,
     };
-    let rested = carry_on(core, namespace, id, ask, round.now)?;
+    let rested = carry_on(core, namespace, id, ask)?;
     if let Some(rested) = rested {
         if let (Some(target), Some(error)) = (target, &rested.error)
             && matches!(super::outside::failed(error).code(), Code::TargetUnavailable)

@@ -11,7 +11,7 @@ use super::reply::{Reply, Unrecorded};
 use super::sinks::Feed;
 use super::stage::{Caller, Footing};
 use super::verify::{Verification, verify};
-use super::{audit_log, handle, health, info_paths, keys, namespace_paths, seals, tick, tokens, version_history};
+use super::{audit_log, handle, health, info_paths, keys, namespace_paths, rotation_usage, seals, tick, tokens, version_history};
 use crate::audit::{AuditMode, Chain, Event, Tree};
 use crate::auth::records;
 use crate::backup::BackupInfo;
@@ -499,8 +499,9 @@ impl Runtime {
             core.committer.admit(&event, now, false)?;
             Ok(())
         });
+        let written = rotation_usage::write_all(&core, now);
         core.committer.end()?;
-        admitted
+        admitted.and(written.map(drop))
     }
 
     fn unsealed(&self) -> Result<Arc<Core>> {

@@ -22,6 +22,7 @@ use crate::auth::LiveToken;
 use crate::barrier::Overlay;
 use crate::commit::Publish;
 use crate::engines::Probe;
+use crate::managed::Used;
 use crate::policy::{Capability, CompiledPolicies};
 use crate::types::{Auth, Code, Error, Object, Operation, Response, Result, Timestamp, Ttl, Value, WrapInfo};
 use std::sync::Arc;
@@ -64,6 +65,8 @@ pub(super) struct Done {
     pub(super) follow: Option<Follow>,
     /// The connection that a connector is to let go of after the commit.
     pub(super) forgets: Option<(String, [u8; 16])>,
+    /// The rotated credential that was read, where its reads are looked at.
+    pub(super) used: Option<Used>,
 }
 
 /// A lease as an answer names it.

@@ -2,7 +2,7 @@
 
 use super::core::Core;
 use super::namespaces::Namespaces;
-use super::{keys, lease_work, reencrypt, removal, retention, rotation_work, sinks, tokens, version_history};
+use super::{keys, lease_work, reencrypt, removal, retention, rotation_usage, rotation_work, sinks, tokens, version_history};
 use crate::audit::Event;
 use crate::auth::{TokenEntry, TokenRef, records};
 use crate::barrier::{Barrier, BarrierError, Kind, Overlay};
@@ -41,12 +41,16 @@ pub(super) fn tick(core: &Core) -> Result<Option<Timestamp>> {
     }
     let removing = removal::work(core)?;
     let leases = lease_work::work(core, now)?;
+    let usage = rotation_usage::work(core, now)?;
     let rotations = rotation_work::work(core, now)?;
     let more = (retention::prune_if_due(core, now)? || reencrypting || removing).then_some(now);
     retention::sweep(core)?;
     // Last, since a sink may take its time.
     let fed = sinks::feed(core, now)?;
-    Ok([core.committer.deadline(), Some(next_expiry), keys::next_roll(core), more, fed, leases, rotations].into_iter().flatten().min())
+    Ok([core.committer.deadline(), Some(next_expiry), keys::next_roll(core), more, fed, leases, usage, rotations]
+        .into_iter()
+        .flatten()
+        .min())
 }
 
 enum Round {
@@ -142,7 +146,7 @@ fn remove_due(
                 return Ok(entry.expires());
             }
             let most = TOKEN_REMOVALS_MAX.saturating_sub(ended.removed.len());
-            ended.removed.extend(tokens::remove(overlay, &token, &barrier_of, most)?);
+            ended.removed.extend(tokens::expire(overlay, &token, &barrier_of, most)?);
             ended.expired.push((namespace.audit_name(), entry));
         }
         // The token was removed, one way or another, or its namespace deleted.

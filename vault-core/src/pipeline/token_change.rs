@@ -91,15 +91,16 @@ pub(super) fn tidy(ask: &Ask<'_>, overlay: &mut Overlay<'_>) -> Result<Done> {
             },
         };
         if used_up || parentless || entry.is_expired(ask.now) {
-            useless.push(TokenRef { namespace, key });
+            useless.push((TokenRef { namespace, key }, parentless));
         }
         if useless.len() == TOKEN_REMOVALS_MAX {
             break;
         }
     }
     let mut gone = Vec::new();
-    for token in &useless {
-        gone.extend(tokens::remove(overlay, token, &barrier_of, TOKEN_REMOVALS_MAX.saturating_sub(gone.len()))?);
+    for (token, parentless) in &useless {
+        let end = if *parentless { tokens::remove } else { tokens::expire };
+        gone.extend(end(overlay, token, &barrier_of, TOKEN_REMOVALS_MAX.saturating_sub(gone.len()))?);
     }
     let body = Object::new().with("removed", gone.len() as u64).with("more", useless.len() == TOKEN_REMOVALS_MAX);
     let tokens = Arc::clone(&ask.core.tokens);

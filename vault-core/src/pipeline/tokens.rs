@@ -10,6 +10,7 @@ use crate::auth::token::{self, TokenEntry, TokenKey, TokenRef};
 use crate::auth::{BarrierOf, LiveToken, batch, records};
 use crate::barrier::{Barrier, BarrierError, Overlay};
 use crate::commit::{CommitError, Proposal};
+use crate::managed::usage;
 use crate::types::id::Id;
 use crate::types::limits::{COMMIT_RETRIES_MAX, TOKEN_CACHE_MAX, TOKEN_REMOVALS_MAX};
 use crate::types::{Code, Error, Result, SecretString, Timestamp};
@@ -188,7 +189,7 @@ pub(super) fn end_used(core: &Core, token: &LiveToken, namespace: Option<String>
     let barrier_of = |id: &Id| namespaces.barrier(id);
     for _ in 0..=COMMIT_RETRIES_MAX {
         let mut overlay = core.writing();
-        let gone = remove(&mut overlay, &token.id, &barrier_of, TOKEN_REMOVALS_MAX)?;
+        let gone = expire(&mut overlay, &token.id, &barrier_of, TOKEN_REMOVALS_MAX)?;
         let event = Event {
             operation: "revoke".to_owned(),
             path: "auth/token".to_owned(),
@@ -217,7 +218,19 @@ pub(super) fn remove(
     most: usize,
 ) -> Result<Vec<TokenRef>, BarrierError> {
     let gone = records::remove_tree(overlay, token, barrier_of, most)?;
-    removed(overlay, barrier_of, &gone)?;
+    removed(overlay, barrier_of, &gone, true)?;
+    Ok(gone)
+}
+
+/// As above, for a token whose time or uses have come to their end: what it has read need not be rotated for that.
+pub(super) fn expire(
+    overlay: &mut Overlay<'_>,
+    token: &TokenRef,
+    barrier_of: BarrierOf<'_>,
+    most: usize,
+) -> Result<Vec<TokenRef>, BarrierError> {
+    let gone = records::remove_tree(overlay, token, barrier_of, most)?;
+    removed(overlay, barrier_of, &gone, false)?;
     Ok(gone)
 }
 
@@ -229,7 +242,7 @@ pub(super) fn remove_and_orphan(
     most: usize,
 ) -> Result<Option<Vec<TokenRef>>, BarrierError> {
     let Some(mut changed) = records::remove_and_orphan(overlay, token, barrier_of, most)? else { return Ok(None) };
-    removed(overlay, barrier_of, &[*token])?;
+    removed(overlay, barrier_of, &[*token], true)?;
     changed.push(*token);
     Ok(Some(changed))
 }
@@ -237,12 +250,13 @@ pub(super) fn remove_and_orphan(
 /// Removes descendants of tokens that are gone already; `None` when there are none.
 pub(super) fn sweep(overlay: &mut Overlay<'_>, barrier_of: BarrierOf<'_>, most: usize) -> Result<Option<Vec<TokenRef>>, BarrierError> {
     let Some(gone) = records::sweep_doomed(overlay, barrier_of, most)? else { return Ok(None) };
-    removed(overlay, barrier_of, &gone)?;
+    removed(overlay, barrier_of, &gone, true)?;
     Ok(Some(gone))
 }
 
-/// What goes with tokens, in the commit that removes them, whatever removes them.
-fn removed(overlay: &mut Overlay<'_>, barrier_of: BarrierOf<'_>, gone: &[TokenRef]) -> Result<(), BarrierError> {
+/// What goes with tokens, in the commit that removes them, whatever removes them; those that have `left` were revoked before their time.
+fn removed(overlay: &mut Overlay<'_>, barrier_of: BarrierOf<'_>, gone: &[TokenRef], left: bool) -> Result<(), BarrierError> {
+    gone.iter().try_for_each(|token| usage::end_reader(overlay, token, left, barrier_of))?;
     removal::doom_cubbyholes(overlay, barrier_of, gone)
 }
 

@@ -90,11 +90,32 @@ impl Run<'_> {
     fn tested_old(&mut self, answer: Result<(), Why>) {
         match answer {
             Ok(()) => {
+                self.found();
                 self.state.phase = Phase::Setting;
                 self.fail(Why::NotDone);
             }
+            Err(Why::Unauthenticated) if self.try_next() => {}
             Err(why) => self.fail(why),
         }
+    }
+
+    /// Goes on to the next of the passwords that were abandoned, which a late target may have set; whether there is one.
+    fn try_next(&mut self) -> bool {
+        let is_one_left = (self.state.tried as usize) < self.state.abandoned.len();
+        self.state.tried += u32::from(is_one_left);
+        is_one_left
+    }
+
+    /// What was tried works: where that is one that was abandoned it is what readers are to be given.
+    fn found(&mut self) {
+        if let Some(at) = self.state.tried_at() {
+            let found = self.state.abandoned[at];
+            self.records.push(Record::Promote(found));
+            self.state.last = Some(Finish::Adopted);
+            // The old one is kept in its place: it may come late too.
+            self.state.abandoned[at] = std::mem::replace(&mut self.state.current, found);
+        }
+        self.state.tried = 0;
     }
 
     /// The new account works. Where the old one does not, somebody broke it, and the new one is the better.
@@ -146,7 +167,12 @@ impl Run<'_> {
 
     fn tested_back(&mut self, answer: Result<(), Why>) {
         match answer {
-            Ok(()) => self.undone(),
+            Ok(()) => {
+                self.found();
+                self.undone();
+            }
+            // An account that manages it puts the current one back without knowing which one it has.
+            Err(Why::Unauthenticated) if self.plan.is_by_itself() && self.try_next() => {}
             Err(Why::Unauthenticated) => {
                 self.fail_and_wait(Why::Unauthenticated);
                 if self.state.attention.is_none() {

@@ -85,6 +85,7 @@ impl Run<'_> {
     pub(super) fn go(&mut self, phase: Phase) {
         self.state.phase = phase;
         self.state.wake_millis = self.now;
+        self.state.tried = 0;
     }
 
     /// Ends a run.
@@ -203,7 +204,8 @@ impl Run<'_> {
             Phase::Idle | Phase::Grace => None,
             Phase::Setting => state.pending.map(|new| Task::Set(new, by(Some(state.current)))),
             Phase::TestingNew => state.pending.map(Task::Test),
-            Phase::TestingOld | Phase::TestingKept | Phase::TestingBack | Phase::TestingCurrent => Some(Task::Test(state.current)),
+            Phase::TestingOld | Phase::TestingBack => Some(Task::Test(state.candidate())),
+            Phase::TestingKept | Phase::TestingCurrent => Some(Task::Test(state.current)),
             Phase::Closing => state.previous.or(state.pending).map(|unwanted| Task::Close(unwanted.slot)),
             Phase::TestingClosed => state.previous.or(state.pending).map(Task::Test),
             Phase::SettingBack => Some(Task::Set(state.current, by(state.pending))),

@@ -1,4 +1,4 @@
-//! When a rotation is due: by period, by cron, after so many reads, when a reader leaves; and what a clock that is set does to it.
+//! When a rotation is due by the clock: by period, by cron; and what a clock that is set does to it. What makes it due by use is not here.
 
 use super::cron::CronWindow;
 use crate::types::Timestamp;
@@ -52,17 +52,6 @@ pub enum Timing {
 pub struct Schedule {
     timing: Timing,
     jitter_seconds_max: u64,
-    reads_max: u64,
-    when_reader_leaves: bool,
-}
-
-/// What happened since the last run.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Usage {
-    /// How often the current value was read.
-    pub reads: u64,
-    /// Somebody who had read it may no longer know it.
-    pub reader_left: bool,
 }
 
 /// When it last ran and when it runs next; kept with the rotation's state, so that a clock that is set is noticed.
@@ -90,7 +79,7 @@ impl Schedule {
         {
             return Err(ScheduleError::Period);
         }
-        Ok(Schedule { timing, jitter_seconds_max: 0, reads_max: 0, when_reader_leaves: false })
+        Ok(Schedule { timing, jitter_seconds_max: 0 })
     }
 
     /// Puts runs off by a random time of up to so many seconds, so that not all start at once.
@@ -109,20 +98,6 @@ impl Schedule {
         }
         self.jitter_seconds_max = seconds_max;
         Ok(self)
-    }
-
-    /// Runs after so many reads too; 0 for never.
-    #[must_use]
-    pub fn after_reads(mut self, reads_max: u64) -> Self {
-        self.reads_max = reads_max;
-        self
-    }
-
-    /// Runs when a reader leaves too.
-    #[must_use]
-    pub fn when_reader_leaves(mut self) -> Self {
-        self.when_reader_leaves = true;
-        self
     }
 
     /// When what last ran at `last` is due next, as it looks at `now`; nothing when no clock starts it. What was missed is due at an instant
@@ -148,7 +123,7 @@ impl Schedule {
     /// What is to be kept after a look at the clock, and whether a run is due. A clock that was set back starts the wait anew, once; one that
     /// was set forth makes it due, once.
     #[must_use]
-    pub fn look(&self, due: &Due, usage: Usage, now: Timestamp) -> (Due, bool) {
+    pub fn look(&self, due: &Due, now: Timestamp) -> (Due, bool) {
         let kept = if due.last_millis > now.as_millis() {
             self.begun(now, due.jitter_permille)
         } else {
@@ -156,8 +131,7 @@ impl Schedule {
             Due { next_millis: next.map(Timestamp::as_millis), ..*due }
         };
         let by_clock = kept.next_millis.is_some_and(|next| next <= now.as_millis());
-        let by_reads = self.reads_max > 0 && usage.reads >= self.reads_max;
-        (kept, by_clock || by_reads || (self.when_reader_leaves && usage.reader_left))
+        (kept, by_clock)
     }
 }
 
@@ -183,7 +157,7 @@ mod tests {
     fn runs(schedule: &Schedule, due: &mut Due, from: u64, seconds: u64) -> u32 {
         let mut runs = 0;
         for now in (from..from + seconds).step_by(600) {
-            let (kept, is_due) = schedule.look(due, Usage::default(), at(now));
+            let (kept, is_due) = schedule.look(due, at(now));
             *due = if is_due { schedule.begun(at(now), 0) } else { kept };
             runs += u32::from(is_due);
         }
@@ -226,16 +200,6 @@ mod tests {
         let mut due = schedule.begun(at(NOON), 500);
         assert_eq!(due.next_millis, None);
         assert_eq!(runs(&schedule, &mut due, NOON, 30 * DAY), 0);
-    }
-
-    #[test]
-    fn reads_and_leaving_readers_make_it_due() {
-        let schedule = Schedule::new(Timing::OnDemand).unwrap().after_reads(3).when_reader_leaves();
-        let due = schedule.begun(at(NOON), 0);
-        let is_due = |reads, reader_left| schedule.look(&due, Usage { reads, reader_left }, at(NOON)).1;
-        assert!(!is_due(2, false) && is_due(3, false) && is_due(0, true));
-        let deaf = Schedule::new(Timing::OnDemand).unwrap();
-        assert!(!deaf.look(&due, Usage { reads: 9, reader_left: true }, at(NOON)).1);
     }
 
     #[test]

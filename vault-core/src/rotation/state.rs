@@ -56,7 +56,7 @@ pub enum Phase {
     /// Whether the pending password works is being found out.
     #[n(2)]
     TestingNew,
-    /// The pending password does not work; whether the current one does is being found out.
+    /// The pending password does not work; whether the current one does is being found out, and then those that were abandoned.
     #[n(3)]
     TestingOld,
     /// The pending account works; whether the current one still does is being looked at (two accounts).
@@ -71,7 +71,8 @@ pub enum Phase {
     /// Whether that account is really closed is being found out.
     #[n(7)]
     TestingClosed,
-    /// Rolling back: whether the current password works is being found out (one account).
+    /// Rolling back: whether the current password works is being found out (one account); where the account changes its own password those that
+    /// were abandoned too.
     #[n(8)]
     TestingBack,
     /// Rolling back: the current password is being set again (one account).
@@ -114,7 +115,7 @@ pub enum Finish {
         #[n(0)]
         reason: Reason,
     },
-    /// The password that an operator gave works and is the current one.
+    /// A password that an operator gave, or that a late target had set, works and is the current one.
     #[n(4)]
     Adopted,
 }
@@ -189,6 +190,9 @@ pub struct State {
     /// When a new credential was last promoted, in milliseconds since the Unix epoch; 0 when never.
     #[n(21)]
     pub promoted_millis: u64,
+    /// How many of the abandoned ones were tried, or are, since the current one was refused; the newest first.
+    #[cbor(n(22), default)]
+    pub tried: u32,
 }
 
 impl Phase {
@@ -252,6 +256,7 @@ impl State {
             before_given: Phase::Idle,
             last: None,
             promoted_millis: 0,
+            tried: 0,
         }
     }
 
@@ -272,6 +277,16 @@ impl State {
     #[must_use]
     pub const fn has_current(&self) -> bool {
         self.current.value.is_known()
+    }
+
+    /// What is tried of the current one and those that were abandoned.
+    pub(super) fn candidate(&self) -> Credential {
+        self.tried_at().map_or(self.current, |at| self.abandoned[at])
+    }
+
+    /// Which of the abandoned ones is being tried; none where it is the current one.
+    pub(super) fn tried_at(&self) -> Option<usize> {
+        self.abandoned.len().checked_sub(self.tried as usize).filter(|at| *at < self.abandoned.len())
     }
 
     /// When a tick has something to do; nothing while an answer, an operator or the schedule is waited for.

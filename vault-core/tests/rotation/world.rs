@@ -245,8 +245,11 @@ impl World {
                 Record::Forget(value) => {
                     self.vault.remove(&value);
                 }
-                Record::Promote(_) => {
-                    self.late = None;
+                Record::Promote(new) => {
+                    // One that had come late already tells nothing of others.
+                    if !self.state.abandoned.contains(&new) {
+                        self.late = None;
+                    }
                     if sabotage == Sabotage::ForgottenAtPromotion {
                         self.vault.remove(&self.state.current.value);
                     }

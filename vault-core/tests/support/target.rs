@@ -32,6 +32,8 @@ pub enum Fault {
     Delayed,
     /// It waits until it is let go.
     Stalls,
+    /// It waits until it is let go, was not done, and the answer is lost.
+    StallsLost,
 }
 
 pub const FAULTS: [Fault; 7] = [
@@ -72,6 +74,8 @@ pub struct State {
     pub expirations: BTreeMap<String, Timestamp>,
     /// Who has set a password, each time.
     pub set_by: Vec<String>,
+    /// The account and the password that a set was last asked for, done or not.
+    pub last_set: (String, String),
 }
 
 /// The target.
@@ -136,7 +140,7 @@ impl Fake {
         state.most_under_way = state.most_under_way.max(state.under_way);
         let fault = state.script.get_mut(&duty).and_then(VecDeque::pop_front).or(state.always);
         let late = std::mem::take(&mut state.late);
-        if fault == Some(Fault::Stalls) {
+        if matches!(fault, Some(Fault::Stalls | Fault::StallsLost)) {
             state.stalled += 1;
             self.changed.notify_all();
             while !state.let_go {
@@ -148,13 +152,14 @@ impl Fake {
         let failed = |failure| Err(ConnectorError::new(failure, "as it was told"));
         if duty == Duty::SetPassword {
             state.set_by.push(target.username.to_owned());
+            state.last_set = (name.to_owned(), password.to_owned());
         }
         let outcome = match fault {
             _ if !logged_in && !matches!(fault, Some(Fault::Unreachable)) => failed(ConnectorFailure::Unauthenticated),
             None | Some(Fault::Stalls) => apply(&mut state, duty, name, password),
             Some(Fault::Refused) => failed(ConnectorFailure::Refused),
             Some(Fault::Unreachable) => failed(ConnectorFailure::Unreachable),
-            Some(Fault::UnknownNotDone) => failed(ConnectorFailure::Unknown),
+            Some(Fault::UnknownNotDone | Fault::StallsLost) => failed(ConnectorFailure::Unknown),
             Some(Fault::Delayed) => {
                 state.late.push((duty, name.to_owned(), password.to_owned()));
                 failed(ConnectorFailure::Unknown)

@@ -34,13 +34,14 @@ const FLOORS: [(&str, u8); 26] = [
 ];
 
 /// Imports within a floor: each with its reason.
-const SAME_FLOOR: [(&str, &str, &str); 6] = [
+const SAME_FLOOR: [(&str, &str, &str); 7] = [
     ("host", "types", "the world's traits speak of times and secrets"),
     ("os", "types", "the system's clock gives timestamps"),
     ("os", "host", "the default world implements the world's traits"),
     ("engines", "lease", "an engine says what a lease is to hold, and for how long"),
     ("engines", "managed", "a static role is a credential that is rotated"),
     ("lease", "auth", "a lease is held by a token, and ends with it"),
+    ("managed", "auth", "whoever has read a credential is a token, and leaves with it"),
 ];
 
 /// Folders whose members know their folder's own file (`mod.rs`) and the one member that holds what they share, and not each other.

@@ -20,6 +20,8 @@ pub(crate) struct Connection {
     pub(crate) password: SecretString,
     /// The password that is being set.
     pub(crate) pending: Option<SecretString>,
+    /// What was being set when that was given up: a late target could still set it.
+    pub(crate) given_up: Option<SecretString>,
     pub(crate) secrets: Vec<(String, SecretString)>,
     /// What changes the password of the connection's own account.
     pub(crate) rotation: Vec<String>,
@@ -42,6 +44,8 @@ pub(crate) enum Effect {
     Issue(Arc<Connection>, Box<NewLease>),
     /// The connection's password is changed.
     Rotate(Arc<Connection>),
+    /// Which of its passwords the connection's account has is found out, and a change that is under way ends with that.
+    Settle(Arc<Connection>),
     /// The rotation of a credential goes on with what its target is asked.
     Carry(Box<Begun>),
 }
@@ -82,6 +86,26 @@ impl fmt::Debug for Probe {
 }
 
 impl Connection {
+    /// Takes over what was seen to work, if it is one of its passwords. What was being set is given up where it is another one, and kept unless it
+    /// `is_sure` that it does not come late.
+    pub(crate) fn settle(&mut self, works: &SecretString, is_sure: bool) {
+        if self.pending.as_ref() == Some(works) {
+            self.password = SecretString::copy_from(works.expose());
+            (self.pending, self.given_up) = (None, None);
+        } else if self.password == *works {
+            let dropped = self.pending.take().filter(|_| !is_sure);
+            self.given_up = dropped.or(self.given_up.take());
+        } else if self.given_up.as_ref() == Some(works) {
+            self.password = SecretString::copy_from(works.expose());
+            self.given_up = self.pending.take();
+        }
+    }
+
+    /// Whether it has the same passwords as another state of it.
+    pub(crate) fn has_passwords_of(&self, other: &Connection) -> bool {
+        self.password == other.password && self.pending == other.pending && self.given_up == other.given_up
+    }
+
     /// What a connector is asked with.
     pub(crate) fn target(&self) -> Target<'_> {
         self.target_with(&self.password)

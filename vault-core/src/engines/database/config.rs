@@ -1,4 +1,5 @@
-//! `config/NAME`: a connection to a target system is written, shown without its secrets, deleted; and `rotate-root/NAME`, `reset/NAME`.
+//! `config/NAME`: a connection to a target system is written, shown without its secrets, deleted; and `rotate-root/NAME`, `settle-root/NAME`,
+//! `reset/NAME`.
 
 use super::record::{self, Configured};
 use super::{url, username};
@@ -119,7 +120,8 @@ pub(super) fn write(overlay: &mut Overlay<'_>, mount: &Id, name: &str, data: Opt
     let is_new = old.is_none();
     let was = old.as_ref().map(|old| (old.connection.plugin.clone(), old.connection.id));
     let mut configured = match old {
-        Some(old) if old.connection.pending.is_some() => return Err(unsettled()),
+        // Whoever knows the password that the target has says so by this.
+        Some(old) if old.connection.pending.is_some() && member(data, "password").is_none() => return Err(unsettled()),
         Some(old) => old,
         None => blank(overlay, name)?,
     };
@@ -152,6 +154,14 @@ pub(super) fn write(overlay: &mut Overlay<'_>, mount: &Id, name: &str, data: Opt
     take_details(&mut configured.connection, data)?;
     let has_moved = was.as_ref().is_some_and(|(plugin, _)| *plugin != configured.connection.plugin)
         || place_of(&before) != place_of(&configured.connection.config);
+    let is_settled = configured.connection.pending.is_some();
+    if is_settled {
+        if has_moved {
+            return Err(unsettled());
+        }
+        configured.connection.given_up = configured.connection.pending.take();
+        Chore::Rotation(configured.connection.id).delete(overlay);
+    }
     if is_new {
         record::enter(overlay, mount, &configured)?;
     } else if let Some(role) = index::of_account(overlay, &configured.connection.id, &configured.connection.username)? {
@@ -171,7 +181,8 @@ pub(super) fn write(overlay: &mut Overlay<'_>, mount: &Id, name: &str, data: Opt
     } else {
         record::save(overlay, &configured)?;
     }
-    let verify = configured.verify;
+    // A password that settles what the target has is tried, whatever the connection says.
+    let verify = configured.verify || is_settled;
     let probe = Some(Probe::Check(Arc::new(configured.connection), verify));
     Ok(Outcome { probe, forgets: was, ..Outcome::default() })
 }
@@ -215,6 +226,7 @@ fn blank(overlay: &Overlay<'_>, name: &str) -> Result<Configured> {
         username: String::new(),
         password: SecretString::copy_from(""),
         pending: None,
+        given_up: None,
         secrets: Vec::new(),
         rotation: Vec::new(),
         is_retired: false,
@@ -259,6 +271,15 @@ pub(super) fn rotate(overlay: &mut Overlay<'_>, mount: &Id, name: &str) -> Resul
     Ok(Outcome { effect: Some(Effect::Rotate(Arc::new(configured.connection))), ..Outcome::default() })
 }
 
+/// Finds out which of the passwords that the vault knows the connection's own account has, and goes on with that one.
+pub(super) fn settle(overlay: &mut Overlay<'_>, mount: &Id, name: &str) -> Result<Outcome> {
+    let configured = record::named(overlay, mount, name)?.ok_or_else(not_found)?;
+    if configured.connection.username.is_empty() {
+        return Err(bad("the connection has no \"username\" whose password could be looked for"));
+    }
+    Ok(Outcome { effect: Some(Effect::Settle(Arc::new(configured.connection))), ..Outcome::default() })
+}
+
 /// A connection that goes elsewhere takes no password there that was given for another place, and leaves no account behind.
 fn check_move(overlay: &mut Overlay<'_>, id: &[u8; 16], data: Option<&Value>) -> Result<()> {
     if member(data, "password").is_none() {
@@ -274,7 +295,8 @@ fn check_move(overlay: &mut Overlay<'_>, id: &[u8; 16], data: Option<&Value>) ->
 fn unsettled() -> Error {
     Error::new(
         Code::Conflict,
-        "the connection's password is being changed, and it is not known yet which one the target has: try again later",
+        "the connection's password is being changed, and it is not known yet which one the target has: try again later; where that stays so, let \
+         settle-root/NAME find out, or write config/NAME with the \"password\" that the target has",
     )
 }
 

@@ -43,6 +43,7 @@ enum Part<'p> {
     Role(&'p str),
     Creds(&'p str),
     RotateRoot(&'p str),
+    SettleRoot(&'p str),
     Reset(&'p str),
     StaticRoles,
     StaticRole(&'p str),
@@ -59,7 +60,8 @@ impl DatabaseEngine {
 
 fn parse(path: &str) -> Result<Part<'_>> {
     let unknown = || {
-        let why = "a database mount has config/, roles/, creds/, static-roles/, static-creds/, rotate-root/, reset/, rotate-role/, \
+        let why = "a database mount has config/, roles/, creds/, static-roles/, static-creds/, rotate-root/, settle-root/, reset/, \
+                   rotate-role/, \
                    rehearse-role/, roll-back-role/, retry-role/, end-grace-role/ and adopt-role/, each with a name";
         Error::new(Code::UnsupportedPath, why)
     };
@@ -71,6 +73,7 @@ fn parse(path: &str) -> Result<Part<'_>> {
         ("roles", name) => checked(name).map(Part::Role),
         ("creds", name) => checked(name).map(Part::Creds),
         ("rotate-root", name) => checked(name).map(Part::RotateRoot),
+        ("settle-root", name) => checked(name).map(Part::SettleRoot),
         ("reset", name) => checked(name).map(Part::Reset),
         ("static-roles", "") => Ok(Part::StaticRoles),
         ("static-roles", name) => checked(name).map(Part::StaticRole),
@@ -118,6 +121,7 @@ impl Engine for DatabaseEngine {
             (Operation::Delete, Part::Role(name)) => roles::delete(overlay, mount, name),
             (Operation::Read, Part::Creds(name)) => creds::draw(overlay, self, name, call),
             (Operation::Write, Part::RotateRoot(name)) => config::rotate(overlay, mount, name),
+            (Operation::Write, Part::SettleRoot(name)) => config::settle(overlay, mount, name),
             (Operation::Write, Part::Reset(name)) => config::reset(overlay, mount, name),
             (Operation::List, Part::StaticRoles) => super::common::listing::list(overlay, mount, "static-roles/", call.data),
             (Operation::Read, Part::StaticRole(name)) => static_roles::read(overlay, mount, name, call.now),
@@ -141,7 +145,11 @@ pub(crate) fn is_there(overlay: &mut Overlay<'_>, mount: &Id, path: &str) -> Res
     match parse(path)? {
         Part::Config(name) => Ok(record::id_of(overlay, mount, name)?.is_some()),
         Part::Role(name) => Ok(roles::load(overlay, mount, name)?.is_some()),
-        Part::StaticRole(name) => Ok(managed::Managed::named(overlay, mount, name)?.is_some()),
+        // A name that leads nowhere is none.
+        Part::StaticRole(name) => match managed::id_of(overlay, mount, name)? {
+            Some(id) => Ok(managed::Managed::load(overlay, &id)?.is_some()),
+            None => Ok(false),
+        },
         _ => Ok(false),
     }
 }

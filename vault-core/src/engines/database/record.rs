@@ -54,6 +54,7 @@ impl Configured {
             .with("username", connection.username.as_str())
             .with("password", connection.password.expose())
             .with("pending", connection.pending.as_ref().map(|pending| Value::string(pending.expose())))
+            .with("given_up", connection.given_up.as_ref().map(|given_up| Value::string(given_up.expose())))
             .with("secrets", secrets)
             .with("rotation", connection.rotation.clone())
             .with("retired", connection.is_retired)
@@ -79,6 +80,7 @@ impl Configured {
             username: text("username")?,
             password: secret(value.get("password")?)?,
             pending: value.get("pending").and_then(secret),
+            given_up: value.get("given_up").and_then(secret),
             secrets,
             rotation: texts("rotation")?,
             is_retired: truth("retired")?,

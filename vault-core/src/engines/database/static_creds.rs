@@ -23,7 +23,8 @@ pub(super) fn read(overlay: &mut Overlay<'_>, mount: &Id, name: &str, now: Times
     let body = Object::new().with("username", username).with("password", password.expose());
     let body = managed.settings.show(body.with("last_vault_rotation", last_rotation(&managed)));
     let body = body.with("ttl", next.unwrap_or(Ttl::ZERO).as_secs()).with("stages", stages(&managed));
-    Ok(Outcome { data: Some(body.into()), version: Some(managed.state.current.value.0), ..Outcome::default() })
+    let (version, used) = (Some(managed.state.current.value.0), managed.used_by_reads());
+    Ok(Outcome { data: Some(body.into()), version, used, ..Outcome::default() })
 }
 
 /// The versions of the credential by their stages, without passwords.

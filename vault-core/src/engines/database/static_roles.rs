@@ -30,6 +30,7 @@ pub(super) fn read(overlay: &mut Overlay<'_>, mount: &Id, name: &str, now: Times
         Way::Single | Way::Generate => body.with("username", managed.username(managed.state.current.slot)),
     };
     let body = managed.settings.show_accounts(body.with("rotation_statements", managed.statements.clone()));
+    let body = managed.show_reads(overlay, managed.state.current.value.0, body)?;
     let body = body.with("last_vault_rotation", last_rotation(&managed)).with("rotation", status(&managed, now));
     Ok(Outcome { data: Some(body.into()), ..Outcome::default() })
 }
@@ -62,6 +63,9 @@ pub(crate) fn status(managed: &Managed, now: Timestamp) -> Object {
         .with("failures", state.failures.max(managed.stalls))
         .with("next", managed.next().map(|next| Value::from(next.max(now).to_string())))
         .with("last", last);
+    if let Some(used) = managed.used_up {
+        body = body.with("due_by", used.by.name());
+    }
     if let Some(Finish::RehearsalFailed { reason }) = state.last {
         body = body.with("rehearsal_found", reason.words());
     }
@@ -113,7 +117,8 @@ fn update(overlay: &mut Overlay<'_>, mut managed: Managed, call: &Call<'_>) -> R
     let configured = managed.target.map(|id| record::load(overlay, &id)).transpose()?.flatten();
     password::check_policy(overlay, configured.as_ref().and_then(Configured::policy))?;
     let schedule = managed.settings.schedule().map_err(|error| bad(&error.to_string()))?;
-    (managed.due, _) = schedule.look(&managed.due, Default::default(), call.now);
+    (managed.due, _) = schedule.look(&managed.due, call.now);
+    managed.drop_use();
     index::save(overlay, &before, Some(&managed))?;
     Ok(Outcome::default())
 }
@@ -160,6 +165,7 @@ fn create(overlay: &mut Overlay<'_>, mount: &Id, name: &str, call: &Call<'_>) ->
         values: Vec::new(),
         stalls: 0,
         held_millis: 0,
+        used_up: None,
     };
     let input = if given.is_some() { Input::Give } else { Input::Begin };
     managed.due = schedule.begun(call.now, static_runs::permille(overlay)?);

@@ -58,6 +58,13 @@ impl Engine for KvEngine {
         }
     }
 
+    fn reads_secret<'p>(&self, call: &Call<'p>) -> Option<&'p str> {
+        match Target::parse(call.path) {
+            Ok(Target::Data(path)) if call.operation == Operation::Read => Some(path),
+            _ => None,
+        }
+    }
+
     fn execute(&self, overlay: &mut Overlay<'_>, call: &Call<'_>) -> Result<Outcome> {
         Secrets { mount: &self.mount, overlay, now: call.now }.execute(call)
     }

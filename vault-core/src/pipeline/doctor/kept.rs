@@ -15,6 +15,7 @@ use crate::engines::kv::leftovers::Leftover;
 use crate::engines::kv::rescue::Health;
 use crate::engines::{EngineKind, cubbyhole};
 use crate::lease::{Lease, index};
+use crate::managed::Managed;
 use crate::storage::Key;
 use crate::types::Result;
 use crate::types::id::Id;
@@ -41,7 +42,7 @@ pub(super) struct KeptSpace {
     pub(super) policies: BTreeSet<String>,
     pub(super) policies_lost: BTreeSet<String>,
     pub(super) secrets: Vec<Secret>,
-    /// What is in cubbyholes, and the leases: by whom they are owned, and the path.
+    /// What is in cubbyholes, the leases and the static roles: by whom they are owned, and the path.
     pub(super) cubbyholes: Vec<(Id, String)>,
     /// The names of roles of tokens.
     pub(super) roles: Vec<String>,
@@ -61,8 +62,8 @@ struct Told {
     leftovers: Vec<Leftover>,
     /// The names of its roles of tokens.
     roles: Vec<String>,
-    /// Its leases, each with the folder that lists it.
-    leases: Vec<(Id, String)>,
+    /// Its leases and static roles, each with the folder that lists it.
+    listed: Vec<(Id, String)>,
     identities: ToldIdentities,
 }
 
@@ -132,7 +133,7 @@ fn keep_of(sound: &Sound<'_>, space: &Space, told: Told, hints: &Hints, kept: &m
     let mounts = found.map_or_else(|| MountTable::of_a_new_vault(barrier), Ok)?;
     let secrets = secrets_of(&mut overlay, sound, space, (&mounts, &told.leftovers), hints, kept)?;
     // Listed in folders of an owner's as what is in a cubbyhole is.
-    let mut cubbyholes = told.leases;
+    let mut cubbyholes = told.listed;
     for owner in told.owners {
         for path in names_below(&overlay, &owner)? {
             if !EngineKind::Cubbyhole.examine(&mut overlay, &owner, &path, 0)?.headless {
@@ -239,7 +240,11 @@ fn all_told(sound: &Sound<'_>) -> Result<Vec<Told>> {
             told.removals.push(removal::parse(&barrier.open(Kind::Removal, &key, &record)?)?);
         } else if is(Kind::Lease) {
             let lease = Lease::from_bytes(&barrier.open(Kind::Lease, &key, &record)?)?;
-            told.leases.extend(index::folder(lease.state).map(|folder| (folder, lease.id)));
+            told.listed.extend(index::folder(lease.state).map(|folder| (folder, lease.id)));
+        } else if is(Kind::Managed) {
+            let managed = Managed::from_bytes(&barrier.open(Kind::Managed, &key, &record)?)?;
+            let path = format!("static-roles/{}", managed.name);
+            told.listed.extend(managed.target.map(|_| (Id::from_bytes(managed.owner), path)));
         } else {
             told.identities.see(barrier, kind, &key, &record)?;
         }

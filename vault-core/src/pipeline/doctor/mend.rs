@@ -9,7 +9,7 @@ use super::kept::{Kept, KeptSpace};
 use super::salvage::{MESSAGES_UNKNOWN, Salvaged};
 use super::spaces::Whose;
 use super::survey::{each, is_content};
-use super::{identities, leases};
+use super::{identities, leases, rotations};
 use crate::auth::{TokenEntry, TokenRef, records, role};
 use crate::barrier::{Barrier, Kind, Overlay, folder_and_child};
 use crate::engines::EngineKind;
@@ -56,6 +56,7 @@ impl<'m> Mend<'m> {
         self.leftovers(kept, target, told)?;
         target.flush()?;
         put_all(leases::corrections(&self.opened.spaces, self.records)?, target)?;
+        put_all(rotations::corrections(&self.opened.spaces, self.records)?, target)?;
         target.flush()
     }
 

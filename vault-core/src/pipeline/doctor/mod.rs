@@ -1,8 +1,9 @@
 //! Examining and salvaging a store that may be damaged, with a key that opens it: the records and the log as far as they can be read.
 //!
 //! `spaces` unlocks the namespaces, `sound` shows of a store what decrypts; `kept` finds what has a name, with `hints` from the audit log,
-//! which `log` reads in pieces; `leases` what the leases should be found by; `survey` says what is there and what is missing. `salvage` writes what there is into an empty store, and lays
-//! the log there (`relay`); `mend` makes that agree with itself.
+//! which `log` reads in pieces; `leases` and `rotations` what leases and rotated credentials should be found by; `survey` says what is
+//! there and what is missing. `salvage` writes what there is into an empty store, and lays the log there (`relay`); `mend` makes that agree with
+//! itself.
 
 mod hints;
 mod identities;
@@ -11,6 +12,7 @@ mod leases;
 mod log;
 mod mend;
 mod relay;
+mod rotations;
 mod salvage;
 mod sound;
 mod spaces;

@@ -2,11 +2,11 @@
 
 use super::hints::Hints;
 use super::kept::{Kept, keep};
-use super::leases;
 use super::log::{LogState, Reader};
 use super::sound::Sound;
 use super::spaces::Whose;
 use super::{Opened, Shut};
+use super::{leases, rotations};
 use crate::barrier::{Digest, Kind, RootRecord, fixed};
 use crate::commit::{AnchorPlan, Standing, standing};
 use crate::crypto::sha256;
@@ -57,6 +57,8 @@ pub(crate) struct Survey {
     pub(crate) policies_lost: u64,
     /// Records by which leases are found and ended that are missing, or lead nowhere.
     pub(crate) leases_astray: u64,
+    /// Records by which rotated credentials are found that are missing, or lead nowhere.
+    pub(crate) rotations_astray: u64,
     /// Secrets all of whose versions can be read.
     pub(crate) whole: u64,
     pub(crate) damaged: Vec<DamagedSecret>,
@@ -101,6 +103,7 @@ pub(crate) fn survey(
     found.namespaces = opened.spaces.all.len() as u64 - 1;
     found.namespaces_lost = opened.spaces.lost.clone();
     found.leases_astray = leases::corrections(&opened.spaces, &sound)?.into_writes().changes.len() as u64;
+    found.rotations_astray = rotations::corrections(&opened.spaces, &sound)?.into_writes().changes.len() as u64;
     read_all(records, &opened, &kept, &mut found)?;
     found.anchor = anchor.map(|plan| standing_of(&opened, plan)).and_then(Result::transpose);
     Ok(Ok(found))

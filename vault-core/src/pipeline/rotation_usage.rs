@@ -1,0 +1,235 @@
+//! Reads of rotated credentials: counted in memory and written down by the batch, and noted by their readers, so that a rotation becomes due by
+//! use. A version that is not the current one any more counts for nothing.
+
+use super::core::Core;
+use super::namespaces::Namespace;
+use super::rotation_secret;
+use super::stage::Authenticated;
+use crate::auth::TokenRef;
+use crate::barrier::Overlay;
+use crate::commit::{CommitError, Proposal};
+use crate::managed::usage::{self, HasRead};
+use crate::managed::{Managed, Use, Used, index};
+use crate::types::id::Id;
+use crate::types::limits::{COMMIT_RETRIES_MAX, READERS_LEFT_PER_TICK_MAX, READS_UNWRITTEN_MAX};
+use crate::types::{Error, Result, Timestamp, Ttl};
+use arc_swap::ArcSwapOption;
+use parking_lot::Mutex;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// How soon `tick` wants to be called again where reads are counted, in seconds: what makes a rotation due by use is seen no later.
+const AGAIN_SECONDS: u64 = 60;
+
+/// A version of a credential, with its namespace.
+type Version = (Id, [u8; 16], u64);
+
+/// Secrets whose reads are looked at, by their mounts and paths there.
+type Secrets = HashMap<(Id, String), Used>;
+
+/// Those of a namespace, found with the first read.
+#[derive(Default)]
+pub(super) struct UsedSecrets {
+    found: ArcSwapOption<Secrets>,
+    /// Held while they are looked for, or are to be looked for anew.
+    looking: Mutex<()>,
+}
+
+/// Reads that are counted and not written down yet.
+#[derive(Default)]
+pub(super) struct Usage {
+    unwritten: Mutex<HashMap<Version, u64>>,
+}
+
+impl UsedSecrets {
+    /// What is to be done about reads of a secret; nothing of most.
+    pub(super) fn at(&self, core: &Core, namespace: &Namespace, mount: &Id, path: &str) -> Result<Option<Used>> {
+        let among = |secrets: &Secrets| if secrets.is_empty() { None } else { secrets.get(&(*mount, path.to_owned())).copied() };
+        match self.found.load().as_deref() {
+            Some(secrets) => Ok(among(secrets)),
+            None => Ok(among(&*self.look(core, namespace)?)),
+        }
+    }
+
+    fn look(&self, core: &Core, namespace: &Namespace) -> Result<Arc<Secrets>> {
+        // What changes meanwhile waits for this, and lets them be looked for anew.
+        let _looking = self.looking.lock();
+        let mut overlay = Overlay::reading(&namespace.barrier, core.source());
+        let mut found = HashMap::new();
+        if index::mark(&mut overlay)?.is_some() {
+            for id in index::all(&overlay)? {
+                let managed = Managed::load(&mut overlay, &id)?.filter(|managed| managed.target.is_none());
+                let used =
+                    managed.and_then(|managed| Some(((Id::from_bytes(managed.owner), managed.name.clone()), managed.used_by_reads()?)));
+                found.extend(used);
+            }
+        }
+        let found = Arc::new(found);
+        self.found.store(Some(Arc::clone(&found)));
+        Ok(found)
+    }
+
+    /// Lets them be looked for anew, once a change of them is durable.
+    pub(super) fn look_anew(&self) {
+        let _looking = self.looking.lock();
+        self.found.store(None);
+    }
+
+    fn are_any(&self) -> bool {
+        self.found.load().as_deref().is_some_and(|secrets| !secrets.is_empty())
+    }
+}
+
+impl Usage {
+    /// Counts a read; how many are to be written down now.
+    fn count(&self, version: Version, most: u64) -> Option<u64> {
+        let mut unwritten = self.unwritten.lock();
+        let count = unwritten.entry(version).or_default();
+        *count += 1;
+        if *count < most { None } else { unwritten.remove(&version) }
+    }
+
+    fn give_back(&self, version: Version, count: u64) {
+        *self.unwritten.lock().entry(version).or_default() += count;
+    }
+}
+
+/// Notes a read before it is answered: who reads for the first time is durable, a count at the latest with so many others.
+pub(super) fn note(stage: &Authenticated<'_>, used: Used, version: u64) -> Result<()> {
+    let (core, namespace) = (stage.core(), &stage.place().namespace);
+    if core.frozen.load(Ordering::Acquire) {
+        return Ok(());
+    }
+    if used.notes_readers {
+        note_reader(stage, used.id, version)?;
+    }
+    if used.reads_max > 0 {
+        let counted = (namespace.id, used.id, version);
+        if let Some(count) = core.usage.count(counted, READS_UNWRITTEN_MAX.min(used.reads_max)) {
+            write_down(core, counted, count, stage.now())?;
+        }
+    }
+    Ok(())
+}
+
+/// Notes the token that reads; for a batch token, which is nowhere, the one that made it. Its revocation comes before that, and then nothing is
+/// answered, or behind it.
+fn note_reader(stage: &Authenticated<'_>, id: [u8; 16], version: u64) -> Result<()> {
+    let (core, namespace, token) = (stage.core(), &stage.place().namespace, stage.token());
+    let reader: Option<TokenRef> = if token.entry.is_batch() { token.entry.parent() } else { Some(token.id) };
+    let Some(reader) = reader else { return Ok(()) };
+    let read = HasRead { namespace: *namespace.id.as_bytes(), id, version };
+    for _ in 0..=COMMIT_RETRIES_MAX {
+        let namespaces = core.namespaces.load_full();
+        let mut overlay = Overlay::writing(&namespace.barrier, core.source());
+        if !stage.holds(&mut overlay)? {
+            return Err(Error::permission_denied());
+        }
+        if !usage::note_reader(&mut overlay, &reader, read, &|id| namespaces.barrier(id))? {
+            return Ok(());
+        }
+        match core.committer.commit(Proposal { writes: overlay.into_writes(), ..Proposal::default() }) {
+            Err(CommitError::Conflict) => {}
+            committed => return Ok(committed.map(drop)?),
+        }
+    }
+    Err(CommitError::Conflict.into())
+}
+
+/// Writes down what is counted and looks after those who have left; when it wants to be called next.
+pub(super) fn work(core: &Core, now: Timestamp) -> Result<Option<Timestamp>> {
+    let again = now.plus(Ttl::from_secs(AGAIN_SECONDS));
+    let mut next = write_all(core, now)?.then_some(again);
+    for namespace in core.namespaces.load_full().iter() {
+        if namespace.used_secrets.are_any() {
+            next = next.or(Some(again));
+        }
+        let mut overlay = Overlay::reading(&namespace.barrier, core.source());
+        if index::mark(&mut overlay)?.is_none() {
+            continue;
+        }
+        let left = usage::left(&overlay, READERS_LEFT_PER_TICK_MAX)?;
+        if left.len() == READERS_LEFT_PER_TICK_MAX {
+            next = Some(now);
+        }
+        for read in left {
+            change(core, namespace, &read.id, |overlay, managed| {
+                usage::strike_off_left(overlay, &read);
+                let Some(managed) = managed else { return Ok(()) };
+                if managed.settings.when_reader_leaves && version_now(overlay, managed)? == Some(read.version) {
+                    managed.use_up(Use::ReaderLeft, now);
+                }
+                Ok(())
+            })?;
+        }
+    }
+    Ok(next)
+}
+
+/// Writes down all that is counted; whether there was any.
+pub(super) fn write_all(core: &Core, now: Timestamp) -> Result<bool> {
+    let mut counted = std::mem::take(&mut *core.usage.unwritten.lock()).into_iter();
+    let mut any = false;
+    while let Some((version, count)) = counted.next() {
+        any = true;
+        if let Err(error) = write_down(core, version, count, now) {
+            counted.for_each(|(version, count)| core.usage.give_back(version, count));
+            return Err(error);
+        }
+    }
+    Ok(any)
+}
+
+/// Writes down reads of one version.
+fn write_down(core: &Core, counted: Version, count: u64, now: Timestamp) -> Result<()> {
+    let (of, id, version) = counted;
+    // With its namespace it is gone.
+    let Some(namespace) = core.namespaces.load().get(&of) else { return Ok(()) };
+    let written = change(core, &namespace, &id, |overlay, managed| {
+        let Some(managed) = managed else { return Ok(()) };
+        let most = managed.settings.reads_max;
+        if most > 0 && version_now(overlay, managed)? == Some(version) && usage::add_reads(overlay, managed, version, count)? >= most {
+            managed.use_up(Use::Reads, now);
+        }
+        Ok(())
+    });
+    written.inspect_err(|_| core.usage.give_back(counted, count))
+}
+
+/// Changes what is known of a credential's use, and where it is found if it becomes due by that.
+fn change(
+    core: &Core,
+    namespace: &Namespace,
+    id: &[u8; 16],
+    what: impl Fn(&mut Overlay<'_>, Option<&mut Managed>) -> Result<()>,
+) -> Result<()> {
+    for _ in 0..=COMMIT_RETRIES_MAX {
+        let mut overlay = Overlay::writing(&namespace.barrier, core.source());
+        let mut managed = Managed::load(&mut overlay, id)?;
+        let before = managed.as_ref().map(|managed| (index::places(managed), managed.used_up));
+        what(&mut overlay, managed.as_mut())?;
+        if let (Some(managed), Some((places, used))) = (&managed, &before)
+            && managed.used_up != *used
+        {
+            index::save(&mut overlay, places, Some(managed))?;
+        }
+        let writes = overlay.into_writes();
+        if writes.changes.is_empty() {
+            return Ok(());
+        }
+        match core.committer.commit(Proposal { writes, ..Proposal::default() }) {
+            Err(CommitError::Conflict) => {}
+            committed => return Ok(committed.map(drop)?),
+        }
+    }
+    Err(CommitError::Conflict.into())
+}
+
+/// The number of the version that readers are given, as reads are told it.
+fn version_now(overlay: &mut Overlay<'_>, managed: &Managed) -> Result<Option<u64>> {
+    match managed.target {
+        Some(_) => Ok(Some(managed.state.current.value.0)),
+        None => rotation_secret::version_now(overlay, managed),
+    }
+}

@@ -1,0 +1,356 @@
+//! Rotation by use: after so many reads, and when somebody leaves who has read the current version; whatever crashes.
+#![allow(clippy::unwrap_used, clippy::disallowed_types, clippy::disallowed_methods, reason = "a test fails by panicking")]
+
+#[path = "support/roles.rs"]
+mod roles;
+#[path = "support/target.rs"]
+mod support;
+
+use roles::*;
+use std::sync::Arc;
+use support::*;
+use vault_core::storage::Storage;
+use vault_core::storage::memory::MemoryStorage;
+use vault_core::types::limits::{CREDENTIALS_PER_READER_MAX, READS_UNWRITTEN_MAX};
+use vault_core::types::{Code, Object, Operation, SecretString, TokenType, Ttl, Value};
+use vault_core::{Config, Session, TokenOptions};
+
+/// A role that is rotated by use, beside what else is said of it.
+fn used(world: &World, more: &str) {
+    account(world, "app", "from-before");
+    role_of(world, &format!(r#"{{"db_name":"db","username":"app",{more}}}"#));
+}
+
+fn reads(session: &Session) -> Option<u64> {
+    read(session, "static-roles/app").get("reads").and_then(Value::as_u64)
+}
+
+fn version(session: &Session) -> u64 {
+    read(session, "static-creds/app").get("stages").and_then(|stages| stages.get("current")?.get("version")?.as_u64()).unwrap()
+}
+
+/// What has made rotations due that a tick has begun, as the audit log tells it.
+fn causes(world: &World) -> Vec<String> {
+    let told = ask(&world.root, Operation::Read, "sys/audit-log/events", r#"{"limit":1000}"#).unwrap().data.unwrap();
+    let events = told.get("events").and_then(Value::as_array).unwrap().iter();
+    events.filter_map(|event| event.get("rotation_cause")?.as_str().map(str::to_owned)).collect()
+}
+
+/// A session of a token that may do everything and has a time of its own.
+fn token(world: &World) -> (Session, String) {
+    let options = TokenOptions { policies: vec!["root".to_owned()], ..TokenOptions::default() };
+    let auth = world.root.tokens().create(options).unwrap();
+    (world.vault.session(SecretString::copy_from(auth.client_token.expose())), auth.accessor)
+}
+
+fn revoke_token(world: &World, accessor: &str) {
+    let data = Object::new().with("accessor", accessor);
+    world.root.request(Operation::Write, "auth/token/revoke-accessor", Some(data.into())).unwrap();
+}
+
+fn secret(session: &Session, more: &str) {
+    session.kv("secret").put("api", Object::new().with("password", "from-before")).unwrap();
+    ask(session, Operation::Write, "sys/rotation/secrets/secret/api", &format!("{{{more}}}")).unwrap();
+}
+
+fn key(session: &Session) -> String {
+    session.kv("secret").get("api").unwrap().data.get("password").and_then(Value::as_str).unwrap().to_owned()
+}
+
+#[test]
+fn after_so_many_reads_a_role_is_rotated_by_the_next_tick_and_counts_anew() {
+    let world = world();
+    used(&world, r#""rotate_after_reads":5"#);
+    let told = read(&world.root, "static-roles/app");
+    assert_eq!(told.get("rotate_after_reads").and_then(Value::as_u64), Some(5));
+    for _ in 0..3 {
+        let first = creds_now(&world.root);
+        for _ in 0..3 {
+            world.vault.tick().unwrap();
+            assert_eq!(creds_now(&world.root), first);
+        }
+        world.vault.tick().unwrap();
+        assert_eq!(reads(&world.root), Some(4));
+        assert_eq!(creds_now(&world.root), first, "the fifth read");
+        world.vault.tick().unwrap();
+        assert_eq!(reads(&world.root), Some(0));
+        assert_ne!(password_at(&world, "app"), first.1);
+    }
+    // No clock does.
+    settle(&world, 30 * 86_400);
+    assert_eq!(world.target.calls(Duty::SetPassword), 4);
+    write(&world.root, "static-roles/app", r#"{"rotate_after_reads":0,"rotation_period":"8000h"}"#).unwrap();
+    assert_eq!(reads(&world.root), None);
+    (0..10).for_each(|_| drop(creds_now(&world.root)));
+    world.vault.tick().unwrap();
+    assert_eq!(world.target.calls(Duty::SetPassword), 4, "not any more");
+    assert_eq!(causes(&world), ["reads"; 3]);
+    world.vault.verify().unwrap();
+}
+
+#[test]
+fn a_secret_of_the_vaults_own_is_rotated_after_so_many_reads_of_its_newest_version() {
+    let world = world();
+    secret(&world.root, r#""rotate_after_reads":3,"skip_import_rotation":true"#);
+    let first = key(&world.root);
+    world.vault.tick().unwrap();
+    // Older versions, and what somebody writes by hand, are other values.
+    world.root.kv("secret").put("api", Object::new().with("password", "by-hand")).unwrap();
+    for _ in 0..5 {
+        let old = ask(&world.root, Operation::Read, "secret/data/api", r#"{"version":1}"#).unwrap().data.unwrap();
+        assert_eq!(old.get("data").map(|data| text(data, "password")), Some(first.clone()));
+    }
+    world.vault.tick().unwrap();
+    assert_eq!(key(&world.root), "by-hand");
+    assert_eq!(key(&world.root), "by-hand");
+    world.vault.tick().unwrap();
+    let told = ask(&world.root, Operation::Read, "sys/rotation/secrets/secret/api", "").unwrap().data.unwrap();
+    assert_eq!(told.get("reads").and_then(Value::as_u64), Some(2));
+    assert_eq!(key(&world.root), "by-hand", "the third");
+    world.vault.tick().unwrap();
+    assert_ne!(key(&world.root), "by-hand");
+    // What is not said of a secret is not done, and what is said later is.
+    ask(&world.root, Operation::Write, "sys/rotation/secrets/secret/api", r#"{"rotate_after_reads":0,"rotation_period":"24h"}"#).unwrap();
+    let now = key(&world.root);
+    for _ in 0..5 {
+        assert_eq!(key(&world.root), now);
+        world.vault.tick().unwrap();
+    }
+    ask(&world.root, Operation::Write, "sys/rotation/secrets/secret/api", r#"{"rotate_after_reads":1}"#).unwrap();
+    assert_eq!(key(&world.root), now);
+    world.vault.tick().unwrap();
+    assert_ne!(key(&world.root), now);
+    world.vault.verify().unwrap();
+}
+
+#[test]
+fn reads_are_written_down_in_batches_and_a_crash_forgets_fewer_than_one() {
+    let storage = Arc::new(MemoryStorage::new());
+    let world = world_on(Config::on(storage.clone()));
+    used(&world, r#""rotate_after_reads":1000"#);
+    world.vault.tick().unwrap();
+    let before = storage.commit_number();
+    let most = READS_UNWRITTEN_MAX;
+    (0..3 * most - 1).for_each(|_| drop(creds_now(&world.root)));
+    let queued = storage.commit_number() - before;
+    // The audit log's own batches are among them.
+    assert!(queued <= 2 + 3 * most / 64 + 2, "{queued} commits for {} reads", 3 * most - 1);
+    let crashed = reopen(Arc::new(storage.copy()), &world);
+    assert_eq!(reads(&crashed.root), Some(2 * most), "all but those of the last batch");
+    drop(crashed);
+    // What is closed in order forgets none.
+    world.vault.close().unwrap();
+    let closed = reopen(Arc::new(storage.copy()), &world);
+    assert_eq!(reads(&closed.root), Some(3 * most - 1));
+    closed.vault.verify().unwrap();
+}
+
+#[test]
+fn a_run_that_was_rolled_back_counts_anew_and_is_not_begun_again_at_once() {
+    let world = world();
+    used(&world, r#""rotate_after_reads":2"#);
+    (0..2).for_each(|_| drop(creds_now(&world.root)));
+    world.target.plan(Duty::SetPassword, &[Fault::Refused]);
+    world.vault.tick().unwrap();
+    write(&world.root, "roll-back-role/app", "").unwrap();
+    let before = creds_now(&world.root);
+    settle(&world, 86_400);
+    assert_eq!(creds_now(&world.root), before);
+    world.vault.tick().unwrap();
+    assert_ne!(creds_now(&world.root), before, "two reads since then");
+}
+
+#[test]
+fn whoever_leaves_and_has_read_the_current_version_lets_it_be_rotated() {
+    for revokes in ["accessor", "parent", "self"] {
+        let world = world();
+        used(&world, r#""rotate_when_reader_leaves":true,"rotation_period":"240h""#);
+        let ((reader, accessor), (_, other)) = (token(&world), token(&world));
+        let version_then = version(&reader);
+        let of_root = version(&world.root);
+        assert_eq!(version_then, of_root);
+        revoke_token(&world, &other);
+        world.vault.tick().unwrap();
+        assert_eq!(version(&world.root), of_root, "that one had not read it");
+        match revokes {
+            "accessor" => revoke_token(&world, &accessor),
+            "self" => reader.tokens().revoke_self().unwrap(),
+            // The child of a token that is revoked.
+            _ => {
+                let child = reader.tokens().create(TokenOptions { policies: vec!["root".to_owned()], ..Default::default() }).unwrap();
+                let child = world.vault.session(SecretString::copy_from(child.client_token.expose()));
+                write(&world.root, "rotate-role/app", "").unwrap();
+                version(&child);
+                revoke_token(&world, &accessor);
+            }
+        }
+        let before = password_at(&world, "app");
+        world.vault.tick().unwrap();
+        assert_ne!(password_at(&world, "app"), before, "{revokes}");
+        assert_eq!(causes(&world), ["reader-left"]);
+        let after = password_at(&world, "app");
+        settle(&world, 3600);
+        assert_eq!(password_at(&world, "app"), after, "once");
+        world.vault.verify().unwrap();
+    }
+}
+
+#[test]
+fn a_token_that_ends_by_itself_or_had_read_an_older_version_lets_nothing_be_rotated() {
+    let world = world();
+    used(&world, r#""rotate_when_reader_leaves":true,"rotation_period":"240h""#);
+    let short = TokenOptions { policies: vec!["root".to_owned()], ttl: Some(Ttl::from_secs(600)), ..TokenOptions::default() };
+    let short = world.root.tokens().create(short).unwrap();
+    version(&world.vault.session(SecretString::copy_from(short.client_token.expose())));
+    let once = TokenOptions { policies: vec!["root".to_owned()], num_uses: 1, ..TokenOptions::default() };
+    let once = world.root.tokens().create(once).unwrap();
+    version(&world.vault.session(SecretString::copy_from(once.client_token.expose())));
+    let (reader, accessor) = token(&world);
+    version(&reader);
+    let before = world.target.calls(Duty::SetPassword);
+    settle(&world, 1200);
+    assert_eq!(world.target.calls(Duty::SetPassword), before);
+    write(&world.root, "rotate-role/app", "").unwrap();
+    revoke_token(&world, &accessor);
+    settle(&world, 1200);
+    assert_eq!(world.target.calls(Duty::SetPassword), before + 1);
+}
+
+#[test]
+fn a_reader_is_known_from_its_first_answer_on_whatever_crashes() {
+    let storage = Arc::new(MemoryStorage::new());
+    let world = world_on(Config::on(storage.clone()));
+    used(&world, r#""rotate_when_reader_leaves":true,"rotation_period":"240h""#);
+    secret(&world.root, r#""rotate_when_reader_leaves":true,"rotation_period":"240h""#);
+    let (reader, accessor) = token(&world);
+    version(&reader);
+    let value = key(&reader);
+    let commits = storage.commit_number();
+    (0..50).for_each(|_| drop((version(&reader), key(&reader))));
+    assert!(storage.commit_number() - commits <= 3, "it is noted once");
+    // The process ends behind the read, and again behind the revocation.
+    let store = Arc::new(storage.copy());
+    let second = reopen(store.clone(), &world);
+    revoke_token(&second, &accessor);
+    let second = reopen(Arc::new(store.copy()), &world);
+    let before = password_at(&second, "app");
+    second.vault.tick().unwrap();
+    assert_ne!(password_at(&second, "app"), before);
+    assert_ne!(key(&second.root), value);
+    second.vault.verify().unwrap();
+}
+
+#[test]
+fn a_reader_whose_revocation_was_first_is_answered_nothing() {
+    let world = world();
+    used(&world, r#""rotate_when_reader_leaves":true,"rotation_period":"240h""#);
+    std::thread::scope(|scope| {
+        for _ in 0..20 {
+            let (reader, accessor) = token(&world);
+            let before = version(&world.root);
+            let reading = scope.spawn(move || ask(&reader, Operation::Read, "database/static-creds/app", ""));
+            revoke_token(&world, &accessor);
+            let was_answered = match reading.join().unwrap() {
+                Ok(_) => true,
+                Err(error) => {
+                    assert!(matches!(error.code(), Code::PermissionDenied | Code::Conflict), "{error}");
+                    false
+                }
+            };
+            world.vault.tick().unwrap();
+            assert!(!was_answered || version(&world.root) != before, "whoever was answered is known");
+        }
+    });
+}
+
+#[test]
+fn readers_from_above_and_batch_tokens_leave_with_whoever_made_them() {
+    let world = world();
+    ask(&world.root, Operation::Write, "sys/namespaces/team", "").unwrap();
+    let team = world.root.namespace("team").unwrap();
+    secret(&team, r#""rotate_when_reader_leaves":true,"rotation_period":"240h""#);
+    let (reader, accessor) = token(&world);
+    world.root.policies().write("team", r#"path "team/secret/*" { capabilities = ["read"] }"#).unwrap();
+    let batch = TokenOptions { policies: vec!["team".to_owned()], token_type: Some(TokenType::Batch), ..TokenOptions::default() };
+    for by_batch in [false, true] {
+        let session = if by_batch {
+            let auth = reader.tokens().create(batch.clone()).unwrap();
+            world.vault.session(SecretString::copy_from(auth.client_token.expose()))
+        } else {
+            reader.clone()
+        };
+        let value = key(&session.namespace("team").unwrap());
+        if by_batch {
+            revoke_token(&world, &accessor);
+        } else {
+            // One that has read in another namespace is of no matter there, and one that made nothing neither.
+            revoke_token(&world, &token(&world).1);
+            world.vault.tick().unwrap();
+            assert_eq!(key(&team), value);
+            continue;
+        }
+        world.vault.tick().unwrap();
+        assert_ne!(key(&team), value);
+    }
+    world.vault.verify().unwrap();
+}
+
+#[test]
+fn a_wrapped_answer_is_a_read_and_a_live_secret_reads_each_version_once() {
+    let world = world();
+    used(&world, r#""rotate_after_reads":3"#);
+    let wrapped = vault_core::types::Request {
+        wrap_ttl: Some(Ttl::from_secs(60)),
+        ..vault_core::types::Request::new(Operation::Read, vault_core::types::Path::parse("database/static-creds/app").unwrap())
+    };
+    world.root.handle(wrapped).into_result().unwrap();
+    let live = world.root.live("database/static-creds/app").unwrap();
+    (0..10).for_each(|_| drop(live.get().unwrap()));
+    world.vault.tick().unwrap();
+    assert_eq!(reads(&world.root), Some(2), "once wrapped, once live");
+    let before = password_at(&world, "app");
+    version(&world.root);
+    world.vault.tick().unwrap();
+    assert_ne!(password_at(&world, "app"), before);
+}
+
+#[test]
+fn of_what_is_too_much_for_one_reader_the_oldest_is_rotated() {
+    let world = world();
+    let (reader, accessor) = token(&world);
+    let name = |number: usize| format!("s{number}");
+    for number in 0..=CREDENTIALS_PER_READER_MAX {
+        world.root.kv("secret").put(&name(number), Object::new().with("password", "x")).unwrap();
+        let data = r#"{"rotate_when_reader_leaves":true,"rotation_period":"240h","skip_import_rotation":true}"#;
+        ask(&world.root, Operation::Write, &format!("sys/rotation/secrets/secret/{}", name(number)), data).unwrap();
+    }
+    for number in 0..=CREDENTIALS_PER_READER_MAX {
+        reader.kv("secret").get(&name(number)).unwrap();
+    }
+    let is_new = |number: usize| {
+        let metadata = ask(&world.root, Operation::Read, &format!("secret/metadata/{}", name(number)), "").unwrap().data.unwrap();
+        metadata.get("current_version").and_then(Value::as_u64) == Some(2)
+    };
+    world.vault.tick().unwrap();
+    assert!(is_new(0) && !is_new(1), "nobody knows any more that it was read");
+    revoke_token(&world, &accessor);
+    settle(&world, 60);
+    assert_eq!((0..=CREDENTIALS_PER_READER_MAX).filter(|number| !is_new(*number)).count(), 0);
+}
+
+#[test]
+fn what_makes_no_sense_is_refused() {
+    let world = world();
+    account(&world, "app", "x");
+    for more in [
+        r#""rotate_after_reads":-1"#,
+        r#""rotate_after_reads":"many""#,
+        r#""rotate_after_reads":2000000000"#,
+        r#""rotate_when_reader_leaves":1"#,
+    ] {
+        let data = format!(r#"{{"db_name":"db","username":"app","rotation_period":"24h",{more}}}"#);
+        assert_eq!(write(&world.root, "static-roles/app", &data).unwrap_err().code(), Code::InvalidData, "{more}");
+    }
+    let never = write(&world.root, "static-roles/app", r#"{"db_name":"db","username":"app","rotate_after_reads":0}"#).unwrap_err();
+    assert!(never.to_string().contains("rotate_after_reads"), "{never}");
+}
