@@ -2,10 +2,11 @@
 
 use crate::host::{Connector, ConnectorError, ConnectorFailure, LeaseHook, LeaseNotice, RotationHook, RotationNotice};
 use crate::lease::LeaseRef;
-use crate::types::limits::{PENDING_PER_TARGET_MAX, REVOCATIONS_PER_TARGET_MAX, SINK_NAME_BYTES_MAX, TARGET_ERROR_BYTES_MAX};
+use crate::types::limits::{REVOCATIONS_PER_TARGET_MAX, SINK_NAME_BYTES_MAX, TARGET_ERROR_BYTES_MAX};
 use crate::types::{Code, Error, Result, Timestamp, Ttl};
 use parking_lot::Mutex;
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::hash::Hash;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -40,8 +41,8 @@ struct Busy {
     leases: BTreeSet<LeaseRef>,
     /// Revocations that are under way at a target.
     revocations: HashMap<[u8; 16], usize>,
-    /// Accounts that are being made at a target.
-    creations: HashMap<[u8; 16], usize>,
+    /// Accounts that are being made at a target, by role.
+    creations: HashMap<[u8; 16], HashMap<String, usize>>,
     /// The paths, from the root namespace, of requests whose accounts are being made.
     paths: HashMap<LeaseRef, String>,
     /// Connections whose password is being changed.
@@ -57,7 +58,7 @@ pub(super) struct Claim<'o> {
 }
 
 enum What {
-    Creation(LeaseRef, [u8; 16]),
+    Creation(LeaseRef, [u8; 16], String),
     Revocation(LeaseRef, [u8; 16]),
     Rotation([u8; 16]),
     Renewal(LeaseRef),
@@ -148,23 +149,21 @@ impl Outside {
         }
     }
 
-    /// Lets an account be made, unless too many are at this target.
-    pub(super) fn begin_creation(&self, lease: LeaseRef, target: [u8; 16], path: &str) -> Result<Claim<'_>> {
+    /// Notes that an account is being made at a target by a role.
+    pub(super) fn begin_creation(&self, lease: LeaseRef, (target, role): ([u8; 16], &str), path: &str) -> Claim<'_> {
         let mut busy = self.busy.lock();
-        let under_way = busy.creations.entry(target).or_default();
-        if *under_way >= PENDING_PER_TARGET_MAX {
-            let why = format!("{PENDING_PER_TARGET_MAX} accounts are being made at this target already: try again later");
-            return Err(Error::new(Code::TargetUnavailable, why));
-        }
-        *under_way += 1;
+        *busy.creations.entry(target).or_default().entry(role.to_owned()).or_default() += 1;
         busy.leases.insert(lease);
         busy.paths.insert(lease, path.to_owned());
-        Ok(Claim { outside: self, what: What::Creation(lease, target) })
+        Claim { outside: self, what: What::Creation(lease, target, role.to_owned()) }
     }
 
-    /// How many accounts are being made at a target.
-    pub(super) fn creations(&self, target: &[u8; 16]) -> usize {
-        self.busy.lock().creations.get(target).copied().unwrap_or_default()
+    /// How many accounts are being made at a target, and how many of them by a role.
+    pub(super) fn creations(&self, target: &[u8; 16], role: &str) -> (usize, usize) {
+        let busy = self.busy.lock();
+        let by_role = busy.creations.get(target);
+        let all = by_role.map_or(0, |by_role| by_role.values().sum());
+        (all, by_role.and_then(|by_role| by_role.get(role)).copied().unwrap_or_default())
     }
 
     /// How many accounts are being made below a path.
@@ -217,30 +216,37 @@ impl Outside {
 impl Drop for Claim<'_> {
     fn drop(&mut self) {
         let mut busy = self.outside.busy.lock();
-        let less = |counts: &mut HashMap<[u8; 16], usize>, target: &[u8; 16]| {
-            if let Some(count) = counts.get_mut(target) {
-                *count -= 1;
-                if *count == 0 {
-                    counts.remove(target);
+        match &self.what {
+            What::Creation(lease, target, role) => {
+                busy.leases.remove(lease);
+                busy.paths.remove(lease);
+                if let Some(by_role) = busy.creations.get_mut(target) {
+                    one_less(by_role, role);
+                    if by_role.is_empty() {
+                        busy.creations.remove(target);
+                    }
                 }
             }
-        };
-        match self.what {
-            What::Creation(lease, target) => {
-                busy.leases.remove(&lease);
-                busy.paths.remove(&lease);
-                less(&mut busy.creations, &target);
-            }
             What::Revocation(lease, target) => {
-                busy.leases.remove(&lease);
-                less(&mut busy.revocations, &target);
+                busy.leases.remove(lease);
+                one_less(&mut busy.revocations, target);
             }
             What::Rotation(target) => {
-                busy.rotations.remove(&target);
+                busy.rotations.remove(target);
             }
             What::Renewal(lease) => {
-                busy.renewals.remove(&lease);
+                busy.renewals.remove(lease);
             }
+        }
+    }
+}
+
+/// Counts one less; what is at nothing goes.
+fn one_less<K: Eq + Hash>(counts: &mut HashMap<K, usize>, key: &K) {
+    if let Some(count) = counts.get_mut(key) {
+        *count -= 1;
+        if *count == 0 {
+            counts.remove(key);
         }
     }
 }

@@ -573,6 +573,7 @@ impl Executed<'_, '_> {
                 events: vec![event.clone()],
                 publish: self.done.publish,
                 adopts: self.done.adopts,
+                before: None,
             };
             let watch = Stopwatch::start();
             let receipt = core.committer.commit(proposal)?;

@@ -74,6 +74,13 @@ pub struct State {
     pub set_by: Vec<String>,
 }
 
+impl State {
+    /// What stalls from now on waits until it is let go.
+    pub fn hold_again(&mut self) {
+        self.let_go = false;
+    }
+}
+
 /// The target.
 #[derive(Default)]
 pub struct Fake {
