@@ -5,7 +5,7 @@ use test_servers::{Kind, PASSWORD, USERNAME};
 use vault_connectors::{mysql::Mysql, postgres::Postgres, redis::Redis};
 use vault_core::host::{Clock, Connector, ManualClock};
 use vault_core::os::SystemClock;
-use vault_core::types::{Object, Operation, Ttl, Value};
+use vault_core::types::{Object, Operation, Timestamp, Ttl, Value};
 use vault_core::{Config, NewSeal, Session, Vault};
 
 pub(crate) fn connector_to(kind: Kind) -> Arc<dyn Connector> {
@@ -25,7 +25,7 @@ pub(crate) struct Life {
 
 /// A vault with the mount `database` and the connection `db`. Its clock begins with the servers', which look at the ends of accounts themselves.
 pub(crate) fn life(connector: Arc<dyn Connector>, config: Object) -> Life {
-    let clock = Arc::new(ManualClock::new(SystemClock.now()));
+    let clock = Arc::new(ManualClock::new(Timestamp::from_secs(SystemClock.now().as_secs())));
     let plugin = connector.name().to_owned();
     let place = Config::in_memory().with_clock(clock.clone()).with_connector(connector);
     let (vault, init) = Vault::create(place, NewSeal::raw_key(&[7; 32]).unwrap()).unwrap();

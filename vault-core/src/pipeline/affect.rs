@@ -10,7 +10,7 @@ use super::namespaces::Namespace;
 use super::outside::{Claim, ask, failed};
 use super::stage::{Authenticated, Executed, Recorded};
 use super::system::{Done, Granted};
-use super::{audit_log, lease_quotas, lease_work, rotate_root, rotation, wrapping};
+use super::{audit_log, emergency, lease_quotas, lease_work, rotate_root, rotation, wrapping};
 use crate::audit::Event;
 use crate::barrier::{Barrier, Overlay};
 use crate::commit::{CommitError, Proposal};
@@ -34,6 +34,8 @@ pub(super) enum Deed {
 pub(super) enum Follow {
     /// The leases below a folder of ids are ended, and their targets told where that is asked for.
     Sweep { namespace: Arc<Namespace>, folder: String, tells: bool },
+    /// What an emergency has found is ended, by further requests of the caller.
+    Contain(Box<emergency::Plan>),
 }
 
 /// A request whose intent is durable.
@@ -202,7 +204,8 @@ impl Intended<'_, '_> {
 
 impl Recorded {
     /// Does what comes after the commit.
-    pub(super) fn followed(mut self, core: &Core, now: Timestamp) -> Self {
+    pub(super) fn followed(mut self, stage: &Authenticated<'_>, strict: bool) -> Self {
+        let (core, now) = (stage.core(), stage.now());
         if let Some((plugin, id)) = self.forgets.take()
             && let Ok(connector) = core.outside.connector(&plugin)
         {
@@ -214,6 +217,9 @@ impl Recorded {
         }
         match self.follow.take() {
             None => {}
+            Some(Follow::Contain(plan)) => {
+                self.response.data = Some(plan.carry_out(stage, &self.response.request_id, strict).into());
+            }
             Some(Follow::Sweep { namespace, folder, tells }) => {
                 let told = lease_work::sweep(core, &namespace, &folder, tells, now);
                 let failed = |error: Error| vec![format!("the leases have ended; what follows was left to tick: {error}")];

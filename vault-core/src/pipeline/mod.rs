@@ -9,6 +9,7 @@ mod ceremony;
 mod core;
 #[cfg(any(feature = "sled", feature = "redb"))]
 pub(crate) mod doctor;
+mod emergency;
 mod given;
 mod health;
 mod info_paths;
@@ -137,6 +138,7 @@ fn journey(
         limited?;
     }
     let authenticated = authenticated.map_err(|error| wrapping::explain(error, request, place.path(), named))?;
+    authenticated.note_use();
     let recorded = authenticated.as_one_use(|| carry_out(&authenticated, strict, event))?;
     match timed {
         Some((true, watch)) => core.metrics.issuance(watch.elapsed()),
@@ -164,7 +166,7 @@ fn carry_out(authenticated: &Authenticated<'_>, strict: bool, event: &mut Event)
         }
         match executed.record(event, strict) {
             Err(CommitError::Conflict) if tries <= retries_max => {}
-            recorded => return Ok(recorded?.followed(authenticated.core(), authenticated.now())),
+            recorded => return Ok(recorded?.followed(authenticated, strict)),
         }
     }
 }

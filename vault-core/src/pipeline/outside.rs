@@ -2,6 +2,7 @@
 
 use crate::host::{Connector, ConnectorError, ConnectorFailure, LeaseHook, LeaseNotice, RotationHook, RotationNotice};
 use crate::lease::LeaseRef;
+use crate::storage::Key;
 use crate::types::limits::{REVOCATIONS_PER_TARGET_MAX, SINK_NAME_BYTES_MAX, TARGET_ERROR_BYTES_MAX};
 use crate::types::{Code, Error, Result, Timestamp, Ttl};
 use parking_lot::Mutex;
@@ -23,8 +24,18 @@ pub(super) struct Outside {
     due: Mutex<Due>,
     /// Connections whose password is not to be changed before.
     rests: Mutex<HashMap<[u8; 16], Timestamp>>,
+    /// The part of the queue of leases that wait for their targets whose turn it is.
+    queue: Mutex<Turn>,
     /// Leases of whose end the hook was told already.
     told: Mutex<HashSet<LeaseRef>>,
+}
+
+#[derive(Default)]
+struct Turn {
+    /// Where the part before ended.
+    after: Option<Key>,
+    /// When the first of those is due that were looked at since the queue was begun.
+    next: Option<Timestamp>,
 }
 
 #[derive(Default)]
@@ -84,6 +95,7 @@ impl Outside {
             rotation_hook,
             busy: Mutex::default(),
             due: Mutex::default(),
+            queue: Mutex::default(),
             rests: Mutex::default(),
             told: Mutex::default(),
         })
@@ -139,6 +151,20 @@ impl Outside {
         let mut due = self.due.lock();
         due.grants += 1;
         due.next = due.next.min(at);
+    }
+
+    /// Where the part of the queue begins whose turn it is.
+    pub(super) fn queue_place(&self) -> Option<Key> {
+        self.queue.lock().after
+    }
+
+    /// Notes where a look at the queue ended, or that it came to its end, and when the first is due of what it saw; once all of the queue was looked
+    /// at, when the first of all is.
+    pub(super) fn leave_queue_at(&self, place: Option<Key>, next: Option<Timestamp>) -> Option<Option<Timestamp>> {
+        let mut turn = self.queue.lock();
+        turn.next = [turn.next, next].into_iter().flatten().min();
+        turn.after = place;
+        turn.after.is_none().then(|| turn.next.take())
     }
 
     /// No lease ends before that instant, unless one was granted since.

@@ -379,11 +379,6 @@ impl Runtime {
         reply
     }
 
-    /// The time by the vault's clock.
-    pub(crate) fn now(&self) -> Timestamp {
-        self.parts.clock.now()
-    }
-
     /// Whether what a read's answer stands on still does: whether the same read would answer the same.
     pub(crate) fn holds(&self, footing: &Footing) -> bool {
         let usable = !self.fork.is_forked() && !self.closed.load(Ordering::Acquire);

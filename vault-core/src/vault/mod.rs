@@ -17,7 +17,7 @@ mod wrapping;
 pub use audit::{Audit, AuditReport};
 pub use backup::Backup;
 pub use config::{AuditMode, Config};
-pub use emergency::{Containment, Emergency, Exposure, Reader};
+pub use emergency::{ContainOptions, Containment, ContainmentStep, Emergency, Exposure, Reader, ReaderTokens, Suspect};
 pub use kv::{Kv, KvMetadata, KvSecret, KvSettings, KvVersion};
 pub use leases::{LeaseInfo, Leases};
 pub use live::{Listening, LiveSecret, RetryError, SecretSnapshot};

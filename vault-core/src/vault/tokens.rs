@@ -54,6 +54,8 @@ pub struct TokenOptions {
     pub no_default_policy: bool,
     /// It is not revoked with the token that makes it. Needs `sudo`; [`Tokens::create_orphan`] does not.
     pub no_parent: bool,
+    /// The token is lost, with its children and leases, when it is not used for so long (at least a minute): any request that it makes counts.
+    pub deadman_period: Option<Ttl>,
 }
 
 /// What is known of a token without the token itself.
@@ -86,7 +88,8 @@ impl TokenOptions {
         if !self.policies.is_empty() {
             body.insert("policies", self.policies);
         }
-        for (name, ttl) in [("ttl", self.ttl), ("explicit_max_ttl", self.explicit_max_ttl), ("period", self.period)] {
+        let deadman = ("deadman_period", self.deadman_period);
+        for (name, ttl) in [("ttl", self.ttl), ("explicit_max_ttl", self.explicit_max_ttl), ("period", self.period), deadman] {
             if let Some(ttl) = ttl {
                 body.insert(name, ttl.as_secs());
             }

@@ -131,6 +131,11 @@ impl Fake {
         }
     }
 
+    /// How many calls wait until they are let go.
+    pub fn stalled(&self) -> usize {
+        self.state.lock().unwrap().stalled
+    }
+
     pub fn let_go(&self) {
         self.state.lock().unwrap().let_go = true;
         self.changed.notify_all();
