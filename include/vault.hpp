@@ -858,6 +858,22 @@ public:
     [[nodiscard]] Kv kv(std::string_view mount) const & { return Kv(raw_, mount); }
     Kv kv(std::string_view mount) const && = delete;
 
+    /// Who has had what is out (`path`, `prefix` or `accessor`, and `since`; JSON), and what hangs on it. Changes nothing.
+    [[nodiscard]] Secret emergency_look(std::string_view json) const { return try_emergency_look(json).value(); }
+    Result<Secret> try_emergency_look(std::string_view json) const {
+        vault_secret_t *raw = nullptr;
+        const vault_status_t status = vault_emergency_look(raw_, detail::somewhere(json), json.size(), &raw);
+        return status == VAULT_OK ? Result<Secret>(Secret(raw)) : Error::last();
+    }
+
+    /// Ends what a look finds, with a line for each step: see vault_emergency_contain. `"dry_run": true` tells what it would do.
+    Secret emergency_contain(std::string_view json) const { return try_emergency_contain(json).value(); }
+    Result<Secret> try_emergency_contain(std::string_view json) const {
+        vault_secret_t *raw = nullptr;
+        const vault_status_t status = vault_emergency_contain(raw_, detail::somewhere(json), json.size(), &raw);
+        return status == VAULT_OK ? Result<Secret>(Secret(raw)) : Error::last();
+    }
+
     /// A session of the same token in a namespace below this one's.
     [[nodiscard]] Session in_namespace(std::string_view path) const { return try_in_namespace(path).value(); }
     Result<Session> try_in_namespace(std::string_view path) const {

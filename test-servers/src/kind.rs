@@ -48,7 +48,7 @@ impl Kind {
                 let mut words = self.user(folder)?;
                 words.extend([path_text(&program("mariadb-install-db")?), "--no-defaults".to_owned()]);
                 words.extend(["--auth-root-authentication-method=normal", "--skip-test-db"].map(str::to_owned));
-                words.push(format!("--datadir={}", within("data")));
+                words.extend([format!("--datadir={}", within("data")), format!("--tmpdir={}", path_text(folder))]);
                 run(&words)
             }
             Kind::Redis => {
@@ -85,6 +85,7 @@ impl Kind {
                     ["--innodb-flush-log-at-trx-commit=0", "--innodb-buffer-pool-size=8M", "--skip-name-resolve"].map(str::to_owned),
                 );
                 words.extend([format!("--datadir={}", within("data")), format!("--socket={}", within("socket"))]);
+                words.push(format!("--tmpdir={}", path_text(folder)));
                 words.extend([
                     format!("--port={port}"),
                     format!("--pid-file={}", within("pid")),

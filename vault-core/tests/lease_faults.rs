@@ -1,19 +1,21 @@
 //! Targets that do not answer, and calls that cross: what was never handed out holds back nothing that was, and no record says less than was done.
-#![allow(clippy::unwrap_used, clippy::disallowed_types, clippy::disallowed_methods, reason = "a test fails by panicking")]
+#![allow(clippy::unwrap_used, clippy::disallowed_types, clippy::disallowed_methods, clippy::panic, reason = "a test fails by panicking")]
 
 #[path = "support/target.rs"]
 mod support;
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use support::*;
+use vault_core::host::Clock;
 use vault_core::storage::faulty::{Fault as StoreFault, FaultyStorage};
 use vault_core::storage::memory::MemoryStorage;
 use vault_core::storage::{Batch, Key, Page, Read, Storage, StorageError};
 use vault_core::types::{Code, Operation, SecretString, Timestamp, Ttl, Value};
-use vault_core::{Config, Session, TokenOptions};
+use vault_core::{Config, Session, TokenOptions, UnsealKey, Vault};
 
-/// As many as may be begun at one target.
+/// As many as may be begun at one target, all roles together.
 const BEGUN_MAX: usize = 1_000;
 
 fn token(world: &World) -> Session {
@@ -58,30 +60,57 @@ fn however_many_requests_fail_a_revoked_tokens_leases_end_at_their_target() {
     world.vault.verify().unwrap();
 }
 
+/// Asks for accounts of a role until no more are begun; how many were.
+fn begin_all(world: &World, name: &str) -> usize {
+    for begun in 0..=BEGUN_MAX {
+        let calls = world.target.calls(Duty::Create);
+        let error = creds_of(&world.root, name).err().unwrap();
+        if error.code() == Code::RateLimited {
+            assert!(error.to_string().contains("tick") && error.to_string().contains("revoke-force"), "{error}");
+            assert_eq!(world.target.calls(Duty::Create), calls, "the target was not asked");
+            return begun;
+        }
+        assert_eq!(error.code(), Code::TargetUnavailable);
+    }
+    panic!("there is no bound");
+}
+
 #[test]
-fn what_was_begun_is_bounded_at_each_connection_and_the_refusal_says_what_to_do() {
+fn what_was_begun_is_bounded_at_each_connection_and_no_role_shuts_out_the_others() {
     let world = world();
     connect(&world.root, "other").unwrap();
     role(&world.root, "other", r#"{"db_name":"other"}"#);
-    world.target.always(Some(Fault::UnknownDone));
-    for _ in 0..BEGUN_MAX {
-        assert_eq!(creds(&world.root).err().unwrap().code(), Code::TargetUnavailable);
+    for name in ["rw", "third"] {
+        role(&world.root, name, "{}");
     }
-    let calls = world.target.calls(Duty::Create);
-    let refused = creds(&world.root).err().unwrap();
-    assert_eq!(refused.code(), Code::RateLimited, "{refused}");
-    assert!(refused.to_string().contains("tick") && refused.to_string().contains("revoke-force"), "{refused}");
-    assert_eq!(world.target.calls(Duty::Create), calls, "the target was not asked");
-    assert_eq!(pending(&world), BEGUN_MAX as u64, "and no intent was written");
+    world.target.always(Some(Fault::UnknownDone));
+    // Each role leaves as many to the others as it has itself.
+    assert_eq!([begin_all(&world, "ro"), begin_all(&world, "rw"), begin_all(&world, "third")], [500, 250, 125]);
+    assert_eq!(pending(&world), 875, "and no intent was written of what was refused");
     // Told in vain they are still there.
     world.vault.tick().unwrap();
     assert_eq!(creds(&world.root).err().unwrap().code(), Code::RateLimited);
     world.target.heal();
-    creds_of(&world.root, "other").unwrap();
-    settle(&world, 600);
-    assert_eq!((pending(&world), world.target.accounts().len()), (0, 1));
+    for name in ["other", "third"] {
+        role(&world.root, &format!("{name}-late"), &format!(r#"{{"db_name":"{}"}}"#, if name == "other" { "other" } else { "db" }));
+        creds_of(&world.root, &format!("{name}-late")).unwrap();
+    }
+    settle(&world, 900);
+    assert_eq!((pending(&world), world.target.accounts().len()), (0, 2));
     creds(&world.root).unwrap();
     world.vault.verify().unwrap();
+}
+
+#[test]
+fn however_many_roles_there_are_a_connection_has_its_bound() {
+    let world = world();
+    world.target.always(Some(Fault::UnknownDone));
+    let mut begun = 0;
+    for i in 0..14 {
+        role(&world.root, &format!("r{i}"), "{}");
+        begun += begin_all(&world, &format!("r{i}"));
+    }
+    assert!(begun <= BEGUN_MAX && begun > BEGUN_MAX - 10, "{begun}");
 }
 
 #[test]
@@ -228,6 +257,130 @@ fn a_lease_is_renewed_by_one_at_a_time_and_revoked_while_that_is_under_way() {
     });
     settle(&world, 120);
     assert!(world.target.accounts().is_empty());
+}
+
+#[test]
+fn a_renewal_whose_target_takes_longer_than_the_lease_lasts_revives_nothing() {
+    let world = world();
+    let one = creds(&world.root).unwrap();
+    world.target.plan(Duty::Renew, &[Fault::Stalls]);
+    std::thread::scope(|scope| {
+        let stalled = scope.spawn(|| renew(&world.root, &one.lease_id, 7_200));
+        world.target.wait_for_stall();
+        world.clock.advance(Ttl::from_secs(3_600));
+        assert_eq!(lookup(&world.root, &one.lease_id).unwrap_err().code(), Code::LeaseEnded);
+        world.target.let_go();
+        assert_eq!(stalled.join().unwrap().unwrap_err().code(), Code::LeaseEnded);
+    });
+    assert_eq!(lookup(&world.root, &one.lease_id).unwrap_err().code(), Code::LeaseEnded);
+    settle(&world, 120);
+    assert!(world.target.accounts().is_empty());
+    world.vault.verify().unwrap();
+}
+
+#[test]
+fn credentials_whose_target_takes_longer_than_they_last_are_not_handed_out() {
+    let world = world();
+    role(&world.root, "short", r#"{"default_ttl":"10s"}"#);
+    for (seconds, late) in [(4, false), (10, true)] {
+        world.target.plan(Duty::Create, &[Fault::Stalls]);
+        world.target.state.lock().unwrap().hold_again();
+        std::thread::scope(|scope| {
+            let stalled = scope.spawn(|| creds_of(&world.root, "short"));
+            world.target.wait_for_stall();
+            world.clock.advance(Ttl::from_secs(seconds));
+            world.target.let_go();
+            match stalled.join().unwrap() {
+                Ok(one) => assert_eq!((late, one.seconds), (false, 6), "what is left counts from the answer on"),
+                Err(error) => assert_eq!((late, error.code()), (true, Code::TargetUnavailable), "{error}"),
+            }
+        });
+    }
+    settle(&world, 120);
+    assert!(world.target.accounts().is_empty());
+}
+
+/// A clock that jumps a day ahead with one of its readings.
+struct Jumping {
+    readings: AtomicU64,
+    jumps_at: AtomicU64,
+}
+
+impl Clock for Jumping {
+    fn now(&self) -> Timestamp {
+        let jumped = self.readings.fetch_add(1, Ordering::SeqCst) >= self.jumps_at.load(Ordering::SeqCst);
+        Timestamp::from_secs(START + if jumped { 86_400 } else { 0 })
+    }
+}
+
+#[test]
+fn at_whichever_reading_of_the_clock_a_lease_ends_a_renewal_is_too_late_until_it_commits() {
+    let mut answers = Vec::new();
+    for jumps_at in 0.. {
+        let storage = Arc::new(MemoryStorage::new());
+        let old = world_on(Config::on(storage.clone()));
+        let one = creds(&old.root).unwrap();
+        let clock = Arc::new(Jumping { readings: AtomicU64::new(0), jumps_at: AtomicU64::new(u64::MAX) });
+        let config = Config::on(Arc::new(storage.copy())).with_clock(clock.clone()).with_connector(old.target.clone());
+        let vault = Vault::open(config).unwrap().unseal(&UnsealKey::raw_key(&KEY).unwrap()).unwrap();
+        let root = vault.session(SecretString::copy_from(&old.token));
+        clock.readings.store(0, Ordering::SeqCst);
+        clock.jumps_at.store(jumps_at, Ordering::SeqCst);
+        let answer = renew(&root, &one.lease_id, 7_200).map(drop).map_err(|error| error.code());
+        let readings = clock.readings.load(Ordering::SeqCst);
+        clock.jumps_at.store(0, Ordering::SeqCst);
+        assert_eq!(lookup(&root, &one.lease_id).unwrap_err().code(), Code::LeaseEnded);
+        vault.tick().unwrap();
+        assert!(old.target.accounts().is_empty());
+        if readings <= jumps_at {
+            assert_eq!(answer, Ok(()));
+            break;
+        }
+        answers.push(answer);
+    }
+    // Behind the commit the clock is read for the anchor and for the answer: what is left of the lease.
+    let late = answers.len() - 2;
+    assert!(late > 3 && answers[..late].iter().all(|answer| *answer == Err(Code::LeaseEnded)), "{answers:?}");
+    assert!(answers[late..].iter().all(Result::is_ok), "{answers:?}");
+}
+
+#[test]
+fn an_edit_of_what_does_not_say_where_a_connection_goes_disturbs_neither_a_renewal_nor_a_grant() {
+    let world = world();
+    let one = creds(&world.root).unwrap();
+    let edit = |data: &str| ask(&world.root, Operation::Write, "database/config/db", data).unwrap();
+    for (duty, renews) in [(Duty::Renew, true), (Duty::Create, false)] {
+        world.target.plan(duty, &[Fault::Stalls]);
+        world.target.state.lock().unwrap().hold_again();
+        std::thread::scope(|scope| {
+            let stalled = scope.spawn(|| if renews { renew(&world.root, &one.lease_id, 7_200).map(drop) } else { creds(&world.root).map(drop) });
+            world.target.wait_for_stall();
+            edit(r#"{"max_open_connections":7,"connect_timeout":"3s","allowed_roles":"ro,rw","verify_connection":false}"#);
+            world.target.let_go();
+            stalled.join().unwrap().unwrap();
+        });
+    }
+    assert_eq!(expires(&world, &one.lease_id, "asked_expire_time"), None);
+    assert_eq!(count(&world.root, ""), 2);
+}
+
+#[test]
+fn a_renewal_says_that_the_connection_was_written_anew_and_not_that_the_lease_has_ended() {
+    let world = world();
+    let one = creds(&world.root).unwrap();
+    world.target.plan(Duty::Renew, &[Fault::Stalls]);
+    std::thread::scope(|scope| {
+        let stalled = scope.spawn(|| renew(&world.root, &one.lease_id, 7_200));
+        world.target.wait_for_stall();
+        ask(&world.root, Operation::Write, "database/config/db", r#"{"username":"x","password":"y","verify_connection":false}"#).unwrap();
+        world.target.let_go();
+        assert_eq!(stalled.join().unwrap().unwrap_err().code(), Code::Conflict);
+    });
+    assert!(lookup(&world.root, &one.lease_id).is_ok());
+    let back = format!(r#"{{"username":"{ROOT_NAME}","password":"{ROOT_PASSWORD}"}}"#);
+    ask(&world.root, Operation::Write, "database/config/db", &back).unwrap();
+    settle(&world, 120);
+    assert_eq!(expires(&world, &one.lease_id, "asked_expire_time"), None, "the target's end was put back");
 }
 
 /// A store that stops behind one commit until it is let go.

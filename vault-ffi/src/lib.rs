@@ -68,6 +68,8 @@ pub mod kv;
 pub mod live;
 pub mod rotation;
 
+pub mod emergency;
+
 pub mod backup;
 
 pub mod doctor;

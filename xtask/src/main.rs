@@ -42,6 +42,7 @@ cargo xtask crash ROUNDS [--backend B]  the kill -9 loop over sled or redb (LIBV
 cargo xtask sim --seed S --steps N  the simulation, from this seed on
 cargo xtask policy --seed S --cases N  random decisions of the policy engine beside a naive evaluator's
 cargo xtask tokens --count N                 so many tokens: opening loads none of them, and ticks remove those that are over
+cargo xtask leases --count N                 so many leases: opening loads none of them, and ticks end those that are over, with the figures
 cargo xtask faults [--seed S] [--every K]  every system call of every operation fails, or is the last; or one in K
 cargo xtask loom [--preemptions P]          the interleavings of a few callers, one by one
 cargo xtask stress --seconds N              real threads for so long, in memory and over each backend
@@ -95,6 +96,7 @@ fn main() -> ExitCode {
         ["sim", "--seed", seed, "--steps", steps] => rust::sim(seed, steps),
         ["policy", "--seed", seed, "--cases", cases] => rust::policy(seed, cases),
         ["tokens", "--count", count] => rust::tokens(count),
+        ["leases", "--count", count] => rust::leases(count),
         ["faults"] => rust::faults("0", "1"),
         ["faults", "--every", every] => rust::faults("0", every),
         ["faults", "--seed", seed] => rust::faults(seed, "1"),

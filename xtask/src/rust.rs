@@ -79,6 +79,7 @@ pub(crate) fn examples() -> Outcome {
         "policy_test",
         "rotation_drill",
         "live_secret",
+        "emergency_drill",
     ]
     .into_iter()
     .try_for_each(example)
@@ -166,6 +167,13 @@ pub(crate) fn tokens(count: &str) -> Outcome {
     let mut tokens = cargo();
     tokens.args(["test", "--release", "-p", "vault-core", "--all-features", "--test", "token_store", "--", "--nocapture"]);
     run(tokens.env("LIBVAULT_TOKENS", count))
+}
+
+/// A store of so many leases.
+pub(crate) fn leases(count: &str) -> Outcome {
+    let mut leases = cargo();
+    leases.args(["test", "--release", "-p", "vault-core", "--all-features", "--test", "lease_store", "--", "--nocapture"]);
+    run(leases.env("LIBVAULT_LEASES", count))
 }
 
 /// Faults at system calls over each backend: one in `every` of them, those that the seed picks; and a device that is full.

@@ -9,6 +9,7 @@ mod clock;
 mod connectors;
 mod convert;
 mod doctor;
+mod emergency;
 mod errors;
 mod keys;
 mod kv;
@@ -51,6 +52,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<live::SecretSnapshot>()?;
     module.add_class::<pkcs11::Pkcs11>()?;
     module.add_class::<policy::Decision>()?;
+    module.add_class::<emergency::Emergency>()?;
     module.add_class::<rotation::Rotation>()?;
     module.add_class::<rotation::StaticCreds>()?;
     module.add_class::<secret::SecretBytes>()?;

@@ -8,6 +8,7 @@ use crate::errors::{detached, guarded, raise};
 use crate::keys::new_seals;
 use crate::kv::Kv;
 use crate::live::LiveSecret;
+use crate::emergency::Emergency;
 use crate::rotation::Rotation;
 use crate::secret::SecretStr;
 use parking_lot::Mutex;
@@ -131,6 +132,11 @@ impl Session {
     #[pyo3(signature = (mount=Text("database")), text_signature = "($self, mount='database')")]
     fn rotation(&self, mount: Text<'_>) -> Rotation {
         Rotation::new(self.0.clone(), mount.0)
+    }
+
+    /// What is done when a credential is out.
+    fn emergency(&self) -> Emergency {
+        Emergency::new(self.0.clone())
     }
 
     /// A secret at a path of an engine, such as `kv1/app`, that stays current: its members are those of the answer's data. It is read at its

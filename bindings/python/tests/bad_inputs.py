@@ -140,6 +140,7 @@ _SESSION: dict[str, Given] = {
     "kv": {"mount": ("secret", TEXT)},
     "live": {"path": ("secret/data/x", PATH)},
     "rotation": {"mount": ("database", TEXT)},
+    "emergency": {},
     "export_audit": {"file": (io.BytesIO(), FILE), "after": (0, WHOLE)},
     "backup": {"file": (io.BytesIO(), FILE), "key": (None, KEYS.optional())},
     "close": {},
@@ -208,6 +209,7 @@ def _row(world: World, name: str) -> Row:
         "Vault": lambda: (world.vault, _VAULT),
         "LiveSecret": lambda: (_kv(world).live("x"), _LIVE),
         "Rotation": lambda: (world.root.rotation(), _ROTATION),
+        "Emergency": lambda: (world.root.emergency(), _EMERGENCY),
         "aio.Kv": lambda: (libvault.aio.wrap(world.vault).session(world.token).kv(_kv(world) and "secret"), _KV),
         "aio.Session": lambda: (libvault.aio.wrap(world.vault).session(world.token), _SESSION),
         "aio.Vault": lambda: (libvault.aio.wrap(world.vault), _VAULT),
@@ -278,6 +280,26 @@ _ROLE: Given = {"role": ("app", TEXT)}
 _ROTATION: dict[str, Given] = {
     **{name: _ROLE for name in ("creds", "status", "rotate", "rehearse", "roll_back", "retry", "end_grace")},
     "adopt": {**_ROLE, "password": ("x", Kind([*_NO_TEXT, LONE]))},
+}
+_SUSPECT: Given = {
+    "path": ("secret/data/x", Kind([1, 1.5, b"x", [], {}, Foreign(), LONE, NUL, LONG, "a/../b", "//"])),
+    "since": (0, WHOLE),
+}
+_ACCESSOR: Given = {"accessor": ("x", TEXT)}
+_EMERGENCY: dict[str, Given] = {
+    "look": _SUSPECT,
+    "contain": {
+        **_SUSPECT,
+        "before": (None, Kind([1, b"x", [], Foreign(), LONE, "yesterday"])),
+        "tokens": ("keep", WORD),
+        "leases": (False, FLAG),
+        "rotate": (False, FLAG),
+        "most": (1, Kind([*WHOLE.bad, 0, 10_001])),
+        "parallel": (1, Kind([*WHOLE.bad, 0, 17])),
+        "dry_run": (True, FLAG),
+    },
+    "quarantine": _ACCESSOR,
+    "release": _ACCESSOR,
 }
 _LIVE: dict[str, Given] = {
     "get": {},
@@ -407,6 +429,6 @@ def _shares() -> list[libvault.SecretStr]:
 def names() -> list[str]:
     """List the rows of the matrix."""
     found = [f"{kind}.{method}" for kind, methods in (("Kv", _KV), ("Session", _SESSION), ("Vault", _VAULT)) for method in methods]
-    without_waiting = {"seal_status", "metrics", "reset_unseal", "start_maintenance", "stop_maintenance", "live", "rotation"}
-    alone = [f"{kind}.{method}" for kind, methods in (("LiveSecret", _LIVE), ("Rotation", _ROTATION)) for method in methods]
+    without_waiting = {"seal_status", "metrics", "reset_unseal", "start_maintenance", "stop_maintenance", "emergency", "live", "rotation"}
+    alone = [f"{kind}.{method}" for kind, methods in (("LiveSecret", _LIVE), ("Rotation", _ROTATION), ("Emergency", _EMERGENCY)) for method in methods]
     return [*found, *alone, *(f"aio.{name}" for name in found if name.rpartition(".")[2] not in without_waiting), *_BASES, *_SINGLE]

@@ -15,7 +15,7 @@ ROUTINES = (types.MethodDescriptorType, types.GetSetDescriptorType, types.Functi
 
 # Where an example would need a server, an HSM or a damaged store, or shows nothing that the module's own does not.
 WITHOUT_EXAMPLE = {
-    "Account", "Anchor", "AuditLine", "AuditSink", "Connector", "FileSink", "Init", "KeyWrapper", "KvVersion", "MySQL", "Pkcs11",
+    "Account", "Anchor", "AuditLine", "AuditSink", "Connector", "Emergency", "FileSink", "Init", "KeyWrapper", "KvVersion", "MySQL", "Pkcs11",
     "PostgreSQL", "Redis", "Rotation", "SecretSnapshot", "SocketSink", "StaticCreds", "SyslogSink", "Target", "doctor", "salvage",
 }  # fmt: skip
 

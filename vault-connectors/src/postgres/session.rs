@@ -6,6 +6,7 @@ use crate::target::{Address, Deadline, Session as Pooled, misconfigured, refused
 use std::error::Error as _;
 use std::future::Future;
 use std::io;
+use std::time::Duration;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio_postgres::config::SslMode;
 use tokio_postgres::types::{ToSql, Type};
@@ -21,6 +22,14 @@ pub(super) struct Session {
     beginning: String,
     is_sound: bool,
 }
+
+/// What a statement is broken off with that has met another one: a row of the catalogue that was changed meanwhile (as an internal error, whatever
+/// it says), a serialization failure, a deadlock.
+const LOST_RACES: [&str; 3] = ["XX000", "40001", "40P01"];
+/// Times that a transaction which has lost a race is begun anew.
+const RACES_MAX: u32 = 10;
+/// How long it waits before, with each time longer.
+const RACE_PAUSE: Duration = Duration::from_millis(5);
 
 /// What became of a statement that did not go well: the server's code (SQLSTATE), if it answered.
 pub(super) struct Wrong {
@@ -87,17 +96,29 @@ impl Session {
         self.ask(deadline, query, &[(&name, Type::TEXT)])
     }
 
-    /// Works in a transaction. An error has been rolled back, unless the server was lost.
-    pub(super) fn transaction<R>(&mut self, deadline: Deadline, work: impl FnOnce(&mut Self) -> Result<R, Wrong>) -> Result<R, Wrong> {
-        self.run(deadline, "BEGIN")?;
-        match work(self) {
-            Ok(done) => self.run(deadline, "COMMIT").map(|()| done),
-            Err(wrong) => {
-                if self.is_sound && self.run(deadline, "ROLLBACK").is_err() {
-                    self.is_sound = false;
-                }
-                Err(wrong)
+    /// Works in a transaction, and anew where it has lost a race with another one: roles that are granted the same table at the same time meet at
+    /// that table's row. An error has been rolled back, unless the server was lost.
+    pub(super) fn transaction<R>(
+        &mut self,
+        deadline: Deadline,
+        mut work: impl FnMut(&mut Self) -> Result<R, Wrong>,
+    ) -> Result<R, Wrong> {
+        let mut tries = 0;
+        loop {
+            self.run(deadline, "BEGIN")?;
+            let wrong = match work(self) {
+                Ok(done) => return self.run(deadline, "COMMIT").map(|()| done),
+                Err(wrong) => wrong,
+            };
+            if self.is_sound && self.run(deadline, "ROLLBACK").is_err() {
+                self.is_sound = false;
             }
+            let has_lost_race = wrong.code.as_deref().is_some_and(|code| LOST_RACES.contains(&code));
+            if !self.is_sound || !has_lost_race || tries == RACES_MAX {
+                return Err(wrong);
+            }
+            tries += 1;
+            std::thread::sleep(RACE_PAUSE * tries);
         }
     }
 
@@ -126,9 +147,12 @@ impl Session {
         let error = match code.as_str() {
             "57014" => unknown("PostgreSQL broke the statement off at statement_timeout"),
             // The server is going down, whatever of it was done.
-            code if code.starts_with("57P") || code.starts_with("58") || code.starts_with("XX") => {
+            code if code.starts_with("57P") || code.starts_with("58") || code.starts_with("XX") && !LOST_RACES.contains(&code) => {
                 self.is_sound = false;
                 unknown(format!("PostgreSQL stopped before it was done (SQLSTATE {code})"))
+            }
+            code if LOST_RACES.contains(&code) => {
+                refused(format!("PostgreSQL broke it off for others that changed the same (SQLSTATE {code}): try again"))
             }
             code => refused(format!("PostgreSQL refused it with SQLSTATE {code}{}: its log tells more", explained(code))),
         };

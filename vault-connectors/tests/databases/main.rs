@@ -5,7 +5,10 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod careful;
+mod cut;
 mod everywhere;
+mod leases;
+mod life;
 mod mysql;
 mod postgres;
 mod redis;

@@ -179,3 +179,20 @@ fn a_unix_socket_and_words_instead_of_a_url_do_as_well() {
     let away = config(KIND, server).get("connection_url").unwrap().as_str().unwrap().replace("/postgres?", "/no-such-database?");
     assert_eq!(Careful::postgres(Object::new().with("connection_url", away)).check(true), Err(ConnectorFailure::Misconfigured));
 }
+
+#[test]
+fn roles_that_are_granted_the_same_tables_at_the_same_time_are_all_made() {
+    admin("CREATE TABLE IF NOT EXISTS shared_by_many (a int)");
+    std::thread::scope(|scope| {
+        for thread in 0..8 {
+            scope.spawn(move || {
+                let connected = connected(Kind::Postgres);
+                for i in 0..10 {
+                    let name = format!("v-race-{thread}-{i}");
+                    connected.create(&name, "canary-1", &creation(Kind::Postgres)).unwrap();
+                    connected.revoke(&name, &[]).unwrap();
+                }
+            });
+        }
+    });
+}

@@ -35,6 +35,11 @@ impl LiveToken {
         self.lineage().any(|token| token.entry.is_expired(now))
     }
 
+    /// Whether the token or one of its ancestors is held still.
+    pub(crate) fn is_quarantined(&self) -> bool {
+        self.lineage().any(|token| token.entry.quarantined_millis.is_some())
+    }
+
     fn lineage(&self) -> impl Iterator<Item = &LiveToken> {
         std::iter::successors(Some(self), |token| token.parent.as_deref())
     }

@@ -270,9 +270,9 @@ pub(crate) fn minute_start(minute: u64) -> Timestamp {
     Timestamp::from_secs(minute.saturating_mul(MINUTE_SECONDS))
 }
 
-/// The minute in which a token's time ends.
+/// The minute in which a token ends.
 pub(crate) fn minute_of(entry: &TokenEntry) -> Option<u64> {
-    entry.expires().map(minute_at)
+    entry.ends().map(minute_at)
 }
 
 type Child = (Key, TokenRef);

@@ -96,6 +96,15 @@ pub(crate) struct TokenEntry {
     /// The entity that it is of: namespace (16), id (16).
     #[cbor(n(20), with = "minicbor::bytes")]
     pub(crate) entity: Option<[u8; 32]>,
+    /// Since when it is held still (an emergency): it and its descendants may do nothing.
+    #[n(30)]
+    pub(crate) quarantined_millis: Option<u64>,
+    /// It is lost when it is not used for so long, in seconds.
+    #[n(31)]
+    pub(crate) deadman_seconds: Option<u64>,
+    /// When it was used last, where it can be lost: no older than a quarter of that time.
+    #[n(32)]
+    pub(crate) used_millis: Option<u64>,
 }
 
 impl TokenRef {
@@ -113,8 +122,27 @@ impl TokenRef {
 }
 
 impl TokenEntry {
+    /// Whether its time has ended, or it was not used for too long.
     pub(crate) fn is_expired(&self, now: Timestamp) -> bool {
-        self.expires_millis != 0 && now.as_millis() >= self.expires_millis
+        self.ends().is_some_and(|ends| now >= ends)
+    }
+
+    /// When it ends if it is neither used nor renewed before.
+    pub(crate) fn ends(&self) -> Option<Timestamp> {
+        [self.expires(), self.deadline()].into_iter().flatten().min()
+    }
+
+    /// When it is lost if it is not used before. That it was used is noted with a delay of up to a quarter of its time, which it is given more.
+    pub(crate) fn deadline(&self) -> Option<Timestamp> {
+        let (seconds, used) = (self.deadman_seconds?, self.used_millis.unwrap_or(self.created_millis));
+        Some(Timestamp::from_millis(used.saturating_add(seconds.saturating_mul(1250))))
+    }
+
+    /// Whether that it is used now is to be noted. One that is noted to have been used later was so by a clock that was wrong.
+    pub(crate) fn is_use_noted(&self, now: Timestamp) -> bool {
+        let used = self.used_millis.unwrap_or(self.created_millis);
+        let is_old = |seconds: u64| now.as_millis() >= used.saturating_add(seconds.saturating_mul(250));
+        self.deadman_seconds.is_some_and(|seconds| is_old(seconds) || now.as_millis() < used)
     }
 
     /// What is left of its time; zero when it does not expire.

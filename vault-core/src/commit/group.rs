@@ -83,7 +83,8 @@ impl Committer {
         let mut barriers: Vec<Arc<Barrier>> = Vec::new();
         for proposal in proposals {
             barriers.extend(proposal.writes.barriers.iter().cloned());
-            let joined = join(&mut merged, proposal.writes);
+            let is_late = proposal.before.is_some_and(|before| now >= before);
+            let joined = if is_late { Err(CommitError::Conflict) } else { join(&mut merged, proposal.writes) };
             if joined.is_ok() {
                 adopts = adopts.or(proposal.adopts);
                 events.extend(proposal.events.iter().map(Event::to_bytes));

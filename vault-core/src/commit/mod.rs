@@ -39,6 +39,8 @@ pub(crate) struct Proposal {
     pub(crate) publish: Option<Publish>,
     /// The store goes on as a new one: of this lineage, in the next epoch, and no longer frozen.
     pub(crate) adopts: Option<[u8; 16]>,
+    /// It commits only before this instant of the clock; from then on what it was judged by is over.
+    pub(crate) before: Option<Timestamp>,
 }
 
 /// Shows that a reply's record is durable, or admitted to the queue. Only the committer makes one.

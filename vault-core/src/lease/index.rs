@@ -144,14 +144,18 @@ pub(crate) struct Queued {
     pub(crate) target: [u8; 16],
 }
 
-/// Gives what waits, through an overlay of the root namespace, until `each` answers false.
-pub(crate) fn each_queued(overlay: &Overlay<'_>, mut each: impl FnMut(Queued) -> bool) -> Result<(), BarrierError> {
-    overlay.scan(Kind::LeaseQueue, &overlay.barrier().member_prefix(Kind::LeaseQueue, &[]), |_, bytes| {
+/// Gives what waits behind a place in the queue, with its place, through an overlay of the root namespace, until `each` answers false.
+pub(crate) fn each_queued(
+    overlay: &Overlay<'_>,
+    after: Option<Key>,
+    mut each: impl FnMut(&Key, Queued) -> bool,
+) -> Result<(), BarrierError> {
+    overlay.scan_after(Kind::LeaseQueue, &overlay.barrier().member_prefix(Kind::LeaseQueue, &[]), after, |key, bytes| {
         let (lease, rest) = bytes.split_at_checked(32).ok_or(BarrierError::Corrupt)?;
         let (next, target) = rest.split_first_chunk::<8>().ok_or(BarrierError::Corrupt)?;
         let next = Timestamp::from_millis(u64::from_le_bytes(*next));
         let target = target.try_into().map_err(|_| BarrierError::Corrupt)?;
-        Ok(each(Queued { lease: LeaseRef::from_bytes(lease)?, next, target }))
+        Ok(each(key, Queued { lease: LeaseRef::from_bytes(lease)?, next, target }))
     })
 }
 

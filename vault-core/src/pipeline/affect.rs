@@ -10,7 +10,7 @@ use super::namespaces::Namespace;
 use super::outside::{Claim, ask, failed};
 use super::stage::{Authenticated, Executed, Recorded};
 use super::system::{Done, Granted};
-use super::{audit_log, lease_quotas, lease_work, rotate_root, rotation, wrapping};
+use super::{audit_log, emergency, lease_quotas, lease_work, rotate_root, rotation, wrapping};
 use crate::audit::Event;
 use crate::barrier::{Barrier, Overlay};
 use crate::commit::{CommitError, Proposal};
@@ -34,6 +34,8 @@ pub(super) enum Deed {
 pub(super) enum Follow {
     /// The leases below a folder of ids are ended, and their targets told where that is asked for.
     Sweep { namespace: Arc<Namespace>, folder: String, tells: bool },
+    /// What an emergency has found is ended, by further requests of the caller.
+    Contain(Box<emergency::Plan>),
 }
 
 /// A request whose intent is durable.
@@ -139,8 +141,9 @@ impl<'s, 'r> Executed<'s, 'r> {
             asked_millis: None,
         };
         // Claimed before it is durable: no tick undoes it while it is being made.
-        let claim = core.outside.begin_creation(LeaseRef::of(barrier, &lease.id), connection.id, stage.place().full())?;
-        check_begun(core, barrier, &connection)?;
+        let at = (connection.id, new.account.role.as_str());
+        let claim = core.outside.begin_creation(LeaseRef::of(barrier, &lease.id), at, stage.place().full());
+        check_begun(core, barrier, at)?;
         lease_quotas::check(core, stage.place())?;
         let namespaces = core.namespaces.load_full();
         index::note_holder(&mut self.overlay, &holder, &barrier_of(&namespaces))?;
@@ -161,7 +164,7 @@ impl Intended<'_, '_> {
                 create(core, &connection, &new, &lease).map_err(|error| refused(stage, &lease, &error, event))?;
                 let granted = grant(stage, &connection, *lease, event, &done)?;
                 core.outside.tell(vec![leases::notice(LeaseChange::Granted, &granted.lease, &stage.place().namespace)]);
-                Ok(handed_out(granted, done, event, now))
+                Ok(handed_out(granted, done, event, core.clock.now()))
             }
             Intent::Rotate(connection, claim) => {
                 let namespace = &stage.place().namespace;
@@ -203,7 +206,7 @@ impl Intended<'_, '_> {
             Intent::Renew(renewal, _claim) => {
                 let granted = lease_renewal::carry_out(stage, *renewal, event, &done)?;
                 core.outside.tell(vec![leases::notice(LeaseChange::Renewed, &granted.lease, &stage.place().namespace)]);
-                Ok(handed_out(granted, done, event, now))
+                Ok(handed_out(granted, done, event, core.clock.now()))
             }
         }
     }
@@ -211,7 +214,8 @@ impl Intended<'_, '_> {
 
 impl Recorded {
     /// Does what comes after the commit.
-    pub(super) fn followed(mut self, core: &Core, now: Timestamp) -> Self {
+    pub(super) fn followed(mut self, stage: &Authenticated<'_>, mode: AuditMode) -> Self {
+        let (core, now) = (stage.core(), stage.now());
         if let Some((plugin, id)) = self.forgets.take()
             && let Ok(connector) = core.outside.connector(&plugin)
         {
@@ -223,6 +227,9 @@ impl Recorded {
         }
         match self.follow.take() {
             None => {}
+            Some(Follow::Contain(plan)) => {
+                self.response.data = Some(plan.carry_out(stage, &self.response.request_id, mode).into());
+            }
             Some(Follow::Sweep { namespace, folder, tells }) => {
                 let told = lease_work::sweep(core, &namespace, &folder, tells, now);
                 let failed = |error: Error| vec![format!("the leases have ended; what follows was left to tick: {error}")];
@@ -241,18 +248,30 @@ pub(super) struct Given {
 }
 
 /// Refuses a further account where too many are there already of which nobody was told: nothing bounds them otherwise while their target does not
-/// answer. The one that is asked for is among those that are being made.
-fn check_begun(core: &Core, barrier: &Arc<Barrier>, connection: &Connection) -> Result<()> {
+/// answer. A role may have as many of them as are left for the others, so that no role shuts out another one of its connection. The account
+/// that is asked for is among those that are being made.
+fn check_begun(core: &Core, barrier: &Arc<Barrier>, (target, role): ([u8; 16], &str)) -> Result<()> {
     // Counted first: one that is durable meanwhile counts twice rather than not at all.
-    let making = core.outside.creations(&connection.id);
-    let overlay = Overlay::reading(barrier, core.source());
-    let begun = index::of_target(&overlay, &connection.id, index::Part::Begun, PENDING_PER_TARGET_MAX + making)?;
-    if making + begun.iter().filter(|lease| !core.outside.is_busy(lease)).count() <= PENDING_PER_TARGET_MAX {
+    let (making, making_by_role) = core.outside.creations(&target, role);
+    let mut overlay = Overlay::reading(barrier, core.source());
+    let begun = index::of_target(&overlay, &target, index::Part::Begun, PENDING_PER_TARGET_MAX + making)?;
+    let begun: Vec<&LeaseRef> = begun.iter().filter(|lease| !core.outside.is_busy(lease)).collect();
+    let left = PENDING_PER_TARGET_MAX.saturating_sub(making + begun.len());
+    let is_whole = making + begun.len() > PENDING_PER_TARGET_MAX;
+    if !is_whole && making_by_role + begun.len() <= left {
         return Ok(());
     }
+    let mut of_role = making_by_role;
+    for lease in begun {
+        of_role += usize::from(Lease::load(&mut overlay, &lease.key)?.is_some_and(|lease| lease.account.role == role));
+    }
+    if !is_whole && of_role <= left.max(1) {
+        return Ok(());
+    }
+    let whose = if is_whole { "this connection".to_owned() } else { format!("the role \"{role}\", which leaves as many to others,") };
     let why = format!(
-        "{PENDING_PER_TARGET_MAX} accounts of this connection were begun and are still to be undone (sys/leases?type=pending): let its target \
-         answer and tick undo them, or give them up with sys/leases/revoke-force"
+        "too many accounts of {whose} were begun and are still to be undone (sys/leases?type=pending; {PENDING_PER_TARGET_MAX} of a connection at \
+         most): let its target answer and tick undo them, or give them up with sys/leases/revoke-force"
     );
     Err(Error::new(Code::RateLimited, why))
 }
@@ -293,6 +312,7 @@ fn grant(stage: &Authenticated<'_>, connection: &Connection, pending: Lease, eve
     let (core, place) = (stage.core(), stage.place());
     let barrier = &place.namespace.barrier;
     let ended = || Error::new(Code::Conflict, "what the lease would belong to has ended meanwhile: nothing was handed out");
+    let late = "the target took longer than the lease would have lasted: nothing was handed out";
     for _ in 0..=COMMIT_RETRIES_MAX {
         let namespaces = core.namespaces.load_full();
         let mut overlay = Overlay::writing(barrier, core.source());
@@ -301,14 +321,18 @@ fn grant(stage: &Authenticated<'_>, connection: &Connection, pending: Lease, eve
         }
         place.check_is_there()?;
         stage.check_mount(&mut overlay)?;
+        if core.clock.now() >= pending.expires() {
+            return Err(Error::new(Code::TargetUnavailable, late));
+        }
         let key = LeaseRef::of(barrier, &pending.id).key;
-        if !database::is_still(&mut overlay, connection)? || Lease::load(&mut overlay, &key)?.as_ref() != Some(&pending) {
+        if database::is_still(&mut overlay, connection)? != Some(true) || Lease::load(&mut overlay, &key)?.as_ref() != Some(&pending) {
             return Err(ended());
         }
         index::note_holder(&mut overlay, &pending.holder(), &barrier_of(&namespaces))?;
         let lease = Lease { state: State::Active, era: chore::era(&mut overlay)?, ..pending.clone() };
         index::save(&mut overlay, Some(&pending), Some(&lease), &barrier_of(&namespaces))?;
-        if let Some(given) = hand_out(stage, overlay, lease, event, done)? {
+        let before = pending.expires();
+        if let Some(given) = hand_out(stage, overlay, (lease, before), event, done)? {
             return Ok(given);
         }
     }
@@ -316,11 +340,11 @@ fn grant(stage: &Authenticated<'_>, connection: &Connection, pending: Lease, eve
 }
 
 /// Commits a lease with the request's event, and where the reply is to be wrapped with the token that it is put behind; none where that has lost a
-/// race.
+/// race, or where the instant has come before which it must be.
 pub(super) fn hand_out(
     stage: &Authenticated<'_>,
     mut overlay: Overlay<'_>,
-    lease: Lease,
+    (lease, before): (Lease, Timestamp),
     event: &Event,
     done: &Done,
 ) -> Result<Option<Given>> {
@@ -330,7 +354,7 @@ pub(super) fn hand_out(
     let wrap_info = match stage.wrap_ttl() {
         None => None,
         Some(ttl) => {
-            let lease = Some(granted_of(&lease, stage.now()));
+            let lease = Some(granted_of(&lease, core.clock.now()));
             let reply = Done { data: done.data.clone(), warnings: done.warnings.clone(), lease, ..Done::default() };
             wrapping::wrap(&stage.ask(), &mut overlay, reply, ttl)?.wrap_info
         }
@@ -338,13 +362,20 @@ pub(super) fn hand_out(
     event.wrapped_by = wrap_info.as_ref().map(|info| info.accessor.clone());
     let (outside, expires) = (Arc::clone(&core.outside), lease.expires());
     let publish = move || outside.is_due(expires);
-    let proposal = Proposal { writes: overlay.into_writes(), events: vec![event], publish: Some(Box::new(publish)), ..Proposal::default() };
+    let proposal = Proposal {
+        writes: overlay.into_writes(),
+        events: vec![event],
+        publish: Some(Box::new(publish)),
+        before: Some(before),
+        ..Proposal::default()
+    };
     match core.committer.commit(proposal) {
         Err(CommitError::Conflict) => Ok(None),
         committed => Ok(Some(Given { lease, receipt: committed?, wrap_info })),
     }
 }
 
+/// What an answer tells of a lease. What is left of it counts from the answer on, since the target may have taken its time.
 fn granted_of(lease: &Lease, now: Timestamp) -> Granted {
     Granted { id: lease.id.clone(), renewable: lease.renewable, duration: now.until(lease.expires()) }
 }

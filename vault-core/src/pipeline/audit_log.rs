@@ -89,7 +89,8 @@ pub(super) fn export(core: &Core, sink: &mut dyn Write, after: u64) -> Result<u6
     Ok(count)
 }
 
-fn each_event(core: &Core, after: u64, mut each: impl FnMut(u64, &Event) -> Result<bool>) -> Result<()> {
+/// Gives the events after number `after`, those that are durable once this is called, until `each` answers false.
+pub(super) fn each_event(core: &Core, after: u64, mut each: impl FnMut(u64, &Event) -> Result<bool>) -> Result<()> {
     let view = View::flushed(core)?;
     let mut failed = None;
     view.log().after(after, |sequence, bytes| {

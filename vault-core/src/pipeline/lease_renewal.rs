@@ -103,9 +103,11 @@ fn forget(core: &Core, namespace: &Namespace, renewal: &Renewal) {
     }
 }
 
-/// Gives the lease its new end, unless it, the connection or the caller's token has ended meanwhile.
+/// Gives the lease its new end, unless it, the connection or the caller's token has ended meanwhile: the target may have taken its time, so this is
+/// judged by the clock as it is now, and once more by that of the commit.
 fn grant(stage: &Authenticated<'_>, renewal: &Renewal, event: &Event, done: &Done) -> Result<Option<Given>> {
-    let (core, place, now) = (stage.core(), stage.place(), stage.now());
+    let (core, place) = (stage.core(), stage.place());
+    let now = core.clock.now();
     let barrier = &place.namespace.barrier;
     let mut overlay = Overlay::writing(barrier, core.source());
     if !stage.holds(&mut overlay)? {
@@ -113,15 +115,20 @@ fn grant(stage: &Authenticated<'_>, renewal: &Renewal, event: &Event, done: &Don
     }
     place.check_is_there()?;
     let found = Lease::load(&mut overlay, &LeaseRef::of(barrier, &renewal.before.id).key)?;
-    let holds = found.as_ref() == Some(&renewal.asked)
-        && database::is_still(&mut overlay, &renewal.connection)?
-        && leases::holds(core, &mut overlay, &renewal.asked, now)?;
+    let is_still = database::is_still(&mut overlay, &renewal.connection)?;
+    let holds = found.as_ref() == Some(&renewal.asked) && is_still.is_some() && leases::holds(core, &mut overlay, &renewal.asked, now)?;
     if !holds {
         return Err(Error::new(Code::LeaseEnded, "the lease has ended meanwhile: ask for new credentials"));
     }
+    if is_still == Some(false) {
+        let why = "the connection was written anew meanwhile, with another account of the vault's: the lease has its old end, try again";
+        return Err(Error::new(Code::Conflict, why));
+    }
+    let token_ends = leases::end_of_holder(core, &renewal.asked)?;
+    let before = token_ends.map_or(renewal.asked.expires(), |ends| ends.min(renewal.asked.expires()));
     let lease = renewal.done(now);
     index::save(&mut overlay, Some(&renewal.asked), Some(&lease), &barrier_of(&core.namespaces.load_full()))?;
-    hand_out(stage, overlay, lease, event, done)
+    hand_out(stage, overlay, (lease, before), event, done)
 }
 
 /// Puts the end of an account back to that of its lease, where more was asked for and the lease does not have it; what the target said.

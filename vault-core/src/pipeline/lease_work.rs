@@ -16,6 +16,7 @@ use crate::engines::{Connection, database};
 use crate::host::{Account, Connector, ConnectorError, ConnectorFailure, LeaseChange};
 use crate::lease::chore::{self, Chore};
 use crate::lease::{Lease, LeaseRef, State, index};
+use crate::storage::Key;
 use crate::types::id::Id;
 use crate::types::limits::{COMMIT_RETRIES_MAX, LEASE_PAGE_RECORDS_MAX, REVOCATION_ATTEMPTS_MAX, REVOCATIONS_PER_TICK_MAX};
 use crate::types::{Code, Error, Result, Timestamp, Ttl};
@@ -25,6 +26,8 @@ use std::collections::{BTreeMap, HashSet, VecDeque};
 const STEPS: usize = 64;
 /// Leases that one call tells to all targets together, after which it asks none of them a further time.
 const TOLD_MAX: usize = 1_024;
+/// Leases that wait for their targets of which one call looks at so many.
+const QUEUE_WINDOW: usize = 8_192;
 /// Buckets of time that one commit goes through.
 const BUCKETS_MAX: u64 = 10_000;
 /// Wait after a target was told in vain for the first time, in milliseconds; it doubles with each.
@@ -52,12 +55,11 @@ pub(super) fn work(core: &Core, now: Timestamp) -> Result<Option<Timestamp>> {
 fn carry_out(core: &Core, now: Timestamp) -> Result<Option<Timestamp>> {
     let mut steps = STEPS;
     let mut next = None;
-    let earlier = |next: Option<Timestamp>, at| Some(next.map_or(at, |next: Timestamp| next.min(at)));
     for namespace in core.namespaces.load_full().iter() {
         for chore in chore::all(&Overlay::reading(&namespace.barrier, core.source()))? {
             if let Chore::Rotation(id) = &chore {
                 if let Some(at) = rotate_root::resume(core, namespace, id, now)? {
-                    next = earlier(next, at);
+                    next = earlier(next, Some(at));
                 }
                 continue;
             }
@@ -74,7 +76,7 @@ fn carry_out(core: &Core, now: Timestamp) -> Result<Option<Timestamp>> {
                     // It costs no step: however many wait, those behind them go on.
                     Some(Stepped::Waits) => break,
                     None => {
-                        next = earlier(next, now);
+                        next = earlier(next, Some(now));
                         break;
                     }
                 }
@@ -274,31 +276,76 @@ pub(super) enum Told {
     Busy,
 }
 
-/// Tells targets of leases that have ended: all that is due, or those below a folder of ids, whose turn it is now; when the next is due.
-fn tell_due(core: &Core, now: Timestamp, only: Option<&HashSet<LeaseRef>>) -> Result<Option<Timestamp>> {
-    let mut due: BTreeMap<[u8; 16], VecDeque<LeaseRef>> = BTreeMap::new();
-    let mut next = None;
+/// What one look at the queue has found.
+#[derive(Default)]
+struct Found {
+    due: BTreeMap<[u8; 16], VecDeque<LeaseRef>>,
+    /// Targets of which more is due than one call tells.
+    full: HashSet<[u8; 16]>,
+    /// When the next of the others is due.
+    next: Option<Timestamp>,
+    /// Where the look ended, unless it came to the end of the queue.
+    left_at: Option<Key>,
+}
+
+/// Looks at what waits for its target behind a place in the queue: a bounded part of it, or all where only some leases are asked for.
+fn look(core: &Core, after: Option<Key>, only: Option<&HashSet<LeaseRef>>, now: Timestamp) -> Result<Found> {
     let longest = now.plus(Ttl::from_secs(RETRY_SECONDS_LONGEST));
-    index::each_queued(&core.reading(), |queued| {
-        let is_due = queued.next <= now || queued.next > longest;
+    let (mut found, mut looked_at) = (Found::default(), 0);
+    index::each_queued(&core.reading(), after, |place, queued| {
+        looked_at += 1;
+        if only.is_none() && looked_at >= QUEUE_WINDOW {
+            found.left_at = Some(*place);
+        }
         if only.is_some_and(|only| !only.contains(&queued.lease)) || core.outside.is_busy(&queued.lease) {
-            return true;
+            return found.left_at.is_none();
         }
-        if !is_due {
-            next = Some(next.map_or(queued.next, |next: Timestamp| next.min(queued.next)));
-            return true;
-        }
-        let of_target = due.entry(queued.target).or_default();
-        if of_target.len() >= REVOCATIONS_PER_TICK_MAX {
-            next = Some(now);
+        if queued.next > now && queued.next <= longest {
+            found.next = earlier(found.next, Some(queued.next));
         } else {
-            of_target.push_back(queued.lease);
+            let of_target = found.due.entry(queued.target).or_default();
+            if of_target.len() >= REVOCATIONS_PER_TICK_MAX {
+                found.full.insert(queued.target);
+            } else {
+                of_target.push_back(queued.lease);
+            }
         }
-        true
+        found.left_at.is_none()
     })?;
-    let told_any = !due.is_empty();
-    // Each target in its turn: those that do not answer hold up none of the others.
-    let mut count = 0;
+    Ok(found)
+}
+
+/// The earlier of two instants of which there may be none.
+fn earlier(one: Option<Timestamp>, other: Option<Timestamp>) -> Option<Timestamp> {
+    [one, other].into_iter().flatten().min()
+}
+
+/// Tells targets of leases that have ended: what is due of the part of the queue whose turn it is, or those of some leases; when the next is due.
+fn tell_due(core: &Core, now: Timestamp, only: Option<&HashSet<LeaseRef>>) -> Result<Option<Timestamp>> {
+    let after = if only.is_none() { core.outside.queue_place() } else { None };
+    let Found { due, full, mut next, left_at } = look(core, after, only, now)?;
+    if !due.is_empty() {
+        let (soonest, away) = tell_each(core, due, now)?;
+        next = earlier(next, soonest);
+        // One that does not answer is not asked at once again, however many wait for it.
+        next = earlier(next, (!full.is_subset(&away)).then_some(now));
+        // What was told in vain is due again at an instant that was drawn just now.
+        next = earlier(next, look(core, after, only, now)?.next.filter(|next| *next > now));
+    }
+    if only.is_some() {
+        return Ok(next);
+    }
+    // Until all parts were looked at it is not known when the first is due: then the next one is looked at.
+    Ok(core.outside.leave_queue_at(left_at, next).map_or(Some(now), |all| all))
+}
+
+/// Tells each target in its turn: those that do not answer hold up none of the others. When something more is to be done, and which do not answer.
+fn tell_each(
+    core: &Core,
+    mut due: BTreeMap<[u8; 16], VecDeque<LeaseRef>>,
+    now: Timestamp,
+) -> Result<(Option<Timestamp>, HashSet<[u8; 16]>)> {
+    let (mut next, mut count, mut away) = (None, 0, HashSet::new());
     while !due.is_empty() {
         for target in due.keys().copied().collect::<Vec<_>>() {
             let Some(lease) = due.get_mut(&target).and_then(VecDeque::pop_front) else {
@@ -309,29 +356,19 @@ fn tell_due(core: &Core, now: Timestamp, only: Option<&HashSet<LeaseRef>>) -> Re
                 Told::Gone | Told::Refused => {}
                 // One that does not answer is not asked for the others too.
                 Told::Away => {
-                    let later = now.plus(Ttl::from_secs(AWAY_SECONDS.min(RETRY_MILLIS / 1000)));
-                    next = Some(next.map_or(later, |next: Timestamp| next.min(later)));
+                    next = earlier(next, Some(now.plus(Ttl::from_secs(AWAY_SECONDS.min(RETRY_MILLIS / 1000)))));
                     due.remove(&target);
+                    away.insert(target);
                 }
                 Told::Busy => next = Some(now),
             }
             count += 1;
         }
         if count >= TOLD_MAX && !due.is_empty() {
-            next = Some(now);
-            break;
+            return Ok((Some(now), away));
         }
     }
-    if told_any {
-        // What was told in vain is due again at an instant that was drawn just now.
-        index::each_queued(&core.reading(), |queued| {
-            if queued.next > now {
-                next = Some(next.map_or(queued.next, |next: Timestamp| next.min(queued.next)));
-            }
-            true
-        })?;
-    }
-    Ok(next)
+    Ok((next, away))
 }
 
 /// Tells a lease's target that it has ended, and commits what came of it.

@@ -9,6 +9,7 @@ mod ceremony;
 mod core;
 #[cfg(any(feature = "sled", feature = "redb"))]
 pub(crate) mod doctor;
+mod emergency;
 mod given;
 mod health;
 mod identities;
@@ -143,6 +144,7 @@ fn journey(
         limited?;
     }
     let authenticated = authenticated.map_err(|error| wrapping::explain(error, request, place.path(), named))?;
+    authenticated.note_use();
     let recorded = authenticated.as_one_use(|| carry_out(&authenticated, mode, event))?;
     match timed {
         Some((true, watch)) => core.metrics.issuance(watch.elapsed()),
@@ -176,7 +178,7 @@ fn carry_out(authenticated: &Authenticated<'_>, mode: AuditMode, event: &mut Eve
         }
         match executed.record(event, mode) {
             Err(CommitError::Conflict) if tries <= retries_max => authenticated.doubt(),
-            recorded => return Ok(recorded?.followed(authenticated.core(), authenticated.now())),
+            recorded => return Ok(recorded?.followed(authenticated, mode)),
         }
     }
 }

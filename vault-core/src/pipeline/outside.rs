@@ -2,10 +2,12 @@
 
 use crate::host::{Connector, ConnectorError, ConnectorFailure, LeaseHook, LeaseNotice, RotationHook, RotationNotice};
 use crate::lease::LeaseRef;
-use crate::types::limits::{PENDING_PER_TARGET_MAX, REVOCATIONS_PER_TARGET_MAX, SINK_NAME_BYTES_MAX, TARGET_ERROR_BYTES_MAX};
+use crate::storage::Key;
+use crate::types::limits::{REVOCATIONS_PER_TARGET_MAX, SINK_NAME_BYTES_MAX, TARGET_ERROR_BYTES_MAX};
 use crate::types::{Code, Error, Result, Timestamp, Ttl};
 use parking_lot::Mutex;
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::hash::Hash;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -22,8 +24,18 @@ pub(super) struct Outside {
     due: Mutex<Due>,
     /// Connections whose password is not to be changed before.
     rests: Mutex<HashMap<[u8; 16], Timestamp>>,
+    /// The part of the queue of leases that wait for their targets whose turn it is.
+    queue: Mutex<Turn>,
     /// Leases of whose end the hook was told already.
     told: Mutex<HashSet<LeaseRef>>,
+}
+
+#[derive(Default)]
+struct Turn {
+    /// Where the part before ended.
+    after: Option<Key>,
+    /// When the first of those is due that were looked at since the queue was begun.
+    next: Option<Timestamp>,
 }
 
 #[derive(Default)]
@@ -40,8 +52,8 @@ struct Busy {
     leases: BTreeSet<LeaseRef>,
     /// Revocations that are under way at a target.
     revocations: HashMap<[u8; 16], usize>,
-    /// Accounts that are being made at a target.
-    creations: HashMap<[u8; 16], usize>,
+    /// Accounts that are being made at a target, by role.
+    creations: HashMap<[u8; 16], HashMap<String, usize>>,
     /// The paths, from the root namespace, of requests whose accounts are being made.
     paths: HashMap<LeaseRef, String>,
     /// Connections whose password is being changed.
@@ -57,7 +69,7 @@ pub(super) struct Claim<'o> {
 }
 
 enum What {
-    Creation(LeaseRef, [u8; 16]),
+    Creation(LeaseRef, [u8; 16], String),
     Revocation(LeaseRef, [u8; 16]),
     Rotation([u8; 16]),
     Renewal(LeaseRef),
@@ -83,6 +95,7 @@ impl Outside {
             rotation_hook,
             busy: Mutex::default(),
             due: Mutex::default(),
+            queue: Mutex::default(),
             rests: Mutex::default(),
             told: Mutex::default(),
         })
@@ -140,6 +153,20 @@ impl Outside {
         due.next = due.next.min(at);
     }
 
+    /// Where the part of the queue begins whose turn it is.
+    pub(super) fn queue_place(&self) -> Option<Key> {
+        self.queue.lock().after
+    }
+
+    /// Notes where a look at the queue ended, or that it came to its end, and when the first is due of what it saw; once all of the queue was looked
+    /// at, when the first of all is.
+    pub(super) fn leave_queue_at(&self, place: Option<Key>, next: Option<Timestamp>) -> Option<Option<Timestamp>> {
+        let mut turn = self.queue.lock();
+        turn.next = [turn.next, next].into_iter().flatten().min();
+        turn.after = place;
+        turn.after.is_none().then(|| turn.next.take())
+    }
+
     /// No lease ends before that instant, unless one was granted since.
     pub(super) fn nothing_due_before(&self, grants: u64, at: Timestamp) {
         let mut due = self.due.lock();
@@ -148,23 +175,21 @@ impl Outside {
         }
     }
 
-    /// Lets an account be made, unless too many are at this target.
-    pub(super) fn begin_creation(&self, lease: LeaseRef, target: [u8; 16], path: &str) -> Result<Claim<'_>> {
+    /// Notes that an account is being made at a target by a role.
+    pub(super) fn begin_creation(&self, lease: LeaseRef, (target, role): ([u8; 16], &str), path: &str) -> Claim<'_> {
         let mut busy = self.busy.lock();
-        let under_way = busy.creations.entry(target).or_default();
-        if *under_way >= PENDING_PER_TARGET_MAX {
-            let why = format!("{PENDING_PER_TARGET_MAX} accounts are being made at this target already: try again later");
-            return Err(Error::new(Code::TargetUnavailable, why));
-        }
-        *under_way += 1;
+        *busy.creations.entry(target).or_default().entry(role.to_owned()).or_default() += 1;
         busy.leases.insert(lease);
         busy.paths.insert(lease, path.to_owned());
-        Ok(Claim { outside: self, what: What::Creation(lease, target) })
+        Claim { outside: self, what: What::Creation(lease, target, role.to_owned()) }
     }
 
-    /// How many accounts are being made at a target.
-    pub(super) fn creations(&self, target: &[u8; 16]) -> usize {
-        self.busy.lock().creations.get(target).copied().unwrap_or_default()
+    /// How many accounts are being made at a target, and how many of them by a role.
+    pub(super) fn creations(&self, target: &[u8; 16], role: &str) -> (usize, usize) {
+        let busy = self.busy.lock();
+        let by_role = busy.creations.get(target);
+        let all = by_role.map_or(0, |by_role| by_role.values().sum());
+        (all, by_role.and_then(|by_role| by_role.get(role)).copied().unwrap_or_default())
     }
 
     /// How many accounts are being made below a path.
@@ -217,30 +242,37 @@ impl Outside {
 impl Drop for Claim<'_> {
     fn drop(&mut self) {
         let mut busy = self.outside.busy.lock();
-        let less = |counts: &mut HashMap<[u8; 16], usize>, target: &[u8; 16]| {
-            if let Some(count) = counts.get_mut(target) {
-                *count -= 1;
-                if *count == 0 {
-                    counts.remove(target);
+        match &self.what {
+            What::Creation(lease, target, role) => {
+                busy.leases.remove(lease);
+                busy.paths.remove(lease);
+                if let Some(by_role) = busy.creations.get_mut(target) {
+                    one_less(by_role, role);
+                    if by_role.is_empty() {
+                        busy.creations.remove(target);
+                    }
                 }
             }
-        };
-        match self.what {
-            What::Creation(lease, target) => {
-                busy.leases.remove(&lease);
-                busy.paths.remove(&lease);
-                less(&mut busy.creations, &target);
-            }
             What::Revocation(lease, target) => {
-                busy.leases.remove(&lease);
-                less(&mut busy.revocations, &target);
+                busy.leases.remove(lease);
+                one_less(&mut busy.revocations, target);
             }
             What::Rotation(target) => {
-                busy.rotations.remove(&target);
+                busy.rotations.remove(target);
             }
             What::Renewal(lease) => {
-                busy.renewals.remove(&lease);
+                busy.renewals.remove(lease);
             }
+        }
+    }
+}
+
+/// Counts one less; what is at nothing goes.
+fn one_less<K: Eq + Hash>(counts: &mut HashMap<K, usize>, key: &K) {
+    if let Some(count) = counts.get_mut(key) {
+        *count -= 1;
+        if *count == 0 {
+            counts.remove(key);
         }
     }
 }

@@ -228,7 +228,7 @@ impl Runtime {
         let mut overlay = core.writing();
         let retired = seals::retire_superseded(&core, &mut overlay, slot)?;
         let (writes, publish) = retired.map_or_else(Default::default, |done| (overlay.into_writes(), done.publish));
-        core.committer.commit(Proposal { writes, events, publish, adopts })?;
+        core.committer.commit(Proposal { writes, events, publish, adopts, before: None })?;
         self.core.store(Some(Arc::new(core)));
         Ok(())
     }
@@ -377,11 +377,6 @@ impl Runtime {
             }
         }
         reply
-    }
-
-    /// The time by the vault's clock.
-    pub(crate) fn now(&self) -> Timestamp {
-        self.parts.clock.now()
     }
 
     /// Whether what a read's answer stands on still does: whether the same read would answer the same.

@@ -155,7 +155,8 @@ impl Footing {
         let is_the_same = self.known.is_fresh(core) && self.sight.is_current() && !core.committer.is_poisoned();
         is_the_same && {
             let now = core.clock.now();
-            !self.known.live.has_expired(now) && self.until.is_none_or(|until| now < until)
+            // That a live secret is used is noted with the whole way of a read.
+            !self.known.live.has_expired(now) && !self.known.live.entry.is_use_noted(now) && self.until.is_none_or(|until| now < until)
         }
     }
 
@@ -229,7 +230,8 @@ impl<'r> Routed<'r> {
         event.entity = known.identity.as_ref().map(|identity| identity.text().to_owned());
         // A token is one of its own namespace and of those below it, never of one above or beside.
         let home = self.place.namespace.upward().find(|namespace| namespace.id == known.live.id.namespace);
-        let home = home.filter(|_| !known.live.has_expired(self.now)).ok_or_else(Error::permission_denied)?;
+        let is_held = known.live.has_expired(self.now) || known.live.is_quarantined();
+        let home = home.filter(|_| !is_held).ok_or_else(Error::permission_denied)?;
         if !is_within(&known.live.entry.bound_cidrs, self.request.context.remote_address.as_deref()) {
             return Err(Error::permission_denied());
         }
@@ -306,11 +308,27 @@ impl<'r> Authenticated<'r> {
         let Some(record) = record else { return Ok(true) };
         let namespace = self.home.upward().find(|namespace| namespace.id == record.namespace);
         let Some(namespace) = namespace else { return Ok(false) };
-        Ok(overlay.within(&namespace.barrier, |overlay| records::load(overlay, &record.key))?.is_some())
+        let entry = overlay.within(&namespace.barrier, |overlay| records::load(overlay, &record.key))?;
+        Ok(entry.is_some_and(|entry| entry.quarantined_millis.is_none()))
     }
 
     pub(super) fn core(&self) -> &'r Core {
         self.routed.core
+    }
+
+    /// Carries out a request of the same caller: the whole way, with a record of its own.
+    pub(super) fn handle_another(&self, request: &Request, mode: AuditMode) -> Result<Response> {
+        let core = self.core();
+        super::handle(core, Some(self.caller), request, core.clock.now(), mode).0.into_result()
+    }
+
+    /// Notes that the token is used, where it would be lost otherwise: now and then, so that its use costs no commit each time.
+    pub(super) fn note_use(&self) {
+        let (core, token) = (self.core(), &self.known.live);
+        if token.entry.is_use_noted(self.now()) && !core.frozen.load(Ordering::Acquire) {
+            // Where this fails the next request does it.
+            let _failed = tokens::note_use(core, token, &self.home.barrier, self.now());
+        }
     }
 
     pub(super) fn place(&self) -> &'r Place<'r> {
@@ -624,6 +642,7 @@ impl Executed<'_, '_> {
                 events: vec![event.clone()],
                 publish: self.done.publish,
                 adopts: self.done.adopts,
+                before: None,
             };
             let watch = Stopwatch::start();
             let receipt = core.committer.commit(proposal)?;

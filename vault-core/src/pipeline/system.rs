@@ -5,6 +5,7 @@ use super::auth_paths::{self, AuthPath};
 use super::capability_paths::{self, Whose};
 use super::core::Core;
 use super::identity_paths::{self, IdentityPath};
+use super::emergency::{self, EmergencyPath};
 use super::info_paths::{self, InfoPath};
 use super::lease_paths::{self, LeasePath};
 use super::namespaces::{Namespace, Place};
@@ -159,6 +160,7 @@ pub(super) enum SystemPath<'p> {
     Lease(LeasePath<'p>),
     Rotation(RotationPath<'p>),
     Identity(IdentityPath<'p>),
+    Emergency(EmergencyPath),
     /// Below `sys/`, `auth/` or `identity/`, but none of ours.
     Unknown,
 }
@@ -214,6 +216,8 @@ impl<'p> SystemPath<'p> {
                     SystemPath::Lease(lease)
                 } else if let Some(rotation) = RotationPath::parse(path) {
                     SystemPath::Rotation(rotation)
+                } else if let Some(emergency) = EmergencyPath::parse(path) {
+                    SystemPath::Emergency(emergency)
                 } else if let Some(name) = path.strip_prefix("sys/policies/acl/") {
                     SystemPath::Policy(name, PolicyForm::Acl)
                 } else if let Some(name) = path.strip_prefix("sys/policy/") {
@@ -263,6 +267,7 @@ impl<'p> SystemPath<'p> {
     /// Whether a write of the path changes nothing of the store: it asks, and what it asks with is too long or too secret for a path.
     pub(super) fn changes_nothing(self) -> bool {
         matches!(self, SystemPath::AuditHash | SystemPath::Capabilities(_) | SystemPath::Explain | SystemPath::Tools(_) | SystemPath::Seal)
+            || matches!(self, SystemPath::Emergency(EmergencyPath::Look))
             || matches!(self, SystemPath::Lease(LeasePath::Lookup) | SystemPath::Wrapping(WrappingPath::Lookup))
             || matches!(self, SystemPath::Token(path) if path.only_tells())
             || matches!(self, SystemPath::Identity(path) if path.only_tells())
@@ -348,6 +353,7 @@ impl<'p> SystemPath<'p> {
                     | SystemPath::StorageCompact
                     | SystemPath::Backup
                     | SystemPath::Adopt
+                    | SystemPath::Emergency(_)
             )
     }
 }
@@ -439,6 +445,7 @@ pub(super) fn execute(ask: &Ask<'_>, overlay: &mut Overlay<'_>, operation: Opera
         (operation, SystemPath::Token(path)) => token_paths::execute(ask, overlay, operation, path),
         (operation, SystemPath::Identity(path)) => identity_paths::execute(ask, overlay, operation, path),
         (operation, SystemPath::Rotation(path)) => rotation_paths::execute(ask, overlay, operation, path),
+        (operation, SystemPath::Emergency(path)) => emergency::execute(ask, overlay, operation, path),
         (operation, SystemPath::Lease(path)) => lease_paths::execute(ask, overlay, operation, path),
         _ => Err(Error::new(Code::UnsupportedPath, "the vault has no such operation at this path")),
     }

@@ -143,7 +143,7 @@ fn remove_due(
     match (entry, namespace) {
         (Some(entry), Some(namespace)) if records::minute_of(&entry) == Some(minute) => {
             if !entry.is_expired(now) {
-                return Ok(entry.expires());
+                return Ok(entry.ends());
             }
             let most = TOKEN_REMOVALS_MAX.saturating_sub(ended.removed.len());
             ended.removed.extend(tokens::expire(overlay, &token, &barrier_of, most)?);
@@ -193,7 +193,7 @@ fn commit(core: &Core, overlay: Overlay<'_>, ended: Ended, now: Timestamp) -> Re
     let Ended { removed, expired, .. } = ended;
     let events = expired.into_iter().map(|(namespace, entry)| Event {
         time_millis: now.as_millis(),
-        operation: "expire".to_owned(),
+        operation: if entry.expires().is_some_and(|ends| now >= ends) { "expire" } else { "deadman" }.to_owned(),
         path: "auth/token".to_owned(),
         namespace,
         accessor: Some(entry.accessor),
@@ -218,7 +218,7 @@ fn load_hour(overlay: &mut Overlay<'_>) -> Result<u64, BarrierError> {
 /// Makes sure that the next tick looks at the end of a token that is laid: where the clock has stepped back since the last one it may lie before
 /// its mark.
 pub(super) fn look_at(overlay: &mut Overlay<'_>, root: &Arc<Barrier>, entry: &TokenEntry) -> Result<(), BarrierError> {
-    let Some(hour) = entry.expires().map(records::hour_at) else { return Ok(()) };
+    let Some(hour) = entry.ends().map(records::hour_at) else { return Ok(()) };
     overlay.within(root, |overlay| if hour < load_hour(overlay)? { save_hour(overlay, hour) } else { Ok(()) })
 }
 

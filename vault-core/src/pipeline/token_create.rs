@@ -145,6 +145,7 @@ impl Making<'_, '_> {
             num_uses: lesser(asked.num_uses, role.map_or(0, |role| role.num_uses)),
             role: role.map(|role| role.name.clone()).unwrap_or_default(),
             bound_cidrs: self.bond()?,
+            deadman_seconds: Some(asked.deadman.as_secs()).filter(|seconds| *seconds > 0),
             ..TokenEntry::default()
         };
         if entry.is_batch() {
@@ -320,6 +321,7 @@ fn check_batch(entry: &TokenEntry, asked: &TokenAsked<'_>) -> Result<()> {
         (entry.explicit_max_seconds > 0, "a batch token cannot have an explicit_max_ttl: it is not renewed"),
         (entry.num_uses > 0, "a batch token cannot have a limit of uses"),
         (entry.is_root(), "a batch token cannot be a root token"),
+        (entry.deadman_seconds.is_some(), "a batch token cannot have a deadman_period: nothing notes that it is used"),
     ];
     cannot.into_iter().find(|(asked, _)| *asked).map_or(Ok(()), |(_, why)| Err(refused(why)))
 }

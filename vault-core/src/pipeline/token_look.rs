@@ -135,6 +135,13 @@ fn tell(ask: &Ask<'_>, target: &Target, id: &str) -> Result<Done> {
     if !entry.role.is_empty() {
         body = body.with("role", entry.role.as_str());
     }
+    if let (Some(seconds), Some(deadline)) = (entry.deadman_seconds, entry.deadline()) {
+        let used = Timestamp::from_millis(entry.used_millis.unwrap_or(entry.created_millis));
+        body = body.with("deadman_period", seconds).with("last_noted_use", used.to_string()).with("deadman_deadline", deadline.to_string());
+    }
+    if let Some(millis) = entry.quarantined_millis {
+        body = body.with("quarantined", Timestamp::from_millis(millis).to_string());
+    }
     if !entry.bound_cidrs.is_empty() {
         body = body.with("bound_cidrs", entry.bound_cidrs.clone());
     }

@@ -4,11 +4,11 @@ use super::given::{Members, bad};
 use crate::auth::TokenKind;
 use crate::policy::PolicyName;
 use crate::types::cidr::Cidr;
-use crate::types::limits::{NAME_BYTES_MAX, TOKEN_BYTES_MAX, TOKEN_CIDRS_MAX, TOKEN_POLICIES_MAX};
+use crate::types::limits::{DEADMAN_SECONDS_MIN, NAME_BYTES_MAX, TOKEN_BYTES_MAX, TOKEN_CIDRS_MAX, TOKEN_POLICIES_MAX, TTL_SECONDS_MAX};
 use crate::types::{Code, Error, Result, Ttl, Value};
 use std::collections::BTreeMap;
 
-const KNOWN: [&str; 14] = [
+const KNOWN: [&str; 15] = [
     "id",
     "policies",
     "ttl",
@@ -23,6 +23,7 @@ const KNOWN: [&str; 14] = [
     "no_parent",
     "no_default_policy",
     "entity_alias",
+    "deadman_period",
 ];
 
 /// The options of a request that makes a token.
@@ -43,6 +44,8 @@ pub(super) struct TokenAsked<'d> {
     pub(super) no_default: bool,
     /// The alias of the entity that it is to be of.
     pub(super) entity_alias: Option<&'d str>,
+    /// Zero where it is not lost for want of use.
+    pub(super) deadman: Ttl,
 }
 
 impl<'d> TokenAsked<'d> {
@@ -71,8 +74,15 @@ impl<'d> TokenAsked<'d> {
             no_parent: data.truth("no_parent")?.unwrap_or(false),
             no_default: data.truth("no_default_policy")?.unwrap_or(false),
             entity_alias: data.text("entity_alias")?.filter(|alias| !alias.is_empty()),
+            deadman: deadman(data)?,
         })
     }
+}
+
+fn deadman(data: Members<'_>) -> Result<Ttl> {
+    let period = data.ttl("deadman_period")?;
+    let fits = period == Ttl::ZERO || (DEADMAN_SECONDS_MIN..=TTL_SECONDS_MAX).contains(&period.as_secs());
+    if fits { Ok(period) } else { Err(bad("deadman_period", &format!("must be from {DEADMAN_SECONDS_MIN} to {TTL_SECONDS_MAX} seconds"))) }
 }
 
 /// Policies by name, each in its one spelling.

@@ -3,7 +3,7 @@
 use super::core::Core;
 use super::namespaces::{Namespace, Namespaces};
 use super::policies::ROOT;
-use super::removal;
+use super::{removal, tick};
 use super::runtime::own_event;
 use crate::audit::Event;
 use crate::auth::token::{self, TokenEntry, TokenKey, TokenRef};
@@ -181,6 +181,25 @@ pub(super) fn count_use(core: &Core, barrier: &Arc<Barrier>, key: &TokenKey) -> 
             Err(error) => return Err(error.into()),
         }
     }
+}
+
+/// Notes that a token is used which is lost when it is not.
+pub(super) fn note_use(core: &Core, token: &LiveToken, barrier: &Arc<Barrier>, now: Timestamp) -> Result<()> {
+    let namespaces = core.namespaces.load_full();
+    for _ in 0..=COMMIT_RETRIES_MAX {
+        let mut overlay = Overlay::writing(barrier, core.source());
+        let Some(old) = records::load(&mut overlay, &token.id.key)?.filter(|old| old.is_use_noted(now)) else { return Ok(()) };
+        let new = TokenEntry { used_millis: Some(now.as_millis()), ..old.clone() };
+        records::replace(&mut overlay, &token.id.key, (&old, &new), &|id| namespaces.barrier(id))?;
+        tick::look_at(&mut overlay, &core.barrier, &new)?;
+        let (tokens, id) = (Arc::clone(&core.tokens), token.id);
+        let publish = move || tokens.forget(&[id]);
+        match core.committer.commit(Proposal { writes: overlay.into_writes(), publish: Some(Box::new(publish)), ..Proposal::default() }) {
+            Err(CommitError::Conflict) => {}
+            noted => return Ok(noted.map(drop)?),
+        }
+    }
+    Err(CommitError::Conflict.into())
 }
 
 /// Ends a token with its last use. Where that fails the token stays as a record without a use, which `tidy` removes, or a tick at its end.

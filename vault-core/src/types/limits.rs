@@ -196,6 +196,12 @@ pub const LIVE_READ_WAIT_MILLIS_MAX: u64 = 1_000;
 pub const EMERGENCY_EVENTS_MAX: u64 = 1_000_000;
 /// Leases that one look of an emergency names.
 pub const EMERGENCY_LEASES_MAX: usize = 10_000;
+/// Readers, and paths, that one look of an emergency names.
+pub const EMERGENCY_NAMES_MAX: usize = 10_000;
+/// Most credentials that a containment may be told to rotate at one time.
+pub const EMERGENCY_PARALLEL_MAX: u64 = 16;
+/// Shortest time after which a token that does not check in may be told to be lost, in seconds.
+pub const DEADMAN_SECONDS_MIN: u64 = 60;
 /// Longest cron expression, in bytes.
 pub const CRON_BYTES_MAX: usize = 256;
 /// Aliases of one entity.

@@ -44,6 +44,13 @@ impl Timestamp {
         Timestamp::from_millis(self.0.saturating_add(ttl.as_secs().saturating_mul(1000)))
     }
 
+    /// The instant that a text of RFC 3339 names; `None` where it names none from 1970 on.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let instant = OffsetDateTime::parse(text, &time::format_description::well_known::Rfc3339).ok()?;
+        u64::try_from(instant.unix_timestamp_nanos() / 1_000_000).ok().map(Timestamp::from_millis)
+    }
+
     /// Whole seconds until `later`, rounded up; zero when it has passed.
     #[must_use]
     pub const fn until(self, later: Timestamp) -> Ttl {
@@ -170,7 +177,12 @@ mod tests {
             let instant = OffsetDateTime::from_unix_timestamp_nanos(i128::from(millis) * 1_000_000).expect("in range");
             let text = instant.format(&time::format_description::well_known::Rfc3339).expect("in range");
             assert_eq!(Timestamp::from_millis(millis).to_string(), text);
+            assert_eq!(Timestamp::parse(&text), Some(Timestamp::from_millis(millis)));
         }
+        for text in ["", "2026", "2026-13-01T00:00:00Z", "1969-12-31T23:59:58Z", "2026-11-23 18:04", "2026-11-23T18:04:00"] {
+            assert_eq!(Timestamp::parse(text), None, "{text}");
+        }
+        assert_eq!(Timestamp::parse("2026-11-23T19:04:00.25+01:00"), Some(Timestamp::from_millis(1_795_457_040_250)));
         assert_eq!(Timestamp::from_millis(u64::MAX).plus(Ttl::from_secs(u64::MAX)), Timestamp::from_millis(u64::MAX));
     }
 

@@ -1,19 +1,14 @@
-//! A credential that is out: who has read it, which leases hang on it, and the end of both, with a timeline.
+//! The typed face of `sys/emergency`: a credential is out. Who has had it, what hangs on it, and the end of both, with a timeline.
 
 use super::Session;
-use crate::types::limits::{EMERGENCY_EVENTS_MAX, EMERGENCY_LEASES_MAX};
-use crate::types::{Class, Operation, Result, Timestamp, Value};
-use std::collections::BTreeMap;
+use crate::types::{Object, Operation, Result, Timestamp, Value};
 use std::fmt;
 
-/// Events that are read at a time.
-const PAGE: u64 = 1_000;
-
-/// What is done when a credential is out. It looks and acts by the session's own requests, each with its record.
+/// What is done when a credential is out.
 ///
 /// ```
 /// use vault_core::testing::TestVault;
-/// use vault_core::types::{Object, Ttl};
+/// use vault_core::types::{Object, Timestamp, Ttl};
 ///
 /// let test = TestVault::new();
 /// test.root.kv("secret").put("app/db", Object::new().with("password", "x"))?;
@@ -22,14 +17,14 @@ const PAGE: u64 = 1_000;
 ///
 /// // Looks, and changes nothing.
 /// let emergency = test.root.emergency();
-/// let exposure = emergency.look("secret/data/app", vault_core::types::Timestamp::EPOCH)?;
-/// assert_eq!(exposure.readers.len(), 1);
+/// let exposure = emergency.look("secret/data/app", Timestamp::EPOCH)?;
+/// assert_eq!((exposure.readers.len(), exposure.by_hand.len()), (1, 1));
 ///
 /// // Ends the tokens of those who read it, at most 100 in this call.
 /// let ended = emergency.contain(&exposure, 100)?;
-/// assert_eq!((ended.revoked.len(), ended.left), (1, 0));
+/// assert_eq!((ended.count("done"), ended.left), (1, 0));
 /// assert!(app.kv("secret").get("app/db").is_err());
-/// println!("{}{}", exposure, ended);
+/// println!("{ended}");
 /// # Ok::<(), vault_core::types::Error>(())
 /// ```
 #[derive(Debug)]
@@ -37,22 +32,42 @@ pub struct Emergency<'s> {
     session: &'s Session,
 }
 
-/// Who has had what lies at a path, and what hangs on it. Its `Display` is a page for a postmortem.
+/// What is out, or whose token is not trusted any more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Suspect {
+    /// A path of the root namespace with all that is below it, such as `secret/data/app` or `database/creds/app`.
+    Path(String),
+    /// All paths that begin so.
+    Prefix(String),
+    /// The accessor of a token: all that it, and those that it has made, have read.
+    Accessor(String),
+}
+
+/// Who has had what is out, and what hangs on it. Its `Display` is the timeline.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Exposure {
-    /// The path, or the folder of paths, as the audit log has them.
-    pub path: String,
-    /// From when on the log was read, whole seconds.
+    /// What was looked for.
+    pub suspect: Suspect,
+    /// From when on the log was read.
     pub since: Timestamp,
     /// When that was.
     pub looked: Timestamp,
-    /// Who has read it, in the order of their first reads.
+    /// Who has read it, in the order of their first reads; for an accessor the token and those that it has made, reads or not.
     pub readers: Vec<Reader>,
-    /// The ids of the leases below the path.
+    /// The paths that were read.
+    pub paths: Vec<String>,
+    /// The ids of the leases below the path, or of those that the tokens hold.
     pub leases: Vec<String>,
-    /// Whether all of the log from `since` on was read, and all leases named: false where there are more than a look takes.
+    /// The paths of static roles and rotated secrets that are out: the vault can replace what they hold.
+    pub credentials: Vec<String>,
+    /// Paths that were read and that only a person can replace.
+    pub by_hand: Vec<String>,
+    /// Whether all of the log from `since` on was read, and all leases and readers named: false where there are more than a look takes.
     pub is_complete: bool,
+    /// All of it as lines for a postmortem.
+    pub timeline: Vec<String>,
 }
 
 /// Somebody who has read it.
@@ -65,7 +80,7 @@ pub struct Reader {
     pub display_name: String,
     /// How often it has read, or unwrapped what another has read.
     pub reads: u64,
-    /// The first and the last time (RFC 3339).
+    /// The first and the last time (RFC 3339); empty where it has read nothing.
     pub first: String,
     /// See `first`.
     pub last: String,
@@ -73,20 +88,90 @@ pub struct Reader {
     pub is_live: bool,
 }
 
-/// What was ended. Its `Display` goes on where that of the [`Exposure`] ends.
+/// What a containment does with the tokens of the readers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ReaderTokens {
+    /// They are revoked, with their children and leases. That does not come back.
+    #[default]
+    Revoke,
+    /// They are held still, with all that they have made, and lose their leases: [`Emergency::release`] lets them go on.
+    Quarantine,
+    /// They are left as they are.
+    Keep,
+}
+
+impl ReaderTokens {
+    const fn name(self) -> &'static str {
+        match self {
+            ReaderTokens::Revoke => "revoke",
+            ReaderTokens::Quarantine => "quarantine",
+            ReaderTokens::Keep => "keep",
+        }
+    }
+}
+
+/// How far a containment goes. More is added over time: begin with `ContainOptions::default()`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ContainOptions {
+    /// What is done with the tokens of the readers.
+    pub tokens: ReaderTokens,
+    /// Whether the leases end.
+    pub ends_leases: bool,
+    /// Whether the credentials are rotated.
+    pub rotates: bool,
+    /// How many tokens and leases together, and how many credentials, in this call: 1 to 10,000.
+    pub most: u32,
+    /// How many credentials are rotated at one time: 1 to 16.
+    pub parallel: u32,
+    /// It tells what it would do, and does nothing.
+    pub dry_run: bool,
+}
+
+impl Default for ContainOptions {
+    /// Tokens are revoked, leases end and credentials are rotated: 100 of them in one call, four credentials at one time.
+    fn default() -> Self {
+        ContainOptions { tokens: ReaderTokens::Revoke, ends_leases: true, rotates: true, most: 100, parallel: 4, dry_run: false }
+    }
+}
+
+/// What was done. Its `Display` is the timeline, that of the look included.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Containment {
-    /// The accessors of the tokens that were revoked, with their children and leases, each with when.
-    pub revoked: Vec<(Timestamp, String)>,
-    /// The accessors of tokens that had ended already.
-    pub gone: Vec<String>,
-    /// What was left as it is, and why: the session's own token, and batch tokens.
-    pub kept: Vec<(String, &'static str)>,
-    /// Readers that this call did not come to: call it again, with a pause that the targets can bear.
+    /// Each step, in order.
+    pub steps: Vec<ContainmentStep>,
+    /// Steps that this call did not come to: call it again, with a pause that the targets can bear.
     pub left: usize,
-    /// When the leases below the path were ended, if there were any.
-    pub leases_ended: Option<Timestamp>,
+    /// Steps that failed: `why` of each says it.
+    pub failed: usize,
+    /// All of it as lines for a postmortem.
+    pub timeline: Vec<String>,
+}
+
+/// One thing that a containment did, would do, or did not do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ContainmentStep {
+    /// When (RFC 3339).
+    pub time: String,
+    /// `revoke-token`, `quarantine-token`, `end-leases` or `rotate`.
+    pub step: String,
+    /// The accessor, the lease or its prefix, or the path of the credential.
+    pub what: String,
+    /// `done`; `planned` (a dry run); `gone` (it had ended, or was rotated already); `kept`; `pending` (begun, and `tick` carries it on); `left`;
+    /// `failed`.
+    pub outcome: String,
+    /// Why it was kept, is pending, was left or failed.
+    pub why: Option<String>,
+}
+
+impl Containment {
+    /// How many steps had that outcome.
+    #[must_use]
+    pub fn count(&self, outcome: &str) -> usize {
+        self.steps.iter().filter(|step| step.outcome == outcome).count()
+    }
 }
 
 impl<'s> Emergency<'s> {
@@ -94,149 +179,140 @@ impl<'s> Emergency<'s> {
         Emergency { session }
     }
 
-    /// Who has read what lies at a path of the root namespace or below it, such as `secret/data/app`, since when, and which leases are there.
-    /// Changes nothing: the rehearsal of [`Emergency::contain`]. Needs `read` and `sudo` on `sys/audit-log/events`, and `list` and `sudo` on
-    /// `sys/leases/lookup`.
+    /// Who has read what lies at a path of the root namespace or below it, such as `secret/data/app`, since when, and what hangs on it. Changes
+    /// nothing. Needs `update` and `sudo` on `sys/emergency/look`.
     ///
     /// # Errors
     /// `PermissionDenied`; any class.
     pub fn look(&self, path: &str, since: Timestamp) -> Result<Exposure> {
-        let path = path.trim_end_matches('/').to_owned();
-        let (readers, all_events) = self.readers(&path, since)?;
-        let mut leases = Vec::new();
-        let all_leases = self.leases_below(&path, &mut leases)?;
-        let looked = self.session.vault().runtime.now();
-        Ok(Exposure { path, since, looked, readers, leases, is_complete: all_events && all_leases })
+        self.look_at(&Suspect::Path(path.to_owned()), since)
     }
 
-    /// Ends what the look has found: the leases below the path, then the tokens of its readers with their children and leases, at most `most`
-    /// tokens in this call. The session's own token is kept. What is there for who comes next must be changed besides: write a new version,
-    /// rotate the account. Needs `update` on `auth/token/revoke-accessor` and
-    /// `auth/token/lookup-accessor`, and `update` and `sudo` on `sys/leases/revoke-prefix`.
+    /// The same of a path, a prefix, or a token.
     ///
     /// # Errors
-    /// Any class; what was revoked until then is, and calling it again goes on.
-    pub fn contain(&self, exposure: &Exposure, most: usize) -> Result<Containment> {
-        let tokens = self.session.tokens();
-        let own = tokens.lookup_self()?.accessor;
-        let now = || self.session.vault().runtime.now();
-        let mut ended = Containment { revoked: Vec::new(), gone: Vec::new(), kept: Vec::new(), left: 0, leases_ended: None };
-        if !exposure.leases.is_empty() {
-            self.session.request(Operation::Write, &format!("sys/leases/revoke-prefix/{}", exposure.path), None)?;
-            ended.leases_ended = Some(now());
-        }
-        for reader in &exposure.readers {
-            if reader.accessor.is_empty() {
-                ended.kept.push((reader.display_name.clone(), "a batch token: revoke its parent, or wait for its end"));
-            } else if reader.accessor == own {
-                ended.kept.push((reader.accessor.clone(), "the token of this session"));
-            } else if ended.revoked.len() >= most {
-                ended.left += 1;
-            } else if tokens.lookup_accessor(&reader.accessor).is_err_and(|error| error.class() == Class::InvalidRequest) {
-                ended.gone.push(reader.accessor.clone());
-            } else {
-                tokens.revoke_accessor(&reader.accessor)?;
-                ended.revoked.push((now(), reader.accessor.clone()));
-            }
-        }
-        Ok(ended)
+    /// As [`Emergency::look`].
+    pub fn look_at(&self, suspect: &Suspect, since: Timestamp) -> Result<Exposure> {
+        let data = asked(suspect, since);
+        let data = self.session.request(Operation::Write, "sys/emergency/look", Some(data.into()))?.data.unwrap_or(Value::Null);
+        let items = |name| data.get(name).and_then(Value::as_array).unwrap_or_default();
+        Ok(Exposure {
+            suspect: suspect.clone(),
+            since,
+            looked: data.get("looked").and_then(Value::as_str).and_then(Timestamp::parse).unwrap_or_default(),
+            readers: items("readers").iter().map(reader).collect(),
+            paths: items("paths").iter().map(|path| text(path, "path")).collect(),
+            leases: texts(&data, "leases"),
+            credentials: texts(&data, "credentials"),
+            by_hand: texts(&data, "by_hand"),
+            is_complete: data.get("is_complete").and_then(Value::as_bool).unwrap_or_default(),
+            timeline: texts(&data, "timeline"),
+        })
     }
 
-    /// The readers, and whether all of the log was read.
-    fn readers(&self, path: &str, since: Timestamp) -> Result<(Vec<Reader>, bool)> {
-        let mut readers: BTreeMap<(String, String), Reader> = BTreeMap::new();
-        let (mut after, mut seen) = (0, 0);
-        // Text of one form and length up to the second, whose order is that of time.
-        let since = seconds_of(&since.to_string()).to_owned();
-        loop {
-            let page = self.session.audit().events(after, PAGE)?;
-            for event in &page {
-                let text = |name: &str| event.get(name).and_then(Value::as_str).unwrap_or_default();
-                after = event.get("sequence").and_then(Value::as_u64).unwrap_or(after);
-                // What was put behind a wrapping token is read by whoever unwraps it, not by who looks the token up or wraps it anew.
-                let unwraps = matches!(text("path"), "sys/wrapping/unwrap" | "cubbyhole/response");
-                let is_read =
-                    text("operation") == "read" && is_below(text("path"), path) || unwraps && is_below(text("wrapping_path"), path);
-                let succeeded = event.get("outcome").and_then(Value::as_u64) == Some(0);
-                if !is_read || !succeeded || !text("namespace").is_empty() || seconds_of(text("time")) < since.as_str() {
-                    continue;
-                }
-                let reader = readers.entry((text("accessor").to_owned(), text("display_name").to_owned())).or_insert_with(|| Reader {
-                    accessor: text("accessor").to_owned(),
-                    display_name: text("display_name").to_owned(),
-                    reads: 0,
-                    first: text("time").to_owned(),
-                    last: String::new(),
-                    is_live: false,
-                });
-                reader.reads += event.get("count").and_then(Value::as_u64).unwrap_or(1);
-                text("time").clone_into(&mut reader.last);
-                reader.is_live = event.get("live").and_then(Value::as_bool) == Some(true);
-            }
-            seen += page.len() as u64;
-            let is_end = (page.len() as u64) < PAGE;
-            if is_end || seen >= EMERGENCY_EVENTS_MAX {
-                let mut readers: Vec<Reader> = readers.into_values().collect();
-                readers.sort_by(|one, other| one.first.cmp(&other.first));
-                return Ok((readers, is_end));
-            }
-        }
+    /// Ends what a look has found: the tokens of the readers with their children and leases, then the leases, then the credentials, `most` of them
+    /// in this call. See [`Emergency::contain_with`].
+    ///
+    /// # Errors
+    /// As [`Emergency::contain_with`].
+    pub fn contain(&self, exposure: &Exposure, most: u32) -> Result<Containment> {
+        self.contain_with(exposure, &ContainOptions { most, ..ContainOptions::default() })
     }
 
-    /// The ids of the leases below a path; whether these are all.
-    fn leases_below(&self, path: &str, leases: &mut Vec<String>) -> Result<bool> {
-        for name in self.session.leases().list(path)? {
-            if leases.len() >= EMERGENCY_LEASES_MAX {
-                return Ok(false);
-            }
-            let below = format!("{path}/{name}");
-            if !name.ends_with('/') {
-                leases.push(below);
-            } else if !self.leases_below(below.trim_end_matches('/'), leases)? {
-                return Ok(false);
-            }
-        }
-        Ok(true)
+    /// Looks once more, since others may have read meanwhile, and ends what that finds. The session's own token is kept. A step that fails keeps
+    /// none of the others from being done. Called again it goes on: what was rotated since the look is not rotated twice. Needs `update` and
+    /// `sudo` on `sys/emergency/contain`, and whatever each step needs: `update` on `auth/token/revoke-accessor` (or, with `sudo`,
+    /// `sys/emergency/quarantine`), on `sys/leases/revoke`, with `sudo` on `sys/leases/revoke-prefix`, on `MOUNT/rotate-role/NAME`.
+    ///
+    /// # Errors
+    /// `PermissionDenied`, `InvalidData`; any class. What fails of the steps is told in the answer.
+    pub fn contain_with(&self, exposure: &Exposure, options: &ContainOptions) -> Result<Containment> {
+        let data = asked(&exposure.suspect, exposure.since)
+            .with("before", exposure.looked.to_string())
+            .with("tokens", options.tokens.name())
+            .with("leases", options.ends_leases)
+            .with("rotate", options.rotates)
+            .with("most", options.most)
+            .with("parallel", options.parallel)
+            .with("dry_run", options.dry_run);
+        let data = self.session.request(Operation::Write, "sys/emergency/contain", Some(data.into()))?.data.unwrap_or(Value::Null);
+        let number = |name| data.get(name).and_then(Value::as_u64).and_then(|number| usize::try_from(number).ok()).unwrap_or_default();
+        let steps = data.get("steps").and_then(Value::as_array).unwrap_or_default();
+        Ok(Containment {
+            steps: steps.iter().map(step).collect(),
+            left: number("left"),
+            failed: number("failed"),
+            timeline: texts(&data, "timeline"),
+        })
+    }
+
+    /// Holds a token still, with all that it has made: nothing of it is lost but its leases. Needs `update` and `sudo` on
+    /// `sys/emergency/quarantine`.
+    ///
+    /// # Errors
+    /// `InvalidRequest` when there is no such token, or it is the session's own.
+    pub fn quarantine(&self, accessor: &str) -> Result<()> {
+        let data = Object::new().with("accessor", accessor);
+        self.session.request(Operation::Write, "sys/emergency/quarantine", Some(data.into())).map(drop)
+    }
+
+    /// Lets a token go on that was held still. Needs `update` and `sudo` on `sys/emergency/release`.
+    ///
+    /// # Errors
+    /// `InvalidRequest` when there is no such token.
+    pub fn release(&self, accessor: &str) -> Result<()> {
+        let data = Object::new().with("accessor", accessor);
+        self.session.request(Operation::Write, "sys/emergency/release", Some(data.into())).map(drop)
     }
 }
 
-/// Whether a path of the log is this one or below it.
-fn is_below(path: &str, folder: &str) -> bool {
-    path.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+fn asked(suspect: &Suspect, since: Timestamp) -> Object {
+    let (name, text) = match suspect {
+        Suspect::Path(path) => ("path", path),
+        Suspect::Prefix(prefix) => ("prefix", prefix),
+        Suspect::Accessor(accessor) => ("accessor", accessor),
+    };
+    Object::new().with(name, text.as_str()).with("since", since.to_string())
 }
 
-/// A time up to its second.
-fn seconds_of(time: &str) -> &str {
-    time.get(..19).unwrap_or(time)
+fn text(value: &Value, name: &str) -> String {
+    value.get(name).and_then(Value::as_str).unwrap_or_default().to_owned()
+}
+
+fn texts(data: &Value, name: &str) -> Vec<String> {
+    let items = data.get(name).and_then(Value::as_array).unwrap_or_default();
+    items.iter().filter_map(Value::as_str).map(str::to_owned).collect()
+}
+
+fn reader(value: &Value) -> Reader {
+    Reader {
+        accessor: text(value, "accessor"),
+        display_name: text(value, "display_name"),
+        reads: value.get("reads").and_then(Value::as_u64).unwrap_or_default(),
+        first: text(value, "first"),
+        last: text(value, "last"),
+        is_live: value.get("is_live").and_then(Value::as_bool).unwrap_or_default(),
+    }
+}
+
+fn step(value: &Value) -> ContainmentStep {
+    ContainmentStep {
+        time: text(value, "time"),
+        step: text(value, "step"),
+        what: text(value, "what"),
+        outcome: text(value, "outcome"),
+        why: value.get("why").and_then(Value::as_str).map(str::to_owned),
+    }
 }
 
 impl fmt::Display for Exposure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{}  looked for who has read {} since {}", self.looked, self.path, self.since)?;
-        for reader in &self.readers {
-            let name = if reader.accessor.is_empty() { "a batch token" } else { &reader.accessor };
-            let live = if reader.is_live { ", and has used it on since" } else { "" };
-            writeln!(
-                f,
-                "{}  first read by {name} ({}), {} times until {}{live}",
-                reader.first, reader.display_name, reader.reads, reader.last
-            )?;
-        }
-        let whole = if self.is_complete { "" } else { "; there is more than one look takes" };
-        writeln!(f, "{}  {} readers, {} leases{whole}", self.looked, self.readers.len(), self.leases.len())
+        self.timeline.iter().try_for_each(|line| writeln!(f, "{line}"))
     }
 }
 
 impl fmt::Display for Containment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(time) = self.leases_ended {
-            writeln!(f, "{time}  ended the leases below the path")?;
-        }
-        for (time, accessor) in &self.revoked {
-            writeln!(f, "{time}  revoked {accessor} with its children and leases")?;
-        }
-        self.gone.iter().try_for_each(|accessor| writeln!(f, "had ended already: {accessor}"))?;
-        self.kept.iter().try_for_each(|(who, why)| writeln!(f, "kept: {who}: {why}"))?;
-        if self.left > 0 { writeln!(f, "left for another call: {} readers", self.left) } else { Ok(()) }
+        self.timeline.iter().try_for_each(|line| writeln!(f, "{line}"))
     }
 }

@@ -56,6 +56,8 @@ pub struct TokenOptions {
     pub no_parent: bool,
     /// The alias of the entity that it is to be of. Needs a role that allows it: [`Tokens::create_with_role`].
     pub entity_alias: Option<String>,
+    /// The token is lost, with its children and leases, when it is not used for so long (at least a minute): any request that it makes counts.
+    pub deadman_period: Option<Ttl>,
 }
 
 /// What is known of a token without the token itself.
@@ -90,7 +92,8 @@ impl TokenOptions {
         if !self.policies.is_empty() {
             body.insert("policies", self.policies);
         }
-        for (name, ttl) in [("ttl", self.ttl), ("explicit_max_ttl", self.explicit_max_ttl), ("period", self.period)] {
+        let deadman = ("deadman_period", self.deadman_period);
+        for (name, ttl) in [("ttl", self.ttl), ("explicit_max_ttl", self.explicit_max_ttl), ("period", self.period), deadman] {
             if let Some(ttl) = ttl {
                 body.insert(name, ttl.as_secs());
             }

@@ -78,6 +78,13 @@ pub struct State {
     pub last_set: (String, String),
 }
 
+impl State {
+    /// What stalls from now on waits until it is let go.
+    pub fn hold_again(&mut self) {
+        self.let_go = false;
+    }
+}
+
 /// The target.
 #[derive(Default)]
 pub struct Fake {
@@ -126,6 +133,11 @@ impl Fake {
         while state.stalled == 0 {
             state = self.changed.wait(state).unwrap();
         }
+    }
+
+    /// How many calls wait until they are let go.
+    pub fn stalled(&self) -> usize {
+        self.state.lock().unwrap().stalled
     }
 
     pub fn let_go(&self) {

@@ -148,6 +148,8 @@ static void with_session(vault_session_t *bad, vault_status_t expected) {
     ANSWERS(expected, vault_static_creds(bad, "database", "app", &creds));
     ANSWERS(expected, vault_rotate_role(bad, "database", "app"));
     ANSWERS(expected, vault_rehearse_role(bad, "database", "app", &report));
+    ANSWERS(expected, vault_emergency_look(bad, "{}", 2, &report));
+    ANSWERS(expected, vault_emergency_contain(bad, "{}", 2, &report));
     ANSWERS(expected, vault_static_role(bad, "database", "app", &role));
     CHECK("outputs are cleared", live == NULL && of_path == NULL && creds == NULL && report == NULL && role == NULL);
 }
@@ -228,6 +230,8 @@ static void outputs_that_are_null(const vault_options_t *good) {
     ANSWERS(VAULT_ERR_BAD_ARGUMENT, vault_session_live(session, "secret/data/a", NULL));
     ANSWERS(VAULT_ERR_BAD_ARGUMENT, vault_static_creds(session, "database", "app", NULL));
     ANSWERS(VAULT_ERR_BAD_ARGUMENT, vault_rehearse_role(session, "database", "app", NULL));
+    ANSWERS(VAULT_ERR_BAD_ARGUMENT, vault_emergency_look(session, "{}", 2, NULL));
+    ANSWERS(VAULT_ERR_BAD_ARGUMENT, vault_emergency_contain(session, "{}", 2, NULL));
     ANSWERS(VAULT_ERR_BAD_ARGUMENT, vault_static_role(session, "database", "app", NULL));
     ANSWERS(VAULT_ERR_BAD_ARGUMENT, vault_backup(session, swallow, NULL, NULL, NULL));
     ANSWERS(VAULT_ERR_BAD_ARGUMENT, vault_secret_field(secret, "k", NULL, &len));

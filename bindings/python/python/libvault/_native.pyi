@@ -20,6 +20,7 @@ __all__ = [
     "AuditLine",
     "AuditSink",
     "Connector",
+    "Emergency",
     "FileSink",
     "KeyWrapper",
     "ManualClock",
@@ -360,6 +361,29 @@ class Rotation:
     def adopt(self, role: str, password: str | SecretStr) -> None: ...
 
 @final
+class Emergency:
+    def look(
+        self, path: str | None = None, *, prefix: str | None = None, accessor: str | None = None, since: int = 0
+    ) -> dict[str, Any]: ...
+    def contain(
+        self,
+        path: str | None = None,
+        *,
+        prefix: str | None = None,
+        accessor: str | None = None,
+        since: int = 0,
+        before: str | None = None,
+        tokens: str = "revoke",
+        leases: bool = True,
+        rotate: bool = True,
+        most: int = 100,
+        parallel: int = 4,
+        dry_run: bool = False,
+    ) -> dict[str, Any]: ...
+    def quarantine(self, accessor: str) -> None: ...
+    def release(self, accessor: str) -> None: ...
+
+@final
 class Session:
     def request(
         self,
@@ -375,6 +399,7 @@ class Session:
     def namespace(self, path: str) -> Session: ...
     def kv(self, mount: str) -> Kv: ...
     def rotation(self, mount: str = "database") -> Rotation: ...
+    def emergency(self) -> Emergency: ...
     def live(self, path: str) -> LiveSecret: ...
     def export_audit(self, file: BinaryIO, *, after: int = 0) -> int: ...
     def backup(

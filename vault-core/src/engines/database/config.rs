@@ -2,6 +2,7 @@
 //! `reset/NAME`.
 
 use super::record::{self, Configured};
+use super::place::place_of;
 use super::{url, username};
 use crate::barrier::{BarrierError, Overlay};
 use crate::engines::Outcome;
@@ -63,22 +64,6 @@ const PUBLIC: [&str; 18] = [
     "persistence_mode",
 ];
 
-/// What does not say where a connection goes; every other option may.
-const PLACELESS: [&str; 12] = [
-    "username",
-    "tls_ca",
-    "ca_cert",
-    "tls_certificate",
-    "max_open_connections",
-    "max_idle_connections",
-    "max_connection_lifetime",
-    "connect_timeout",
-    "statement_timeout",
-    "password_authentication",
-    "persistence_mode",
-    "disable_escaping",
-];
-
 pub(super) fn read(overlay: &mut Overlay<'_>, mount: &Id, name: &str) -> Result<Outcome> {
     let configured = record::named(overlay, mount, name)?.ok_or_else(not_found)?;
     let connection = &configured.connection;
@@ -107,11 +92,6 @@ fn is_shown(name: &str, value: &Value) -> bool {
         _ => true,
     };
     PUBLIC.contains(&name) && is_plain
-}
-
-/// What of the options may say where a connection goes.
-fn place_of(config: &Value) -> Vec<(&str, &Value)> {
-    config.as_object().into_iter().flat_map(Object::iter).filter(|(name, _)| !PLACELESS.contains(name)).collect()
 }
 
 /// A new connection, or another configuration of one that is there: what the request leaves out stays.

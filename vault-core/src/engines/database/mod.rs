@@ -4,6 +4,7 @@
 
 mod config;
 mod creds;
+mod place;
 mod record;
 mod roles;
 mod static_creds;

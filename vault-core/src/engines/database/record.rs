@@ -1,5 +1,6 @@
 //! The records of connections: each by its id, which its leases name, and found by mount and name while it is configured.
 
+use super::place::place_of;
 use crate::barrier::{Barrier, BarrierError, Kind, Overlay};
 use crate::engines::common::effect::Connection;
 use crate::lease::chore::Chore;
@@ -104,12 +105,12 @@ pub(crate) fn load(overlay: &mut Overlay<'_>, id: &[u8; 16]) -> Result<Option<Co
     Ok(Some(Configured::from_value(*id, &value).ok_or(BarrierError::Corrupt)?))
 }
 
-/// Whether a connection is still the one that was used: not deleted meanwhile, and it goes to the same place under the same name. What is read
-/// here becomes an expectation.
-pub(crate) fn is_still(overlay: &mut Overlay<'_>, used: &Connection) -> Result<bool> {
-    let Some(Configured { connection, .. }) = load(overlay, &used.id)? else { return Ok(false) };
-    let same = connection.plugin == used.plugin && connection.config == used.config && connection.username == used.username;
-    Ok(same && !connection.is_retired)
+/// Whether a connection is still the one that was used: `None` where it is gone meanwhile, false where the vault's own account is another one or it
+/// goes elsewhere. What does not say that (limits, timeouts, trusted authorities) is not looked at. What is read here becomes an expectation.
+pub(crate) fn is_still(overlay: &mut Overlay<'_>, used: &Connection) -> Result<Option<bool>> {
+    let Some(Configured { connection, .. }) = load(overlay, &used.id)?.filter(|found| !found.connection.is_retired) else { return Ok(None) };
+    let goes_there = connection.plugin == used.plugin && place_of(&connection.config) == place_of(&used.config);
+    Ok(Some(goes_there && connection.username == used.username))
 }
 
 /// Writes a connection's record.

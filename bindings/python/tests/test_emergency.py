@@ -1,0 +1,58 @@
+"""An emergency: who has had what is out, a rehearsal of its end, and its end."""
+
+import pytest
+
+import libvault
+from conftest import World
+
+READER = 'path "secret/data/app/*" { capabilities = ["read"] }'
+
+
+def reader(world: World) -> tuple[libvault.Session, str]:
+    """Make a token that reads the secret, and has."""
+    world.root.kv("secret").put("app/db", {"password": "x"})
+    world.root.request("write", "sys/policies/acl/reader", {"policy": READER})
+    made = world.root.request("write", "auth/token/create", {"policies": ["reader"]})
+    assert made is not None
+    session = world.vault.session(made["auth"]["client_token"])
+    session.kv("secret").get("app/db")
+    return session, made["auth"]["accessor"]
+
+
+def test_a_look_tells_who_and_a_containment_ends_it(world: World) -> None:
+    session, accessor = reader(world)
+    emergency = world.root.emergency()
+    exposure = emergency.look("secret/data/app")
+    assert [found["accessor"] for found in exposure["readers"]] == [accessor]
+    assert exposure["by_hand"] == ["secret/data/app/db"] and exposure["is_complete"]
+    planned = emergency.contain("secret/data/app", before=exposure["looked"], dry_run=True)
+    assert [(step["what"], step["outcome"]) for step in planned["steps"]] == [(accessor, "planned")]
+    session.kv("secret").get("app/db")
+    ended = emergency.contain("secret/data/app", before=exposure["looked"])
+    assert ended["left"] == 0 and ended["failed"] == 0
+    assert any(accessor in line and "revoked" in line for line in ended["timeline"])
+    with pytest.raises(libvault.PermissionDenied):
+        session.kv("secret").get("app/db")
+
+
+def test_a_token_in_quarantine_is_released(world: World) -> None:
+    session, accessor = reader(world)
+    emergency = world.root.emergency()
+    assert emergency.look(accessor=accessor)["paths"][0]["path"] == "secret/data/app/db"
+    emergency.contain(accessor=accessor, tokens="quarantine")
+    with pytest.raises(libvault.PermissionDenied):
+        session.kv("secret").get("app/db")
+    emergency.release(accessor)
+    session.kv("secret").get("app/db")
+    emergency.quarantine(accessor)
+    with pytest.raises(libvault.PermissionDenied):
+        session.kv("secret").get("app/db")
+
+
+def test_what_is_asked_wrongly_is_refused(world: World) -> None:
+    emergency = world.root.emergency()
+    for wrong in ({}, {"path": "a", "prefix": "b"}, {"path": "a", "accessor": "b"}):
+        with pytest.raises(libvault.InvalidRequest):
+            emergency.look(**wrong)
+    with pytest.raises(libvault.InvalidRequest):
+        emergency.contain("a", tokens="burn")

@@ -1,0 +1,111 @@
+//! A store of many leases: an opening loads none of them, and those that are over end in bounded steps, however many there are.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "a test fails by panicking, and tells its figures"
+)]
+
+#[path = "support/target.rs"]
+mod support;
+#[path = "support/watched.rs"]
+mod watched;
+
+use std::sync::Arc;
+use std::time::Instant;
+use support::{KEY, creds, world_on};
+use vault_core::storage::Storage;
+use vault_core::types::{Operation, SecretString, Ttl, Value};
+use vault_core::{Config, Session, UnsealKey, Vault};
+use watched::Watched;
+
+/// Leases, unless `LIBVAULT_LEASES` says otherwise.
+const COUNT: u64 = 3_000;
+/// Records that an opening reads, and a tick that has nothing to do, however many leases there are.
+const OPENING_RECORDS_MAX: u64 = 400;
+/// Records that a tick reads at most: it ends 4,096 leases, looks at what each change meets, and at 8,192 leases that wait for their targets, twice
+/// where it told some.
+const TICK_RECORDS_MAX: u64 = 4_096 * 100 + 2 * 8_192;
+
+/// Memory that the process has, in bytes; 0 where the system does not tell.
+fn memory() -> u64 {
+    let pages = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    pages.split(' ').nth(1).and_then(|pages| pages.parse::<u64>().ok()).unwrap_or_default() * 4_096
+}
+
+fn count(root: &Session, kind: &str) -> u64 {
+    let data = vault_core::types::Object::new().with("type", kind);
+    let data = root.request(Operation::Read, "sys/leases/count", Some(data.into())).unwrap().data.unwrap();
+    data.get("lease_count").and_then(Value::as_u64).unwrap()
+}
+
+#[test]
+fn leases_are_not_loaded_when_a_vault_is_opened_and_end_in_bounded_steps_however_many_there_are() {
+    let leases: u64 = std::env::var("LIBVAULT_LEASES").map_or(COUNT, |count| count.parse().unwrap());
+    let storage = Arc::new(Watched::default());
+    let old = world_on(Config::on(Arc::clone(&storage) as Arc<dyn Storage>).with_audit_tail_bytes(64 * 1024));
+    let began = Instant::now();
+    for _ in 0..leases {
+        creds(&old.root).unwrap();
+    }
+    let granting = began.elapsed();
+    old.vault.tick().unwrap();
+    old.vault.seal().unwrap();
+
+    // Opened anew by a host that does not give the connector: what ends is not told.
+    let config = Config::on(Arc::clone(&storage) as Arc<dyn Storage>).with_clock(old.clock.clone());
+    let (before, memory_before, began) = (storage.records_read(), memory(), Instant::now());
+    let vault = Vault::open(config).unwrap().unseal(&UnsealKey::raw_key(&KEY).unwrap()).unwrap();
+    let (opening, unsealing) = (storage.records_read() - before, began.elapsed());
+    vault.tick().unwrap();
+    let grown = memory().saturating_sub(memory_before);
+    assert!(storage.records_read() - before <= OPENING_RECORDS_MAX, "{} records were read", storage.records_read() - before);
+    let root = vault.session(SecretString::copy_from(&old.token));
+    assert_eq!(count(&root, "ending"), 0);
+
+    old.clock.advance(Ttl::from_secs(3_600));
+    let (began, mut ticks, mut most) = (Instant::now(), 0, 0);
+    loop {
+        let before = storage.records_read();
+        let next = vault.tick().unwrap();
+        most = most.max(storage.records_read() - before);
+        ticks += 1;
+        // As many as there are ticks to end them, and some to look at all that wait.
+        assert!(ticks <= leases / 4_096 + leases / 8_192 + 10, "each ends its share");
+        if next.is_none_or(|next| next.as_millis() > old.clock_millis() + 1) {
+            break;
+        }
+    }
+    let expiring = began.elapsed();
+    assert!(most <= TICK_RECORDS_MAX, "{most} records were read by a tick");
+    let left = root.leases().list("database/creds/ro").unwrap();
+    assert!(left.is_empty(), "{} leases are live", left.len());
+    if leases <= 100_000 {
+        assert_eq!((count(&root, "ending"), count(&root, "")), (leases, 0));
+    }
+
+    // The host gives the connector again: told, they are gone, so many with each tick.
+    drop((root, vault));
+    let told = support::reopen(Arc::clone(&storage) as Arc<dyn Storage>, &old);
+    let (began, mut ticks_told) = (Instant::now(), 0_u64);
+    while ticks_told < 200 && !told.target.accounts().is_empty() {
+        let before = storage.records_read();
+        told.vault.tick().unwrap();
+        most = most.max(storage.records_read() - before);
+        ticks_told += 1;
+    }
+    let telling = began.elapsed();
+    let gone = leases - told.target.accounts().len() as u64;
+    assert!(gone == leases || gone >= 200 * 64, "{gone} were told in {ticks_told} ticks");
+    assert!(most <= TICK_RECORDS_MAX, "{most} records were read by a tick");
+    let rate = |count: u64, time: std::time::Duration| (count as f64 / time.as_secs_f64()) as u64;
+    eprintln!(
+        "{leases} leases: granted at {}/s; opened and unsealed in {unsealing:?} by {opening} records, {} bytes of memory for each; ended at {}/s in \
+         {ticks} ticks of at most {most} records; {gone} told at {}/s",
+        rate(leases, granting),
+        grown / leases,
+        rate(leases, expiring),
+        rate(gone, telling),
+    );
+}
