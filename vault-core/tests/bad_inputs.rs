@@ -34,12 +34,14 @@ impl World {
     fn new() -> Self {
         let test = TestVault::new();
         test.root.kv("secret").put("kept", Object::new().with("a", "b")).unwrap();
-        World { test, folder: tempfile::tempdir().unwrap() }
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("in")).unwrap();
+        World { test, folder }
     }
 
-    /// A place below the test's own folder; a text that is a path of its own leads nowhere.
+    /// A place in the test's own folder, wherever the text leads from there.
     fn place(&self, text: &str) -> PathBuf {
-        self.folder.path().join(format!("./{text}"))
+        self.folder.path().join(format!("in/./{text}"))
     }
 }
 
@@ -154,8 +156,8 @@ const TEXT_ROWS: &[(&str, fn(&World, &str) -> Outcome)] = &[
     ("NamespacePath::parse", |_, s| done(NamespacePath::parse(s))),
     ("check_name", |_, s| check_name(s)),
     ("Ttl::parse", |_, s| done(Ttl::parse(s))),
-    ("Operation::from_name", |_, s| Ok(drop(Operation::from_name(s)))),
-    ("Capability::from_name", |_, s| Ok(drop(Capability::from_name(s)))),
+    ("Operation::from_name", |_, s| Ok(assert!(Operation::from_name(s).is_none()))),
+    ("Capability::from_name", |_, s| Ok(assert!(Capability::from_name(s).is_none()))),
     ("Capability::asked", |_, s| done(Capability::asked(s))),
     ("SecretString::copy_from", |_, s| Ok(assert_eq!(SecretString::copy_from(s).expose(), s))),
     ("Value::string", |_, s| Ok(assert_eq!(Value::string(s).as_str(), Some(s)))),
@@ -230,13 +232,28 @@ const NUMBER_ROWS: &[(&str, fn(&World, u64) -> Outcome)] = &[
     ("TestVault::session_with", |_, n| Ok(drop(TestVault::new().session_with("", Ttl::from_secs(n.clamp(1, 1 << 24)))))),
     ("TestVault::advance", |_, n| {
         let test = TestVault::new();
-        test.advance(Ttl::from_secs(n));
+        // Ten years: a tick goes through each hour that it has missed.
+        test.advance(Ttl::from_secs(n.min(10 * 365 * 24 * 3600)));
         done(test.root.kv("secret").put("a", Object::new()))
     }),
-    ("Timestamp::from_secs", |_, n| Ok(drop(Timestamp::from_secs(n).plus(Ttl::from_secs(n)).to_string()))),
-    ("Timestamp::from_millis", |_, n| Ok(drop(Timestamp::from_millis(n).until(Timestamp::EPOCH)))),
-    ("Ttl::from_secs", |_, n| Ok(drop(Ttl::from_secs(n).as_secs()))),
+    ("Timestamp::from_secs", |_, n| Ok(drop(Timestamp::from_secs(n).to_string()))),
+    ("Timestamp::plus", |_, n| Ok(drop(Timestamp::from_secs(n).plus(Ttl::from_secs(n)).to_string()))),
+    ("PolicySet::allows", |_, n| {
+        let set = PolicySet::parse(&["path \"a\" { capabilities = [\"read\"] min_wrapping_ttl = \"10s\" max_wrapping_ttl = \"1h\" }"], Dialect::Vault, None)?;
+        assert_eq!(set.allows(Capability::Read, &Path::parse("a")?, None, Some(Ttl::from_secs(n))), (10..=3_600).contains(&n));
+        Ok(())
+    }),
+    ("Config::with_anchor", |w, n| {
+        let anchor = std::sync::Arc::new(vault_core::storage::FileAnchor::at(w.place(&format!("anchor-{n}"))));
+        let (vault, init) = Vault::create(Config::in_memory().with_anchor(anchor, Ttl::from_secs(n)), NewSeal::raw_key(&KEY)?)?;
+        done(vault.session(init.root_token).kv("secret").put("a", Object::new())).and(done(vault.tick())).and(vault.close())
+    }),
+    ("Timestamp::from_millis", |_, n| Ok(assert_eq!(Timestamp::from_millis(n).until(Timestamp::EPOCH), Ttl::ZERO))),
+    ("Ttl::from_secs", |_, n| Ok(assert_eq!(Ttl::from_secs(n).as_secs(), n))),
 ];
+
+/// A word of a policy that does not parse is quoted, with its line, and so is the name of a file of policy tests: neither is a secret.
+const QUOTED: [&str; 7] = ["Policies::write", "Policy::parse", "PolicySet::parse", "PolicySet::parse_named", "evaluate", "run_tests", "run_tests_of"];
 
 /// Calls one cell of the matrix.
 fn cell<T: ?Sized>(row: &str, given: &str, call: impl Fn(&T) -> Outcome, value: &T) {
@@ -246,14 +263,14 @@ fn cell<T: ?Sized>(row: &str, given: &str, call: impl Fn(&T) -> Outcome, value: 
     assert_ne!(error.class(), Class::Internal, "{row}: {shown:?}");
     let told = error.to_string();
     assert!(!told.is_empty() && told.len() < 2_000, "{row}: {shown:?}: {} bytes of text", told.len());
-    assert!(!told.contains(CANARY), "{row}: {shown:?} is repeated: {told}");
+    assert!(QUOTED.contains(&row) || !told.contains(CANARY), "{row}: {shown:?} is repeated: {told}");
 }
 
 #[test]
 fn every_text_is_taken_or_refused() {
     let world = World::new();
     for (row, call) in TEXT_ROWS {
-        texts().iter().for_each(|text| cell(row, text, |text: &str| call(&world, text), text));
+        texts().iter().for_each(|text| cell(row, text, |text: &str| call(&world, text), text.as_str()));
     }
     goes_on(&world);
 }
@@ -262,7 +279,7 @@ fn every_text_is_taken_or_refused() {
 fn all_bytes_are_taken_or_refused() {
     let world = World::new();
     for (row, call) in BYTE_ROWS {
-        blobs().iter().for_each(|blob| cell(row, &String::from_utf8_lossy(blob), |bytes: &[u8]| call(&world, bytes), blob));
+        blobs().iter().for_each(|blob| cell(row, &String::from_utf8_lossy(blob), |bytes: &[u8]| call(&world, bytes), blob.as_slice()));
     }
     goes_on(&world);
 }

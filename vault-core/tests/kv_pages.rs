@@ -121,8 +121,8 @@ fn what_a_token_may_do_at_a_detailed_listing_is_told_by_the_rules_of_both_paths(
         ask(&some, Operation::Write, "sys/policies/explain", &asked).unwrap().data.unwrap()
     };
     for (path, capabilities, allowed, decided_at) in [
-        ("secret/detailed-metadata/team-a", r#"["read","list"]"#, true, "secret/detailed-metadata/team-a"),
-        ("secret/detailed-metadata/team-a/", r#"["read","list"]"#, true, "secret/detailed-metadata/team-a/"),
+        ("secret/detailed-metadata/team-a", r#"["list","read"]"#, true, "secret/detailed-metadata/team-a"),
+        ("secret/detailed-metadata/team-a/", r#"["list","read"]"#, true, "secret/detailed-metadata/team-a/"),
         ("secret/detailed-metadata/team-b/", r#"["read"]"#, false, "secret/metadata/team-b/"),
         ("secret/detailed-metadata/bare/x", r#"["deny"]"#, false, "secret/metadata/bare/x/"),
         ("secret/metadata/team-b/", r#"["deny"]"#, false, "secret/metadata/team-b/"),

@@ -80,7 +80,7 @@ fn sealing_unsealing_and_wrong_keys_are_told() {
     }
     sealed.unseal(&UnsealKey::raw_key(&KEY).unwrap()).unwrap();
     assert_eq!(log.said(), [(LogLevel::Info, LogTopic::Seal, None, 1)]);
-    assert_eq!(ask(&world.root, Operation::Read, "nowhere/x", "").unwrap_err().code(), Code::UnsupportedPath);
+    assert_eq!(ask(&world.root, Operation::Read, "nowhere/x", "").unwrap_err().code(), Code::NotFound);
     world.vault.tick().unwrap();
     assert_eq!(log.said(), [], "what a caller does is between the two of them");
     world.vault.close().unwrap();
