@@ -1,7 +1,12 @@
 //! A web service that reads its secret with each request, so that a new password counts at once and a revoked token ends it; and its client.
 //!
 //! `cargo run --example worker`
-#![allow(clippy::print_stdout, clippy::disallowed_methods, clippy::disallowed_types, reason = "an example is a host: it has threads and sockets")]
+#![allow(
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "an example is a host: it has threads and sockets"
+)]
 
 use std::error::Error;
 use std::io::{Read, Write};

@@ -257,7 +257,9 @@ impl std::io::Read for Broken {
 #[test]
 fn a_stream_that_fails_is_told_as_that_and_not_as_a_bad_backup() {
     for bytes in [0, 1, 5] {
-        for error in [backup::verify(&mut Broken(bytes)).unwrap_err(), Vault::restore(Config::in_memory(), &mut Broken(bytes), &key()).unwrap_err()] {
+        for error in
+            [backup::verify(&mut Broken(bytes)).unwrap_err(), Vault::restore(Config::in_memory(), &mut Broken(bytes), &key()).unwrap_err()]
+        {
             assert_eq!(error.code(), Code::Unavailable, "{bytes}");
             assert!(error.to_string().contains("the callback failed"), "{error}");
         }

@@ -50,7 +50,8 @@ fn declared(header: &str) -> Vec<&str> {
 /// The functions of vault.hpp that answer a result, each once.
 fn tries(cpp: &str) -> Vec<&str> {
     let words = cpp.split(|c: char| !(c.is_alphanumeric() || c == '_' || c == '('));
-    let mut names: Vec<&str> = words.filter_map(|word| word.split_once('(').map(|(name, _)| name)).filter(|name| name.starts_with("try_")).collect();
+    let mut names: Vec<&str> =
+        words.filter_map(|word| word.split_once('(').map(|(name, _)| name)).filter(|name| name.starts_with("try_")).collect();
     names.sort_unstable();
     names.dedup();
     names

@@ -70,8 +70,8 @@ fn text() -> Outcome<String> {
 
 /// The blocks of a language, without their fences.
 fn blocks(text: &str, language: &str) -> Vec<String> {
-    let parts = text.split(&format!("\n```{language}\n")).skip(1);
-    parts.filter_map(|part| part.split_once("\n```").map(|(block, _)| format!("{block}\n"))).collect()
+    let fence = format!("\n```{language}\n");
+    text.split(&fence).skip(1).filter_map(|part| part.split_once("\n```").map(|(block, _)| format!("{block}\n"))).collect()
 }
 
 #[cfg(test)]

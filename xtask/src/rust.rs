@@ -39,7 +39,10 @@ pub(crate) fn semver() -> Outcome {
     let tags = output(command("git").args(["tag", "--list", "v[0-9]*", "--sort=-version:refname"]))?;
     let Some(last) = tags.lines().next() else {
         println!("nothing was compared: this repository has no tag of a version (v[0-9]*).");
-        println!("Tag the first release (`git tag v{}`): from then on this compares vault-core's public interface with the last tag.", env!("CARGO_PKG_VERSION"));
+        println!(
+            "Tag the first release (`git tag v{}`): from then on this compares vault-core's public interface with the last tag.",
+            env!("CARGO_PKG_VERSION")
+        );
         return Ok(());
     };
     let tools = target()?.join("tools");
@@ -65,7 +68,8 @@ pub(crate) fn tests_over_redb() -> Outcome {
 }
 
 /// Those that each language has under the same name.
-const IN_EACH_LANGUAGE: [&str; 8] = ["quickstart", "least_privilege", "versions", "wrapping", "audit_proof", "backup", "key_shares", "worker"];
+const IN_EACH_LANGUAGE: [&str; 8] =
+    ["quickstart", "least_privilege", "versions", "wrapping", "audit_proof", "backup", "key_shares", "worker"];
 /// It needs a token to ask, which the tests of `vault-connectors` have.
 const NEEDS_A_TOKEN: &str = "pkcs11";
 

@@ -122,6 +122,8 @@ mod tests {
     fn what_a_caller_did_is_no_failure() {
         let failures: Vec<Code> = Code::ALL.iter().copied().filter(|code| is_a_failure(*code)).collect();
         assert!(failures.contains(&Code::NoSpace) && failures.contains(&Code::LostCommits) && failures.contains(&Code::Rollback));
-        assert!(!failures.contains(&Code::PermissionDenied) && !failures.contains(&Code::Sealed) && !failures.contains(&Code::RotationStuck));
+        assert!(
+            !failures.contains(&Code::PermissionDenied) && !failures.contains(&Code::Sealed) && !failures.contains(&Code::RotationStuck)
+        );
     }
 }

@@ -1,7 +1,10 @@
 //! The outside that leases reach: the host's connectors and its hook, and what is under way there. Nothing here is called under a lock.
 
-use crate::host::{Connector, ConnectorError, ConnectorFailure, LeaseHook, LeaseNotice, LeaseChange, LogLevel, LogTopic, RotationChange, RotationHook, RotationNotice};
 use super::log::LogQueue;
+use crate::host::{
+    Connector, ConnectorError, ConnectorFailure, LeaseChange, LeaseHook, LeaseNotice, LogLevel, LogTopic, RotationChange, RotationHook,
+    RotationNotice,
+};
 use crate::lease::LeaseRef;
 use crate::types::limits::{PENDING_PER_TARGET_MAX, REVOCATIONS_PER_TARGET_MAX, SINK_NAME_BYTES_MAX, TARGET_ERROR_BYTES_MAX};
 use crate::types::{Code, Error, Result, Timestamp, Ttl};

@@ -197,7 +197,9 @@ impl Runtime {
         let unsealed = self.unseal_with(key);
         self.metrics.unseal(unsealed.is_ok().then(|| watch.elapsed()));
         match &unsealed {
-            Ok(()) if self.is_frozen() => self.say(LogLevel::Warning, "the vault is unsealed and frozen, since it was restored: look at it, then adopt it"),
+            Ok(()) if self.is_frozen() => {
+                self.say(LogLevel::Warning, "the vault is unsealed and frozen, since it was restored: look at it, then adopt it")
+            }
             Ok(()) => self.say(LogLevel::Info, "the vault is unsealed"),
             Err(error) if error.code() == Code::WrongKey => self.say(LogLevel::Warning, "a key was given that opens no slot"),
             Err(error) => self.log.note_failure(LogTopic::Seal, error),
