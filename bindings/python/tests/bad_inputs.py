@@ -94,6 +94,7 @@ _SURROUNDINGS: Given = {
     "anchor_interval": (0, WHOLE),
     "connectors": (None, LIST),
     "lease_hook": (None, OBJECT),
+    "log": (None, OBJECT),
 }
 _POLICIES: Given = {"dialect": ("vault", WORD), "absolute_deny": (False, FLAG)}
 _CREATE: Given = {"key": (KEY, KEYS), **_SURROUNDINGS, "backend": (None, WORD.optional()), **_POLICIES}
@@ -207,10 +208,12 @@ def _row(world: World, name: str) -> Row:
         "Kv": lambda: (_kv(world), _KV),
         "Session": lambda: (world.root, _SESSION),
         "Vault": lambda: (world.vault, _VAULT),
-        "LiveSecret": lambda: (_kv(world).live("x"), _LIVE),
+        "LiveSecret": lambda: (_kv(world).live("x"), _live(world)),
         "Rotation": lambda: (world.root.rotation(), _ROTATION),
         "Emergency": lambda: (world.root.emergency(), _EMERGENCY),
         "aio.Kv": lambda: (libvault.aio.wrap(world.vault).session(world.token).kv(_kv(world) and "secret"), _KV),
+        "aio.LiveSecret": lambda: (libvault.aio.wrap(world.vault).session(world.token).live("secret/data/x"), _live_awaited(world)),
+        "aio.Rotation": lambda: (libvault.aio.wrap(world.vault).session(world.token).rotation(), _ROTATION),
         "aio.Session": lambda: (libvault.aio.wrap(world.vault).session(world.token), _SESSION),
         "aio.Vault": lambda: (libvault.aio.wrap(world.vault), _VAULT),
     }
@@ -309,6 +312,18 @@ _LIVE: dict[str, Given] = {
     "on_change": {"listener": (None, Kind([1, "x", [], Foreign()]))},
     "close": {},
 }
+
+
+def _live(world: World) -> dict[str, Given]:
+    return {**_LIVE, "newer_than": {"snapshot": (_kv(world).live("x").get(), Kind([None, 1, "x", [], Foreign()]))}}
+
+
+async def _use(_secret: libvault.SecretSnapshot) -> None:
+    """Take a secret that is good."""
+
+
+def _live_awaited(world: World) -> dict[str, Given]:
+    return {**_live(world), "with_retry": {**_LIVE["with_retry"], "attempt": (_use, _LIVE["with_retry"]["attempt"][1])}}
 
 
 def _snapshot(world: World, call: Callable[[libvault.SecretSnapshot], Callable[..., Any]], given: Given) -> Row:

@@ -35,6 +35,8 @@ MADE_BY_US = {
     "policy.Decision",
     "policy.TestReport",
     "aio.Kv",
+    "aio.LiveSecret",
+    "aio.Rotation",
     "aio.Session",
     "aio.Vault",
     "testing.MemoryVault",

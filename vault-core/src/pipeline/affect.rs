@@ -11,7 +11,7 @@ use super::outside::{Claim, ask, failed};
 use super::stage::{Authenticated, Executed, Recorded};
 use super::system::{Done, Granted};
 use super::{audit_log, emergency, lease_quotas, lease_work, rotate_root, rotation, wrapping};
-use crate::audit::Event;
+use crate::audit::{AuditMode, Event};
 use crate::barrier::{Barrier, Overlay};
 use crate::commit::{CommitError, Proposal};
 use crate::engines::{Begun, Connection, Effect, NewLease, Probe, database};

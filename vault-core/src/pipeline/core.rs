@@ -1,6 +1,7 @@
 //! What an unsealed vault holds: keys, committer, and the published snapshots of mounts, policies and tokens.
 
 use super::ceremony::Ceremonies;
+use super::log::LogQueue;
 use super::namespaces::{Namespace, Namespaces};
 use super::outside::Outside;
 use super::quotas::{QuotaTable, Quotas};
@@ -63,6 +64,7 @@ pub(super) struct Core {
     /// The turns that namespaces have taken at their rotations.
     pub(super) rotation_turn: AtomicUsize,
     pub(super) metrics: Arc<Metrics>,
+    pub(super) log: Arc<LogQueue>,
     pub(super) facts: Facts,
 }
 
@@ -95,12 +97,13 @@ pub(super) struct Foundation {
     pub(super) frozen: bool,
     pub(super) facts: Facts,
     pub(super) metrics: Arc<Metrics>,
+    pub(super) log: Arc<LogQueue>,
 }
 
 impl Core {
     /// Reads what is published from the store.
     pub(super) fn load(foundation: Foundation) -> Result<Self> {
-        let Foundation { opening, storage, barrier, committer, clock, keys, header, wrappers, feeds, outside, frozen, facts, metrics } =
+        let Foundation { opening, storage, barrier, committer, clock, keys, header, wrappers, feeds, outside, frozen, facts, metrics, log } =
             foundation;
         let mut overlay = Overlay::reading(&barrier, source(&*storage));
         let retention = RetentionPolicy::load(&mut overlay)?;
@@ -132,6 +135,7 @@ impl Core {
             usage: Arc::default(),
             rotation_turn: AtomicUsize::new(0),
             metrics,
+            log,
             facts,
         })
     }

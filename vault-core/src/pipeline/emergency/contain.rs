@@ -150,7 +150,7 @@ impl Plan {
     /// Does it, once the request itself is recorded.
     pub(in crate::pipeline) fn carry_out(self, stage: &Authenticated<'_>, request_id: &str, mode: AuditMode) -> Object {
         let Plan { exposure, steps, mut settled, parallel, most } = self;
-        let asker = Asker { stage, request_id, strict };
+        let asker = Asker { stage, request_id, mode };
         let (rotations, others): (VecDeque<Step>, VecDeque<Step>) = steps.into_iter().partition(|step| step.name == "rotate");
         let mut ended = 0;
         for step in others {
