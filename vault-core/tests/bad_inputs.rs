@@ -265,7 +265,7 @@ const NUMBER_ROWS: &[(&str, fn(&World, u64) -> Outcome)] = &[
     ("Audit::export", |w, n| done(w.test.root.audit().export(&mut Vec::new(), n))),
     ("Emergency::contain", |w, n| {
         let emergency = w.test.root.emergency();
-        done(emergency.contain(&emergency.look("secret/data/none", Timestamp::from_secs(n))?, n as usize))
+        done(emergency.contain(&emergency.look("secret/data/none", Timestamp::from_secs(n))?, n as u32))
     }),
     ("Request::with_wrap_ttl", |w, n| {
         done(w.test.root.handle(Request::new(Operation::Read, Path::parse("sys/mounts")?).with_wrap_ttl(Ttl::from_secs(n))).into_result())

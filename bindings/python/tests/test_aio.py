@@ -294,8 +294,8 @@ def test_a_pool_has_from_1_to_256_threads(world: World, threads: int) -> None:
         libvault.aio.wrap(world.vault, threads=threads)
 
 
-SAME = ["Kv", "LiveSecret", "Rotation", "Session", "Vault"]
-NEVER_WAITS = {"Kv": {"live"}, "Session": {"kv", "live", "namespace", "rotation"}, "Vault": {"session"}}
+SAME = ["Emergency", "Kv", "LiveSecret", "Rotation", "Session", "Vault"]
+NEVER_WAITS = {"Kv": {"live"}, "Session": {"emergency", "kv", "live", "namespace", "rotation"}, "Vault": {"session"}}
 """What only looks at its arguments: a call of it, with asyncio or without, is no coroutine."""
 BY_TO_THREAD = {"doctor", "salvage", "verify_backup"}
 """Calls of operators that docs/python.md leaves to `asyncio.to_thread`."""

@@ -153,6 +153,7 @@ impl Event {
             time_millis: _, request_id: _, count: _,
             correlation_id, remote_address, operation, path, accessor, display_name, decided, outcome, version, accessor_created, values,
             namespace, concerns, wrapped_by, unwrapped_path, live, lease, target_error, rotation_input, rotation_phase, rotation_ask,
+            entity, rotation_cause,
         } = self;
         *path == other.path
             && *version == other.version
@@ -175,6 +176,8 @@ impl Event {
             && *rotation_input == other.rotation_input
             && *rotation_phase == other.rotation_phase
             && *rotation_ask == other.rotation_ask
+            && *rotation_cause == other.rotation_cause
+            && *entity == other.entity
     }
 
     /// Whether another event is the same refusal but for its time and id.

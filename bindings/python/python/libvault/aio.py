@@ -34,7 +34,7 @@ from . import open as _open
 from . import restore as _restore
 from ._native import Init, SecretSnapshot, SecretStr
 
-__all__ = ["THREADS", "Kv", "LiveSecret", "Rotation", "Session", "Vault", "create", "open", "restore", "wrap"]
+__all__ = ["THREADS", "Emergency", "Kv", "LiveSecret", "Rotation", "Session", "Vault", "create", "open", "restore", "wrap"]
 
 THREADS = 4
 """How many calls of one vault run at a time, unless told otherwise."""
@@ -225,6 +225,26 @@ class Kv(_Face[_native.Kv]):
         """Remove a secret with all its versions and metadata for good."""
 
 
+class Emergency(_Face[_native.Emergency]):
+    """What is done once a secret is out; the methods are those of ``libvault.Emergency``."""
+
+    @_asks(_native.Emergency.look)
+    def look(self) -> None:
+        """Tell who has read what is out, and which leases hang on it."""
+
+    @_asks(_native.Emergency.contain)
+    def contain(self) -> None:
+        """End what a look finds: tokens, leases, credentials."""
+
+    @_asks(_native.Emergency.quarantine)
+    def quarantine(self) -> None:
+        """Hold a token still, with all that it has made."""
+
+    @_asks(_native.Emergency.release)
+    def release(self) -> None:
+        """Let a token go on that was held still."""
+
+
 class Rotation(_Face[_native.Rotation]):
     """The static roles of one database mount; the methods are those of ``libvault.Rotation``."""
 
@@ -275,6 +295,10 @@ class Session(_Face[_native.Session]):
     def kv(self, mount: str) -> Kv:
         """Give the KV version 2 secrets engine that is mounted at ``mount``."""
         return Kv(self._native.kv(mount), self._pool)
+
+    def emergency(self) -> Emergency:
+        """Give what is done once a secret is out."""
+        return Emergency(self._native.emergency(), self._pool)
 
     def rotation(self, mount: str = "database") -> Rotation:
         """Give the static roles of the database mount at ``mount``."""

@@ -5,6 +5,7 @@
 
 use super::look::{self, Exposure};
 use super::{Subject, since};
+use crate::audit::AuditMode;
 use crate::pipeline::affect::Follow;
 use crate::pipeline::given::{Members, bad};
 use crate::pipeline::stage::Authenticated;

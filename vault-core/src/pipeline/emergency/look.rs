@@ -194,16 +194,13 @@ impl Seen {
 /// The ids of the leases below the path, or of those that the tokens hold; whether these are all.
 fn leases_of(overlay: &mut Overlay<'_>, subject: &Subject, family: &BTreeSet<String>) -> Result<(Vec<String>, bool)> {
     let mut leases = Vec::new();
-    let (folder, is_among): (String, Box<dyn Fn(&str) -> bool>) = match subject {
-        Subject::Path(path) => (format!("{path}/"), Box::new(|_| true)),
-        Subject::Prefix(prefix) => {
-            let folder = prefix.rfind('/').map_or("", |slash| &prefix[..=slash]).to_owned();
-            (folder, Box::new(|id| id.starts_with(prefix.as_str())))
-        }
+    let (folder, prefix) = match subject {
+        Subject::Path(path) => (format!("{path}/"), ""),
+        Subject::Prefix(prefix) => (prefix.rfind('/').map_or("", |slash| &prefix[..=slash]).to_owned(), prefix.as_str()),
         Subject::Accessor(_) => return leases_of_tokens(overlay, family),
     };
     let are_all = index::walk(overlay, &index::LIVE, &folder, &mut |id| {
-        if is_among(id) && leases.len() < EMERGENCY_LEASES_MAX {
+        if id.starts_with(prefix) && leases.len() < EMERGENCY_LEASES_MAX {
             leases.push(id.to_owned());
         }
         Ok(leases.len() < EMERGENCY_LEASES_MAX)
