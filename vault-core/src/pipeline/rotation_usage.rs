@@ -12,7 +12,7 @@ use crate::managed::usage::{self, HasRead};
 use crate::managed::{Managed, Use, Used, index};
 use crate::types::id::Id;
 use crate::types::limits::{COMMIT_RETRIES_MAX, READERS_LEFT_PER_TICK_MAX, READS_UNWRITTEN_MAX};
-use crate::types::{Error, Result, Timestamp, Ttl};
+use crate::types::{Code, Error, Result, Timestamp, Ttl};
 use arc_swap::ArcSwapOption;
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -107,7 +107,11 @@ pub(super) fn note(stage: &Authenticated<'_>, used: Used, version: u64) -> Resul
     if used.reads_max > 0 {
         let counted = (namespace.id, used.id, version);
         if let Some(count) = core.usage.count(counted, READS_UNWRITTEN_MAX.min(used.reads_max)) {
-            write_down(core, counted, count, stage.now())?;
+            match write_down(core, counted, count, stage.now()) {
+                // It is counted still, and written down with the next read.
+                Err(error) if error.code() == Code::Conflict => {}
+                written => written?,
+            }
         }
     }
     Ok(())

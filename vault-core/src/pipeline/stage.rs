@@ -580,7 +580,10 @@ impl Executed<'_, '_> {
     /// Commits the request with its event; a read's event is admitted.
     pub(super) fn record(mut self, event: &mut Event, strict: bool) -> Result<Recorded, CommitError> {
         let core = self.stage.routed.core;
-        self.note_use().map_err(CommitError::Failed)?;
+        self.note_use().map_err(|error| match error.code() {
+            Code::Conflict => CommitError::Conflict,
+            _ => CommitError::Failed(error),
+        })?;
         event.version = self.done.version;
         event.concerns = self.done.concerns.take();
         event.unwrapped_path = self.done.unwrapped_path.take();
