@@ -359,6 +359,25 @@ fn a_wrapped_answer_is_a_read_and_a_live_secret_reads_each_version_once() {
 }
 
 #[test]
+fn whoever_unwraps_what_another_token_has_read_is_a_reader() {
+    for path in ["database/static-creds/app", "secret/data/api"] {
+        let world = world();
+        used(&world, r#""rotate_when_reader_leaves":true,"rotation_period":"240h""#);
+        secret(&world.root, r#""rotate_when_reader_leaves":true,"rotation_period":"240h""#);
+        let wrapped = world.root.wrapping().request(Operation::Read, path, None, Ttl::from_secs(60)).unwrap();
+        let ((looker, looked), (unwrapper, accessor)) = (token(&world), token(&world));
+        looker.wrapping().lookup(wrapped.token.expose()).unwrap();
+        unwrapper.wrapping().unwrap(wrapped.token.expose()).unwrap();
+        revoke_token(&world, &looked);
+        world.vault.tick().unwrap();
+        assert_eq!(causes(&world).len(), 0, "{path}: that one has not seen it");
+        revoke_token(&world, &accessor);
+        world.vault.tick().unwrap();
+        assert_eq!(causes(&world), ["reader-left"], "{path}");
+    }
+}
+
+#[test]
 fn of_what_is_too_much_for_one_reader_the_oldest_is_rotated() {
     let world = world();
     let (reader, accessor) = token(&world);
