@@ -203,7 +203,7 @@ fn many_roles_that_are_due_at_once_are_rotated_in_bounded_ticks() {
 }
 
 /// What is done in the lives that crash.
-const STORIES: [&str; 7] = ["create", "rotate", "due", "two", "roll-back", "adopt", "rehearse-two"];
+const STORIES: [&str; 8] = ["create", "rotate", "due", "used", "two", "roll-back", "adopt", "rehearse-two"];
 
 fn tell(world: &World, story: &str) {
     // Whatever it answers: the store may have failed under it.
@@ -214,6 +214,8 @@ fn tell(world: &World, story: &str) {
             world.clock.advance(Ttl::from_secs(86_400));
             world.vault.tick().map(|_| Response::default())
         }
+        "used" => write(&world.root, "static-roles/app", r#"{"rotate_after_reads":1}"#)
+            .and_then(|_| ask(&world.root, Operation::Read, "database/static-creds/app", "")),
         "two" => write(&world.root, "rotate-role/two", ""),
         "roll-back" => write(&world.root, "rotate-role/app", "").and_then(|_| write(&world.root, "roll-back-role/app", "")),
         "adopt" => {

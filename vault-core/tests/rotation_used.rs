@@ -10,6 +10,7 @@ use roles::*;
 use std::sync::Arc;
 use support::*;
 use vault_core::storage::Storage;
+use vault_core::storage::faulty::{Fault as StoreFault, FaultyStorage};
 use vault_core::storage::memory::MemoryStorage;
 use vault_core::types::limits::{CREDENTIALS_PER_READER_MAX, READS_UNWRITTEN_MAX};
 use vault_core::types::{Code, Object, Operation, SecretString, TokenType, Ttl, Value};
@@ -241,6 +242,49 @@ fn a_reader_is_known_from_its_first_answer_on_whatever_crashes() {
 }
 
 #[test]
+fn wherever_the_process_ends_whoever_was_answered_and_has_left_lets_it_be_rotated() {
+    let storage = Arc::new(MemoryStorage::new());
+    let old = world_on(Config::on(storage.clone()));
+    used(&old, r#""rotate_when_reader_leaves":true,"rotate_after_reads":1000,"rotation_period":"240h""#);
+    let accounts = old.target.state.lock().unwrap().accounts.clone();
+    let before = version(&old.root);
+    let mut seen = 0;
+    for fault in [StoreFault::Lost, StoreFault::Applied] {
+        for nth in 1.. {
+            old.target.state.lock().unwrap().accounts = accounts.clone();
+            let faulty = Arc::new(FaultyStorage::over(storage.copy()));
+            let world = reopen(faulty.clone(), &old);
+            faulty.fail_commit(faulty.commit_number() + nth, fault);
+            let options = TokenOptions { policies: vec!["root".to_owned()], ..TokenOptions::default() };
+            let (mut was_answered, mut has_left) = (false, false);
+            if let Ok(auth) = world.root.tokens().create(options) {
+                let reader = world.vault.session(SecretString::copy_from(auth.client_token.expose()));
+                was_answered = ask(&reader, Operation::Read, "database/static-creds/app", "").is_ok();
+                let data = Object::new().with("accessor", auth.accessor);
+                has_left = world.root.request(Operation::Write, "auth/token/revoke-accessor", Some(data.into())).is_ok();
+            }
+            (0..3).for_each(|_| drop(world.vault.tick()));
+            let crashed = world.vault.tick().is_err();
+            drop(world);
+            let world = reopen(Arc::new(faulty.restart()), &old);
+            settle(&world, 600);
+            let (_, password) = creds_now(&world.root);
+            assert_eq!(password, password_at(&world, "app"), "{fault:?} {nth}");
+            if was_answered && has_left {
+                seen += 1;
+                assert!(version(&world.root) > before, "{fault:?} {nth}");
+            }
+            world.vault.verify().unwrap();
+            if !crashed {
+                assert!(nth > 6, "it commits at least so often: {nth}");
+                break;
+            }
+        }
+    }
+    assert!(seen > 6, "{seen}");
+}
+
+#[test]
 fn a_reader_whose_revocation_was_first_is_answered_nothing() {
     let world = world();
     used(&world, r#""rotate_when_reader_leaves":true,"rotation_period":"240h""#);
@@ -312,6 +356,25 @@ fn a_wrapped_answer_is_a_read_and_a_live_secret_reads_each_version_once() {
     version(&world.root);
     world.vault.tick().unwrap();
     assert_ne!(password_at(&world, "app"), before);
+}
+
+#[test]
+fn whoever_unwraps_what_another_token_has_read_is_a_reader() {
+    for path in ["database/static-creds/app", "secret/data/api"] {
+        let world = world();
+        used(&world, r#""rotate_when_reader_leaves":true,"rotation_period":"240h""#);
+        secret(&world.root, r#""rotate_when_reader_leaves":true,"rotation_period":"240h""#);
+        let wrapped = world.root.wrapping().request(Operation::Read, path, None, Ttl::from_secs(60)).unwrap();
+        let ((looker, looked), (unwrapper, accessor)) = (token(&world), token(&world));
+        looker.wrapping().lookup(wrapped.token.expose()).unwrap();
+        unwrapper.wrapping().unwrap(wrapped.token.expose()).unwrap();
+        revoke_token(&world, &looked);
+        world.vault.tick().unwrap();
+        assert_eq!(causes(&world).len(), 0, "{path}: that one has not seen it");
+        revoke_token(&world, &accessor);
+        world.vault.tick().unwrap();
+        assert_eq!(causes(&world), ["reader-left"], "{path}");
+    }
 }
 
 #[test]

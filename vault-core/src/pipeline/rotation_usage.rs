@@ -2,17 +2,19 @@
 //! use. A version that is not the current one any more counts for nothing.
 
 use super::core::Core;
+use super::mounts::Routing;
 use super::namespaces::Namespace;
 use super::rotation_secret;
 use super::stage::Authenticated;
 use crate::auth::TokenRef;
 use crate::barrier::Overlay;
 use crate::commit::{CommitError, Proposal};
+use crate::engines::Call;
 use crate::managed::usage::{self, HasRead};
 use crate::managed::{Managed, Use, Used, index};
 use crate::types::id::Id;
 use crate::types::limits::{COMMIT_RETRIES_MAX, READERS_LEFT_PER_TICK_MAX, READS_UNWRITTEN_MAX};
-use crate::types::{Error, Result, Timestamp, Ttl};
+use crate::types::{Code, Error, Operation, Result, Timestamp, Ttl};
 use arc_swap::ArcSwapOption;
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -95,6 +97,33 @@ impl Usage {
     }
 }
 
+/// What is to be done about what a request has read, which its engine says, or the rotations of secrets.
+pub(super) fn used(stage: &Authenticated<'_>, routing: &Routing<'_>, call: &Call<'_>, by_engine: Option<Used>) -> Result<Option<Used>> {
+    let namespace = &stage.place().namespace;
+    match (routing.engine.reads_secret(call), &routing.uuid) {
+        (Some(path), Some(mount)) => namespace.used_secrets.at(stage.core(), namespace, mount, path),
+        _ => Ok(by_engine),
+    }
+}
+
+/// Whoever unwraps the answer of a read comes to know it as well, and counts as a reader of the version that is the current one then. The read was
+/// counted when it was wrapped; of who comes with nothing but the wrapping token nothing is known.
+pub(super) fn unwrapped(stage: &Authenticated<'_>, path: &str) -> Result<(Option<Used>, Option<u64>)> {
+    let (core, namespace) = (stage.core(), &stage.place().namespace);
+    let mounts = namespace.mounts.load();
+    let Some(routing) = mounts.route(path).filter(|_| !stage.token().entry.is_wrapping()) else { return Ok((None, None)) };
+    let call = Call { operation: Operation::Read, path: routing.rest, data: None, now: stage.now(), holder: None, display_name: "" };
+    if routing.engine.may_write(&call) {
+        return Ok((None, None));
+    }
+    // What is gone since is of no matter.
+    let Ok(outcome) = routing.engine.execute(&mut Overlay::reading(&namespace.barrier, core.source()), &call) else {
+        return Ok((None, None));
+    };
+    let used = used(stage, &routing, &call, outcome.used)?.filter(|used| used.notes_readers);
+    Ok((used.map(|used| Used { reads_max: 0, ..used }), outcome.version))
+}
+
 /// Notes a read before it is answered: who reads for the first time is durable, a count at the latest with so many others.
 pub(super) fn note(stage: &Authenticated<'_>, used: Used, version: u64) -> Result<()> {
     let (core, namespace) = (stage.core(), &stage.place().namespace);
@@ -107,7 +136,11 @@ pub(super) fn note(stage: &Authenticated<'_>, used: Used, version: u64) -> Resul
     if used.reads_max > 0 {
         let counted = (namespace.id, used.id, version);
         if let Some(count) = core.usage.count(counted, READS_UNWRITTEN_MAX.min(used.reads_max)) {
-            write_down(core, counted, count, stage.now())?;
+            match write_down(core, counted, count, stage.now()) {
+                // It is counted still, and written down with the next read.
+                Err(error) if error.code() == Code::Conflict => {}
+                written => written?,
+            }
         }
     }
     Ok(())

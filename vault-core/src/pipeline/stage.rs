@@ -16,7 +16,6 @@ use crate::auth::{LiveToken, records};
 use crate::barrier::{Overlay, Sight};
 use crate::commit::{CommitError, Proposal, Receipt};
 use crate::engines::Call;
-use crate::managed::Used;
 use crate::metrics::{Authentication, Target};
 use crate::os::Stopwatch;
 use crate::policy::{Capability, CompiledPolicies, Given, PolicyName, Ruling};
@@ -398,18 +397,6 @@ impl<'r> Authenticated<'r> {
         if revokes { REVOCATION_RETRIES_MAX } else { COMMIT_RETRIES_MAX }
     }
 
-    /// What is to be done about what the request has read, which the engine says or the rotations of secrets.
-    fn used(&self, by_engine: Option<Used>) -> Result<Option<Used>> {
-        let Route::Engine(Routing { engine, uuid: Some(mount), rest }) = &self.routed.route else { return Ok(None) };
-        match engine.reads_secret(&self.call(rest)) {
-            Some(path) => {
-                let namespace = &self.routed.place.namespace;
-                namespace.used_secrets.at(self.routed.core, namespace, mount, path)
-            }
-            None => Ok(by_engine),
-        }
-    }
-
     /// For how long the reply is to be wrapped.
     pub(super) fn wrap_ttl(&self) -> Option<Ttl> {
         self.request().wrap_ttl.filter(|ttl| *ttl > Ttl::ZERO)
@@ -622,16 +609,22 @@ fn nothing_mounted() -> Error {
 impl Executed<'_, '_> {
     /// Notes that a rotated credential was read, before it is answered.
     fn note_use(&self) -> Result<()> {
-        match (self.stage.used(self.done.used)?, self.done.version) {
-            (Some(used), Some(version)) => rotation_usage::note(self.stage, used, version),
-            _ => Ok(()),
-        }
+        let (stage, done) = (self.stage, &self.done);
+        let (used, version) = match (&stage.routed.route, &done.unwrapped_path) {
+            (Route::Engine(routing), _) => (rotation_usage::used(stage, routing, &stage.call(routing.rest), done.used)?, done.version),
+            (Route::System(_), Some(path)) if done.unwrapped.is_some() => rotation_usage::unwrapped(stage, path)?,
+            _ => return Ok(()),
+        };
+        used.zip(version).map_or(Ok(()), |(used, version)| rotation_usage::note(stage, used, version))
     }
 
     /// Commits the request with its event; a read's event is admitted.
     pub(super) fn record(mut self, event: &mut Event, mode: AuditMode) -> Result<Recorded, CommitError> {
         let core = self.stage.routed.core;
-        self.note_use().map_err(CommitError::Failed)?;
+        self.note_use().map_err(|error| match error.code() {
+            Code::Conflict => CommitError::Conflict,
+            _ => CommitError::Failed(error),
+        })?;
         event.version = self.done.version;
         event.concerns = self.done.concerns.take();
         event.unwrapped_path = self.done.unwrapped_path.take();

@@ -187,7 +187,7 @@ pub const READS_UNWRITTEN_MAX: u64 = 64;
 /// Rotated credentials of which it is noted that one token has read them; with each further one the oldest counts as if its reader had left.
 pub const CREDENTIALS_PER_READER_MAX: usize = 256;
 /// Readers who have left that one tick looks after in a namespace.
-pub const READERS_LEFT_PER_TICK_MAX: usize = 1_024;
+pub const READERS_LEFT_PER_TICK_MAX: usize = 64;
 /// Longest password that can be given to a rotation, in bytes.
 pub const GIVEN_PASSWORD_BYTES_MAX: usize = 4_096;
 /// Records that are watched for changes at one time, by which live secrets know that they are current.

@@ -135,6 +135,9 @@ pub(super) fn write(overlay: &mut Overlay<'_>, mount: &Id, name: &str, data: Opt
     let has_moved = was.as_ref().is_some_and(|(plugin, _)| *plugin != configured.connection.plugin)
         || place_of(&before) != place_of(&configured.connection.config);
     let is_settled = configured.connection.pending.is_some();
+    if !is_settled && member(data, "password").is_some() {
+        configured.connection.given_up = None;
+    }
     if is_settled {
         if has_moved {
             return Err(unsettled());
