@@ -390,6 +390,17 @@ fn an_event_says_which_entity_asked_refusals_included() {
     alias(root, &ann, "ann");
     let auth = logged_in(root, "ann", "");
     let session = session_of(&world.vault, &auth);
+    let concerned = |path: &str| {
+        let events = root.audit().events(0, 1000).unwrap();
+        told(events.iter().rev().find(|event| told(event, "path") == path).unwrap(), "identity_concerned")
+    };
+    for path in ["identity/entity", "identity/entity-alias", "auth/token/create/login"] {
+        assert_eq!(concerned(path), ann, "{path}");
+    }
+    let ops = group(root, "ops", "", &[&ann]);
+    assert_eq!(concerned("identity/group"), ops);
+    write(root, "identity/lookup/entity", r#"{"name":"ann"}"#).unwrap();
+    assert_eq!(concerned("identity/lookup/entity"), ann);
     let of_last = |path: &str| {
         let events = root.audit().events(0, 1000).unwrap();
         let event = events.into_iter().rev().find(|event| told(event, "path") == path).unwrap();
@@ -401,6 +412,7 @@ fn an_event_says_which_entity_asked_refusals_included() {
     read(&session, "auth/token/lookup-self").unwrap_err();
     assert_eq!(of_last("auth/token/lookup-self"), (ann.clone(), auth.accessor.clone(), "200".to_owned()));
     delete(root, "identity/entity/name/ann").unwrap();
+    assert_eq!(concerned("identity/entity/name/ann"), ann);
     read(&session, "secret/data/x").unwrap_err();
     assert_eq!(of_last("secret/data/x"), (ann, auth.accessor, "200".to_owned()));
     read(root, "auth/token/lookup-self").unwrap();

@@ -139,15 +139,18 @@ def test_identities_are_made_looked_up_and_give_tokens_their_policies(client: An
 
 
 def test_an_event_names_the_entity_of_its_caller(world: World) -> None:
-    root = world.vault.session(world.token)
-    ann = root.request("write", "identity/entity", {"name": "ann"})["data"]["id"]  # type: ignore[index]
-    root.request("write", "identity/entity-alias", {"name": "ann", "canonical_id": ann, "mount_accessor": "auth_token"})
-    root.request("write", "auth/token/roles/people", {"allowed_entity_aliases": "*"})
-    made = root.request("write", "auth/token/create/people", {"entity_alias": "Ann."})["auth"]  # type: ignore[index]
+    def answer(operation: str, path: str, data: dict[str, Any] | None = None) -> dict[str, Any]:
+        return world.root.request(operation, path, data) or {}
+
+    ann = answer("write", "identity/entity", {"name": "ann"})["data"]["id"]
+    answer("write", "identity/entity-alias", {"name": "ann", "canonical_id": ann, "mount_accessor": "auth_token"})
+    answer("write", "auth/token/roles/people", {"allowed_entity_aliases": "*"})
+    made = answer("write", "auth/token/create/people", {"entity_alias": "Ann.", "policies": ["default"]})["auth"]
     assert made["entity_id"] == ann
     world.vault.session(made["client_token"]).request("read", "auth/token/lookup-self")
-    events = root.request("read", "sys/audit-log/events")["data"]["events"]  # type: ignore[index]
+    events = answer("read", "sys/audit-log/events")["data"]["events"]
     assert [event["entity_id"] for event in events if event["path"] == "auth/token/lookup-self"] == [ann]
+    assert [event["identity_concerned"] for event in events if event["path"] == "auth/token/create/people"] == [ann]
 
 
 def test_tokens_are_made_by_each_option_and_end(client: Any, world: World) -> None:

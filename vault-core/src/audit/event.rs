@@ -69,6 +69,9 @@ pub(crate) struct Event {
     /// The id of the entity that the token is of.
     #[n(26)]
     pub(crate) entity: Option<String>,
+    /// The id of the entity or group that the request made, changed, removed or looked up, or that it made a token for.
+    #[n(27)]
+    pub(crate) identity_concerned: Option<String>,
     /// Whether the reader keeps what it read and uses it until it changes (a live secret): no further use of it is in the log.
     #[n(28)]
     #[cbor(default)]
@@ -225,6 +228,7 @@ impl Event {
             .with("version", self.version)
             .with("accessor_created", optional(&self.accessor_created))
             .with("accessor_concerned", optional(&self.concerns))
+            .with("identity_concerned", optional(&self.identity_concerned))
             .with("wrapping_accessor", optional(&self.wrapped_by))
             .with("wrapping_path", optional(&self.unwrapped_path))
             .with("count", self.count)

@@ -36,7 +36,7 @@ pub(super) fn write(ask: &Ask<'_>, overlay: &mut Overlay<'_>) -> Result<Done> {
     let id = alias.id();
     add(&mut entity, alias)?;
     identity::save_entity(overlay, old.as_ref(), &entity)?;
-    Ok(publish(ask, answer(&entity, &id)))
+    Ok(publish(ask, &entity.id(), answer(&entity, &id)))
 }
 
 /// `WRITE identity/entity-alias/id/ID`: what is not named stays as it was.
@@ -73,7 +73,7 @@ pub(super) fn delete(ask: &Ask<'_>, overlay: &mut Overlay<'_>, id: &str) -> Resu
     new.aliases.retain(|alias| alias.id() != id);
     new.changed_millis = ask.now.as_millis();
     identity::save_entity(overlay, Some(&old), &new)?;
-    Ok(publish(ask, Done::default()))
+    Ok(publish(ask, &old.id(), Done::default()))
 }
 
 /// The entity of an alias at the method `token`, for a token that is made for it; where there is none it comes into being with it.
@@ -134,13 +134,13 @@ fn change(ask: &Ask<'_>, overlay: &mut Overlay<'_>, old: Entity, id: &Id) -> Res
     let Some(target) = target else {
         add(&mut new, alias)?;
         identity::save_entity(overlay, Some(&old), &new)?;
-        return Ok(publish(ask, answer(&new, id)));
+        return Ok(publish(ask, &new.id(), answer(&new, id)));
     };
     let mut receiver = target.clone();
     add(&mut receiver, alias)?;
     identity::save_entity(overlay, Some(&old), &new)?;
     identity::save_entity(overlay, Some(&target), &receiver)?;
-    Ok(publish(ask, answer(&receiver, id)))
+    Ok(publish(ask, &receiver.id(), answer(&receiver, id)))
 }
 
 fn alias_of(ask: &Ask<'_>, name: &AliasName, accessor: &str) -> Result<Alias> {

@@ -92,7 +92,8 @@ pub(super) fn lookup(ask: &Ask<'_>, overlay: &mut Overlay<'_>) -> Result<Done> {
             }
         }
     };
-    found.map_or(Ok(Done::default()), |entity| Ok(Done::answer(to_object(ask, overlay, &entity)?)))
+    let Some(entity) = found else { return Ok(Done::default()) };
+    Ok(Done { identity: Some(entity.id().to_string()), ..Done::answer(to_object(ask, overlay, &entity)?) })
 }
 
 /// `sys/internal/counters/entities`: those of all namespaces, and at most [`COUNTED_ENTITIES_MAX`].
@@ -156,13 +157,13 @@ fn save(ask: &Ask<'_>, overlay: &mut Overlay<'_>, old: Option<Entity>, named: Op
         Some(_) => Done::default(),
         None => Done::answer(Object::new().with("id", new.id().to_string()).with("name", new.name.as_str()).with("aliases", Value::Null)),
     };
-    Ok(publish(ask, done))
+    Ok(publish(ask, &new.id(), done))
 }
 
 fn remove(ask: &Ask<'_>, overlay: &mut Overlay<'_>, found: Option<Entity>) -> Result<Done> {
     let Some(entity) = found else { return Ok(Done::default()) };
     identity::remove_entity(overlay, &entity)?;
-    Ok(publish(ask, Done::default()))
+    Ok(publish(ask, &entity.id(), Done::default()))
 }
 
 fn to_object(ask: &Ask<'_>, overlay: &mut Overlay<'_>, entity: &Entity) -> Result<Object> {

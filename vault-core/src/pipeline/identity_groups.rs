@@ -78,7 +78,8 @@ pub(super) fn lookup(ask: &Ask<'_>, overlay: &mut Overlay<'_>) -> Result<Done> {
         "id" => by_id(overlay, data.required("id")?)?,
         _ => by_name(overlay, data.required("name")?)?,
     };
-    found.map_or(Ok(Done::default()), |group| Ok(Done::answer(to_object(ask, overlay, &group)?)))
+    let Some(group) = found else { return Ok(Done::default()) };
+    Ok(Done { identity: Some(group.id().to_string()), ..Done::answer(to_object(ask, overlay, &group)?) })
 }
 
 fn by_id(overlay: &mut Overlay<'_>, id: &str) -> Result<Option<Group>> {
@@ -121,7 +122,7 @@ fn save(ask: &Ask<'_>, overlay: &mut Overlay<'_>, old: Option<Group>, named: Opt
         Some(_) => Done::default(),
         None => Done::answer(Object::new().with("id", new.id().to_string()).with("name", new.name.as_str())),
     };
-    Ok(publish(ask, done))
+    Ok(publish(ask, &new.id(), done))
 }
 
 fn made(ask: &Ask<'_>) -> Result<Group> {
@@ -178,7 +179,7 @@ fn check_room(overlay: &mut Overlay<'_>, member: &Id) -> Result<()> {
 fn remove(ask: &Ask<'_>, overlay: &mut Overlay<'_>, found: Option<Group>) -> Result<Done> {
     let Some(group) = found else { return Ok(Done::default()) };
     identity::remove_group(overlay, &group)?;
-    Ok(publish(ask, Done::default()))
+    Ok(publish(ask, &group.id(), Done::default()))
 }
 
 fn to_object(ask: &Ask<'_>, overlay: &mut Overlay<'_>, group: &Group) -> Result<Object> {

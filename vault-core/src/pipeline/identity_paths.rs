@@ -107,9 +107,9 @@ pub(super) fn execute(ask: &Ask<'_>, overlay: &mut Overlay<'_>, operation: Opera
 }
 
 /// Puts a change of identities into effect, once it is durable.
-pub(super) fn publish(ask: &Ask<'_>, done: Done) -> Done {
+pub(super) fn publish(ask: &Ask<'_>, id: &Id, done: Done) -> Done {
     let identities = Arc::clone(&ask.place.namespace.identities);
-    done.publishing(move || identities.changed())
+    Done { identity: Some(id.to_string()), ..done }.publishing(move || identities.changed())
 }
 
 /// What a listing answers by names alone.

@@ -627,6 +627,7 @@ impl Executed<'_, '_> {
         })?;
         event.version = self.done.version;
         event.concerns = self.done.concerns.take();
+        event.identity_concerned = self.done.identity.take();
         event.unwrapped_path = self.done.unwrapped_path.take();
         event.wrapped_by = self.done.wrap_info.as_ref().map(|info| info.accessor.clone());
         let made = self.done.auth.as_ref().map(|auth| auth.accessor.clone());

@@ -46,6 +46,8 @@ pub(super) struct Done {
     pub(super) until: Option<Timestamp>,
     /// The accessor of a token that the request was about, where that is not the caller's: for the audit log.
     pub(super) concerns: Option<String>,
+    /// The id of the entity or group that the request was about: for the audit log.
+    pub(super) identity: Option<String>,
     /// The accessor of a token that the request made and that is in no `auth` of its reply.
     pub(super) made: Option<String>,
     /// The token that the reply was put behind.

@@ -46,7 +46,8 @@ pub(super) fn create(ask: &Ask<'_>, overlay: &mut Overlay<'_>, by: By<'_>) -> Re
     entry.entity = making.entity(overlay)?.map(EntityRef::to_bytes);
     let secret = if entry.is_batch() { making.batch(overlay, &entry)? } else { making.service(overlay, &entry)? };
     let auth = auth_of(ask, &ask.place.namespace.id, secret, &entry)?;
-    Ok(Done { auth: Some(auth), warnings, ..Done::default() })
+    let identity = Some(auth.entity_id.clone()).filter(|id| !id.is_empty());
+    Ok(Done { auth: Some(auth), identity, warnings, ..Done::default() })
 }
 
 /// What a reply tells of a token of a namespace.
