@@ -14,10 +14,10 @@ mod watched;
 
 use std::sync::Arc;
 use std::time::Instant;
-use support::{KEY, creds, world_on};
+use support::{KEY, count, creds, world_on};
 use vault_core::storage::Storage;
-use vault_core::types::{Operation, SecretString, Ttl, Value};
-use vault_core::{Config, Session, UnsealKey, Vault};
+use vault_core::types::{SecretString, Ttl};
+use vault_core::{Config, UnsealKey, Vault};
 use watched::Watched;
 
 /// Leases, unless `LIBVAULT_LEASES` says otherwise.
@@ -34,12 +34,6 @@ fn memory() -> u64 {
     pages.split(' ').nth(1).and_then(|pages| pages.parse::<u64>().ok()).unwrap_or_default() * 4_096
 }
 
-fn count(root: &Session, kind: &str) -> u64 {
-    let data = vault_core::types::Object::new().with("type", kind);
-    let data = root.request(Operation::Read, "sys/leases/count", Some(data.into())).unwrap().data.unwrap();
-    data.get("lease_count").and_then(Value::as_u64).unwrap()
-}
-
 #[test]
 fn leases_are_not_loaded_when_a_vault_is_opened_and_end_in_bounded_steps_however_many_there_are() {
     let leases: u64 = std::env::var("LIBVAULT_LEASES").map_or(COUNT, |count| count.parse().unwrap());
@@ -50,6 +44,7 @@ fn leases_are_not_loaded_when_a_vault_is_opened_and_end_in_bounded_steps_however
         creds(&old.root).unwrap();
     }
     let granting = began.elapsed();
+    eprintln!("granted in {granting:?}");
     old.vault.tick().unwrap();
     old.vault.seal().unwrap();
 
@@ -86,7 +81,8 @@ fn leases_are_not_loaded_when_a_vault_is_opened_and_end_in_bounded_steps_however
     }
 
     // The host gives the connector again: told, they are gone, so many with each tick.
-    drop((root, vault));
+    drop(root);
+    let _sealed = vault.seal().unwrap();
     let told = support::reopen(Arc::clone(&storage) as Arc<dyn Storage>, &old);
     let (began, mut ticks_told) = (Instant::now(), 0_u64);
     while ticks_told < 200 && !told.target.accounts().is_empty() {
