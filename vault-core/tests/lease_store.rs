@@ -24,9 +24,9 @@ use watched::Watched;
 const COUNT: u64 = 3_000;
 /// Records that an opening reads, and a tick that has nothing to do, however many leases there are.
 const OPENING_RECORDS_MAX: u64 = 400;
-/// Records that a tick reads at most: it ends 4,096 leases, looks at what each change meets, and at 8,192 leases that wait for their targets, twice
+/// Records that a tick reads at most: it ends 4,096 leases, looks at what each change meets, and at 2,048 leases that wait for their targets, twice
 /// where it told some.
-const TICK_RECORDS_MAX: u64 = 4_096 * 100 + 2 * 8_192;
+const TICK_RECORDS_MAX: u64 = 4_096 * 60 + 2 * 2_048;
 
 /// Memory that the process has, in bytes; 0 where the system does not tell.
 fn memory() -> u64 {
@@ -67,7 +67,7 @@ fn leases_are_not_loaded_when_a_vault_is_opened_and_end_in_bounded_steps_however
         most = most.max(storage.records_read() - before);
         ticks += 1;
         // As many as there are ticks to end them, and some to look at all that wait.
-        assert!(ticks <= leases / 4_096 + leases / 8_192 + 10, "each ends its share");
+        assert!(ticks <= leases / 4_096 + leases / 2_048 + 10, "each ends its share");
         if next.is_none_or(|next| next.as_millis() > old.clock_millis() + 1) {
             break;
         }

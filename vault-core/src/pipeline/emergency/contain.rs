@@ -19,8 +19,7 @@ const MOST: u64 = 100;
 /// Credentials that are rotated at one time unless told.
 const PARALLEL: u64 = 4;
 
-const KNOWN: [&str; 11] =
-    ["path", "prefix", "accessor", "since", "before", "tokens", "leases", "rotate", "most", "parallel", "dry_run"];
+const KNOWN: [&str; 11] = ["path", "prefix", "accessor", "since", "before", "tokens", "leases", "rotate", "most", "parallel", "dry_run"];
 
 /// What is to be done.
 pub(in crate::pipeline) struct Plan {
@@ -209,13 +208,17 @@ impl Asker<'_, '_> {
                 done.lock().push(line);
             }
         };
-        std::thread::scope(|scope| {
-            let others = parallel.min(waiting.lock().len()).saturating_sub(1);
-            for _ in 0..others {
-                scope.spawn(work);
-            }
+        let others = parallel.min(waiting.lock().len()).saturating_sub(1);
+        if others == 0 {
             work();
-        });
+        } else {
+            std::thread::scope(|scope| {
+                for _ in 0..others {
+                    scope.spawn(work);
+                }
+                work();
+            });
+        }
         let mut lines = done.into_inner();
         lines.extend(left.into_iter().map(|step| self.leave(step)));
         lines
@@ -224,15 +227,18 @@ impl Asker<'_, '_> {
 
 /// The answer: what was found, and what became of each step.
 fn tell(exposure: &Exposure, lines: &[Line]) -> Object {
-    let steps: Vec<Value> = lines.iter().map(|line| {
-        Object::new()
-            .with("time", line.time.to_string())
-            .with("step", line.name)
-            .with("what", line.what.as_str())
-            .with("outcome", line.outcome)
-            .with("why", line.why.as_deref().map(Value::from))
-            .into()
-    }).collect();
+    let steps: Vec<Value> = lines
+        .iter()
+        .map(|line| {
+            Object::new()
+                .with("time", line.time.to_string())
+                .with("step", line.name)
+                .with("what", line.what.as_str())
+                .with("outcome", line.outcome)
+                .with("why", line.why.as_deref().map(Value::from))
+                .into()
+        })
+        .collect();
     let count = |outcome| lines.iter().filter(|line| line.outcome == outcome).count() as u64;
     let mut timeline = exposure.timeline();
     timeline.extend(lines.iter().map(Line::text));
