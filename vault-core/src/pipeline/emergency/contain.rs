@@ -5,6 +5,7 @@
 
 use super::look::{self, Exposure};
 use super::{Subject, since};
+use crate::os;
 use crate::pipeline::affect::Follow;
 use crate::pipeline::given::{Members, bad};
 use crate::pipeline::stage::Authenticated;
@@ -208,17 +209,8 @@ impl Asker<'_, '_> {
                 done.lock().push(line);
             }
         };
-        let others = parallel.min(waiting.lock().len()).saturating_sub(1);
-        if others == 0 {
-            work();
-        } else {
-            std::thread::scope(|scope| {
-                for _ in 0..others {
-                    scope.spawn(work);
-                }
-                work();
-            });
-        }
+        let threads = parallel.min(waiting.lock().len());
+        os::several(threads, work);
         let mut lines = done.into_inner();
         lines.extend(left.into_iter().map(|step| self.leave(step)));
         lines
