@@ -1727,6 +1727,38 @@ vault_status_t vault_static_role(vault_session_t *session,
                                  vault_secret_t **out_role);
 
 /**
+ * Tells who has read what is out, since when, and which leases and rotated credentials hang on it. Changes nothing.
+ *
+ * - `session`: borrowed. Needs `update` and `sudo` on `sys/emergency/look`.
+ * - `asked`, `asked_len`: a JSON object with one of `path` (with all that is below it), `prefix` and `accessor` (a token, with those that it has
+ *   made), and `since` (seconds since 1970, or RFC 3339); borrowed for the call.
+ * - `out_exposure`: receives a JSON object: `readers`, `paths`, `leases`, `credentials`, `by_hand`, `is_complete`, `looked`, and `timeline`, lines
+ *   for a postmortem. `/readers/0/accessor` and the like with `vault_secret_field`. Owner: the caller; free it with `vault_secret_free`. NULL
+ *   on failure.
+ * - Threads: any, also several at once with one session.
+ */
+vault_status_t vault_emergency_look(vault_session_t *session,
+                                    const char *asked,
+                                    size_t asked_len,
+                                    vault_secret_t **out_exposure);
+
+/**
+ * Ends what a look finds: the tokens of the readers, the leases, and then the credentials, several at one time. A step that fails keeps none of the
+ * others from being done; each is a request of the session's own token.
+ *
+ * - `session`: borrowed; its own token is kept. Needs `update` and `sudo` on `sys/emergency/contain`, and what each step needs.
+ * - `asked`, `asked_len`: a JSON object as for `vault_emergency_look`, and: `before` (what was rotated since is left: pass `looked`), `tokens`
+ *   (`revoke`, `quarantine` or `keep`), `leases` and `rotate` (true), `most` (100), `parallel` (4), `dry_run` (false); borrowed for the call.
+ * - `out_containment`: receives the exposure as it is then, and `steps` (each with `time`, `step`, `what`, `outcome`, `why`), `left` (call it again
+ *   until that is 0), `failed`, and the `timeline` of both. Owner: the caller; free it with `vault_secret_free`. NULL on failure.
+ * - Threads: any. It waits for the targets of what it rotates.
+ */
+vault_status_t vault_emergency_contain(vault_session_t *session,
+                                       const char *asked,
+                                       size_t asked_len,
+                                       vault_secret_t **out_containment);
+
+/**
  * Writes a backup of the vault as it is at one moment, while it is in use. Needs `update` and `sudo` on `sys/storage/backup`.
  *
  * - `session`: borrowed.

@@ -4,7 +4,7 @@
 static void print_timeline(const char *heading, const vault::Secret &answer) {
     std::cout << heading << '\n';
     for (int i = 0;; i++) {
-        const auto line = answer.try_text("/timeline/" + std::to_string(i));
+        auto line = answer.try_text("/timeline/" + std::to_string(i));
         if (!line) {
             return;
         }

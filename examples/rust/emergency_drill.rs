@@ -1,4 +1,7 @@
 //! An emergency drill: a token is not trusted any more. What it has read, what would be done, and the end of it, with a page for the postmortem.
+//!
+//! `cargo run --example emergency_drill`
+#![allow(clippy::print_stdout, reason = "an example talks to its reader")]
 
 use vault_core::testing::TestVault;
 use vault_core::types::{Object, Result, Timestamp, Ttl};

@@ -105,7 +105,8 @@ pub use seal::{NewSeal, SealError, SlotInfo, UnsealKey};
 pub use vault::{
     Audit, AuditMode, AuditReport, Backup, Config, ContainOptions, Containment, ContainmentStep, Emergency, Exposure, Init, Kv, KvMetadata,
     KvSecret, KvSettings, KvVersion, LeaseInfo, Leases, Listening, LiveSecret, Policies, Reader, ReaderTokens, Rehearsal, RetryError,
-    Rotation, RotationStatus, SealedVault, SecretSnapshot, Session, StaticCreds, Suspect, TokenInfo, TokenOptions, Tokens, Unsealing, Vault, Wrapping, WrappingInfo,
+    Rotation, RotationStatus, SealedVault, SecretSnapshot, Session, StaticCreds, Suspect, TokenInfo, TokenOptions, Tokens, Unsealing,
+    Vault, Wrapping, WrappingInfo,
 };
 
 /// The README's Rust runs as a test.

@@ -137,7 +137,10 @@ fn a_token_that_is_not_trusted_is_followed_to_what_it_and_its_children_have_read
     let exposure = test.root.emergency().look_at(&suspect, Timestamp::EPOCH).unwrap();
     let told: Vec<_> = exposure.readers.iter().map(|reader| (reader.accessor.clone(), reader.reads)).collect();
     assert_eq!(told, [(child_accessor, 1), (own, 0)]);
-    assert_eq!((exposure.paths.clone(), exposure.by_hand.clone()), (vec!["secret/data/other".to_owned()], vec!["secret/data/other".to_owned()]));
+    assert_eq!(
+        (exposure.paths.clone(), exposure.by_hand.clone()),
+        (vec!["secret/data/other".to_owned()], vec!["secret/data/other".to_owned()])
+    );
     let prefix = test.root.emergency().look_at(&Suspect::Prefix("secret/data/app".to_owned()), Timestamp::EPOCH).unwrap();
     assert_eq!((prefix.readers.len(), prefix.paths.clone()), (1, vec!["secret/data/app2".to_owned()]));
     test.root.emergency().contain(&exposure, 10).unwrap();

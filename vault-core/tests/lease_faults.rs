@@ -353,7 +353,8 @@ fn an_edit_of_what_does_not_say_where_a_connection_goes_disturbs_neither_a_renew
         world.target.plan(duty, &[Fault::Stalls]);
         world.target.state.lock().unwrap().hold_again();
         std::thread::scope(|scope| {
-            let stalled = scope.spawn(|| if renews { renew(&world.root, &one.lease_id, 7_200).map(drop) } else { creds(&world.root).map(drop) });
+            let stalled =
+                scope.spawn(|| if renews { renew(&world.root, &one.lease_id, 7_200).map(drop) } else { creds(&world.root).map(drop) });
             world.target.wait_for_stall();
             edit(r#"{"max_open_connections":7,"connect_timeout":"3s","allowed_roles":"ro,rw","verify_connection":false}"#);
             world.target.let_go();

@@ -98,11 +98,7 @@ impl Session {
 
     /// Works in a transaction, and anew where it has lost a race with another one: roles that are granted the same table at the same time meet at
     /// that table's row. An error has been rolled back, unless the server was lost.
-    pub(super) fn transaction<R>(
-        &mut self,
-        deadline: Deadline,
-        mut work: impl FnMut(&mut Self) -> Result<R, Wrong>,
-    ) -> Result<R, Wrong> {
+    pub(super) fn transaction<R>(&mut self, deadline: Deadline, mut work: impl FnMut(&mut Self) -> Result<R, Wrong>) -> Result<R, Wrong> {
         let mut tries = 0;
         loop {
             self.run(deadline, "BEGIN")?;

@@ -14,6 +14,8 @@ use std::sync::Arc;
 
 /// Children that one scan of a folder reads at a time.
 const SCAN_PAGE: usize = 1_000;
+/// Records of the first page: many scans need no more.
+const SCAN_PAGE_FIRST: usize = 100;
 
 /// What a request wants written: ready for the committer.
 #[derive(Debug, Default)]
@@ -209,17 +211,19 @@ impl<'a> Overlay<'a> {
     ) -> Result<(), BarrierError> {
         // What comes into a range later has no key that could be watched now.
         self.cannot_watch();
+        let mut limit = SCAN_PAGE_FIRST;
         loop {
-            let page = self.source.scan(prefix, after.as_ref(), SCAN_PAGE)?;
+            let page = self.source.scan(prefix, after.as_ref(), limit)?;
             for (key, record) in &page {
                 if !each(key, &self.barrier.open(kind, key, record)?)? {
                     return Ok(());
                 }
             }
             match page.last() {
-                Some((key, _)) if page.len() == SCAN_PAGE => after = Some(*key),
+                Some((key, _)) if page.len() == limit => after = Some(*key),
                 _ => return Ok(()),
             }
+            limit = SCAN_PAGE;
         }
     }
 

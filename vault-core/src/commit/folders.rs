@@ -5,7 +5,9 @@ use crate::barrier::{BarrierError, FolderChange, Kind, folder_and_child};
 use crate::storage::Key;
 use std::collections::BTreeMap;
 
-/// Children of a folder that are read at a time when it may have become empty.
+/// Children of a folder that are read at first when it may have become empty, nearly always enough to tell that it has not; and at a time from then
+/// on.
+const PROBE_PAGE_FIRST: usize = 2;
 const PROBE_PAGE: usize = 64;
 
 /// The changes of folder entries that these changes of paths bring.
@@ -77,17 +79,18 @@ fn is_empty(merged: &Merged<'_>, entries: &Entries, prefix: &[u8; 16]) -> Result
             return Ok(false);
         }
     }
-    let mut after = None;
+    let (mut after, mut limit) = (None, PROBE_PAGE_FIRST);
     loop {
-        let page = merged.storage.scan(prefix, after.as_ref(), PROBE_PAGE)?;
+        let page = merged.storage.scan(prefix, after.as_ref(), limit)?;
         for (key, _) in &page {
             if is_present(merged, entries, key)? {
                 return Ok(false);
             }
         }
         match page.last() {
-            Some((key, _)) if page.len() == PROBE_PAGE => after = Some(*key),
+            Some((key, _)) if page.len() == limit => after = Some(*key),
             _ => return Ok(true),
         }
+        limit = PROBE_PAGE;
     }
 }

@@ -9,6 +9,7 @@ pub(crate) mod interleavings_tests;
 mod memory;
 mod process;
 mod rng;
+mod several;
 mod stopwatch;
 pub(crate) mod sync;
 mod text_file;
@@ -19,5 +20,6 @@ pub use memory::{ForkGuard, LockedBox, lock_failures};
 pub use rng::SystemRng;
 
 pub(crate) use process::process_facts;
+pub(crate) use several::several;
 pub(crate) use stopwatch::Stopwatch;
 pub(crate) use text_file::read_text;

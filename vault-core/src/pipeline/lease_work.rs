@@ -27,7 +27,7 @@ const STEPS: usize = 64;
 /// Leases that one call tells to all targets together, after which it asks none of them a further time.
 const TOLD_MAX: usize = 1_024;
 /// Leases that wait for their targets of which one call looks at so many.
-const QUEUE_WINDOW: usize = 8_192;
+const QUEUE_WINDOW: usize = 2_048;
 /// Buckets of time that one commit goes through.
 const BUCKETS_MAX: u64 = 10_000;
 /// Wait after a target was told in vain for the first time, in milliseconds; it doubles with each.
@@ -325,12 +325,14 @@ fn tell_due(core: &Core, now: Timestamp, only: Option<&HashSet<LeaseRef>>) -> Re
     let after = if only.is_none() { core.outside.queue_place() } else { None };
     let Found { due, full, mut next, left_at } = look(core, after, only, now)?;
     if !due.is_empty() {
-        let (soonest, away) = tell_each(core, due, now)?;
-        next = earlier(next, soonest);
+        let told = tell_each(core, due, now)?;
+        next = earlier(next, told.next);
         // One that does not answer is not asked at once again, however many wait for it.
-        next = earlier(next, (!full.is_subset(&away)).then_some(now));
-        // What was told in vain is due again at an instant that was drawn just now.
-        next = earlier(next, look(core, after, only, now)?.next.filter(|next| *next > now));
+        next = earlier(next, (!full.is_subset(&told.away)).then_some(now));
+        if told.in_vain {
+            // Due again at an instant that was drawn just now.
+            next = earlier(next, look(core, after, only, now)?.next.filter(|next| *next > now));
+        }
     }
     if only.is_some() {
         return Ok(next);
@@ -339,13 +341,25 @@ fn tell_due(core: &Core, now: Timestamp, only: Option<&HashSet<LeaseRef>>) -> Re
     Ok(core.outside.leave_queue_at(left_at, next).map_or(Some(now), |all| all))
 }
 
-/// Tells each target in its turn: those that do not answer hold up none of the others. When something more is to be done, and which do not answer.
-fn tell_each(
-    core: &Core,
-    mut due: BTreeMap<[u8; 16], VecDeque<LeaseRef>>,
-    now: Timestamp,
-) -> Result<(Option<Timestamp>, HashSet<[u8; 16]>)> {
-    let (mut next, mut count, mut away) = (None, 0, HashSet::new());
+/// What came of telling targets.
+#[derive(Default)]
+struct ToldEach {
+    /// When something more is to be done.
+    next: Option<Timestamp>,
+    /// Which do not answer.
+    away: HashSet<[u8; 16]>,
+    /// Some are to be told again.
+    in_vain: bool,
+}
+
+fn is_there(core: &Core, lease: &LeaseRef) -> Result<bool> {
+    let Some(namespace) = core.namespaces.load().get(&lease.namespace) else { return Ok(false) };
+    Ok(Lease::load(&mut Overlay::reading(&namespace.barrier, core.source()), &lease.key)?.is_some())
+}
+
+/// Tells each target in its turn: those that do not answer hold up none of the others.
+fn tell_each(core: &Core, mut due: BTreeMap<[u8; 16], VecDeque<LeaseRef>>, now: Timestamp) -> Result<ToldEach> {
+    let (mut told, mut count) = (ToldEach::default(), 0);
     while !due.is_empty() {
         for target in due.keys().copied().collect::<Vec<_>>() {
             let Some(lease) = due.get_mut(&target).and_then(VecDeque::pop_front) else {
@@ -353,22 +367,26 @@ fn tell_each(
                 continue;
             };
             match tell(core, &lease, now)? {
-                Told::Gone | Told::Refused => {}
+                // What was never handed out is undone once more later.
+                Told::Gone => told.in_vain |= is_there(core, &lease)?,
+                Told::Refused => told.in_vain = true,
                 // One that does not answer is not asked for the others too.
                 Told::Away => {
-                    next = earlier(next, Some(now.plus(Ttl::from_secs(AWAY_SECONDS.min(RETRY_MILLIS / 1000)))));
+                    told.next = earlier(told.next, Some(now.plus(Ttl::from_secs(AWAY_SECONDS.min(RETRY_MILLIS / 1000)))));
                     due.remove(&target);
-                    away.insert(target);
+                    told.away.insert(target);
+                    told.in_vain = true;
                 }
-                Told::Busy => next = Some(now),
+                Told::Busy => told.next = Some(now),
             }
             count += 1;
         }
         if count >= TOLD_MAX && !due.is_empty() {
-            return Ok((Some(now), away));
+            told.next = Some(now);
+            break;
         }
     }
-    Ok((next, away))
+    Ok(told)
 }
 
 /// Tells a lease's target that it has ended, and commits what came of it.

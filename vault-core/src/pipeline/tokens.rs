@@ -3,8 +3,8 @@
 use super::core::Core;
 use super::namespaces::{Namespace, Namespaces};
 use super::policies::ROOT;
-use super::{removal, tick};
 use super::runtime::own_event;
+use super::{removal, tick};
 use crate::audit::Event;
 use crate::auth::token::{self, TokenEntry, TokenKey, TokenRef};
 use crate::auth::{BarrierOf, LiveToken, batch, records};

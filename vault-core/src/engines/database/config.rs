@@ -1,8 +1,8 @@
 //! `config/NAME`: a connection to a target system is written, shown without its secrets, deleted; and `rotate-root/NAME`, `settle-root/NAME`,
 //! `reset/NAME`.
 
-use super::record::{self, Configured};
 use super::place::place_of;
+use super::record::{self, Configured};
 use super::{url, username};
 use crate::barrier::{BarrierError, Overlay};
 use crate::engines::Outcome;

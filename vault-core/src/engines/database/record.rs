@@ -108,7 +108,9 @@ pub(crate) fn load(overlay: &mut Overlay<'_>, id: &[u8; 16]) -> Result<Option<Co
 /// Whether a connection is still the one that was used: `None` where it is gone meanwhile, false where the vault's own account is another one or it
 /// goes elsewhere. What does not say that (limits, timeouts, trusted authorities) is not looked at. What is read here becomes an expectation.
 pub(crate) fn is_still(overlay: &mut Overlay<'_>, used: &Connection) -> Result<Option<bool>> {
-    let Some(Configured { connection, .. }) = load(overlay, &used.id)?.filter(|found| !found.connection.is_retired) else { return Ok(None) };
+    let Some(Configured { connection, .. }) = load(overlay, &used.id)?.filter(|found| !found.connection.is_retired) else {
+        return Ok(None);
+    };
     let goes_there = connection.plugin == used.plugin && place_of(&connection.config) == place_of(&used.config);
     Ok(Some(goes_there && connection.username == used.username))
 }

@@ -6,6 +6,7 @@
 use super::look::{self, Exposure};
 use super::{Subject, since};
 use crate::audit::AuditMode;
+use crate::os;
 use crate::pipeline::affect::Follow;
 use crate::pipeline::given::{Members, bad};
 use crate::pipeline::stage::Authenticated;
@@ -20,8 +21,7 @@ const MOST: u64 = 100;
 /// Credentials that are rotated at one time unless told.
 const PARALLEL: u64 = 4;
 
-const KNOWN: [&str; 11] =
-    ["path", "prefix", "accessor", "since", "before", "tokens", "leases", "rotate", "most", "parallel", "dry_run"];
+const KNOWN: [&str; 11] = ["path", "prefix", "accessor", "since", "before", "tokens", "leases", "rotate", "most", "parallel", "dry_run"];
 
 /// What is to be done.
 pub(in crate::pipeline) struct Plan {
@@ -210,13 +210,8 @@ impl Asker<'_, '_> {
                 done.lock().push(line);
             }
         };
-        std::thread::scope(|scope| {
-            let others = parallel.min(waiting.lock().len()).saturating_sub(1);
-            for _ in 0..others {
-                scope.spawn(work);
-            }
-            work();
-        });
+        let threads = parallel.min(waiting.lock().len());
+        os::several(threads, work);
         let mut lines = done.into_inner();
         lines.extend(left.into_iter().map(|step| self.leave(step)));
         lines
@@ -225,15 +220,18 @@ impl Asker<'_, '_> {
 
 /// The answer: what was found, and what became of each step.
 fn tell(exposure: &Exposure, lines: &[Line]) -> Object {
-    let steps: Vec<Value> = lines.iter().map(|line| {
-        Object::new()
-            .with("time", line.time.to_string())
-            .with("step", line.name)
-            .with("what", line.what.as_str())
-            .with("outcome", line.outcome)
-            .with("why", line.why.as_deref().map(Value::from))
-            .into()
-    }).collect();
+    let steps: Vec<Value> = lines
+        .iter()
+        .map(|line| {
+            Object::new()
+                .with("time", line.time.to_string())
+                .with("step", line.name)
+                .with("what", line.what.as_str())
+                .with("outcome", line.outcome)
+                .with("why", line.why.as_deref().map(Value::from))
+                .into()
+        })
+        .collect();
     let count = |outcome| lines.iter().filter(|line| line.outcome == outcome).count() as u64;
     let mut timeline = exposure.timeline();
     timeline.extend(lines.iter().map(Line::text));

@@ -8,8 +8,8 @@ use crate::lease::{Lease, index};
 use crate::managed::{self, Managed, Way};
 use crate::pipeline::system::Ask;
 use crate::pipeline::{audit_log, rotation};
-use crate::types::limits::{EMERGENCY_EVENTS_MAX, EMERGENCY_LEASES_MAX, EMERGENCY_NAMES_MAX};
 use crate::types::id::Id;
+use crate::types::limits::{EMERGENCY_EVENTS_MAX, EMERGENCY_LEASES_MAX, EMERGENCY_NAMES_MAX};
 use crate::types::{Object, Result, Timestamp, Value};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -194,13 +194,13 @@ impl Seen {
 /// The ids of the leases below the path, or of those that the tokens hold; whether these are all.
 fn leases_of(overlay: &mut Overlay<'_>, subject: &Subject, family: &BTreeSet<String>) -> Result<(Vec<String>, bool)> {
     let mut leases = Vec::new();
-    let (folder, prefix) = match subject {
+    let (folder, beginning) = match subject {
         Subject::Path(path) => (format!("{path}/"), ""),
         Subject::Prefix(prefix) => (prefix.rfind('/').map_or("", |slash| &prefix[..=slash]).to_owned(), prefix.as_str()),
         Subject::Accessor(_) => return leases_of_tokens(overlay, family),
     };
     let are_all = index::walk(overlay, &index::LIVE, &folder, &mut |id| {
-        if id.starts_with(prefix) && leases.len() < EMERGENCY_LEASES_MAX {
+        if id.starts_with(beginning) && leases.len() < EMERGENCY_LEASES_MAX {
             leases.push(id.to_owned());
         }
         Ok(leases.len() < EMERGENCY_LEASES_MAX)
@@ -231,10 +231,14 @@ fn leases_of_tokens(overlay: &mut Overlay<'_>, family: &BTreeSet<String>) -> Res
 impl Exposure {
     /// The answer of a look.
     pub(super) fn tell(&self) -> Object {
-        let readers: Vec<Value> = self.readers.iter().map(|reader| {
-            let body = Object::new().with("accessor", reader.accessor.as_str()).with("display_name", reader.display_name.as_str());
-            reader.seen.tell(body).with("is_live", reader.is_live).into()
-        }).collect();
+        let readers: Vec<Value> = self
+            .readers
+            .iter()
+            .map(|reader| {
+                let body = Object::new().with("accessor", reader.accessor.as_str()).with("display_name", reader.display_name.as_str());
+                reader.seen.tell(body).with("is_live", reader.is_live).into()
+            })
+            .collect();
         let paths: Vec<Value> = self.paths.iter().map(|(path, seen)| seen.tell(Object::new().with("path", path.as_str())).into()).collect();
         let rotated: Vec<Value> = self.credentials.iter().map(|rotated| Value::from(rotated.path.as_str())).collect();
         let lines: Vec<Value> = self.timeline().into_iter().map(Value::from).collect();
@@ -266,7 +270,11 @@ impl Exposure {
             let live = if *is_live { ", and has used it on since" } else { "" };
             lines.push(match seen.reads {
                 0 => format!("{}  has read nothing: {name}", self.looked),
-                reads => format!("{}  first read by {name} ({display_name}), {reads} times until {}{live}", time(seen.first_millis), time(seen.last_millis)),
+                reads => format!(
+                    "{}  first read by {name} ({display_name}), {reads} times until {}{live}",
+                    time(seen.first_millis),
+                    time(seen.last_millis)
+                ),
             });
         }
         let whole = if self.is_complete { "" } else { "; there is more than one look takes" };
