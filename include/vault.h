@@ -461,6 +461,55 @@ typedef struct {
 } vault_clock_t;
 
 /**
+ * How much a line matters: one of the `VAULT_LOG_` numbers. Later versions may add some: treat a larger one as less important.
+ */
+typedef int32_t vault_log_level_t;
+
+/**
+ * One line for the host's log. It holds no secret, no token and no path. Borrowed for the call that is given it.
+ */
+typedef struct {
+    /**
+     * How much it matters.
+     */
+    vault_log_level_t level;
+    /**
+     * The number of the error that it tells of; `VAULT_OK` where it tells of none.
+     */
+    vault_status_t code;
+    /**
+     * What it is about: `request`, `tick`, `seal`, `sink`, `lease`, `rotation` or `log`; later versions may add some. NUL-terminated.
+     */
+    const char *topic;
+    /**
+     * What happened, and mostly what to do: NUL-terminated UTF-8 without line breaks of its own.
+     */
+    const char *message;
+    /**
+     * How many times in a row the same was to be said.
+     */
+    uint64_t count;
+} vault_log_line_t;
+
+/**
+ * Takes what the vault has to say, for the host's own log.
+ *
+ * No request waits for it: lines are kept, 256 at most and equal ones in a row as one, until a call of `vault_unseal` and the like, `vault_tick`,
+ * `vault_seal` or `vault_close`, and are given at the end of that call, from its thread, one at a time, under no lock of the vault. It may call
+ * the vault back, but not close it. It must not unwind or longjmp out. What must not be lost is in the audit log: a crash loses what was not given yet.
+ */
+typedef struct {
+    /**
+     * Given to the callback as it is.
+     */
+    void *user;
+    /**
+     * Takes one line.
+     */
+    void (*log)(void *user, const vault_log_line_t *line);
+} vault_log_t;
+
+/**
  * How a vault is created or opened. Start with `vault_options_init`, which sets the size and zeroes the rest: zero is the default
  * of every member. All pointers are borrowed for the call that is given the options.
  */
@@ -587,6 +636,11 @@ typedef struct {
      * What time the vault goes by; NULL for the system's. The struct is copied; its `user` must live until the vault is closed.
      */
     const vault_clock_t *clock;
+    /**
+     * Takes what the vault has to say that is neither an answer nor in the audit log; may be NULL. The struct is copied; its `user` must live
+     * until the vault is closed.
+     */
+    const vault_log_t *log;
 } vault_options_t;
 
 /**
@@ -923,6 +977,21 @@ typedef vault_status_t (*vault_read_fn)(void *user, uint8_t *out, size_t capacit
  * A bug, caught at the boundary.
  */
 #define VAULT_CLASS_INTERNAL 10
+
+/**
+ * Something that was to work did not: the device, the audit log, the anchor, a key service.
+ */
+#define VAULT_LOG_ERROR 1
+
+/**
+ * Somebody should look at it: a sink that takes nothing, a lease that cannot be revoked, a rotation that has stopped, a wrong key.
+ */
+#define VAULT_LOG_WARNING 2
+
+/**
+ * It is as it should be: the vault was unsealed, a sink takes events again.
+ */
+#define VAULT_LOG_INFO 3
 
 /**
  * JSON lines over TCP; the address is `host:port`.

@@ -5,7 +5,7 @@
  *
  * Failures   Each operation has two names. `get` throws vault::Error; `try_get` answers a vault::Result and throws nothing of its own
  *            but std::bad_alloc. What a callback of yours throws in a call of `backup` and the like comes out of that call in both cases.
- * Handles    Vault, Session and Secret are move-only and close themselves. One that was moved from answers VAULT_ERR_BAD_ARGUMENT.
+ * Handles    Vault, Session, Secret and LiveSecret are move-only and close themselves. One that was moved from answers VAULT_ERR_BAD_ARGUMENT.
  * Views      std::string_view and View<T> that come in are borrowed for the call. Those that come out of a Secret belong to it, and
  *            cannot be taken from a temporary.
  * Secrets    Secret and SecretString are wiped when they go. A std::string that you copy them into is not.
@@ -27,7 +27,9 @@
 #include <cstring>
 #include <exception>
 #include <functional>
+#include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -86,6 +88,8 @@ public:
     [[nodiscard]] vault_class_t kind() const noexcept { return vault_status_class(code_); }
     /// The status by name, such as `CasMismatch`.
     [[nodiscard]] const char *name() const noexcept { return vault_status_name(code_); }
+    /// Its class by name, such as `InvalidRequest`.
+    [[nodiscard]] const char *kind_name() const noexcept { return vault_class_name(kind()); }
     /// What came with it, as JSON: the metadata of a deleted version; mostly empty.
     [[nodiscard]] const std::string &data() const noexcept { return data_; }
 
@@ -285,6 +289,8 @@ public:
     /// The version of what Kv::get gave; else 0.
     [[nodiscard]] std::uint64_t version() const noexcept { return vault_secret_version(raw_); }
     [[nodiscard]] vault_secret_t *raw() const noexcept { return raw_; }
+    /// Gives the handle away: it is the caller's to free.
+    [[nodiscard]] vault_secret_t *release() noexcept { return std::exchange(raw_, nullptr); }
 
 private:
     vault_secret_t *raw_ = nullptr;
@@ -412,6 +418,15 @@ struct LeaseNotice {
     std::uint64_t expires_ms;
 };
 
+/// A line for the program's own log. Borrowed for the call that is given it.
+struct LogLine {
+    vault_log_level_t level;
+    vault_status_t code;
+    std::string_view topic;
+    std::string_view message;
+    std::uint64_t count;
+};
+
 /// How a vault is created or opened; the defaults are those of vault_options_t.
 struct Options {
     /// The vault's directory; empty for a vault in memory.
@@ -441,6 +456,8 @@ struct Options {
     std::function<void(const LeaseNotice &)> lease_hook;
     /// Milliseconds since the Unix epoch, instead of the system's clock. It must neither throw nor call the vault.
     std::function<std::uint64_t()> clock;
+    /// Takes what the vault has to say that is neither an answer nor in the audit log; see vault_log_t.
+    std::function<void(const LogLine &)> log;
 };
 
 namespace detail {
@@ -453,6 +470,7 @@ struct Host {
     std::vector<Connector> connectors;
     std::function<void(const LeaseNotice &)> lease_hook;
     std::function<std::uint64_t()> clock;
+    std::function<void(const LogLine &)> log;
 };
 
 /// What a callback answers when it throws: nothing may unwind into C.
@@ -560,6 +578,10 @@ inline void lease_changed(void *user, const char *change, const char *lease_id, 
     caught([&] { return static_cast<Host *>(user)->lease_hook({change, lease_id, namespace_path, expires_ms}), true; }, false);
 }
 
+inline void log_line(void *user, const vault_log_line_t *line) noexcept {
+    caught([&] { return static_cast<Host *>(user)->log({line->level, line->code, line->topic, line->message, line->count}), true; }, false);
+}
+
 inline std::uint64_t now_ms(void *user) noexcept { return static_cast<Host *>(user)->clock(); }
 
 /// A function where a std::function is set, else NULL, so that C says what is missing.
@@ -571,7 +593,7 @@ C where_set(const F &function, C callback) noexcept {
 /// Options as C reads them; valid as long as it lives. The callbacks have gone into `host`.
 class Lowered {
 public:
-    explicit Lowered(Options options) : host(std::make_shared<Host>()), own_(std::move(options)) {
+    explicit Lowered(Options options) : host(std::make_shared<Host>()), own_(std::move(options)), is_whole_(has_no_nul(own_)) {
         vault_options_init(&c);
         plain_members();
         callbacks();
@@ -581,14 +603,31 @@ public:
     Lowered &operator=(const Lowered &) = delete;
 
     /// Whether no text of the options is cut by a NUL.
-    [[nodiscard]] bool is_whole() const noexcept {
-        return own_.path.find('\0') == std::string::npos && own_.audit_file.find('\0') == std::string::npos;
-    }
+    [[nodiscard]] bool is_whole() const noexcept { return is_whole_; }
 
     vault_options_t c{};
     std::shared_ptr<Host> host;
 
 private:
+    static bool has_no_nul(const Options &options) {
+        const auto whole = [](const std::string &text) { return text.find('\0') == std::string::npos; };
+        bool all = whole(options.path) && whole(options.audit_file) && (!options.key_wrapper || whole(options.key_wrapper->name));
+        for (const AuditSink &sink : options.audit_sinks) {
+            all = all && whole(sink.name);
+        }
+        for (const AuditTarget &target : options.audit_targets) {
+            all = all && whole(target.name) && whole(target.address) && whole(target.host) && whole(target.application);
+        }
+        for (const Connector &connector : options.connectors) {
+            all = all && whole(connector.name);
+        }
+        if (options.pkcs11) {
+            const Pkcs11 &key = *options.pkcs11;
+            all = all && whole(key.module) && whole(key.token_label) && whole(key.token_serial) && whole(key.key_label) && whole(key.name);
+        }
+        return all;
+    }
+
     void plain_members() {
         c.path = or_null(own_.path);
         c.key_kind = own_.key.kind();
@@ -629,6 +668,7 @@ private:
         host->audit_sinks = std::move(own_.audit_sinks);
         host->lease_hook = std::move(own_.lease_hook);
         host->clock = std::move(own_.clock);
+        host->log = std::move(own_.log);
         if (host->key_wrapper) {
             KeyWrapper &wrapper = *host->key_wrapper;
             wrapper_ = {wrapper.name.c_str(), &wrapper, where_set(wrapper.wrap, &detail::wrap), where_set(wrapper.unwrap, &detail::unwrap)};
@@ -651,6 +691,10 @@ private:
             clock_ = {host.get(), &now_ms};
             c.clock = &clock_;
         }
+        if (host->log) {
+            log_ = {host.get(), &log_line};
+            c.log = &log_;
+        }
     }
 
     void connectors() {
@@ -667,10 +711,12 @@ private:
     }
 
     Options own_;
+    bool is_whole_;
     vault_key_wrapper_t wrapper_{};
     vault_anchor_t anchor_{};
     vault_lease_hook_t hook_{};
     vault_clock_t clock_{};
+    vault_log_t log_{};
     vault_pkcs11_t pkcs11_{};
     std::vector<vault_audit_sink_t> sinks_;
     std::vector<vault_audit_target_t> targets_;
@@ -707,6 +753,69 @@ struct Stream {
 #endif
     }
 };
+
+/// Lends a secret of C's to a function, and gives it back.
+template <class F>
+void lend(const vault_secret_t *raw, F &&to) {
+    struct Lent {
+        Secret secret;
+        ~Lent() { static_cast<void>(secret.release()); }
+    } lent{Secret(const_cast<vault_secret_t *>(raw))};
+    to(lent.secret);
+}
+
+using Attempt = Stream<std::function<bool(const Secret &)>>;
+
+inline std::int32_t attempt_once(void *user, const vault_secret_t *raw) noexcept {
+    Attempt &attempt = *static_cast<Attempt *>(user);
+    bool accepted = true;
+    attempt.run([&] { lend(raw, [&](const Secret &secret) { accepted = attempt.function(secret); }); });
+    return accepted ? 0 : VAULT_ATTEMPT_REFUSED;
+}
+
+using Changed = std::function<void(const Secret *secret, vault_status_t status)>;
+
+/// Who is told of changes, by number: a call that comes too late finds nobody instead of one who is gone.
+class Listeners {
+public:
+    static Listeners &all() {
+        static Listeners listeners;
+        return listeners;
+    }
+    std::uintptr_t add(Changed changed) {
+        const std::lock_guard<std::mutex> held(lock_);
+        listeners_.emplace(++last_, std::make_shared<Changed>(std::move(changed)));
+        return last_;
+    }
+    void remove(std::uintptr_t number) {
+        const std::lock_guard<std::mutex> held(lock_);
+        listeners_.erase(number);
+    }
+    std::shared_ptr<Changed> find(std::uintptr_t number) {
+        const std::lock_guard<std::mutex> held(lock_);
+        const auto found = listeners_.find(number);
+        return found == listeners_.end() ? nullptr : found->second;
+    }
+
+private:
+    std::mutex lock_;
+    std::map<std::uintptr_t, std::shared_ptr<Changed>> listeners_;
+    std::uintptr_t last_ = 0;
+};
+
+inline void changed(void *user, const vault_secret_t *raw, vault_status_t status) noexcept {
+    caught(
+        [&] {
+            const std::shared_ptr<Changed> listener = Listeners::all().find(reinterpret_cast<std::uintptr_t>(user));
+            if (listener && raw == nullptr) {
+                (*listener)(nullptr, status);
+            } else if (listener) {
+                lend(raw, [&](const Secret &secret) { (*listener)(&secret, status); });
+            }
+            return true;
+        },
+        false);
+}
 
 using Writer = Stream<std::function<void(Bytes)>>;
 using Reader = Stream<std::function<std::size_t(MutableBytes)>>;
@@ -760,6 +869,84 @@ struct RequestOptions {
     return json + '"';
 }
 
+/// A secret that stays current: look at it as often as you like, the store is asked only when something has changed. Keep one for each secret.
+class LiveSecret {
+public:
+    LiveSecret() noexcept = default;
+    LiveSecret(LiveSecret &&other) noexcept
+        : raw_(std::exchange(other.raw_, nullptr)), listener_(std::exchange(other.listener_, 0)), host_(std::move(other.host_)) {}
+    LiveSecret &operator=(LiveSecret &&other) noexcept {
+        if (this != &other) {
+            clear();
+            raw_ = std::exchange(other.raw_, nullptr);
+            listener_ = std::exchange(other.listener_, 0);
+            host_ = std::move(other.host_);
+        }
+        return *this;
+    }
+    LiveSecret(const LiveSecret &) = delete;
+    LiveSecret &operator=(const LiveSecret &) = delete;
+    ~LiveSecret() { clear(); }
+
+    /// The secret as it is now, with its version.
+    [[nodiscard]] Secret get() const { return try_get().value(); }
+    Result<Secret> try_get() const { return read(&vault_live_secret_get); }
+
+    /// Reads it whether it has changed or not.
+    Secret refresh() const { return try_refresh().value(); }
+    Result<Secret> try_refresh() const { return read(&vault_live_secret_refresh); }
+
+    /// Whether what `get` gave last is still what it would give. It asks no store and takes no lock.
+    [[nodiscard]] bool is_current() const noexcept { return vault_live_secret_is_current(raw_); }
+
+    /// Lets `attempt` use the secret. Where that answers false, since the credential was refused, the secret is read anew and the attempt made
+    /// once more. Answers what the last attempt did; what one throws comes out of this call.
+    bool with_retry(std::function<bool(const Secret &)> attempt) const { return try_with_retry(std::move(attempt)).value(); }
+    Result<bool> try_with_retry(std::function<bool(const Secret &)> attempt) const {
+        detail::Attempt once{std::move(attempt), nullptr};
+        std::int32_t answer = 0;
+        const vault_status_t status =
+            vault_live_secret_with_retry(raw_, detail::where_set(once.function, &detail::attempt_once), &once, &answer);
+        once.rethrow();
+        return status == VAULT_OK ? Result<bool>(answer != VAULT_ATTEMPT_REFUSED) : Error::last();
+    }
+
+    /// Calls `changed` whenever a tick finds another secret, or, with NULL and the reason, that it can no longer be read. It takes the place of
+    /// the one before; an empty function is none. Called by whoever ticks; what it throws is dropped.
+    void on_change(std::function<void(const Secret *secret, vault_status_t status)> changed) { try_on_change(std::move(changed)).value(); }
+    Result<void> try_on_change(std::function<void(const Secret *secret, vault_status_t status)> changed) {
+        const std::uintptr_t number = changed ? detail::Listeners::all().add(std::move(changed)) : 0;
+        const vault_status_t status =
+            vault_live_secret_on_change(raw_, number == 0 ? nullptr : &detail::changed, reinterpret_cast<void *>(number));
+        // The one that is not called from now on: the new one where it failed.
+        detail::Listeners::all().remove(status == VAULT_OK ? std::exchange(listener_, number) : number);
+        return detail::done(status);
+    }
+
+    [[nodiscard]] vault_live_secret_t *raw() const noexcept { return raw_; }
+
+private:
+    friend class Kv;
+    friend class Session;
+    LiveSecret(vault_live_secret_t *raw, std::shared_ptr<detail::Host> host) noexcept : raw_(raw), host_(std::move(host)) {}
+
+    template <class F>
+    Result<Secret> read(F by) const {
+        vault_secret_t *secret = nullptr;
+        return by(raw_, &secret) == VAULT_OK ? Result<Secret>(Secret(secret)) : Error::last();
+    }
+    void clear() noexcept {
+        vault_live_secret_free(std::exchange(raw_, nullptr));
+        if (listener_ != 0) {
+            detail::Listeners::all().remove(std::exchange(listener_, 0));
+        }
+    }
+
+    vault_live_secret_t *raw_ = nullptr;
+    std::uintptr_t listener_ = 0;
+    std::shared_ptr<detail::Host> host_;
+};
+
 class Session;
 
 /// A KV version 2 mount, under a session that must outlive it.
@@ -805,12 +992,25 @@ public:
         return vault_kv_list(session_, mount_.get(), name.get(), &raw) == VAULT_OK ? Result<Secret>(Secret(raw)) : Error::last();
     }
 
+    /// A secret of the mount that stays current. It is read at its first use, and outlives the session.
+    [[nodiscard]] LiveSecret live(std::string_view path) const { return try_live(path).value(); }
+    Result<LiveSecret> try_live(std::string_view path) const {
+        const detail::Name name(path);
+        vault_live_secret_t *raw = nullptr;
+        if (!is_whole(name)) {
+            return detail::nul_within();
+        }
+        return vault_kv_live(session_, mount_.get(), name.get(), &raw) == VAULT_OK ? Result<LiveSecret>(LiveSecret(raw, host_)) : Error::last();
+    }
+
 private:
     friend class Session;
-    Kv(vault_session_t *session, std::string_view mount) : session_(session), mount_(mount) {}
+    Kv(vault_session_t *session, std::shared_ptr<detail::Host> host, std::string_view mount)
+        : session_(session), host_(std::move(host)), mount_(mount) {}
     [[nodiscard]] bool is_whole(const detail::Name &name) const noexcept { return mount_.is_whole() && name.is_whole(); }
 
     vault_session_t *session_;
+    std::shared_ptr<detail::Host> host_;
     detail::Name mount_;
 };
 
@@ -855,7 +1055,7 @@ public:
     Secret write(std::string_view path, std::string_view json = {}) const { return request(Operation::Write, path, json); }
 
     /// A KV version 2 mount, such as `secret`.
-    [[nodiscard]] Kv kv(std::string_view mount) const & { return Kv(raw_, mount); }
+    [[nodiscard]] Kv kv(std::string_view mount) const & { return Kv(raw_, host_, mount); }
     Kv kv(std::string_view mount) const && = delete;
 
     /// A session of the same token in a namespace below this one's.
@@ -867,6 +1067,40 @@ public:
             return detail::nul_within();
         }
         return vault_session_namespace(raw_, name.get(), &raw) == VAULT_OK ? Result<Session>(Session(raw, host_)) : Error::last();
+    }
+
+    /// What is read at a path of an engine, such as `kv1/app`, kept current. It is read at its first use, and outlives the session.
+    [[nodiscard]] LiveSecret live(std::string_view path) const { return try_live(path).value(); }
+    Result<LiveSecret> try_live(std::string_view path) const {
+        const detail::Name name(path);
+        vault_live_secret_t *raw = nullptr;
+        if (!name.is_whole()) {
+            return detail::nul_within();
+        }
+        return vault_session_live(raw_, name.get(), &raw) == VAULT_OK ? Result<LiveSecret>(LiveSecret(raw, host_)) : Error::last();
+    }
+
+    /// The account of a static role with its password as it is now; its version is the password's number.
+    [[nodiscard]] Secret static_creds(std::string_view mount, std::string_view role) const { return try_static_creds(mount, role).value(); }
+    Result<Secret> try_static_creds(std::string_view mount, std::string_view role) const { return of_role(&vault_static_creds, mount, role); }
+
+    /// A static role and where its rotation stands, without its password.
+    [[nodiscard]] Secret static_role(std::string_view mount, std::string_view role) const { return try_static_role(mount, role).value(); }
+    Result<Secret> try_static_role(std::string_view mount, std::string_view role) const { return of_role(&vault_static_role, mount, role); }
+
+    /// Goes through a role's rotation without promoting anything, and reports.
+    Secret rehearse_role(std::string_view mount, std::string_view role) const { return try_rehearse_role(mount, role).value(); }
+    Result<Secret> try_rehearse_role(std::string_view mount, std::string_view role) const { return of_role(&vault_rehearse_role, mount, role); }
+
+    /// Replaces a role's password now.
+    void rotate_role(std::string_view mount, std::string_view role) const { try_rotate_role(mount, role).value(); }
+    Result<void> try_rotate_role(std::string_view mount, std::string_view role) const {
+        const detail::Name c_mount(mount);
+        const detail::Name c_role(role);
+        if (!c_mount.is_whole() || !c_role.is_whole()) {
+            return detail::nul_within();
+        }
+        return detail::done(vault_rotate_role(raw_, c_mount.get(), c_role.get()));
     }
 
     /// Writes a backup as it is at one moment; `write` is given the bytes in order. Answers what it says of itself.
@@ -893,6 +1127,16 @@ public:
 
 private:
     friend class Vault;
+    template <class F>
+    Result<Secret> of_role(F ask, std::string_view mount, std::string_view role) const {
+        const detail::Name c_mount(mount);
+        const detail::Name c_role(role);
+        vault_secret_t *answer = nullptr;
+        if (!c_mount.is_whole() || !c_role.is_whole()) {
+            return detail::nul_within();
+        }
+        return ask(raw_, c_mount.get(), c_role.get(), &answer) == VAULT_OK ? Result<Secret>(Secret(answer)) : Error::last();
+    }
     Session(vault_session_t *raw, std::shared_ptr<detail::Host> host) noexcept : raw_(raw), host_(std::move(host)) {}
 
     vault_session_t *raw_ = nullptr;
@@ -1140,6 +1384,9 @@ inline Result<void> try_pkcs11_generate_key(Pkcs11 pkcs11) {
     Options options;
     options.pkcs11 = std::move(pkcs11);
     const detail::Lowered lowered(std::move(options));
+    if (!lowered.is_whole()) {
+        return detail::nul_within();
+    }
     return detail::done(vault_pkcs11_generate_key(lowered.c.pkcs11));
 }
 inline void pkcs11_generate_key(Pkcs11 pkcs11) { try_pkcs11_generate_key(std::move(pkcs11)).value(); }

@@ -241,6 +241,33 @@ fn a_backup_moves_a_vault_between_backends_and_a_refused_one_leaves_no_directory
     }
 }
 
+/// A stream that ends in a failure after so many bytes.
+struct Broken(usize);
+
+impl std::io::Read for Broken {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let given = self.0.min(buffer.len());
+        self.0 -= given;
+        // What a backup begins with, for as long as there is some.
+        buffer[..given].fill(b'x');
+        if given == 0 { Err(std::io::Error::other("the callback failed")) } else { Ok(given) }
+    }
+}
+
+#[test]
+fn a_stream_that_fails_is_told_as_that_and_not_as_a_bad_backup() {
+    for bytes in [0, 1, 5] {
+        for error in
+            [backup::verify(&mut Broken(bytes)).unwrap_err(), Vault::restore(Config::in_memory(), &mut Broken(bytes), &key()).unwrap_err()]
+        {
+            assert_eq!(error.code(), Code::Unavailable, "{bytes}");
+            assert!(error.to_string().contains("the callback failed"), "{error}");
+        }
+    }
+    assert_eq!(backup::verify(&mut Broken(6)).unwrap_err().code(), Code::BadBackup, "what it begins with tells that it is none");
+    assert_eq!(backup::verify(&mut &b"LVB"[..]).unwrap_err().code(), Code::BadBackup, "and so does its end");
+}
+
 /// An anchor in memory.
 #[derive(Default)]
 struct Memory {

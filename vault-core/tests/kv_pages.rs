@@ -6,8 +6,8 @@ mod support;
 
 use support::*;
 use vault_core::types::limits::{DETAILED_NAMES_MAX, LIST_NAMES_MAX};
-use vault_core::types::{Code, Object, Operation};
-use vault_core::{Config, NewSeal, Vault};
+use vault_core::types::{Code, Object, Operation, Value};
+use vault_core::{Config, NewSeal, Session, Vault};
 
 #[test]
 fn a_listing_comes_by_pages_in_order() {
@@ -100,6 +100,41 @@ fn a_detailed_listing_tells_no_more_than_the_paths_of_the_metadata_do() {
     let told = ask(&listing, Operation::List, "secret/detailed-metadata/team-a", "").unwrap().data.unwrap();
     assert_eq!(text_of(told.get("key_info").unwrap()), "{}", "names alone");
     assert_eq!(code_of(ask(&listing, Operation::List, "secret/detailed-metadata/team-b", "")), Code::PermissionDenied);
+}
+
+#[test]
+fn what_a_token_may_do_at_a_detailed_listing_is_told_by_the_rules_of_both_paths() {
+    let world = world();
+    let some = token_with(
+        &world,
+        r#"path "sys/policies/explain" { capabilities = ["update"] }
+           path "secret/detailed-metadata/*" { capabilities = ["read", "list"] }
+           path "secret/detailed-metadata/bare/*" { capabilities = ["list"] }
+           path "secret/metadata/team-a/" { capabilities = ["list"] }"#,
+    );
+    let may = |session: &Session, path: &str| {
+        let told = ask(session, Operation::Write, "sys/capabilities-self", &format!(r#"{{"paths":["{path}"]}}"#)).unwrap().data.unwrap();
+        text_of(told.get("capabilities").unwrap())
+    };
+    let explained = |path: &str| {
+        let asked = format!(r#"{{"operation":"list","path":"{path}"}}"#);
+        ask(&some, Operation::Write, "sys/policies/explain", &asked).unwrap().data.unwrap()
+    };
+    for (path, capabilities, allowed, decided_at) in [
+        ("secret/detailed-metadata/team-a", r#"["list","read"]"#, true, "secret/detailed-metadata/team-a"),
+        ("secret/detailed-metadata/team-a/", r#"["list","read"]"#, true, "secret/detailed-metadata/team-a/"),
+        ("secret/detailed-metadata/team-b/", r#"["read"]"#, false, "secret/metadata/team-b/"),
+        ("secret/detailed-metadata/bare/x", r#"["deny"]"#, false, "secret/metadata/bare/x/"),
+        ("secret/metadata/team-b/", r#"["deny"]"#, false, "secret/metadata/team-b/"),
+    ] {
+        assert_eq!(may(&some, path), capabilities, "{path}");
+        let told = explained(path);
+        let is_allowed = ask(&some, Operation::List, path, "").map_or_else(|error| error.code() != Code::PermissionDenied, |_| true);
+        assert_eq!(told.get("allowed").and_then(Value::as_bool), Some(allowed), "{path}");
+        assert_eq!(is_allowed, allowed, "{path}: the request says the same");
+        assert_eq!(told.get("path").and_then(Value::as_str), Some(decided_at), "the path whose rules decide");
+    }
+    assert_eq!(may(&world.root, "secret/detailed-metadata/team-b/"), r#"["root"]"#);
 }
 
 #[test]

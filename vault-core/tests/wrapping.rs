@@ -75,6 +75,12 @@ fn the_wrapping_token_unwraps_for_itself_for_another_and_without_any_token_besid
     assert_eq!(bare("lookup").unwrap().data.unwrap().get("creation_ttl").and_then(Value::as_u64), Some(300));
     assert_eq!(text_of(&bare("unwrap").unwrap().data.unwrap()), r#"{"a":"CANARY"}"#);
     assert!(is_invalid(bare("unwrap")) && is_invalid(bare("lookup")));
+    let info = wrapped(&world);
+    let nobody = world.vault.session(SecretString::copy_from(""));
+    let named = format!(r#"{{"token":"{}"}}"#, info.token.expose());
+    assert_eq!(unwrap(&nobody, &named).unwrap(), r#"{"a":"CANARY"}"#, "a session of an empty token has none");
+    assert!(is_invalid(unwrap(&nobody, &named)) && is_invalid(unwrap(&nobody, "")));
+    assert_eq!(code_of(ask(&nobody, Operation::Read, "secret/data/x", "")), Code::PermissionDenied);
     let path = Path::parse("sys/wrapping/unwrap").unwrap();
     assert!(is_invalid(world.vault.handle(Request::new(Operation::Write, path)).into_result()));
     let other = token_with(&world, r#"path "sys/wrapping/unwrap" { capabilities = ["deny"] }"#);

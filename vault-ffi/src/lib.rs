@@ -47,6 +47,8 @@ pub mod callbacks;
 
 pub mod clock;
 
+pub mod log;
+
 pub mod pkcs11;
 
 pub mod targets;

@@ -5,6 +5,7 @@ use crate::clock::{HostClock, vault_clock_t};
 use crate::connector::{HostConnector, HostHook, databases, vault_connector_t, vault_lease_hook_t};
 use crate::error::bad_argument;
 use crate::input;
+use crate::log::{HostLog, vault_log_t};
 use crate::pkcs11::vault_pkcs11_t;
 use crate::policy::{dialect_from_number, vault_dialect_t};
 use crate::targets::vault_audit_target_t;
@@ -125,6 +126,9 @@ pub struct vault_options_t {
     pub lease_hook: *const vault_lease_hook_t,
     /// What time the vault goes by; NULL for the system's. The struct is copied; its `user` must live until the vault is closed.
     pub clock: *const vault_clock_t,
+    /// Takes what the vault has to say that is neither an answer nor in the audit log; may be NULL. The struct is copied; its `user` must live
+    /// until the vault is closed.
+    pub log: *const vault_log_t,
 }
 
 /// Longest path of a vault's directory, in bytes.
@@ -221,6 +225,10 @@ impl vault_options_t {
         // SAFETY: as the caller promises.
         if let Some(clock) = unsafe { HostClock::read(self.clock) }? {
             config = config.with_clock(Arc::new(clock));
+        }
+        // SAFETY: as the caller promises.
+        if let Some(log) = unsafe { HostLog::read(self.log) }? {
+            config = config.with_log(Arc::new(log));
         }
         if !self.audit_file.is_null() {
             // SAFETY: as the caller promises.

@@ -105,7 +105,7 @@ impl Log<'_> {
     /// authenticated, and that they are the whole log is for [`Self::verify`] to say.
     pub(crate) fn after(&self, after: u64, mut each: impl FnMut(u64, &[u8]) -> bool) -> Result<(), AuditError> {
         let base = self.base()?;
-        let mut next = after.max(base.sequence) + 1;
+        let mut next = after.max(base.sequence).saturating_add(1);
         let mut feed = |next: &mut u64, first: u64, chunk: &[u8]| -> Result<bool, AuditError> {
             let events = events_of_chunk(chunk).ok_or_else(|| cut("a part of the log"))?;
             if first > *next {

@@ -46,7 +46,9 @@ impl<'r> Reader<'r> {
         let manifest = Manifest { store: [0; 16], made_millis: 0, commit: 0, version: String::new() };
         let mut reader =
             Reader { source, hash: Sha256::new(), bytes: 0, manifest, totals: Totals::default(), header: Vec::new(), keyring: Vec::new() };
-        let start: [u8; 6] = reader.array().map_err(|_| bad("it is none of libvault's"))?;
+        // One that ends here is none; a stream that fails is told as that.
+        let none_of_ours = |error: Error| if error.code() == Code::BadBackup { bad("it is none of libvault's") } else { error };
+        let start: [u8; 6] = reader.array().map_err(none_of_ours)?;
         if start[..4] != *MAGIC {
             return Err(bad("it is none of libvault's"));
         }

@@ -5,7 +5,8 @@ use super::system::{Ask, Done, SystemPath, capability_for};
 use super::tokens;
 use crate::auth::{LiveToken, TokenRef, records};
 use crate::barrier::Overlay;
-use crate::policy::{Capability, CompiledPolicies, Facts, Given};
+use crate::engines::Call;
+use crate::policy::{Capability, CompiledPolicies, Decision, Facts, Given};
 use crate::types::limits::TOKEN_BYTES_MAX;
 use crate::types::{Code, Error, Object, Operation, Path, Result, Ttl, Value};
 use std::sync::Arc;
@@ -34,8 +35,16 @@ pub(super) fn capabilities(ask: &Ask<'_>, whose: Whose) -> Result<Done> {
     };
     let mut body = Object::new();
     for path in &paths {
-        let (rules, seen) = seen_by(ask, subject.as_ref(), Path::parse(path)?.as_str());
-        body.insert(path, rules.capabilities(&seen));
+        let canonical = Path::parse(path)?;
+        let (rules, seen) = seen_by(ask, subject.as_ref(), canonical.as_str());
+        let mut given = rules.capabilities(&seen);
+        if given.contains(&Capability::List.name()) && !may_list_elsewhere(ask, subject.as_ref(), canonical.as_str()) {
+            given.retain(|name| *name != Capability::List.name());
+            if given.is_empty() {
+                given.push(Capability::Deny.name());
+            }
+        }
+        body.insert(path, given);
     }
     if let [path] = &paths[..]
         && let Some(only) = body.get(path).cloned()
@@ -66,7 +75,11 @@ pub(super) fn explain(ask: &Ask<'_>) -> Result<Done> {
         (None, None) => None,
     };
     let (rules, seen) = seen_by(ask, subject.as_ref(), path.as_str());
-    let decision = rules.explained(&Facts { operation: asked, path: &seen, data, wrap_ttl, caller: None })?;
+    let facts = Facts { operation: asked, path: &seen, data, wrap_ttl, caller: None };
+    let mut decision = rules.explained(&facts)?;
+    if let Some(refusal) = refusal_elsewhere(ask, subject.as_ref(), path.as_str(), &facts).filter(|_| decision.allowed) {
+        decision = refusal?;
+    }
     let needs_sudo = SystemPath::parse(path.as_str()).is_some_and(|system| system.is_root_protected(operation));
     let has_sudo = rules.decide(&seen, asked, Given { data, wrap_ttl }).has(Capability::Sudo);
     let mut body = decision.to_value().as_object().cloned().unwrap_or_default();
@@ -78,6 +91,30 @@ pub(super) fn explain(ask: &Ask<'_>) -> Result<Done> {
         body.insert("text", format!("DENIED {} {seen}: {step}; without that: {decision}", asked.name()));
     }
     Ok(Done::answer(body))
+}
+
+/// The other folder at which a listing of this one's content is listed too: the rules for both decide.
+fn listed_elsewhere(ask: &Ask<'_>, path: &str) -> Option<String> {
+    let mounts = ask.place.namespace.mounts.load();
+    let routing = mounts.route(path).filter(|_| SystemPath::parse(path).is_none())?;
+    let call = Call { operation: Operation::List, path: routing.rest, data: None, now: ask.now, holder: None, display_name: "" };
+    let folder = routing.engine.listed_elsewhere(&call)?;
+    Some(format!("{}{folder}", path.strip_suffix(routing.rest).unwrap_or_default()))
+}
+
+fn may_list_elsewhere(ask: &Ask<'_>, subject: Option<&Subject>, path: &str) -> bool {
+    listed_elsewhere(ask, path).is_none_or(|folder| {
+        let (rules, seen) = seen_by(ask, subject, &folder);
+        rules.decide(&seen, Capability::List, Given::default()).allowed()
+    })
+}
+
+/// The decision of the rules for the other folder, where they refuse a listing; it names that folder.
+fn refusal_elsewhere(ask: &Ask<'_>, subject: Option<&Subject>, path: &str, facts: &Facts<'_>) -> Option<Result<Decision>> {
+    let folder = listed_elsewhere(ask, path).filter(|_| facts.operation == Capability::List)?;
+    let (rules, seen) = seen_by(ask, subject, &folder);
+    let decision = rules.explained(&Facts { path: &seen, ..*facts });
+    Some(decision).filter(|decision| decision.as_ref().map_or(true, |decision| !decision.allowed))
 }
 
 /// What is asked for: a capability's name, or an operation of a request. A write asks for `update`.

@@ -1,6 +1,7 @@
 //! What an unsealed vault holds: keys, committer, and the published snapshots of mounts, policies and tokens.
 
 use super::ceremony::Ceremonies;
+use super::log::LogQueue;
 use super::namespaces::{Namespace, Namespaces};
 use super::outside::Outside;
 use super::quotas::{QuotaTable, Quotas};
@@ -57,6 +58,7 @@ pub(super) struct Core {
     pub(super) tokens: Arc<TokenCache>,
     pub(super) quotas: Arc<Quotas>,
     pub(super) metrics: Arc<Metrics>,
+    pub(super) log: Arc<LogQueue>,
     pub(super) facts: Facts,
 }
 
@@ -90,12 +92,13 @@ pub(super) struct Foundation {
     pub(super) frozen: bool,
     pub(super) facts: Facts,
     pub(super) metrics: Arc<Metrics>,
+    pub(super) log: Arc<LogQueue>,
 }
 
 impl Core {
     /// Reads what is published from the store.
     pub(super) fn load(foundation: Foundation) -> Result<Self> {
-        let Foundation { opening, storage, barrier, committer, clock, keys, header, wrappers, feeds, outside, frozen, facts, metrics } =
+        let Foundation { opening, storage, barrier, committer, clock, keys, header, wrappers, feeds, outside, frozen, facts, metrics, log } =
             foundation;
         let mut overlay = Overlay::reading(&barrier, source(&*storage));
         let retention = RetentionPolicy::load(&mut overlay)?;
@@ -125,6 +128,7 @@ impl Core {
             tokens: Arc::default(),
             quotas: Arc::new(Quotas::new(quotas)),
             metrics,
+            log,
             facts,
         })
     }

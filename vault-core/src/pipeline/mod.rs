@@ -21,6 +21,7 @@ mod lease_renewal;
 mod lease_work;
 mod leases;
 mod listeners;
+mod log;
 mod mount_paths;
 mod mounts;
 mod namespace_paths;

@@ -1,6 +1,10 @@
 //! The outside that leases reach: the host's connectors and its hook, and what is under way there. Nothing here is called under a lock.
 
-use crate::host::{Connector, ConnectorError, ConnectorFailure, LeaseHook, LeaseNotice, RotationHook, RotationNotice};
+use super::log::LogQueue;
+use crate::host::{
+    Connector, ConnectorError, ConnectorFailure, LeaseChange, LeaseHook, LeaseNotice, LogLevel, LogTopic, RotationChange, RotationHook,
+    RotationNotice,
+};
 use crate::lease::LeaseRef;
 use crate::types::limits::{PENDING_PER_TARGET_MAX, REVOCATIONS_PER_TARGET_MAX, SINK_NAME_BYTES_MAX, TARGET_ERROR_BYTES_MAX};
 use crate::types::{Code, Error, Result, Timestamp, Ttl};
@@ -18,6 +22,7 @@ pub(super) struct Outside {
     connectors: Vec<Arc<dyn Connector>>,
     hook: Option<Arc<dyn LeaseHook>>,
     rotation_hook: Option<Arc<dyn RotationHook>>,
+    log: Arc<LogQueue>,
     busy: Mutex<Busy>,
     due: Mutex<Due>,
     /// Connections whose password is not to be changed before.
@@ -68,6 +73,7 @@ impl Outside {
         connectors: &[Arc<dyn Connector>],
         hook: Option<Arc<dyn LeaseHook>>,
         rotation_hook: Option<Arc<dyn RotationHook>>,
+        log: Arc<LogQueue>,
     ) -> Result<Self> {
         let mut names = HashSet::new();
         for connector in connectors {
@@ -81,6 +87,7 @@ impl Outside {
             connectors: connectors.to_vec(),
             hook,
             rotation_hook,
+            log,
             busy: Mutex::default(),
             due: Mutex::default(),
             rests: Mutex::default(),
@@ -97,8 +104,13 @@ impl Outside {
         })
     }
 
-    /// Tells the hook.
+    /// Tells the hook, and the log of what needs somebody.
     pub(super) fn tell(&self, notices: Vec<LeaseNotice>) {
+        for _stuck in notices.iter().filter(|notice| notice.change == LeaseChange::Irrevocable) {
+            self.log.note(LogLevel::Warning, LogTopic::Lease, None, || {
+                "a lease has ended, but its target was told so in vain too often: list the irrevocable leases, mend the target, revoke them".to_owned()
+            });
+        }
         let Some(hook) = &self.hook else { return };
         for notice in notices {
             // A hook that panics must not take the request with it, which is done.
@@ -106,10 +118,18 @@ impl Outside {
         }
     }
 
-    /// Tells the hook of a rotation.
+    /// Tells the hook of a rotation, and the log where it needs somebody.
     pub(super) fn tell_rotation(&self, notice: impl FnOnce() -> RotationNotice) {
-        let Some(hook) = &self.rotation_hook else { return };
+        if self.rotation_hook.is_none() && !self.log.is_wanted() {
+            return;
+        }
         let notice = notice();
+        if notice.change == RotationChange::NeedsAttention {
+            self.log.note(LogLevel::Warning, LogTopic::Rotation, Some(Code::RotationStuck), || {
+                "the rotation of a credential has stopped and needs somebody: sys/rotation lists it with what to do".to_owned()
+            });
+        }
+        let Some(hook) = &self.rotation_hook else { return };
         let _panicked = catch_unwind(AssertUnwindSafe(|| hook.changed(&notice)));
     }
 

@@ -38,13 +38,18 @@ impl Reply {
         Reply::Recorded(Recorded { outcome, receipt })
     }
 
+    /// The error; `None` for a response.
+    pub(super) fn error(&self) -> Option<&Error> {
+        match self {
+            Reply::Recorded(recorded) => recorded.outcome.as_ref().err(),
+            Reply::Unrecorded(Unrecorded::SealStatus(_)) => None,
+            Reply::Unrecorded(Unrecorded::Unready(error) | Unrecorded::AuditFailed(error)) => Some(error),
+        }
+    }
+
     /// The class of the error; `None` for a response.
     pub(super) fn class(&self) -> Option<Class> {
-        match self {
-            Reply::Recorded(recorded) => recorded.outcome.as_ref().err().map(Error::class),
-            Reply::Unrecorded(Unrecorded::SealStatus(_)) => None,
-            Reply::Unrecorded(Unrecorded::Unready(error) | Unrecorded::AuditFailed(error)) => Some(error.class()),
-        }
+        self.error().map(Error::class)
     }
 
     /// The response, or the error.

@@ -4,6 +4,7 @@ use super::backup::{BackupSeals, backup};
 use super::ceremony::{Shares, Step};
 use super::core::{Core, Facts, Foundation, KeyState};
 use super::listeners::Listeners;
+use super::log::LogQueue;
 use super::namespace_table::NamespaceTable;
 use super::operator::{self, OperatorPath};
 use super::outside::Outside;
@@ -18,7 +19,7 @@ use crate::backup::BackupInfo;
 use crate::barrier::{Barrier, BarrierError, Digest, Overlay, RootRecord, fixed, unwrap_keyring, wrap_keyring};
 use crate::commit::{AnchorPlan, Committer, Proposal, Standing, standing};
 use crate::crypto::{Key256, Keyring};
-use crate::host::{AuditSink, Clock, Connector, KeyWrapper, LeaseHook, Rng, RngError, RotationHook};
+use crate::host::{AuditSink, Clock, Connector, KeyWrapper, LeaseHook, Log, LogLevel, LogTopic, Rng, RngError, RotationHook};
 use crate::metrics::{self, Metrics, Target};
 use crate::os::sync::{ArcSwapOption, AtomicBool, Mutex};
 use crate::os::{ForkGuard, Stopwatch};
@@ -47,6 +48,7 @@ pub(crate) struct Parts {
     pub(crate) connectors: Vec<Arc<dyn Connector>>,
     pub(crate) lease_hook: Option<Arc<dyn LeaseHook>>,
     pub(crate) rotation_hook: Option<Arc<dyn RotationHook>>,
+    pub(crate) log: Option<Arc<dyn Log>>,
 }
 
 /// An open vault, in whichever state.
@@ -66,6 +68,7 @@ pub(crate) struct Runtime {
     /// Wrong keys since the last unseal: there is no log to write them to before.
     failed_unseals: AtomicU64,
     metrics: Arc<Metrics>,
+    log: Arc<LogQueue>,
     /// Called after each tick.
     pub(crate) listeners: Listeners,
 }
@@ -101,7 +104,7 @@ impl Runtime {
         let now = parts.clock.now();
         // Looked at before anything is written.
         let feeds = Feed::of(&parts.sinks)?;
-        let outside = Outside::new(&parts.connectors, parts.lease_hook.clone(), parts.rotation_hook.clone())?;
+        let (outside, log) = outside_of(&parts)?;
         let rng = &*parts.rng;
         let store = Id::from_random(rng.array().map_err(no_entropy)?);
         let root_key = Key256::random(rng).map_err(no_entropy)?;
@@ -134,7 +137,7 @@ impl Runtime {
         let root_token = tokens::make_root(&mut overlay, &barrier, now)?;
         let event = Event { operation: "create".to_owned(), path: "sys/init".to_owned(), ..own_event(rng, now)? };
         committer.commit(Proposal { writes: overlay.into_writes(), events: vec![event], ..Proposal::default() })?;
-        let runtime = Runtime::new(parts, feeds, outside, new.header.clone());
+        let runtime = Runtime::new(parts, (feeds, outside, log), new.header.clone());
         let core = runtime.core_of(1, barrier, committer, KeyState { root_key: Arc::new(root_key), header: new.header }, false)?;
         runtime.core.store(Some(Arc::new(core)));
         Ok((runtime, Born { root_token, shares: new.shares }))
@@ -146,11 +149,11 @@ impl Runtime {
         let why = "the store has no header: a restore was cut off here, so restore again into an empty place; or it was lost";
         let header = header.ok_or_else(|| Error::new(Code::Corrupt, why))?;
         let feeds = Feed::of(&parts.sinks)?;
-        let outside = Outside::new(&parts.connectors, parts.lease_hook.clone(), parts.rotation_hook.clone())?;
-        Ok(Runtime::new(parts, feeds, outside, Header::parse(&header)?))
+        let (outside, log) = outside_of(&parts)?;
+        Ok(Runtime::new(parts, (feeds, outside, log), Header::parse(&header)?))
     }
 
-    fn new(parts: Parts, feeds: Vec<Feed>, outside: Outside, header: Header) -> Self {
+    fn new(parts: Parts, (feeds, outside, log): (Vec<Feed>, Outside, Arc<LogQueue>), header: Header) -> Self {
         Runtime {
             parts,
             feeds: Arc::new(feeds),
@@ -164,6 +167,7 @@ impl Runtime {
             openings: AtomicUsize::new(1),
             failed_unseals: AtomicU64::new(0),
             metrics: Arc::default(),
+            log,
             listeners: Listeners::default(),
         }
     }
@@ -183,6 +187,7 @@ impl Runtime {
             frozen,
             facts: Facts { policies: self.parts.policies, strict: self.parts.strict, anchored: self.parts.anchor.is_some() },
             metrics: Arc::clone(&self.metrics),
+            log: Arc::clone(&self.log),
         })
     }
 
@@ -191,6 +196,15 @@ impl Runtime {
         let watch = Stopwatch::start();
         let unsealed = self.unseal_with(key);
         self.metrics.unseal(unsealed.is_ok().then(|| watch.elapsed()));
+        match &unsealed {
+            Ok(()) if self.is_frozen() => {
+                self.say(LogLevel::Warning, "the vault is unsealed and frozen, since it was restored: look at it, then adopt it")
+            }
+            Ok(()) => self.say(LogLevel::Info, "the vault is unsealed"),
+            Err(error) if error.code() == Code::WrongKey => self.say(LogLevel::Warning, "a key was given that opens no slot"),
+            Err(error) => self.log.note_failure(LogTopic::Seal, error),
+        }
+        self.log.give();
         unsealed
     }
 
@@ -221,6 +235,7 @@ impl Runtime {
         }
         let adopts = rollback.then(|| core.random_id().map(|id| *id.as_bytes())).transpose()?;
         if rollback {
+            self.say(LogLevel::Warning, "the store is older than its anchor and was taken as it is");
             events.push(Event { operation: "accept-rollback".to_owned(), ..event.clone() });
             event.request_id = core.random_id()?.to_string();
         }
@@ -331,6 +346,8 @@ impl Runtime {
         if let Err(error) = self.check_usable() {
             return Reply::Unrecorded(Unrecorded::Unready(error));
         }
+        // An empty token is none.
+        let caller = caller.filter(|caller| !caller.is_nobody());
         let operator = OperatorPath::parse(&request, caller.is_some());
         match operator {
             Some(OperatorPath::SealStatus) => return Reply::Unrecorded(Unrecorded::SealStatus(Box::new(self.seal_status_response()))),
@@ -366,6 +383,9 @@ impl Runtime {
         };
         // Every request has its record in the root namespace.
         keys::roll_early(core, &core.root, now);
+        if let Some(error) = reply.error() {
+            self.log.note_failure(LogTopic::Request, error);
+        }
         if let (Reply::Unrecorded(_), Err(error)) = (&reply, self.check_usable()) {
             // The vault was closed while the request was under way: that, and not what it met inside, is what to tell.
             return Reply::Unrecorded(Unrecorded::Unready(error));
@@ -393,7 +413,11 @@ impl Runtime {
     pub(crate) fn tick(&self) -> Result<Option<Timestamp>> {
         let ticked = self.with_core(tick::tick);
         self.metrics.tick(ticked.is_ok());
+        if let Err(error) = &ticked {
+            self.log.note_failure(LogTopic::Tick, error);
+        }
         self.listeners.tell();
+        self.log.give();
         ticked
     }
 
@@ -436,8 +460,12 @@ impl Runtime {
     /// Writes what waits and lets go of the keys. The vault is sealed even where that fails.
     pub(crate) fn seal(&self) -> Result<()> {
         self.check_usable()?;
-        let _changing = self.changing.lock();
-        self.end_core(Some("seal"))
+        let sealed = {
+            let _changing = self.changing.lock();
+            self.end_core(Some("seal"))
+        };
+        self.log.give();
+        sealed
     }
 
     /// As above, for a request that has its record already.
@@ -450,13 +478,20 @@ impl Runtime {
         if self.fork.is_forked() {
             return Err(forked());
         }
-        let _changing = self.changing.lock();
-        if self.closed.swap(true, Ordering::AcqRel) {
-            return Ok(());
-        }
-        let ended = self.end_core(Some("close"));
-        let closed = self.parts.storage.close();
-        ended.and(closed.map_err(Error::from))
+        let closed = {
+            let _changing = self.changing.lock();
+            if self.closed.swap(true, Ordering::AcqRel) {
+                return Ok(());
+            }
+            let ended = self.end_core(Some("close"));
+            let closed = self.parts.storage.close().map_err(Error::from);
+            if let Err(error) = &closed {
+                self.log.note_failure(LogTopic::Seal, error);
+            }
+            ended.and(closed)
+        };
+        self.log.give();
+        closed
     }
 
     pub(crate) fn seal_status(&self) -> SealStatus {
@@ -499,8 +534,17 @@ impl Runtime {
             core.committer.admit(&event, now, false)?;
             Ok(())
         });
-        core.committer.end()?;
-        admitted
+        let ended = core.committer.end().map_err(Error::from);
+        match &ended {
+            Ok(()) => self.say(LogLevel::Info, "the keys are out of memory: the vault is sealed"),
+            Err(error) => self.log.note_failure(LogTopic::Seal, error),
+        }
+        ended.and(admitted)
+    }
+
+    /// Says something about the seal.
+    fn say(&self, level: LogLevel, message: &str) {
+        self.log.note(level, LogTopic::Seal, None, || message.to_owned());
     }
 
     fn unsealed(&self) -> Result<Arc<Core>> {
@@ -564,6 +608,13 @@ fn lay_out(overlay: &mut Overlay<'_>, barrier: &Arc<Barrier>, now: Timestamp) ->
     NamespaceTable::new().save(barrier, overlay)?;
     version_history::note(overlay, now)?;
     Ok(tick::save_hour(overlay, records::hour_at(now))?)
+}
+
+/// The connectors and hooks of the host, and its log.
+fn outside_of(parts: &Parts) -> Result<(Outside, Arc<LogQueue>)> {
+    let log = Arc::new(LogQueue::new(parts.log.clone()));
+    let outside = Outside::new(&parts.connectors, parts.lease_hook.clone(), parts.rotation_hook.clone(), Arc::clone(&log))?;
+    Ok((outside, log))
 }
 
 fn committer(parts: &Parts, barrier: &Arc<Barrier>, store: Id, root: RootRecord) -> Committer {

@@ -7,7 +7,7 @@ use crate::audit::Event;
 use crate::barrier::{BarrierError, Kind, Overlay};
 use crate::commit::{CommitError, Proposal};
 use crate::crypto::sha256;
-use crate::host::{AuditLine, AuditSink};
+use crate::host::{AuditLine, AuditSink, LogLevel, LogTopic};
 use crate::storage::Key;
 use crate::types::limits::{SINK_BATCH_BYTES_MAX, SINK_BATCH_LINES_MAX, SINK_BATCHES_MAX, SINK_NAME_BYTES_MAX, SINK_RETRY_MILLIS_MAX};
 use crate::types::{Code, Error, Object, Result, Timestamp, Value};
@@ -76,10 +76,18 @@ impl Feed {
                 state.error = Some(error.to_string());
                 let until = Timestamp::from_millis(now.as_millis().saturating_add(wait));
                 state.rests_until = Some(until);
+                drop(state);
+                core.log.note(LogLevel::Warning, LogTopic::Sink, None, || {
+                    format!("the audit sink {:?} took nothing and is tried again in {} s: {error}", self.sink.name(), wait / 1_000)
+                });
                 return Ok(Some(until));
             }
             self.advance(core, Some(sequence), last.sequence)?;
-            *self.state.lock() = State { busy: true, ..State::default() };
+            let before = std::mem::replace(&mut *self.state.lock(), State { busy: true, ..State::default() });
+            if before.failures > 0 {
+                let told = || format!("the audit sink {:?} takes events again", self.sink.name());
+                core.log.note(LogLevel::Info, LogTopic::Sink, None, told);
+            }
         }
         Ok(Some(now))
     }

@@ -132,6 +132,11 @@ impl Caller {
         Caller { token: Arc::new(token), known: ArcSwapOption::empty(), watch: None }
     }
 
+    /// Whether the token is empty, which is to have none.
+    pub(super) fn is_nobody(&self) -> bool {
+        self.token.expose().is_empty()
+    }
+
     /// The same caller for one read, who wants to know when its answer changes.
     pub(crate) fn watching(&self) -> Self {
         let known = ArcSwapOption::new(self.known.load_full());

@@ -98,6 +98,8 @@ pub const KEY_MESSAGES_MAX: u64 = 1 << 32;
 pub const TOKEN_CACHE_MAX: usize = 100_000;
 /// Values of a request whose hashes its audit event has.
 pub const HASHED_VALUES_MAX: usize = 64;
+/// Lines for the host's log that wait to be given.
+pub const LOG_LINES_MAX: usize = 256;
 /// Longest name of an audit sink, in bytes.
 pub const SINK_NAME_BYTES_MAX: usize = 128;
 /// Events that a sink is given at a time.

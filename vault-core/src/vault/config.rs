@@ -1,7 +1,7 @@
 //! How a vault is created or opened: the place, and the world that it is given.
 
 use crate::commit::AnchorPlan;
-use crate::host::{Anchor, AuditSink, Clock, Connector, KeyWrapper, LeaseHook, Rng, RotationHook};
+use crate::host::{Anchor, AuditSink, Clock, Connector, KeyWrapper, LeaseHook, Log, Rng, RotationHook};
 use crate::os::{SystemClock, SystemRng};
 use crate::policy::Settings;
 use crate::storage::{Backend, Storage};
@@ -50,6 +50,7 @@ pub struct Config {
     pub(crate) connectors: Vec<Arc<dyn Connector>>,
     pub(crate) lease_hook: Option<Arc<dyn LeaseHook>>,
     pub(crate) rotation_hook: Option<Arc<dyn RotationHook>>,
+    pub(crate) log: Option<Arc<dyn Log>>,
 }
 
 impl Config {
@@ -84,6 +85,7 @@ impl Config {
             connectors: Vec::new(),
             lease_hook: None,
             rotation_hook: None,
+            log: None,
         }
     }
 
@@ -120,6 +122,14 @@ impl Config {
     #[must_use]
     pub fn with_rotation_hook(mut self, hook: Arc<dyn RotationHook>) -> Self {
         self.rotation_hook = Some(hook);
+        self
+    }
+
+    /// Gives the vault a log for what it has to say that is neither a reply nor in the audit log: a sink that takes nothing, an anchor that
+    /// fails, a lease that cannot be revoked. [`Log`] says when it is called. Nothing is logged unless one is given.
+    #[must_use]
+    pub fn with_log(mut self, log: Arc<dyn Log>) -> Self {
+        self.log = Some(log);
         self
     }
 

@@ -85,6 +85,7 @@ fn parts(config: Config, storage: Arc<dyn Storage>) -> Parts {
         connectors: config.connectors,
         lease_hook: config.lease_hook,
         rotation_hook: config.rotation_hook,
+        log: config.log,
     }
 }
 

@@ -61,6 +61,11 @@ static vault_status_t claim_too_much(void *user, uint8_t *out, size_t capacity, 
     return VAULT_OK;
 }
 
+static vault_status_t fail(void *user, uint8_t *out, size_t capacity, size_t *out_len) {
+    (void)user, (void)out, (void)capacity, (void)out_len;
+    return 7;
+}
+
 /* The handles that are no vault: closed, of another kind, an address, a number; NULL stands apart. */
 static vault_t *no_vault(int which) {
     switch (which) {
@@ -341,10 +346,18 @@ static void callbacks_that_are_bad(const vault_options_t *good) {
     ANSWERS(VAULT_ERR_BAD_ARGUMENT, vault_audit_export(session, 0, NULL, NULL, NULL));
     ANSWERS(VAULT_ERR_BAD_ARGUMENT, vault_backup_verify(NULL, NULL, &s));
     ANSWERS(VAULT_ERR_BAD_BACKUP, vault_backup_verify(give_nothing, NULL, &s));
-    ANSWERS(VAULT_ERR_BAD_BACKUP, vault_backup_verify(claim_too_much, NULL, &s));
+    ANSWERS(VAULT_ERR_UNAVAILABLE, vault_backup_verify(claim_too_much, NULL, &s));
+    CHECK("the callback is named", strstr(vault_last_error(), "read answered 0 and ") != NULL);
+    ANSWERS(VAULT_ERR_UNAVAILABLE, vault_backup_verify(fail, NULL, &s));
     ANSWERS(VAULT_ERR_BAD_ARGUMENT, vault_restore(good, NULL, NULL, &v));
     ANSWERS(VAULT_ERR_BAD_BACKUP, vault_restore(good, give_nothing, NULL, &v));
-    ANSWERS(VAULT_ERR_BAD_BACKUP, vault_restore(good, claim_too_much, NULL, &v));
+    ANSWERS(VAULT_ERR_UNAVAILABLE, vault_restore(good, claim_too_much, NULL, &v));
+    ANSWERS(VAULT_ERR_UNAVAILABLE, vault_restore(good, fail, NULL, &v));
+    CHECK("with what it answered", strstr(vault_last_error(), "read answered 7") != NULL);
+    vault_options_t without = *good;
+    const vault_log_t no_log = {0};
+    without.log = &no_log;
+    ANSWERS(VAULT_ERR_BAD_ARGUMENT, vault_create(&without, &v, &s));
     CHECK("nothing is given out", s == NULL && v == NULL);
 }
 
