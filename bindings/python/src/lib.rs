@@ -13,6 +13,7 @@ mod errors;
 mod keys;
 mod kv;
 mod live;
+mod log;
 mod maintenance;
 mod pkcs11;
 mod policy;

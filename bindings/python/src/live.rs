@@ -69,6 +69,12 @@ impl LiveSecret {
         detached(py, || live.refresh()).map(SecretSnapshot::from)
     }
 
+    /// The secret, read anew unless that was done since `snapshot` was given: for whoever was refused with that one.
+    fn newer_than(&self, py: Python<'_>, snapshot: &Bound<'_, SecretSnapshot>) -> PyResult<SecretSnapshot> {
+        let (live, used) = (self.open(py)?, snapshot.get().open(py)?);
+        detached(py, || live.newer_than(&used)).map(SecretSnapshot::from)
+    }
+
     /// Whether what was read last is still what a read would give. Never asks the store; False before the first read.
     #[getter]
     fn is_current(&self, py: Python<'_>) -> PyResult<bool> {

@@ -1,5 +1,9 @@
 //! `SecretStr` and `SecretBytes`: not shown, not pickled, compared in constant time, wiped when they are closed.
 #![allow(unsafe_code, reason = "PyO3 declares `__getbuffer__` unsafe; each says why it is sound")]
+#![allow(
+    unsafe_op_in_unsafe_fn,
+    reason = "of what PyO3 makes of `__getbuffer__` where a macro writes it; each block of ours is marked all the same"
+)]
 
 use crate::arguments::{Text, bytes_of};
 use crate::buffer::Buffer;
@@ -45,8 +49,47 @@ impl SecretStr {
     }
 }
 
-#[pymethods]
-impl SecretStr {
+/// The methods of a secret in Python: its own ones, and those by which every secret is lent, wiped and kept out of sight.
+macro_rules! secret_class {
+    ($class:ident, $shown:literal, { $($own:tt)* }) => {
+        #[pymethods]
+        impl $class {
+            $($own)*
+
+            /// Wipes the content; views of it show zeros from then on. Closing twice is fine.
+            fn close(&self) {
+                self.0.close();
+            }
+
+            /// A view that cannot be written to.
+            ///
+            /// # Safety
+            /// Python alone calls it.
+            unsafe fn __getbuffer__(slf: &Bound<'_, Self>, view: *mut ffi::Py_buffer, flags: c_int) -> PyResult<()> {
+                // SAFETY: Python gives the view, and the object holds the buffer.
+                unsafe { slf.get().0.lend(slf.as_any(), view, flags) }
+            }
+
+            fn __enter__(slf: Py<Self>) -> Py<Self> {
+                slf
+            }
+
+            fn __exit__(&self, _kind: &Bound<'_, PyAny>, _error: &Bound<'_, PyAny>, _trace: &Bound<'_, PyAny>) {
+                self.close();
+            }
+
+            fn __repr__(&self) -> &'static str {
+                $shown
+            }
+
+            fn __reduce__(&self) -> PyResult<()> {
+                Err(PyTypeError::new_err("a secret cannot be pickled"))
+            }
+        }
+    };
+}
+
+secret_class!(SecretStr, "SecretStr([redacted])", {
     #[new]
     fn new(text: Text<'_>) -> Self {
         SecretStr(Buffer::copy_from(text.0.as_bytes()))
@@ -57,42 +100,12 @@ impl SecretStr {
         Ok(PyString::new(py, self.text(py)?.expose()))
     }
 
-    /// Wipes the text; views of it show zeros from then on. Closing twice is fine.
-    fn close(&self) {
-        self.0.close();
-    }
-
     /// Compares in constant time with another or with a `str`; what is neither, no UTF-8, or closed, is not equal.
     fn __eq__(&self, py: Python<'_>, other: &Bound<'_, PyAny>) -> bool {
         let own = self.text(py);
         own.is_ok_and(|own| token_of(other).is_ok_and(|other| own == other))
     }
-
-    /// A view that cannot be written to.
-    ///
-    /// # Safety
-    /// Python alone calls it.
-    unsafe fn __getbuffer__(slf: &Bound<'_, Self>, view: *mut ffi::Py_buffer, flags: c_int) -> PyResult<()> {
-        // SAFETY: Python gives the view, and the object holds the buffer.
-        unsafe { slf.get().0.lend(slf.as_any(), view, flags) }
-    }
-
-    fn __enter__(slf: Py<Self>) -> Py<Self> {
-        slf
-    }
-
-    fn __exit__(&self, _kind: &Bound<'_, PyAny>, _error: &Bound<'_, PyAny>, _trace: &Bound<'_, PyAny>) {
-        self.close();
-    }
-
-    fn __repr__(&self) -> &'static str {
-        "SecretStr([redacted])"
-    }
-
-    fn __reduce__(&self) -> PyResult<()> {
-        Err(PyTypeError::new_err("a secret cannot be pickled"))
-    }
-}
+});
 
 impl SecretBytes {
     pub(crate) fn of(bytes: &[u8]) -> Self {
@@ -104,8 +117,7 @@ impl SecretBytes {
     }
 }
 
-#[pymethods]
-impl SecretBytes {
+secret_class!(SecretBytes, "SecretBytes([redacted])", {
     #[new]
     fn new(data: &Bound<'_, PyAny>) -> PyResult<Self> {
         Ok(SecretBytes::of(bytes_of(data)?.expose()))
@@ -114,11 +126,6 @@ impl SecretBytes {
     /// A copy as `bytes`, which cannot be wiped.
     fn expose<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
         Ok(PyBytes::new(py, self.copy(py)?.expose()))
-    }
-
-    /// Wipes the bytes; views of them show zeros from then on. Closing twice is fine.
-    fn close(&self) {
-        self.0.close();
     }
 
     fn __len__(&self, py: Python<'_>) -> PyResult<usize> {
@@ -130,32 +137,7 @@ impl SecretBytes {
         let own = self.copy(py);
         own.is_ok_and(|own| bytes_of(other).is_ok_and(|other| own == other))
     }
-
-    /// A view that cannot be written to.
-    ///
-    /// # Safety
-    /// Python alone calls it.
-    unsafe fn __getbuffer__(slf: &Bound<'_, Self>, view: *mut ffi::Py_buffer, flags: c_int) -> PyResult<()> {
-        // SAFETY: Python gives the view, and the object holds the buffer.
-        unsafe { slf.get().0.lend(slf.as_any(), view, flags) }
-    }
-
-    fn __enter__(slf: Py<Self>) -> Py<Self> {
-        slf
-    }
-
-    fn __exit__(&self, _kind: &Bound<'_, PyAny>, _error: &Bound<'_, PyAny>, _trace: &Bound<'_, PyAny>) {
-        self.close();
-    }
-
-    fn __repr__(&self) -> &'static str {
-        "SecretBytes([redacted])"
-    }
-
-    fn __reduce__(&self) -> PyResult<()> {
-        Err(PyTypeError::new_err("a secret cannot be pickled"))
-    }
-}
+});
 
 /// A token, given as `str` or `SecretStr`.
 pub(crate) fn token_of(token: &Bound<'_, PyAny>) -> PyResult<SecretString> {

@@ -7,6 +7,7 @@ use crate::connectors::{PyLeaseHook, connectors_of};
 use crate::convert::refuse;
 use crate::errors::{detached, raise};
 use crate::keys::{new_seals, unseal_key, wrappers_among, wrappers_of};
+use crate::log::PyLog;
 use crate::maintenance::Maintenance;
 use crate::policy::settings;
 use crate::secret::{SecretStr, token_of};
@@ -62,8 +63,8 @@ enum State {
 /// Makes a new vault and leaves it unsealed.
 #[pyfunction]
 #[pyo3(
-    signature = (path, *, key, clock=None, audit=Text("batched"), key_wrappers=None, audit_sinks=None, anchor=None, anchor_interval=Parameter(0), backend=None, dialect=Text("vault"), absolute_deny=false, connectors=None, lease_hook=None),
-    text_signature = "(path, *, key, clock=None, audit='batched', key_wrappers=None, audit_sinks=None, anchor=None, anchor_interval=0, backend=None, dialect='vault', absolute_deny=False, connectors=None, lease_hook=None)"
+    signature = (path, *, key, clock=None, audit=Text("batched"), key_wrappers=None, audit_sinks=None, anchor=None, anchor_interval=Parameter(0), backend=None, dialect=Text("vault"), absolute_deny=false, connectors=None, lease_hook=None, log=None),
+    text_signature = "(path, *, key, clock=None, audit='batched', key_wrappers=None, audit_sinks=None, anchor=None, anchor_interval=0, backend=None, dialect='vault', absolute_deny=False, connectors=None, lease_hook=None, log=None)"
 )]
 #[allow(clippy::too_many_arguments, reason = "each is a keyword of its own in Python")]
 pub(crate) fn create(
@@ -81,10 +82,11 @@ pub(crate) fn create(
     absolute_deny: bool,
     connectors: Option<&Bound<'_, PyAny>>,
     lease_hook: Option<&Bound<'_, PyAny>>,
+    log: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<(Vault, Init)> {
     let config = on_backend(py, config(py, path, clock, audit)?, backend)?.with_policies(settings(py, dialect, absolute_deny)?);
     let config = surroundings(config, Some(key), key_wrappers, audit_sinks, anchor, anchor_interval)?;
-    let config = to_targets(config, connectors, lease_hook)?;
+    let config = to_targets(config, connectors, lease_hook, log)?;
     let seals = new_seals(key)?;
     let (vault, init) = detached(py, || CoreVault::create_with_seals(config, &seals))?;
     let secret = |text: SecretString| Py::new(py, SecretStr::of(&text));
@@ -96,8 +98,8 @@ pub(crate) fn create(
 /// Opens a vault; sealed where no key is given.
 #[pyfunction]
 #[pyo3(
-    signature = (path, *, key=None, clock=None, audit=Text("batched"), key_wrappers=None, audit_sinks=None, anchor=None, anchor_interval=Parameter(0), accept_rollback=false, dialect=Text("vault"), absolute_deny=false, connectors=None, lease_hook=None),
-    text_signature = "(path, *, key=None, clock=None, audit='batched', key_wrappers=None, audit_sinks=None, anchor=None, anchor_interval=0, accept_rollback=False, dialect='vault', absolute_deny=False, connectors=None, lease_hook=None)"
+    signature = (path, *, key=None, clock=None, audit=Text("batched"), key_wrappers=None, audit_sinks=None, anchor=None, anchor_interval=Parameter(0), accept_rollback=false, dialect=Text("vault"), absolute_deny=false, connectors=None, lease_hook=None, log=None),
+    text_signature = "(path, *, key=None, clock=None, audit='batched', key_wrappers=None, audit_sinks=None, anchor=None, anchor_interval=0, accept_rollback=False, dialect='vault', absolute_deny=False, connectors=None, lease_hook=None, log=None)"
 )]
 #[allow(clippy::too_many_arguments, reason = "each is a keyword of its own in Python")]
 pub(crate) fn open(
@@ -115,10 +117,11 @@ pub(crate) fn open(
     absolute_deny: bool,
     connectors: Option<&Bound<'_, PyAny>>,
     lease_hook: Option<&Bound<'_, PyAny>>,
+    log: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<Vault> {
     let config = config(py, Some(path), clock, audit)?.with_policies(settings(py, dialect, absolute_deny)?);
     let config = surroundings(config, key, key_wrappers, audit_sinks, anchor, anchor_interval)?;
-    let mut config = to_targets(config, connectors, lease_hook)?;
+    let mut config = to_targets(config, connectors, lease_hook, log)?;
     if accept_rollback {
         config = config.with_rollback_accepted();
     }
@@ -136,8 +139,8 @@ pub(crate) fn open(
 /// Writes a backup into an empty place and opens it, frozen until it is adopted.
 #[pyfunction]
 #[pyo3(
-    signature = (path, file, *, key, clock=None, audit=Text("batched"), key_wrappers=None, audit_sinks=None, anchor=None, anchor_interval=Parameter(0), backend=None, connectors=None, lease_hook=None),
-    text_signature = "(path, file, *, key, clock=None, audit='batched', key_wrappers=None, audit_sinks=None, anchor=None, anchor_interval=0, backend=None, connectors=None, lease_hook=None)"
+    signature = (path, file, *, key, clock=None, audit=Text("batched"), key_wrappers=None, audit_sinks=None, anchor=None, anchor_interval=Parameter(0), backend=None, connectors=None, lease_hook=None, log=None),
+    text_signature = "(path, file, *, key, clock=None, audit='batched', key_wrappers=None, audit_sinks=None, anchor=None, anchor_interval=0, backend=None, connectors=None, lease_hook=None, log=None)"
 )]
 #[allow(clippy::too_many_arguments, reason = "each is a keyword of its own in Python")]
 pub(crate) fn restore(
@@ -154,10 +157,11 @@ pub(crate) fn restore(
     backend: Option<Text<'_>>,
     connectors: Option<&Bound<'_, PyAny>>,
     lease_hook: Option<&Bound<'_, PyAny>>,
+    log: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<Vault> {
     let config = on_backend(py, config(py, path, clock, audit)?, backend)?;
     let config = surroundings(config, Some(key), key_wrappers, audit_sinks, anchor, anchor_interval)?;
-    let config = to_targets(config, connectors, lease_hook)?;
+    let config = to_targets(config, connectors, lease_hook, log)?;
     let key = unseal_key(key)?;
     let (vault, _) = detached(py, || CoreVault::restore(config, &mut PyStream(file), &key))?;
     Ok(Vault::new(State::Open { vault, way_back: None }))
@@ -189,15 +193,23 @@ pub(crate) fn surroundings(
     Ok(config.with_anchor(keeper, interval))
 }
 
-/// The connectors to target systems, and who is told of leases.
-fn to_targets(mut config: Config, connectors: Option<&Bound<'_, PyAny>>, lease_hook: Option<&Bound<'_, PyAny>>) -> PyResult<Config> {
+/// The connectors to target systems, and who is told of leases and of trouble.
+fn to_targets(
+    mut config: Config,
+    connectors: Option<&Bound<'_, PyAny>>,
+    lease_hook: Option<&Bound<'_, PyAny>>,
+    log: Option<&Bound<'_, PyAny>>,
+) -> PyResult<Config> {
     for connector in connectors.map(connectors_of).transpose()?.unwrap_or_default() {
         config = config.with_connector(connector);
     }
-    Ok(match lease_hook {
-        Some(hook) => config.with_lease_hook(Arc::new(PyLeaseHook::of(hook)?)),
-        None => config,
-    })
+    if let Some(hook) = lease_hook {
+        config = config.with_lease_hook(Arc::new(PyLeaseHook::of(hook)?));
+    }
+    if let Some(log) = log {
+        config = config.with_log(Arc::new(PyLog::of(log)?));
+    }
+    Ok(config)
 }
 
 pub(crate) fn config(py: Python<'_>, path: Option<Place>, clock: Option<&ManualClock>, audit: Text<'_>) -> PyResult<Config> {

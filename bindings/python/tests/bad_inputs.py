@@ -94,6 +94,7 @@ _SURROUNDINGS: Given = {
     "anchor_interval": (0, WHOLE),
     "connectors": (None, LIST),
     "lease_hook": (None, OBJECT),
+    "log": (None, OBJECT),
 }
 _POLICIES: Given = {"dialect": ("vault", WORD), "absolute_deny": (False, FLAG)}
 _CREATE: Given = {"key": (KEY, KEYS), **_SURROUNDINGS, "backend": (None, WORD.optional()), **_POLICIES}
@@ -206,9 +207,11 @@ def _row(world: World, name: str) -> Row:
         "Kv": lambda: (_kv(world), _KV),
         "Session": lambda: (world.root, _SESSION),
         "Vault": lambda: (world.vault, _VAULT),
-        "LiveSecret": lambda: (_kv(world).live("x"), _LIVE),
+        "LiveSecret": lambda: (_kv(world).live("x"), _live(world)),
         "Rotation": lambda: (world.root.rotation(), _ROTATION),
         "aio.Kv": lambda: (libvault.aio.wrap(world.vault).session(world.token).kv(_kv(world) and "secret"), _KV),
+        "aio.LiveSecret": lambda: (libvault.aio.wrap(world.vault).session(world.token).live("secret/data/x"), _live_awaited(world)),
+        "aio.Rotation": lambda: (libvault.aio.wrap(world.vault).session(world.token).rotation(), _ROTATION),
         "aio.Session": lambda: (libvault.aio.wrap(world.vault).session(world.token), _SESSION),
         "aio.Vault": lambda: (libvault.aio.wrap(world.vault), _VAULT),
     }
@@ -282,11 +285,24 @@ _ROTATION: dict[str, Given] = {
 _LIVE: dict[str, Given] = {
     "get": {},
     "refresh": {},
+    "newer_than": {"snapshot": (None, Kind([None, 1, "x", [], Foreign()]))},
     # What an attempt may raise is looked at only once it has.
     "with_retry": {"attempt": (lambda _: None, Kind([None, 1, "x", [], Foreign()])), "retry_on": (ValueError, ANY)},
     "on_change": {"listener": (None, Kind([1, "x", [], Foreign()]))},
     "close": {},
 }
+
+
+def _live(world: World) -> dict[str, Given]:
+    return {**_LIVE, "newer_than": {"snapshot": (_kv(world).live("x").get(), _LIVE["newer_than"]["snapshot"][1])}}
+
+
+async def _use(_secret: libvault.SecretSnapshot) -> None:
+    """Take a secret that is good."""
+
+
+def _live_awaited(world: World) -> dict[str, Given]:
+    return {**_live(world), "with_retry": {**_LIVE["with_retry"], "attempt": (_use, _LIVE["with_retry"]["attempt"][1])}}
 
 
 def _snapshot(world: World, call: Callable[[libvault.SecretSnapshot], Callable[..., Any]], given: Given) -> Row:
@@ -406,7 +422,6 @@ def _shares() -> list[libvault.SecretStr]:
 
 def names() -> list[str]:
     """List the rows of the matrix."""
-    found = [f"{kind}.{method}" for kind, methods in (("Kv", _KV), ("Session", _SESSION), ("Vault", _VAULT)) for method in methods]
-    without_waiting = {"seal_status", "metrics", "reset_unseal", "start_maintenance", "stop_maintenance", "live", "rotation"}
-    alone = [f"{kind}.{method}" for kind, methods in (("LiveSecret", _LIVE), ("Rotation", _ROTATION)) for method in methods]
-    return [*found, *alone, *(f"aio.{name}" for name in found if name.rpartition(".")[2] not in without_waiting), *_BASES, *_SINGLE]
+    kinds = {"Kv": _KV, "LiveSecret": _LIVE, "Rotation": _ROTATION, "Session": _SESSION, "Vault": _VAULT}
+    found = [f"{kind}.{method}" for kind, methods in kinds.items() for method in methods]
+    return [*found, *(f"aio.{name}" for name in found), *_BASES, *_SINGLE]

@@ -294,14 +294,98 @@ def test_a_pool_has_from_1_to_256_threads(world: World, threads: int) -> None:
         libvault.aio.wrap(world.vault, threads=threads)
 
 
-def test_every_call_that_may_wait_is_there_with_the_same_arguments() -> None:
-    """Whatever is added without asyncio is missed here, until it is added or named as one that needs no waiting."""
-    no_waiting = {"Vault": {"seal_status", "metrics", "reset_unseal", "start_maintenance", "stop_maintenance"}, "Session": {"live", "rotation"}, "Kv": {"live"}}
+SAME = ["Kv", "LiveSecret", "Rotation", "Session", "Vault"]
+NEVER_WAITS = {"Kv": {"live"}, "Session": {"kv", "live", "namespace", "rotation"}, "Vault": {"session"}}
+"""What only looks at its arguments: a call of it, with asyncio or without, is no coroutine."""
+BY_TO_THREAD = {"doctor", "salvage", "verify_backup"}
+"""Calls of operators that docs/python.md leaves to `asyncio.to_thread`."""
 
-    def calls(kind: type) -> dict[str, list[tuple[str, object]]]:
-        found = {name: getattr(kind, name) for name, value in vars(kind).items() if name[0] != "_" and callable(value)}
-        return {name: [(p.name, p.default) for p in inspect.signature(call).parameters.values()] for name, call in found.items()}
 
-    for name, left_out in no_waiting.items():
-        sync, face = calls(getattr(libvault, name)), calls(getattr(libvault.aio, name))
-        assert {call: given for call, given in sync.items() if call not in left_out} == face, name
+def calls(kind: type) -> dict[str, Any]:
+    """Give the public methods of a class."""
+    return {name: getattr(kind, name) for name, value in vars(kind).items() if name[0] != "_" and callable(value)}
+
+
+@pytest.mark.parametrize("name", SAME)
+def test_each_method_is_there_with_the_same_arguments_and_is_awaited(name: str) -> None:
+    def signatures(kind: type) -> dict[str, list[tuple[str, object]]]:
+        return {name: [(p.name, p.default) for p in inspect.signature(call).parameters.values()] for name, call in calls(kind).items()}
+
+    face = getattr(libvault.aio, name)
+    assert signatures(getattr(libvault, name)) == signatures(face)
+    assert {method for method, call in calls(face).items() if not inspect.iscoroutinefunction(call)} == NEVER_WAITS.get(name, set())
+    assert all(inspect.getdoc(call) for call in calls(face).values())
+
+
+def test_each_function_is_there_or_left_to_a_thread() -> None:
+    functions = {name for name in libvault.__all__ if inspect.isroutine(getattr(libvault, name))}
+    assert functions - BY_TO_THREAD == {name for name in libvault.aio.__all__ if inspect.isroutine(getattr(libvault.aio, name))} - {"wrap"}
+
+
+def test_a_live_secret_is_read_used_and_listened_to(world: World) -> None:
+    async def story() -> None:
+        vault = libvault.aio.wrap(world.vault)
+        kv = vault.session(world.token).kv("secret")
+        await kv.put("app/db", {"password": "one"})
+        async with kv.live("app/db") as live:
+            assert not live.is_current
+            with await live.get() as secret:
+                assert (secret.version, live.is_current) == (1, True)
+            told: asyncio.Queue[Any] = asyncio.Queue()
+            await live.on_change(told.put_nowait)
+            await kv.put("app/db", {"password": "two"})
+            assert not live.is_current
+            await vault.tick()
+            assert (await asyncio.wait_for(told.get(), 20)).version == 2
+            await live.on_change(None)
+            with pytest.raises(TypeError):
+                await live.on_change(7)  # type: ignore[arg-type]
+            assert (await live.refresh()).version == 2
+        by_path = vault.session(world.token).live("secret/data/app/db")
+        assert (await by_path.get()).expose()["data"] == {"password": "two"}
+        await by_path.close()
+        with pytest.raises(libvault.InvalidRequest):
+            await by_path.get()
+
+    asyncio.run(story())
+
+
+def test_an_attempt_that_is_refused_is_made_once_more_with_what_is_read_anew(world: World) -> None:
+    class Refused(Exception):
+        pass
+
+    async def story() -> None:
+        kv = libvault.aio.wrap(world.vault).session(world.token).kv("secret")
+        await kv.put("app/db", {"password": "one"})
+        live = kv.live("app/db")
+        tried: list[int | None] = []
+
+        async def log_in(secret: libvault.SecretSnapshot) -> str:
+            tried.append(secret.version)
+            if secret.version == 1:
+                await kv.put("app/db", {"password": "two"})
+                raise Refused
+            return str(secret["password"])
+
+        assert await live.with_retry(log_in, Refused) == "two"
+        assert tried == [1, 2]
+
+        async def never(secret: libvault.SecretSnapshot) -> None:
+            tried.append(secret.version)
+            raise Refused
+
+        with pytest.raises(Refused):
+            await live.with_retry(never, (Refused, OSError))
+        assert tried == [1, 2, 2, 2]
+
+    asyncio.run(story())
+
+
+def test_rotation_answers_as_without_asyncio(world: World) -> None:
+    async def story() -> None:
+        rotation = libvault.aio.wrap(world.vault).session(world.token).rotation("nowhere")
+        for call in (rotation.creds("app"), rotation.rotate("app"), rotation.adopt("app", "x")):
+            with pytest.raises(libvault.VaultError):
+                await call
+
+    asyncio.run(story())

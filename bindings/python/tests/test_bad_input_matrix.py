@@ -34,6 +34,8 @@ MADE_BY_US = {
     "policy.Decision",
     "policy.TestReport",
     "aio.Kv",
+    "aio.LiveSecret",
+    "aio.Rotation",
     "aio.Session",
     "aio.Vault",
     "testing.MemoryVault",

@@ -15,6 +15,7 @@ import atexit as _atexit
 import os as _os
 import weakref as _weakref
 from collections.abc import Sequence as _Sequence
+from logging import Logger as _Logger
 from typing import BinaryIO as _BinaryIO
 
 from . import audit, errors, policy, reports
@@ -153,6 +154,7 @@ def create(
     absolute_deny: bool = False,
     connectors: _Sequence[_AnyConnector] | None = None,
     lease_hook: _LeaseHook | None = None,
+    log: _Logger | None = None,
 ) -> tuple[Vault, Init]:
     """Make a new vault in a directory, or in memory where ``path`` is None, and leave it unsealed.
 
@@ -165,7 +167,8 @@ def create(
 
     ``connectors`` make accounts at target systems for ``database`` mounts: ``PostgreSQL()``, ``MySQL()``, ``Redis()``, or a Connector of
     your own. ``lease_hook(change, lease_id, namespace, expires)`` is told of leases: "granted", "renewed", "expiring-soon", "revoked",
-    "irrevocable"; under no lock of the vault.
+    "irrevocable"; under no lock of the vault. ``log``, such as ``logging.getLogger("libvault")``, is given what the vault has to say that is
+    neither an answer nor in the audit log: at the end of ``tick``, ``unseal``, ``seal`` and ``close``, so that no request waits for it.
 
     Raises InvalidRequest when there is something at the place already, Unavailable when the device or a key service fails.
 
@@ -189,6 +192,7 @@ def create(
         absolute_deny=absolute_deny,
         connectors=connectors,
         lease_hook=lease_hook,
+        log=log,
     )
     _vaults.add(vault)
     return vault, init
@@ -209,6 +213,7 @@ def open(
     absolute_deny: bool = False,
     connectors: _Sequence[_AnyConnector] | None = None,
     lease_hook: _LeaseHook | None = None,
+    log: _Logger | None = None,
 ) -> Vault:
     """Open a vault; sealed where no key is given.
 
@@ -237,6 +242,7 @@ def open(
         absolute_deny=absolute_deny,
         connectors=connectors,
         lease_hook=lease_hook,
+        log=log,
     )
     _vaults.add(vault)
     return vault
@@ -256,6 +262,7 @@ def restore(
     backend: str | None = None,
     connectors: _Sequence[_AnyConnector] | None = None,
     lease_hook: _LeaseHook | None = None,
+    log: _Logger | None = None,
 ) -> Vault:
     """Write a backup into an empty place, or memory where ``path`` is None, and open it: frozen, until somebody writes to ``sys/storage/adopt``.
 
@@ -285,6 +292,7 @@ def restore(
         backend=backend,
         connectors=connectors,
         lease_hook=lease_hook,
+        log=log,
     )
     _vaults.add(vault)
     return vault

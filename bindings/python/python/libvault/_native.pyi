@@ -2,6 +2,7 @@
 
 import builtins
 import datetime
+import logging
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import TracebackType
@@ -295,6 +296,7 @@ class LiveSecret:
     def is_current(self) -> bool: ...
     def get(self) -> SecretSnapshot: ...
     def refresh(self) -> SecretSnapshot: ...
+    def newer_than(self, snapshot: SecretSnapshot) -> SecretSnapshot: ...
     def with_retry(
         self, attempt: Callable[[SecretSnapshot], _T], retry_on: type[BaseException] | tuple[type[BaseException], ...]
     ) -> _T: ...
@@ -470,6 +472,7 @@ def create(
     absolute_deny: bool = False,
     connectors: Sequence[Connector | PostgreSQL | MySQL | Redis] | None = None,
     lease_hook: Callable[[str, str, str, float], object] | None = None,
+    log: logging.Logger | None = None,
 ) -> tuple[Vault, Init]: ...
 def open(
     path: str | os.PathLike[str],
@@ -486,6 +489,7 @@ def open(
     absolute_deny: bool = False,
     connectors: Sequence[Connector | PostgreSQL | MySQL | Redis] | None = None,
     lease_hook: Callable[[str, str, str, float], object] | None = None,
+    log: logging.Logger | None = None,
 ) -> Vault: ...
 def restore(
     path: str | os.PathLike[str] | None,
@@ -501,6 +505,7 @@ def restore(
     backend: str | None = None,
     connectors: Sequence[Connector | PostgreSQL | MySQL | Redis] | None = None,
     lease_hook: Callable[[str, str, str, float], object] | None = None,
+    log: logging.Logger | None = None,
 ) -> Vault: ...
 def verify_backup(file: BinaryIO) -> dict[str, Any]: ...
 def doctor(

@@ -1,5 +1,6 @@
 """Types of what is given to whoever makes or opens a vault: said once, for the calls with and without asyncio."""
 
+import logging
 import os
 from collections.abc import Callable, Sequence
 from typing import Required, TypedDict
@@ -37,6 +38,7 @@ class _Common(TypedDict, total=False):
     anchor_interval: int
     connectors: Sequence[AnyConnector] | None
     lease_hook: LeaseHook | None
+    log: logging.Logger | None
 
 
 class InMemory(_Common, total=False):

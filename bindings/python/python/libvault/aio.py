@@ -20,22 +20,21 @@ Everything else is as without asyncio: arguments, answers, exceptions. The objec
 """
 
 import asyncio
-import builtins
 import concurrent.futures
 import contextvars
 import functools
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine
 from types import TracebackType
-from typing import Any, BinaryIO, ParamSpec, TypeVar, Unpack
+from typing import Any, BinaryIO, Concatenate, Generic, ParamSpec, TypeVar, Unpack
 
 from . import _native, _options, errors
 from . import create as _create
 from . import open as _open
 from . import restore as _restore
-from ._native import Init, KeyWrapper, KvSecret, KvVersion, Passphrase, RawKey, SecretStr, Shamir, Shares
+from ._native import Init, SecretSnapshot, SecretStr
 
-__all__ = ["THREADS", "Kv", "Session", "Vault", "create", "open", "restore", "wrap"]
+__all__ = ["THREADS", "Kv", "LiveSecret", "Rotation", "Session", "Vault", "create", "open", "restore", "wrap"]
 
 THREADS = 4
 """How many calls of one vault run at a time, unless told otherwise."""
@@ -44,6 +43,7 @@ _THREADS_MAX = 256
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
+_N = TypeVar("_N")
 
 
 class _Pool:
@@ -72,153 +72,230 @@ class _Pool:
         self._executor.shutdown(wait=False)
 
 
-class Kv:
+class _Face(Generic[_N]):
+    """What is asked for without asyncio, and the threads that ask for it."""
+
+    def __init__(self, native: _N, pool: _Pool) -> None:
+        """Is made by what it belongs to."""
+        self._native = native
+        self._pool = pool
+
+
+def _asks(call: Callable[Concatenate[Any, _P], _R]) -> Callable[[Callable[[Any], None]], Callable[Concatenate[Any, _P], Coroutine[Any, Any, _R]]]:
+    """Make a method of a face: the native one with its arguments and its answer, on a thread of the pool. Name and description are those of what it decorates."""
+
+    def named(by: Callable[[Any], None]) -> Callable[Concatenate[Any, _P], Coroutine[Any, Any, _R]]:
+        async def method(self: Any, /, *args: _P.args, **kwargs: _P.kwargs) -> _R:
+            answer: _R = await self._pool.run(call, self._native, *args, **kwargs)
+            return answer
+
+        functools.update_wrapper(method, by)
+        # Whoever asks for the signature is told the native one's.
+        method.__wrapped__ = call  # type: ignore[attr-defined]
+        return method
+
+    return named
+
+
+class LiveSecret(_Face[_native.LiveSecret]):
+    """A secret that stays current; the methods are those of ``libvault.LiveSecret``. Use it in ``async with``, or leave it to the end of the vault."""
+
+    @property
+    def is_current(self) -> bool:
+        """Whether what was read last is still what a read would give; this itself never waits."""
+        return self._native.is_current
+
+    @_asks(_native.LiveSecret.get)
+    def get(self) -> None:
+        """Give the secret as it is now; the store is asked only when something has changed."""
+
+    @_asks(_native.LiveSecret.refresh)
+    def refresh(self) -> None:
+        """Read the secret whether it has changed or not."""
+
+    @_asks(_native.LiveSecret.newer_than)
+    def newer_than(self) -> None:
+        """Read the secret anew, unless that was done since ``snapshot`` was given."""
+
+    async def with_retry(
+        self, attempt: Callable[[SecretSnapshot], Awaitable[_R]], retry_on: type[BaseException] | tuple[type[BaseException], ...]
+    ) -> _R:
+        """Await ``attempt(secret)``; when it raises ``retry_on``, since the credential was refused, read the secret anew and try once more."""
+        used = await self.get()
+        try:
+            return await attempt(used)
+        except retry_on:
+            newer = await self.newer_than(used)
+        return await attempt(newer)
+
+    async def on_change(self, listener: Callable[[SecretSnapshot | errors.VaultError], object] | None) -> None:
+        """Call ``listener(news)`` in this event loop whenever a tick finds another content, or that the secret can no longer be read; None ends it."""
+        if listener is not None and not callable(listener):
+            raise TypeError("a listener must be callable")
+        loop = asyncio.get_running_loop()
+
+        def tell(news: SecretSnapshot | errors.VaultError) -> None:
+            # A loop that has ended has nobody left to tell.
+            if listener is not None and not loop.is_closed():
+                loop.call_soon_threadsafe(listener, news)
+
+        await self._pool.run(self._native.on_change, None if listener is None else tell)
+
+    async def close(self) -> None:
+        """Let go of the secret and of the listener. Closing twice is fine."""
+        if not self._pool.closed:
+            await self._pool.run(self._native.close)
+
+    async def __aenter__(self) -> "LiveSecret":
+        """Enter a block that ends with ``close``."""
+        return self
+
+    async def __aexit__(
+        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        """Close the live secret."""
+        await self.close()
+
+
+class Kv(_Face[_native.Kv]):
     """The secrets below one KV version 2 mount; the methods are those of ``libvault.Kv``."""
 
-    def __init__(self, kv: _native.Kv, pool: _Pool) -> None:
-        """Is made by ``Session.kv``."""
-        self._kv = kv
-        self._pool = pool
+    def live(self, path: str) -> LiveSecret:
+        """Make a live secret, which is read at its first use."""
+        return LiveSecret(self._native.live(path), self._pool)
 
-    async def get(self, path: str, version: int | None = None) -> KvSecret:
+    @_asks(_native.Kv.get)
+    def get(self) -> None:
         """Read a secret: its newest version, or the one with that number."""
-        return await self._pool.run(self._kv.get, path, version)
 
-    async def put(self, path: str, data: Mapping[str, Any], cas: int | None = None) -> KvVersion:
+    @_asks(_native.Kv.put)
+    def put(self) -> None:
         """Write a new version; with ``cas`` only if that is the number of the current one (0: none yet)."""
-        return await self._pool.run(self._kv.put, path, data, cas)
 
-    async def patch(self, path: str, data: Mapping[str, Any], cas: int | None = None) -> KvVersion:
+    @_asks(_native.Kv.patch)
+    def patch(self) -> None:
         """Merge a JSON merge patch into the newest version."""
-        return await self._pool.run(self._kv.patch, path, data, cas)
 
-    async def subkeys(self, path: str, version: int | None = None, *, depth: int | None = None) -> dict[str, Any]:
+    @_asks(_native.Kv.subkeys)
+    def subkeys(self) -> None:
         """Read the names of a version's members, without their contents."""
-        return await self._pool.run(self._kv.subkeys, path, version, depth=depth)
 
-    async def list(self, prefix: str = "", *, after: str | None = None, limit: int | None = None) -> builtins.list[str]:
+    @_asks(_native.Kv.list)
+    def list(self) -> None:
         """Read the names directly below a folder, in order; with ``limit`` a page of them after the name ``after``."""
-        return await self._pool.run(self._kv.list, prefix, after=after, limit=limit)
 
-    async def delete(self, path: str) -> None:
+    @_asks(_native.Kv.delete)
+    def delete(self) -> None:
         """Delete the newest version; it can be undeleted."""
-        await self._pool.run(self._kv.delete, path)
 
-    async def delete_versions(self, path: str, versions: builtins.list[int] | tuple[int, ...]) -> None:
+    @_asks(_native.Kv.delete_versions)
+    def delete_versions(self) -> None:
         """Delete these versions; they can be undeleted."""
-        await self._pool.run(self._kv.delete_versions, path, versions)
 
-    async def undelete_versions(self, path: str, versions: builtins.list[int] | tuple[int, ...]) -> None:
+    @_asks(_native.Kv.undelete_versions)
+    def undelete_versions(self) -> None:
         """Bring deleted versions back."""
-        await self._pool.run(self._kv.undelete_versions, path, versions)
 
-    async def destroy_versions(self, path: str, versions: builtins.list[int] | tuple[int, ...]) -> None:
+    @_asks(_native.Kv.destroy_versions)
+    def destroy_versions(self) -> None:
         """Remove the content of these versions for good."""
-        await self._pool.run(self._kv.destroy_versions, path, versions)
 
-    async def metadata(self, path: str) -> dict[str, Any]:
+    @_asks(_native.Kv.metadata)
+    def metadata(self) -> None:
         """Read what is known of a secret without its content."""
-        return await self._pool.run(self._kv.metadata, path)
 
-    async def set_metadata(
-        self,
-        path: str,
-        *,
-        max_versions: int | None = None,
-        cas_required: bool | None = None,
-        delete_version_after: str | None = None,
-        custom_metadata: Mapping[str, str] | None = None,
-    ) -> None:
+    @_asks(_native.Kv.set_metadata)
+    def set_metadata(self) -> None:
         """Write settings of a secret, and what its users say about it; what is not given stays."""
-        await self._pool.run(
-            self._kv.set_metadata,
-            path,
-            max_versions=max_versions,
-            cas_required=cas_required,
-            delete_version_after=delete_version_after,
-            custom_metadata=custom_metadata,
-        )
 
-    async def patch_custom_metadata(self, path: str, changes: Mapping[str, str | None]) -> None:
+    @_asks(_native.Kv.patch_custom_metadata)
+    def patch_custom_metadata(self) -> None:
         """Change what users say about a secret, member by member; None removes."""
-        await self._pool.run(self._kv.patch_custom_metadata, path, changes)
 
-    async def config(self) -> dict[str, Any]:
+    @_asks(_native.Kv.config)
+    def config(self) -> None:
         """Read the settings of the mount."""
-        return await self._pool.run(self._kv.config)
 
-    async def set_config(
-        self, *, max_versions: int | None = None, cas_required: bool | None = None, delete_version_after: str | None = None
-    ) -> None:
+    @_asks(_native.Kv.set_config)
+    def set_config(self) -> None:
         """Write settings of the mount; what is not given stays."""
-        await self._pool.run(
-            self._kv.set_config,
-            max_versions=max_versions,
-            cas_required=cas_required,
-            delete_version_after=delete_version_after,
-        )
 
-    async def delete_metadata(self, path: str) -> None:
+    @_asks(_native.Kv.delete_metadata)
+    def delete_metadata(self) -> None:
         """Remove a secret with all its versions and metadata for good."""
-        await self._pool.run(self._kv.delete_metadata, path)
 
 
-class Session:
+class Rotation(_Face[_native.Rotation]):
+    """The static roles of one database mount; the methods are those of ``libvault.Rotation``."""
+
+    @_asks(_native.Rotation.creds)
+    def creds(self) -> None:
+        """Read the account of a role with its password as it is now."""
+
+    @_asks(_native.Rotation.status)
+    def status(self) -> None:
+        """Tell where the rotation of a role stands, and what to do."""
+
+    @_asks(_native.Rotation.rotate)
+    def rotate(self) -> None:
+        """Replace a role's password now."""
+
+    @_asks(_native.Rotation.rehearse)
+    def rehearse(self) -> None:
+        """Go through a rotation without promoting anything, and report."""
+
+    @_asks(_native.Rotation.roll_back)
+    def roll_back(self) -> None:
+        """Take back a run that has begun, or in its grace the promotion."""
+
+    @_asks(_native.Rotation.retry)
+    def retry(self) -> None:
+        """Go on with a rotation that had stopped."""
+
+    @_asks(_native.Rotation.end_grace)
+    def end_grace(self) -> None:
+        """Retire the old credential now."""
+
+    @_asks(_native.Rotation.adopt)
+    def adopt(self) -> None:
+        """Take over a password that was set at the target by hand, once a login with it works."""
+
+
+class Session(_Face[_native.Session]):
     """The requests of one token; use it in ``async with``, or leave it to the end of the vault."""
 
-    def __init__(self, session: _native.Session, pool: _Pool) -> None:
-        """Is made by ``Vault.session``."""
-        self._session = session
-        self._pool = pool
-
-    async def request(
-        self,
-        operation: str,
-        path: str,
-        data: Mapping[str, Any] | None = None,
-        *,
-        namespace: str | None = None,
-        correlation_id: str | None = None,
-        remote_address: str | None = None,
-        wrap_ttl: int | str | None = None,
-    ) -> dict[str, Any] | None:
+    @_asks(_native.Session.request)
+    def request(self) -> None:
         """Carry out a request: read, list, write, patch or delete."""
-        return await self._pool.run(
-            self._session.request,
-            operation,
-            path,
-            data,
-            namespace=namespace,
-            correlation_id=correlation_id,
-            remote_address=remote_address,
-            wrap_ttl=wrap_ttl,
-        )
 
     def namespace(self, path: str) -> "Session":
         """Make a session of the same token in a namespace below."""
-        return Session(self._session.namespace(path), self._pool)
+        return Session(self._native.namespace(path), self._pool)
 
     def kv(self, mount: str) -> Kv:
         """Give the KV version 2 secrets engine that is mounted at ``mount``."""
-        return Kv(self._session.kv(mount), self._pool)
+        return Kv(self._native.kv(mount), self._pool)
 
-    async def export_audit(self, file: BinaryIO, *, after: int = 0) -> int:
+    def rotation(self, mount: str = "database") -> Rotation:
+        """Give the static roles of the database mount at ``mount``."""
+        return Rotation(self._native.rotation(mount), self._pool)
+
+    def live(self, path: str) -> LiveSecret:
+        """Make a live secret of what is read at a path of an engine; it is read at its first use."""
+        return LiveSecret(self._native.live(path), self._pool)
+
+    @_asks(_native.Session.export_audit)
+    def export_audit(self) -> None:
         """Write the events of the audit log to a binary file, which is written to from the pool's thread."""
-        return await self._pool.run(self._session.export_audit, file, after=after)
 
-    async def backup(
-        self,
-        file: BinaryIO,
-        *,
-        key: Passphrase | RawKey | Shamir | KeyWrapper | Sequence[Passphrase | RawKey | Shamir | KeyWrapper] | None = None,
-    ) -> dict[str, Any]:
+    @_asks(_native.Session.backup)
+    def backup(self) -> None:
         """Write a backup to a binary file, which is written to from the pool's thread."""
-        return await self._pool.run(self._session.backup, file, key=key)
 
     async def close(self) -> None:
         """Let go of the token. Closing twice is fine."""
         if not self._pool.closed:
-            await self._pool.run(self._session.close)
+            await self._pool.run(self._native.close)
 
     async def __aenter__(self) -> "Session":
         """Enter a block that ends with ``close``."""
@@ -231,11 +308,8 @@ class Session:
         await self.close()
 
 
-class Vault:
-    """An open vault; use it in ``async with``, which closes it. ``sync`` is the vault itself, for all that needs no waiting."""
-
-    sync: _native.Vault
-    _pool: _Pool
+class Vault(_Face[_native.Vault]):
+    """An open vault; use it in ``async with``, which closes it. ``sync`` is the vault itself, for code that has no event loop."""
 
     def __init__(self) -> None:
         """Is made by ``create``, ``open``, ``restore`` and ``wrap``."""
@@ -244,75 +318,79 @@ class Vault:
     @classmethod
     def _over(cls, vault: _native.Vault, pool: _Pool) -> "Vault":
         made = cls.__new__(cls)
-        made.sync, made._pool = vault, pool
+        made._native, made._pool = vault, pool
         return made
+
+    @property
+    def sync(self) -> _native.Vault:
+        """The vault itself."""
+        return self._native
 
     @property
     def sealed(self) -> bool:
         """Whether the keys are out of memory."""
-        return self.sync.sealed
+        return self._native.sealed
 
     @property
     def frozen(self) -> bool:
         """Whether the vault was restored and not yet adopted."""
-        return self.sync.frozen
+        return self._native.frozen
 
     def session(self, token: str | SecretStr) -> Session:
         """Make a session under a token, which is looked at with each request; this itself never waits."""
-        return Session(self.sync.session(token), self._pool)
+        return Session(self._native.session(token), self._pool)
 
-    async def request(
-        self,
-        operation: str,
-        path: str,
-        data: Mapping[str, Any] | None = None,
-        *,
-        token: str | SecretStr | None = None,
-        namespace: str | None = None,
-        correlation_id: str | None = None,
-        remote_address: str | None = None,
-        wrap_ttl: int | str | None = None,
-    ) -> dict[str, Any] | None:
+    @_asks(_native.Vault.request)
+    def request(self) -> None:
         """Carry out a request under a token (None: without one)."""
-        return await self._pool.run(
-            self.sync.request,
-            operation,
-            path,
-            data,
-            token=token,
-            namespace=namespace,
-            correlation_id=correlation_id,
-            remote_address=remote_address,
-            wrap_ttl=wrap_ttl,
-        )
 
-    async def unseal(self, key: Passphrase | RawKey | Shares | KeyWrapper) -> None:
+    @_asks(_native.Vault.unseal)
+    def unseal(self) -> None:
         """Unseal the vault."""
-        await self._pool.run(self.sync.unseal, key)
 
-    async def unseal_share(self, share: str | SecretStr) -> bool:
+    @_asks(_native.Vault.unseal_share)
+    def unseal_share(self) -> None:
         """Take one key share; whether the vault is unsealed by it."""
-        return await self._pool.run(self.sync.unseal_share, share)
 
-    async def seal(self) -> None:
+    @_asks(_native.Vault.reset_unseal)
+    def reset_unseal(self) -> None:
+        """Forget the key shares that were given so far."""
+
+    @_asks(_native.Vault.seal)
+    def seal(self) -> None:
         """Write what waits, and wipe the keys."""
-        await self._pool.run(self.sync.seal)
 
-    async def generate_root(self, key: Passphrase | RawKey | Shares | KeyWrapper) -> SecretStr:
+    @_asks(_native.Vault.seal_status)
+    def seal_status(self) -> None:
+        """Tell whether the vault is sealed, its key slots, and how many key shares are given and needed."""
+
+    @_asks(_native.Vault.metrics)
+    def metrics(self) -> None:
+        """Give what the vault has counted, in the text format of Prometheus."""
+
+    @_asks(_native.Vault.generate_root)
+    def generate_root(self) -> None:
         """Make a root token for whoever can open the vault."""
-        return await self._pool.run(self.sync.generate_root, key)
 
-    async def verify(self) -> dict[str, int]:
+    @_asks(_native.Vault.verify)
+    def verify(self) -> None:
         """Read every record of the store and the whole audit log anew; how many there are."""
-        return await self._pool.run(self.sync.verify)
 
-    async def compact(self) -> dict[str, int]:
+    @_asks(_native.Vault.compact)
+    def compact(self) -> None:
         """Give disk space back that no record needs any more."""
-        return await self._pool.run(self.sync.compact)
 
-    async def tick(self) -> float | None:
+    @_asks(_native.Vault.tick)
+    def tick(self) -> None:
         """Do what is due by the vault's clock; when it wants to be called next, in seconds since the Unix epoch."""
-        return await self._pool.run(self.sync.tick)
+
+    @_asks(_native.Vault.start_maintenance)
+    def start_maintenance(self) -> None:
+        """Let a thread of the library's own tick from now on."""
+
+    @_asks(_native.Vault.stop_maintenance)
+    def stop_maintenance(self) -> None:
+        """End that thread, and wait for its end."""
 
     async def close(self) -> None:
         """Close the vault once what has begun is done. Closing twice is fine; a cancellation does not stop it."""
@@ -321,7 +399,7 @@ class Vault:
         await asyncio.shield(asyncio.ensure_future(self._end()))
 
     async def _end(self) -> None:
-        await self._pool.run(self.sync.close)
+        await self._pool.run(self._native.close)
         self._pool.shut()
 
     async def __aenter__(self) -> "Vault":
