@@ -1,7 +1,7 @@
 //! The C and C++ programs: every test and example built against the shared library, and run plain, under valgrind and with AddressSanitizer.
 
 use crate::run::{Outcome, at, cargo, command, files, root, run, run_quietly, target};
-use crate::{abi, consumers, matrix};
+use crate::{abi, consumers, matrix, readme};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -62,6 +62,7 @@ pub(crate) fn programs() -> Outcome {
         }
     }
     in_parallel(&jobs, |job| job.run(&lib))?;
+    readme::programs(&lib)?;
     consumers::build_and_run()
 }
 

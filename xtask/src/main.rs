@@ -11,6 +11,7 @@ mod header;
 mod install;
 mod matrix;
 mod python;
+mod readme;
 mod run;
 mod rust;
 mod setup;
@@ -32,6 +33,7 @@ cargo xtask wheel            build the wheel into the target directory's `wheels
 cargo xtask wheel --manylinux  build the wheel that is handed out into `manylinux`, linked by zig (fetched first), and run it
 cargo xtask sdist            make the source distribution, and build and run it in a clean environment
 cargo xtask python           the wheel in a fresh virtual environment, with its tests
+cargo xtask readme           the commands of README.md, as they stand there
 cargo xtask deny             licences, bans and sources of the dependencies (builds cargo-deny first)
 cargo xtask doc              the documentation of the crates, warnings being errors
 cargo xtask semver           the core's interface beside that of the last tag (builds cargo-semver-checks first)
@@ -53,7 +55,7 @@ cargo xtask powercut --seed S --states N --backend B  N states that a power cut 
 const SET_UP: Step = ("set-up", setup::everything);
 
 /// Every step of `test`, in order: the quick ones first.
-const STEPS: [Step; 12] = [
+const STEPS: [Step; 13] = [
     ("format", rust::format),
     ("tidy", tidy::tidy),
     ("header", header::check),
@@ -66,6 +68,7 @@ const STEPS: [Step; 12] = [
     ("Rust examples", rust::examples),
     ("C and C++ programs", c::programs),
     ("Python wheel", python::wheel_tests),
+    ("README", readme::commands),
 ];
 
 fn main() -> ExitCode {
@@ -83,6 +86,7 @@ fn main() -> ExitCode {
         ["wheel"] => setup::everything().and_then(|()| python::wheel().map(|path| println!("{}", path.display()))),
         ["wheel", "--manylinux"] => setup::everything().and_then(|()| python::manylinux().map(|path| println!("{}", path.display()))),
         ["sdist"] => setup::everything().and_then(|()| python::sdist().map(|path| println!("{}", path.display()))),
+        ["readme"] => setup::everything().and_then(|()| readme::commands()),
         ["python"] => setup::everything().and_then(|()| python::wheel_tests()),
         ["fuzz", "--seconds", seconds] => fuzz::fuzz(seconds),
         ["deny"] => rust::deny(),

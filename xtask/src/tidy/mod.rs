@@ -1,7 +1,9 @@
-//! The house's order, over every file that git knows or would add: `words`, `floors`, tests that documents name, and `sizes` as warnings.
+//! The house's order, over every file that git knows or would add: `words`, `floors`, tests that documents name, their `index`, and `sizes` as
+//! warnings.
 
 mod code;
 mod floors;
+mod index;
 mod named;
 mod paths;
 mod sizes;
@@ -17,7 +19,7 @@ const BINARY: &str = "fuzz/corpus/";
 pub(crate) fn tidy() -> Outcome {
     let listed = output(command("git").args(["-c", "core.quotePath=off", "ls-files", "--cached", "--others", "--exclude-standard"]))?;
     let mut problems = Vec::new();
-    let mut named = named::Named::default();
+    let (mut named, mut index) = (named::Named::default(), index::Index::default());
     let mut looked_at = 0;
     for name in listed.lines() {
         let path = root().join(name);
@@ -31,6 +33,7 @@ pub(crate) fn tidy() -> Outcome {
         match String::from_utf8(bytes) {
             Ok(text) => {
                 named.read(name, &text);
+                index.read(name, &text);
                 problems.extend(check(name, &text));
             }
             Err(_) if name.starts_with(BINARY) => {}
@@ -41,6 +44,7 @@ pub(crate) fn tidy() -> Outcome {
         return Err("git lists no file: there is nothing to look at".to_owned());
     }
     problems.extend(named.problems());
+    problems.extend(index.problems());
     println!("{looked_at} files");
     if problems.is_empty() { Ok(()) } else { Err(problems.join("\n")) }
 }
