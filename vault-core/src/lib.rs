@@ -28,6 +28,7 @@
 //! | database accounts that end by themselves | [`Config::with_connector`], [`Session::leases`] |
 //! | to know who read what, and to prove it | [`Session::audit`], [`audit_proof`] |
 //! | backups | [`Session::backup`], [`Vault::restore`] |
+//! | to hear of trouble | [`Config::with_log`] |
 //! | to know what a policy allows, without a vault | [`policy::evaluate`] |
 //! | any path of the HTTP API that users of Vault and OpenBao know | [`Session::request`] |
 //! | tests of your own program | the feature `testing` and its module `testing` |

@@ -3,9 +3,10 @@
 #![cfg(feature = "sled")]
 #![allow(
     clippy::unwrap_used,
+    clippy::unit_arg,
     clippy::disallowed_methods,
     clippy::disallowed_types,
-    reason = "a test fails by panicking, and reads the sources and a folder of its own"
+    reason = "a test fails by panicking, and reads the sources and a folder of its own; a row is one expression"
 )]
 
 use std::collections::BTreeSet;
@@ -46,6 +47,10 @@ impl World {
 }
 
 type Outcome = Result<(), Error>;
+/// The name of a call, and how it is given a value.
+type TextRow = (&'static str, fn(&World, &str) -> Outcome);
+type ByteRow = (&'static str, fn(&World, &[u8]) -> Outcome);
+type NumberRow = (&'static str, fn(&World, u64) -> Outcome);
 
 fn texts() -> Vec<String> {
     let mut texts: Vec<String> = [
@@ -109,7 +114,7 @@ fn sealed<T>(outcome: Result<T, SealError>) -> Outcome {
 }
 
 /// Each call that takes text, with the text in one place of it.
-const TEXT_ROWS: &[(&str, fn(&World, &str) -> Outcome)] = &[
+const TEXT_ROWS: &[TextRow] = &[
     ("Config::at", |w, s| done(Vault::create(Config::at(w.place(s)), NewSeal::raw_key(&KEY)?).and_then(|(vault, _)| vault.close()))),
     ("Config::at opened", |w, s| done(Vault::open(Config::at(w.place(s))))),
     ("NewSeal::passphrase", |_, s| sealed(NewSeal::passphrase(s))),
@@ -222,7 +227,7 @@ const TEXT_ROWS: &[(&str, fn(&World, &str) -> Outcome)] = &[
 ];
 
 /// Each call that takes bytes.
-const BYTE_ROWS: &[(&str, fn(&World, &[u8]) -> Outcome)] = &[
+const BYTE_ROWS: &[ByteRow] = &[
     ("NewSeal::raw_key", |_, b| sealed(NewSeal::raw_key(b))),
     ("UnsealKey::raw_key", |_, b| sealed(UnsealKey::raw_key(b))),
     ("SecretBytes::copy_from", |_, b| Ok(assert_eq!(vault_core::types::SecretBytes::copy_from(b).expose(), b))),
@@ -234,7 +239,7 @@ const BYTE_ROWS: &[(&str, fn(&World, &[u8]) -> Outcome)] = &[
 ];
 
 /// Each call that takes a number or a time.
-const NUMBER_ROWS: &[(&str, fn(&World, u64) -> Outcome)] = &[
+const NUMBER_ROWS: &[NumberRow] = &[
     ("NewSeal::shares", |_, n| sealed(NewSeal::shares(n as u8, (n >> 8) as u8)).and(sealed(NewSeal::shares(n as u8, n as u8)))),
     ("Config::with_cache_bytes", |_, n| done(Vault::create(Config::in_memory().with_cache_bytes(n), NewSeal::raw_key(&KEY)?))),
     ("Config::with_audit_tail_bytes", |_, n| {

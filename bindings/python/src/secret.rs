@@ -1,6 +1,9 @@
 //! `SecretStr` and `SecretBytes`: not shown, not pickled, compared in constant time, wiped when they are closed.
 #![allow(unsafe_code, reason = "PyO3 declares `__getbuffer__` unsafe; each says why it is sound")]
-#![allow(unsafe_op_in_unsafe_fn, reason = "of what PyO3 makes of `__getbuffer__` where a macro writes it; each block of ours is marked all the same")]
+#![allow(
+    unsafe_op_in_unsafe_fn,
+    reason = "of what PyO3 makes of `__getbuffer__` where a macro writes it; each block of ours is marked all the same"
+)]
 
 use crate::arguments::{Text, bytes_of};
 use crate::buffer::Buffer;

@@ -307,6 +307,7 @@ _EMERGENCY: dict[str, Given] = {
 _LIVE: dict[str, Given] = {
     "get": {},
     "refresh": {},
+    "newer_than": {"snapshot": (None, Kind([None, 1, "x", [], Foreign()]))},
     # What an attempt may raise is looked at only once it has.
     "with_retry": {"attempt": (lambda _: None, Kind([None, 1, "x", [], Foreign()])), "retry_on": (ValueError, ANY)},
     "on_change": {"listener": (None, Kind([1, "x", [], Foreign()]))},
@@ -315,7 +316,7 @@ _LIVE: dict[str, Given] = {
 
 
 def _live(world: World) -> dict[str, Given]:
-    return {**_LIVE, "newer_than": {"snapshot": (_kv(world).live("x").get(), Kind([None, 1, "x", [], Foreign()]))}}
+    return {**_LIVE, "newer_than": {"snapshot": (_kv(world).live("x").get(), _LIVE["newer_than"]["snapshot"][1])}}
 
 
 async def _use(_secret: libvault.SecretSnapshot) -> None:
@@ -443,7 +444,6 @@ def _shares() -> list[libvault.SecretStr]:
 
 def names() -> list[str]:
     """List the rows of the matrix."""
-    found = [f"{kind}.{method}" for kind, methods in (("Kv", _KV), ("Session", _SESSION), ("Vault", _VAULT)) for method in methods]
-    without_waiting = {"seal_status", "metrics", "reset_unseal", "start_maintenance", "stop_maintenance", "emergency", "live", "rotation"}
-    alone = [f"{kind}.{method}" for kind, methods in (("LiveSecret", _LIVE), ("Rotation", _ROTATION), ("Emergency", _EMERGENCY)) for method in methods]
-    return [*found, *alone, *(f"aio.{name}" for name in found if name.rpartition(".")[2] not in without_waiting), *_BASES, *_SINGLE]
+    kinds = {"Emergency": _EMERGENCY, "Kv": _KV, "LiveSecret": _LIVE, "Rotation": _ROTATION, "Session": _SESSION, "Vault": _VAULT}
+    found = [f"{kind}.{method}" for kind, methods in kinds.items() for method in methods]
+    return [*found, *(f"aio.{name}" for name in found), *_BASES, *_SINGLE]
