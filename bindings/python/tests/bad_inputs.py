@@ -211,6 +211,7 @@ def _row(world: World, name: str) -> Row:
         "LiveSecret": lambda: (_kv(world).live("x"), _live(world)),
         "Rotation": lambda: (world.root.rotation(), _ROTATION),
         "Emergency": lambda: (world.root.emergency(), _EMERGENCY),
+        "aio.Emergency": lambda: (libvault.aio.wrap(world.vault).session(world.token).emergency(), _EMERGENCY),
         "aio.Kv": lambda: (libvault.aio.wrap(world.vault).session(world.token).kv(_kv(world) and "secret"), _KV),
         "aio.LiveSecret": lambda: (libvault.aio.wrap(world.vault).session(world.token).live("secret/data/x"), _live_awaited(world)),
         "aio.Rotation": lambda: (libvault.aio.wrap(world.vault).session(world.token).rotation(), _ROTATION),

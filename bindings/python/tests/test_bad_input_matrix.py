@@ -34,6 +34,7 @@ MADE_BY_US = {
     "Vault",
     "policy.Decision",
     "policy.TestReport",
+    "aio.Emergency",
     "aio.Kv",
     "aio.LiveSecret",
     "aio.Rotation",

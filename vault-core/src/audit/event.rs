@@ -156,7 +156,7 @@ impl Event {
             time_millis: _, request_id: _, count: _,
             correlation_id, remote_address, operation, path, accessor, display_name, decided, outcome, version, accessor_created, values,
             namespace, concerns, wrapped_by, unwrapped_path, live, lease, target_error, rotation_input, rotation_phase, rotation_ask,
-            entity, rotation_cause,
+            entity, identity_concerned, rotation_cause,
         } = self;
         *path == other.path
             && *version == other.version
@@ -181,6 +181,7 @@ impl Event {
             && *rotation_ask == other.rotation_ask
             && *rotation_cause == other.rotation_cause
             && *entity == other.entity
+            && *identity_concerned == other.identity_concerned
     }
 
     /// Whether another event is the same refusal but for its time and id.
