@@ -1,6 +1,7 @@
 //! When a credential is out: who has read it is told from the audit log, and their tokens and leases end.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::collections::BTreeSet;
 use vault_core::testing::TestVault;
 use vault_core::types::{Code, Object, Operation, Timestamp, Ttl, Value};
 use vault_core::{ContainOptions, ReaderTokens, Suspect, TokenOptions};
@@ -89,11 +90,11 @@ fn whoever_unwraps_what_another_has_read_is_a_reader_and_who_looks_the_token_up_
     launcher.wrapping().lookup(wrapped.token.expose()).unwrap();
     let names = || {
         let exposure = test.root.emergency().look("secret/data/app", Timestamp::EPOCH).unwrap();
-        exposure.readers.into_iter().map(|reader| reader.accessor).collect::<Vec<_>>()
+        exposure.readers.into_iter().map(|reader| reader.accessor).collect::<BTreeSet<_>>()
     };
-    assert_eq!(names(), [accessor(&test.root)]);
+    assert_eq!(names(), [accessor(&test.root)].into());
     launcher.wrapping().unwrap(wrapped.token.expose()).unwrap();
-    assert_eq!(names(), [accessor(&test.root), accessor(&launcher)]);
+    assert_eq!(names(), [accessor(&test.root), accessor(&launcher)].into());
 }
 
 #[test]
