@@ -210,8 +210,11 @@ def _row(world: World, name: str) -> Row:
         "Vault": lambda: (world.vault, _VAULT),
         "LiveSecret": lambda: (_kv(world).live("x"), _live(world)),
         "Rotation": lambda: (world.root.rotation(), _ROTATION),
-        "Emergency": lambda: (world.root.emergency(), _EMERGENCY),
-        "aio.Emergency": lambda: (libvault.aio.wrap(world.vault).session(world.token).emergency(), _EMERGENCY),
+        "Emergency": lambda: (world.root.emergency(), {**_EMERGENCY, "quarantine": _accessor(world), "release": _accessor(world)}),
+        "aio.Emergency": lambda: (
+            libvault.aio.wrap(world.vault).session(world.token).emergency(),
+            {**_EMERGENCY, "quarantine": _accessor(world), "release": _accessor(world)},
+        ),
         "aio.Kv": lambda: (libvault.aio.wrap(world.vault).session(world.token).kv(_kv(world) and "secret"), _KV),
         "aio.LiveSecret": lambda: (libvault.aio.wrap(world.vault).session(world.token).live("secret/data/x"), _live_awaited(world)),
         "aio.Rotation": lambda: (libvault.aio.wrap(world.vault).session(world.token).rotation(), _ROTATION),
@@ -287,6 +290,8 @@ _ROTATION: dict[str, Given] = {
 }
 _SUSPECT: Given = {
     "path": ("secret/data/x", Kind([1, 1.5, b"x", [], {}, Foreign(), LONE, NUL, LONG, "a/../b", "//"])),
+    "prefix": (None, TEXT.optional()),
+    "accessor": (None, TEXT.optional()),
     "since": (0, WHOLE),
 }
 _ACCESSOR: Given = {"accessor": ("x", TEXT)}
@@ -295,7 +300,8 @@ _EMERGENCY: dict[str, Given] = {
     "contain": {
         **_SUSPECT,
         "before": (None, Kind([1, b"x", [], Foreign(), LONE, "yesterday"])),
-        "tokens": ("keep", WORD),
+        # An empty word is none.
+        "tokens": ("keep", Kind([value for value in WORD.bad if value != ""])),
         "leases": (False, FLAG),
         "rotate": (False, FLAG),
         "most": (1, Kind([*WHOLE.bad, 0, 10_001])),
@@ -441,6 +447,12 @@ def _policy_tests() -> str:
 
 def _shares() -> list[libvault.SecretStr]:
     return libvault.create(None, key=libvault.Shamir(3, 2))[1].shares[:2]
+
+
+def _accessor(world: World) -> Given:
+    made = world.root.request("write", "auth/token/create", {"policies": ["default"]})
+    assert made is not None
+    return {"accessor": (made["auth"]["accessor"], TEXT)}
 
 
 def names() -> list[str]:
