@@ -482,7 +482,8 @@ typedef struct {
      */
     const char *topic;
     /**
-     * What happened, and mostly what to do: NUL-terminated UTF-8 without line breaks of its own.
+     * What happened, and mostly what to do: NUL-terminated UTF-8 of at most 1024 characters, none of them a
+     * control character.
      */
     const char *message;
     /**

@@ -28,7 +28,8 @@ pub struct vault_log_line_t {
     pub code: vault_status_t,
     /// What it is about: `request`, `tick`, `seal`, `sink`, `lease`, `rotation` or `log`; later versions may add some. NUL-terminated.
     pub topic: *const c_char,
-    /// What happened, and mostly what to do: NUL-terminated UTF-8 without line breaks of its own.
+    /// What happened, and mostly what to do: NUL-terminated UTF-8 of at most 1024 characters, none of them a
+    /// control character.
     pub message: *const c_char,
     /// How many times in a row the same was to be said.
     pub count: u64,
@@ -75,7 +76,7 @@ impl HostLog {
 
 impl Log for HostLog {
     fn log(&self, line: &LogLine) {
-        let text = |text: &str| CString::new(text.replace(['\0', '\n', '\r'], " ")).unwrap_or_default();
+        let text = |text: &str| CString::new(text).unwrap_or_default();
         let (topic, message) = (text(line.topic.name()), text(&line.message));
         let level = match line.level {
             LogLevel::Error => VAULT_LOG_ERROR,

@@ -62,7 +62,7 @@ impl LogTopic {
     }
 }
 
-/// One line. Its message holds no secret, no token and no path.
+/// One line. Its message holds no secret, no token and no path, no control characters, and at most 1,024 characters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LogLine {

@@ -1,7 +1,7 @@
 //! What the vault has to say to the host's log: kept until a call that no request waits for, then given line by line.
 
 use crate::host::{Log, LogLevel, LogLine, LogTopic};
-use crate::types::limits::LOG_LINES_MAX;
+use crate::types::limits::{LOG_LINES_MAX, LOG_MESSAGE_CHARS_MAX};
 use crate::types::{Class, Code, Error};
 use parking_lot::Mutex;
 use std::fmt;
@@ -37,7 +37,9 @@ impl LogQueue {
         if self.log.is_none() {
             return;
         }
-        let line = LogLine::new(level, topic, code, message());
+        // A host's own text may be in it: it makes no second line of what follows, nor a log of its own.
+        let message = message().chars().take(LOG_MESSAGE_CHARS_MAX).map(|c| if c.is_control() { ' ' } else { c }).collect::<String>();
+        let line = LogLine::new(level, topic, code, message);
         let mut waiting = self.waiting.lock();
         let is_full = waiting.lines.len() >= LOG_LINES_MAX;
         match waiting.lines.last_mut() {
@@ -116,6 +118,16 @@ mod tests {
         let last = kept.0.lock().pop().expect("one");
         assert_eq!((last.topic, kept.0.lock().len()), (LogTopic::Log, LOG_LINES_MAX));
         assert!(last.message.starts_with("3 lines were dropped"), "{}", last.message);
+    }
+
+    #[test]
+    fn a_message_is_one_line_of_bounded_length() {
+        let kept = Arc::new(Kept::default());
+        let queue = LogQueue::new(Some(Arc::clone(&kept) as Arc<dyn Log>));
+        note(&queue, &format!("a\nb\0c\u{85}{}", "x".repeat(5_000)));
+        queue.give();
+        let message = kept.0.lock().pop().expect("one").message;
+        assert!(message.starts_with("a b c x") && message.chars().count() == LOG_MESSAGE_CHARS_MAX, "{message}");
     }
 
     #[test]

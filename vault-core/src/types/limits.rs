@@ -100,6 +100,8 @@ pub const TOKEN_CACHE_MAX: usize = 100_000;
 pub const HASHED_VALUES_MAX: usize = 64;
 /// Lines for the host's log that wait to be given.
 pub const LOG_LINES_MAX: usize = 256;
+/// Longest message of such a line, in characters.
+pub const LOG_MESSAGE_CHARS_MAX: usize = 1_024;
 /// Longest name of an audit sink, in bytes.
 pub const SINK_NAME_BYTES_MAX: usize = 128;
 /// Events that a sink is given at a time.
