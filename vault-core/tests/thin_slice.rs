@@ -354,6 +354,23 @@ fn a_token_that_was_made_while_the_clock_was_back_is_removed_by_a_tick_all_the_s
 }
 
 #[test]
+fn a_clock_that_is_stepped_by_centuries_keeps_no_tick_from_its_end() {
+    let world = world();
+    let token = world.session_with(APP, 60);
+    let century = Ttl::from_secs(100 * 365 * 24 * 3600);
+    world.clock.advance(century);
+    let ticks = (1..).find(|_| world.vault.tick().unwrap().is_none_or(|next| next > world.clock.now())).unwrap();
+    assert!((2..5).contains(&ticks), "{ticks} ticks look through a century");
+    assert_eq!(token.kv("secret").get("app/x").unwrap_err().code(), Code::PermissionDenied);
+    let events = world.root.audit().events(0, 1000).unwrap();
+    assert!(events.iter().any(|event| event.get("operation").unwrap().as_str() == Some("expire")));
+    // Further than anybody counts hours: each call ends all the same.
+    world.clock.set(Timestamp::from_millis(u64::MAX / 2));
+    let next = world.vault.tick().unwrap();
+    assert!(next.is_some_and(|next| next <= world.clock.now()), "there is more to do");
+}
+
+#[test]
 fn the_audit_tail_is_sealed_into_segments_and_verifies_across_them() {
     let world = world_with(Config::in_memory().with_audit_tail_bytes(4096));
     for number in 0..200 {

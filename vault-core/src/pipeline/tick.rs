@@ -15,6 +15,8 @@ use std::sync::atomic::Ordering;
 
 /// Steps of the re-encryption that one call does.
 const REENCRYPTION_STEPS: usize = 4;
+/// Hours that one round looks through for tokens: a clock that is stepped by centuries keeps no call waiting for all of them.
+const HOURS_MAX: u64 = 10_000;
 
 /// Does what is due; when it wants to be called next.
 pub(super) fn tick(core: &Core) -> Result<Option<Timestamp>> {
@@ -90,7 +92,9 @@ fn remove_expired(core: &Core, now: Timestamp) -> Result<Round, Failure> {
     let mut ended = Ended::default();
     let mut next = records::hour_start(current + 1);
     // Where the clock has stepped back there is nothing to catch up with; the mark follows it, so that new tokens are not passed over.
-    for hour in left_at.min(current)..=current {
+    let first = left_at.min(current);
+    let last = current.min(first.saturating_add(HOURS_MAX));
+    for hour in first..=last {
         for minute in records::minutes_in(&overlay, hour)? {
             if minute > current_minute {
                 next = next.min(records::minute_start(minute));
@@ -116,13 +120,13 @@ fn remove_expired(core: &Core, now: Timestamp) -> Result<Round, Failure> {
             }
         }
     }
-    if left_at != current {
-        save_hour(&mut overlay, current)?;
+    if left_at != last {
+        save_hour(&mut overlay, last)?;
     }
-    if left_at != current || !ended.removed.is_empty() || ended.dangling > 0 {
+    if left_at != last || !ended.removed.is_empty() || ended.dangling > 0 {
         commit(core, overlay, ended, now).map_err(Failure::Commit)?;
     }
-    Ok(Round::Done(next))
+    Ok(if last < current { Round::More } else { Round::Done(next) })
 }
 
 /// Removes a token that is due in a minute, if it has expired; else tells when it ends.
