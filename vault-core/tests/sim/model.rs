@@ -98,7 +98,7 @@ impl State {
         let Some(caller) = who.filter(|id| self.is_valid(*id, now)).map(|id| (id, self.tokens[&id].clone())) else {
             return Answer::Refused(Code::PermissionDenied, None);
         };
-        if !self.allows(&caller.1, ask) {
+        if !self.allows(&caller.1, ask, ask.needs_sudo()) {
             return Answer::Refused(Code::PermissionDenied, None);
         }
         match ask {
@@ -114,7 +114,10 @@ impl State {
                 self.on_secret(*at, ask, now)
             }
             Ask::List { mount, folder } => self.list(*mount, FOLDERS[usize::from(*folder)]),
-            Ask::MakeToken { policies, ttl, no_default, .. } => self.make_token(&caller, policies, *ttl, *no_default, now, made),
+            Ask::MakeToken { policies, ttl, no_default, .. } => {
+                let gives_any = self.allows(&caller.1, ask, true);
+                self.make_token(&caller, (policies, gives_any), *ttl, *no_default, now, made)
+            }
             Ask::RevokeSelf => {
                 self.revoke(caller.0);
                 Answer::Data(None)
@@ -168,7 +171,7 @@ impl State {
         }
     }
 
-    fn allows(&self, caller: &Token, ask: &Ask) -> bool {
+    fn allows(&self, caller: &Token, ask: &Ask, needs_sudo: bool) -> bool {
         if caller.policies.iter().any(|name| name == "root") {
             return true;
         }
@@ -184,7 +187,7 @@ impl State {
             _ => None,
         };
         let asked = ask.to_request();
-        allows(&rules, asked.operation, &asked.path, exists, ask.needs_sudo(), self.lenient)
+        allows(&rules, asked.operation, &asked.path, exists, needs_sudo, self.lenient)
     }
 
     fn on_secret(&mut self, at: At, ask: &Ask, now: u64) -> Answer {
@@ -246,7 +249,7 @@ impl State {
     fn make_token(
         &mut self,
         caller: &(TokenId, Token),
-        asked: &[u8],
+        (asked, gives_any): (&[u8], bool),
         ttl: Option<u64>,
         no_default: bool,
         now: u64,
@@ -263,8 +266,9 @@ impl State {
         } else if !policies.contains("root") {
             policies.insert("default".to_owned());
         }
-        let may_give = |name: &String| name == "default" || held.policies.contains(name);
-        if !is_root(&held.policies) && !policies.iter().all(may_give) {
+        // With `sudo` on the path it gives what it does not hold itself.
+        let may_give = |name: &String| gives_any || name == "default" || held.policies.contains(name);
+        if !policies.iter().all(may_give) {
             return Answer::Refused(Code::InvalidRequest, None);
         }
         let policies: Vec<String> = policies.into_iter().collect();
