@@ -129,7 +129,7 @@ pub struct ContainOptions {
 }
 
 impl Default for ContainOptions {
-    /// Tokens are revoked, leases end and credentials are rotated: 100 of them in one call, four credentials at one time.
+    /// Tokens are revoked, leases end and credentials are rotated: 100 tokens and leases and 100 credentials in one call, four of these at one time.
     fn default() -> Self {
         ContainOptions { tokens: ReaderTokens::Revoke, ends_leases: true, rotates: true, most: 100, parallel: 4, dry_run: false }
     }
