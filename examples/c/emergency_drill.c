@@ -27,8 +27,7 @@ int main(void) {
     printf("The look:\n");
     print_timeline(answer);
 
-    /* What is read from now on is replaced first, so that nobody is handed the old one; then the rehearsal, and the end. */
-    put(root, "app/db", "{\"password\": \"second\"}", VAULT_KV_CAS_NONE);
+    /* The rehearsal, and the end of those who have read it. */
     static const char *const ways[] = {"{\"path\": \"secret/data/app\", \"dry_run\": true}", "{\"path\": \"secret/data/app\"}"};
     for (int i = 0; i < 2; i++) {
         vault_secret_free(answer);
@@ -38,6 +37,9 @@ int main(void) {
     }
     bool is_over = strcmp(field(answer, "left"), "0") == 0 && strcmp(field(answer, "failed"), "0") == 0;
     vault_secret_free(answer);
+
+    /* Only now comes the new one: a reader that lived on would be handed it. */
+    put(root, "app/db", "{\"password\": \"second\"}", VAULT_KV_CAS_NONE);
     vault_status_t refused = vault_kv_get(shop, "secret", "app/db", 0, &secret);
     printf("the shop now: %s\n", vault_status_name(refused));
 

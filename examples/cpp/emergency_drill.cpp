@@ -23,12 +23,13 @@ static int story() {
     // Safe to type in any state of mind: it changes nothing.
     print_timeline("The look:", root.emergency_look(R"({"path": "secret/data/app"})"));
 
-    // What is read from now on is replaced first, so that nobody is handed the old one; then the rehearsal, and the end.
-    root.kv("secret").put("app/db", R"({"password": "second"})");
+    // The rehearsal, and the end of those who have read it.
     print_timeline("The rehearsal:", root.emergency_contain(R"({"path": "secret/data/app", "dry_run": true})"));
     const vault::Secret ended = root.emergency_contain(R"({"path": "secret/data/app"})");
     print_timeline("The end:", ended);
 
+    // Only now comes the new one: a reader that lived on would be handed it.
+    root.kv("secret").put("app/db", R"({"password": "second"})");
     const auto refused = shop.kv("secret").try_get("app/db");
     std::cout << "the shop now: " << refused.error().name() << '\n';
     return ended.text("left") == "0" && !refused ? 0 : 1;

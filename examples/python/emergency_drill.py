@@ -20,13 +20,15 @@ with vault:
     exposure = emergency.look("secret/data/app")
     print("The look:", *exposure["timeline"], sep="\n  ")
 
-    # What is read from now on is replaced first, so that nobody is handed the old one; then the rehearsal, and the end.
-    kv.put("app/db", {"password": "second"})
+    # The rehearsal, and the end of those who have read it.
     planned = emergency.contain("secret/data/app", before=exposure["looked"], dry_run=True)
     print("The rehearsal:", *planned["timeline"], sep="\n  ")
     ended = emergency.contain("secret/data/app", before=exposure["looked"])
     print("The end:", *ended["timeline"], sep="\n  ")
     assert ended["left"] == 0 and ended["failed"] == 0
+
+    # Only now comes the new one: a reader that lived on would be handed it.
+    kv.put("app/db", {"password": "second"})
     try:
         shop.kv("secret").get("app/db")
     except libvault.PermissionDenied as error:

@@ -26,7 +26,7 @@ fn main() -> Result<()> {
     let exposure = emergency.look_at(&Suspect::Accessor(accessor.clone()), Timestamp::EPOCH)?;
     print!("The look:\n{exposure}");
 
-    // Held still, it does nothing more and can still be asked about; nothing is lost if it was the wrong one.
+    // Held still, it does nothing more and can still be asked about; if it was the wrong one only its leases are lost.
     let options = ContainOptions { tokens: ReaderTokens::Quarantine, dry_run: true, ..ContainOptions::default() };
     print!("The rehearsal:\n{}", emergency.contain_with(&exposure, &options)?);
     let ended = emergency.contain_with(&exposure, &ContainOptions { dry_run: false, ..options })?;

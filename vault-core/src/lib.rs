@@ -1,5 +1,5 @@
 //! The credential vault that you link instead of run: an encrypted store, path policies, tokens, versioned secrets, leases and a tamper-evident
-//! audit trail, in your own process. No daemon, no port, no thread of its own.
+//! audit trail, in your own process. No daemon, no port, no thread that outlives a call but those that sled, the default store, keeps for its files.
 //!
 //! # A first vault
 //!
@@ -27,6 +27,8 @@
 //! | a password that stays current while it is rotated | [`LiveSecret`] |
 //! | database accounts that end by themselves | [`Config::with_connector`], [`Session::leases`] |
 //! | to know who read what, and to prove it | [`Session::audit`], [`audit_proof`] |
+//! | to know whose a token is, with policies of people and groups | [`Session::request`] on `identity/` |
+//! | the end of a secret or a token that is out | [`Session::emergency`] |
 //! | backups | [`Session::backup`], [`Vault::restore`] |
 //! | to hear of trouble | [`Config::with_log`] |
 //! | to know what a policy allows, without a vault | [`policy::evaluate`] |

@@ -18,7 +18,9 @@ use crate::lease::chore::{self, Chore};
 use crate::lease::{Lease, LeaseRef, State, index};
 use crate::storage::Key;
 use crate::types::id::Id;
-use crate::types::limits::{COMMIT_RETRIES_MAX, LEASE_PAGE_RECORDS_MAX, REVOCATION_ATTEMPTS_MAX, REVOCATIONS_PER_TICK_MAX};
+use crate::types::limits::{
+    COMMIT_RETRIES_MAX, LEASE_PAGE_RECORDS_MAX, LEASES_LOOKED_AT_PER_TICK_MAX, REVOCATION_ATTEMPTS_MAX, REVOCATIONS_PER_TICK_MAX,
+};
 use crate::types::{Code, Error, Result, Timestamp, Ttl};
 use std::collections::{BTreeMap, HashSet, VecDeque};
 
@@ -26,8 +28,6 @@ use std::collections::{BTreeMap, HashSet, VecDeque};
 const STEPS: usize = 64;
 /// Leases that one call tells to all targets together, after which it asks none of them a further time.
 const TOLD_MAX: usize = 1_024;
-/// Leases that wait for their targets of which one call looks at so many.
-const QUEUE_WINDOW: usize = 2_048;
 /// Buckets of time that one commit goes through.
 const BUCKETS_MAX: u64 = 10_000;
 /// Wait after a target was told in vain for the first time, in milliseconds; it doubles with each.
@@ -294,7 +294,7 @@ fn look(core: &Core, after: Option<Key>, only: Option<&HashSet<LeaseRef>>, now: 
     let (mut found, mut looked_at) = (Found::default(), 0);
     index::each_queued(&core.reading(), after, |place, queued| {
         looked_at += 1;
-        if only.is_none() && looked_at >= QUEUE_WINDOW {
+        if only.is_none() && looked_at >= LEASES_LOOKED_AT_PER_TICK_MAX {
             found.left_at = Some(*place);
         }
         if only.is_some_and(|only| !only.contains(&queued.lease)) || core.outside.is_busy(&queued.lease) {

@@ -146,6 +146,8 @@ pub const COUNTED_TOKENS_MAX: u64 = 100_000;
 pub const REVOCATIONS_PER_TARGET_MAX: usize = 4;
 /// Revocations that one tick tells to one target.
 pub const REVOCATIONS_PER_TICK_MAX: usize = 64;
+/// Leases that wait for their targets of which one tick looks at so many.
+pub const LEASES_LOOKED_AT_PER_TICK_MAX: usize = 2_048;
 /// Times that a target is told of a revocation before the lease counts as irrevocable.
 pub const REVOCATION_ATTEMPTS_MAX: u32 = 6;
 /// Leases that one commit ends.
@@ -204,7 +206,7 @@ pub const EMERGENCY_LEASES_MAX: usize = 10_000;
 pub const EMERGENCY_NAMES_MAX: usize = 10_000;
 /// Most credentials that a containment may be told to rotate at one time.
 pub const EMERGENCY_PARALLEL_MAX: u64 = 16;
-/// Shortest time after which a token that does not check in may be told to be lost, in seconds.
+/// Shortest time after which a token that is not used may be told to be lost, in seconds.
 pub const DEADMAN_SECONDS_MIN: u64 = 60;
 /// Longest cron expression, in bytes.
 pub const CRON_BYTES_MAX: usize = 256;

@@ -129,7 +129,7 @@ pub struct ContainOptions {
 }
 
 impl Default for ContainOptions {
-    /// Tokens are revoked, leases end and credentials are rotated: 100 of them in one call, four credentials at one time.
+    /// Tokens are revoked, leases end and credentials are rotated: 100 tokens and leases and 100 credentials in one call, four of these at one time.
     fn default() -> Self {
         ContainOptions { tokens: ReaderTokens::Revoke, ends_leases: true, rotates: true, most: 100, parallel: 4, dry_run: false }
     }
@@ -222,7 +222,8 @@ impl<'s> Emergency<'s> {
     /// Looks once more, since others may have read meanwhile, and ends what that finds. The session's own token is kept. A step that fails keeps
     /// none of the others from being done. Called again it goes on: what was rotated since the look is not rotated twice. Needs `update` and
     /// `sudo` on `sys/emergency/contain`, and whatever each step needs: `update` on `auth/token/revoke-accessor` (or, with `sudo`,
-    /// `sys/emergency/quarantine`), on `sys/leases/revoke`, with `sudo` on `sys/leases/revoke-prefix`, on `MOUNT/rotate-role/NAME`.
+    /// `sys/emergency/quarantine`), on `sys/leases/revoke`, with `sudo` on `sys/leases/revoke-prefix`, on `MOUNT/rotate-role/NAME` and
+    /// `sys/rotation/rotate/PATH`.
     ///
     /// # Errors
     /// `PermissionDenied`, `InvalidData`; any class. What fails of the steps is told in the answer.

@@ -16,7 +16,7 @@ use crate::types::{Class, Code, Context, Error, Object, Operation, Path, Request
 use parking_lot::Mutex;
 use std::collections::VecDeque;
 
-/// Tokens, and credentials, that one call ends unless told.
+/// Tokens and leases together, and credentials apart, that one call ends unless told.
 const MOST: u64 = 100;
 /// Credentials that are rotated at one time unless told.
 const PARALLEL: u64 = 4;

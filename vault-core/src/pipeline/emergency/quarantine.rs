@@ -1,4 +1,4 @@
-//! A token that is held still: it and all that it has made may do nothing, and nothing of it is lost until it is released or revoked.
+//! A token that is held still: it and all that it has made may do nothing until it is released or revoked, and only its leases are lost.
 
 use crate::auth::{TokenEntry, records};
 use crate::barrier::Overlay;
