@@ -7,13 +7,14 @@ mod roles;
 mod support;
 
 use roles::*;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use support::*;
-use vault_core::storage::Storage;
 use vault_core::storage::faulty::{Fault as StoreFault, FaultyStorage};
 use vault_core::storage::memory::MemoryStorage;
+use vault_core::storage::{Batch, Key, Read, Storage};
 use vault_core::types::limits::{CREDENTIALS_PER_READER_MAX, READS_UNWRITTEN_MAX};
-use vault_core::types::{Code, Object, Operation, SecretString, TokenType, Ttl, Value};
+use vault_core::types::{Class, Code, Object, Operation, SecretString, TokenType, Ttl, Value};
 use vault_core::{Config, Session, TokenOptions};
 
 /// A role that is rotated by use, beside what else is said of it.
@@ -399,6 +400,79 @@ fn of_what_is_too_much_for_one_reader_the_oldest_is_rotated() {
     revoke_token(&world, &accessor);
     settle(&world, 60);
     assert_eq!((0..=CREDENTIALS_PER_READER_MAX).filter(|number| !is_new(*number)).count(), 0);
+}
+
+#[test]
+fn an_older_version_that_is_read_too_lets_nobody_forget_who_has_read_the_current_one() {
+    let storage = Arc::new(MemoryStorage::new());
+    let world = world_on(Config::on(storage.clone()));
+    secret(&world.root, r#""rotate_when_reader_leaves":true,"rotation_period":"240h","skip_import_rotation":true"#);
+    world.root.kv("secret").put("api", Object::new().with("password", "by-hand")).unwrap();
+    let ((reader, accessor), (historian, other)) = (token(&world), token(&world));
+    let older = |session: &Session| ask(session, Operation::Read, "secret/data/api", r#"{"version":1}"#).unwrap();
+    assert_eq!(key(&reader), "by-hand");
+    let before = storage.commit_number();
+    for _ in 0..50 {
+        older(&historian);
+        key(&reader);
+        older(&reader);
+    }
+    assert!(storage.commit_number() - before <= 3, "an older version is not noted");
+    revoke_token(&world, &other);
+    world.vault.tick().unwrap();
+    assert_eq!(key(&world.root), "by-hand", "that one knows what is not used any more");
+    revoke_token(&world, &accessor);
+    world.vault.tick().unwrap();
+    assert_ne!(key(&world.root), "by-hand");
+    assert_eq!(causes(&world), ["reader-left"]);
+}
+
+/// The store with the record altered that a credential's rotation is: the largest of those that go with it.
+fn with_harmed_rotation(world: &World, storage: &MemoryStorage, path: &str) -> Arc<MemoryStorage> {
+    let without = Arc::new(storage.copy());
+    let other = reopen(without.clone(), world);
+    ask(&other.root, Operation::Delete, path, "").unwrap();
+    let mut records: BTreeMap<_, _> = storage.scan(&[], None, 100_000).unwrap().into_iter().collect();
+    let has_gone = |name: &Key| name.as_bytes().len() == 16 && without.get(name).unwrap().is_none();
+    let (_, bytes) = records.iter_mut().filter(|(name, _)| has_gone(name)).max_by_key(|(_, bytes)| bytes.len()).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    let harmed = Arc::new(MemoryStorage::new());
+    for number in 1..=storage.commit_number() {
+        let changes = if number == 1 {
+            std::mem::take(&mut records).into_iter().map(|(name, bytes)| (name, Some(bytes))).collect()
+        } else {
+            BTreeMap::new()
+        };
+        harmed.commit(&Batch { number, expectations: Vec::new(), changes }).unwrap();
+    }
+    harmed
+}
+
+#[test]
+fn a_credential_that_cannot_be_read_keeps_no_secret_from_its_readers_and_no_other_from_a_tick() {
+    let storage = Arc::new(MemoryStorage::new());
+    let world = world_on(Config::on(storage.clone()));
+    let members = r#"{"rotate_when_reader_leaves":true,"rotation_period":"240h","skip_import_rotation":true}"#;
+    let names = ["a", "b", "harmed", "y", "z"];
+    let (reader, accessor) = token(&world);
+    for name in names {
+        world.root.kv("secret").put(name, Object::new().with("password", "from-before")).unwrap();
+        ask(&world.root, Operation::Write, &format!("sys/rotation/secrets/secret/{name}"), members).unwrap();
+        reader.kv("secret").get(name).unwrap();
+    }
+    revoke_token(&world, &accessor);
+    let path = "sys/rotation/secrets/secret/harmed";
+    let world = reopen(with_harmed_rotation(&world, &storage, path), &world);
+    assert_eq!(ask(&world.root, Operation::Read, path, "").unwrap_err().class(), Class::Corrupt);
+    let value = |name: &str| world.root.kv("secret").get(name).unwrap().data.get("password").and_then(Value::as_str).map(str::to_owned);
+    let values = || names.map(|name| value(name).unwrap());
+    assert_eq!(values(), ["from-before"; 5], "secrets are read");
+    for _ in 0..2 {
+        assert!(world.vault.tick().unwrap().is_some());
+    }
+    let rotated = values().map(|value| value != "from-before");
+    assert_eq!(rotated, [true, true, false, true, true]);
+    assert_eq!(causes(&world), ["reader-left"; 4]);
 }
 
 #[test]

@@ -104,28 +104,36 @@ pub(super) fn forget(overlay: &mut Overlay<'_>, id: &[u8; 16]) -> Result<(), Bar
     Ok(())
 }
 
-/// Notes that a token has read a version; whether that was not noted yet. Of what is too much for one token the oldest counts as if it had left: it
-/// is not forgotten that somebody knows it.
+/// Whether it is noted already that a token has read a version, or the token's namespace is gone, and the token with it.
+pub(crate) fn is_noted(
+    overlay: &mut Overlay<'_>,
+    token: &TokenRef,
+    read: &HasRead,
+    barrier_of: BarrierOf<'_>,
+) -> Result<bool, BarrierError> {
+    let Some(barrier) = barrier_of(&token.namespace) else { return Ok(true) };
+    let key = reader_key(&barrier, token);
+    Ok(overlay.within(&barrier, |overlay| read_by(overlay, &key))?.contains(read))
+}
+
+/// Notes that a token has read a version, which must be the current one: it takes the place of the one that the token had read before. Of what is
+/// too much for one token the oldest counts as if it had left: it is not forgotten that somebody knows it.
 pub(crate) fn note_reader(
     overlay: &mut Overlay<'_>,
     token: &TokenRef,
     read: HasRead,
     barrier_of: BarrierOf<'_>,
-) -> Result<bool, BarrierError> {
-    let Some(barrier) = barrier_of(&token.namespace) else { return Ok(false) };
+) -> Result<(), BarrierError> {
+    let Some(barrier) = barrier_of(&token.namespace) else { return Ok(()) };
     let key = reader_key(&barrier, token);
     let mut all = overlay.within(&barrier, |overlay| read_by(overlay, &key))?;
-    if all.contains(&read) {
-        return Ok(false);
-    }
     all.retain(|other| (other.namespace, other.id) != (read.namespace, read.id));
     if all.len() >= CREDENTIALS_PER_READER_MAX {
         put_left(overlay, all.remove(0), barrier_of)?;
     }
     all.push(read);
     let bytes = minicbor::to_vec(&all).expect("encoding to memory cannot fail");
-    overlay.within(&barrier, |overlay| overlay.put(Kind::ManagedReader, key, &bytes))?;
-    Ok(true)
+    overlay.within(&barrier, |overlay| overlay.put(Kind::ManagedReader, key, &bytes))
 }
 
 /// Lets go of what a token has read, in the commit that removes the token: where it has `left` before its time, what it has read is to be rotated.

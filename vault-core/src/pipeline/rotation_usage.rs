@@ -7,14 +7,14 @@ use super::namespaces::Namespace;
 use super::rotation_secret;
 use super::stage::Authenticated;
 use crate::auth::TokenRef;
-use crate::barrier::Overlay;
+use crate::barrier::{BarrierError, Overlay};
 use crate::commit::{CommitError, Proposal};
 use crate::engines::Call;
 use crate::managed::usage::{self, HasRead};
 use crate::managed::{Managed, Use, Used, index};
 use crate::types::id::Id;
 use crate::types::limits::{COMMIT_RETRIES_MAX, READERS_LEFT_PER_TICK_MAX, READS_UNWRITTEN_MAX};
-use crate::types::{Code, Error, Operation, Result, Timestamp, Ttl};
+use crate::types::{Class, Code, Error, Operation, Result, Timestamp, Ttl};
 use arc_swap::ArcSwapOption;
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -61,7 +61,7 @@ impl UsedSecrets {
         let mut found = HashMap::new();
         if index::mark(&mut overlay)?.is_some() {
             for id in index::all(&overlay)? {
-                let managed = Managed::load(&mut overlay, &id)?.filter(|managed| managed.target.is_none());
+                let managed = readable(&mut overlay, &id)?.filter(|managed| managed.target.is_none());
                 let used =
                     managed.and_then(|managed| Some(((Id::from_bytes(managed.owner), managed.name.clone()), managed.used_by_reads()?)));
                 found.extend(used);
@@ -136,18 +136,15 @@ pub(super) fn note(stage: &Authenticated<'_>, used: Used, version: u64) -> Resul
     if used.reads_max > 0 {
         let counted = (namespace.id, used.id, version);
         if let Some(count) = core.usage.count(counted, READS_UNWRITTEN_MAX.min(used.reads_max)) {
-            match write_down(core, counted, count, stage.now()) {
-                // It is counted still, and written down with the next read.
-                Err(error) if error.code() == Code::Conflict => {}
-                written => written?,
-            }
+            // What is not written down is counted still, and written down later.
+            is_done(write_down(core, counted, count, stage.now()))?;
         }
     }
     Ok(())
 }
 
-/// Notes the token that reads; for a batch token, which is nowhere, the one that made it. Its revocation comes before that, and then nothing is
-/// answered, or behind it.
+/// Notes the token that reads the current version; for a batch token, which is nowhere, the one that made it. Its revocation comes before that, and
+/// then nothing is answered, or behind it. An older version takes no newer one's place in the note.
 fn note_reader(stage: &Authenticated<'_>, id: [u8; 16], version: u64) -> Result<()> {
     let (core, namespace, token) = (stage.core(), &stage.place().namespace, stage.token());
     let reader: Option<TokenRef> = if token.entry.is_batch() { token.entry.parent() } else { Some(token.id) };
@@ -159,15 +156,41 @@ fn note_reader(stage: &Authenticated<'_>, id: [u8; 16], version: u64) -> Result<
         if !stage.holds(&mut overlay)? {
             return Err(Error::permission_denied());
         }
-        if !usage::note_reader(&mut overlay, &reader, read, &|id| namespaces.barrier(id))? {
+        let barrier_of = |id: &Id| namespaces.barrier(id);
+        if usage::is_noted(&mut overlay, &reader, &read, &barrier_of)? || !is_current(core, namespace, &id, version)? {
             return Ok(());
         }
+        usage::note_reader(&mut overlay, &reader, read, &barrier_of)?;
         match core.committer.commit(Proposal { writes: overlay.into_writes(), ..Proposal::default() }) {
             Err(CommitError::Conflict) => {}
             committed => return Ok(committed.map(drop)?),
         }
     }
     Err(CommitError::Conflict.into())
+}
+
+/// Whether a version is the one that readers are given now.
+fn is_current(core: &Core, namespace: &Namespace, id: &[u8; 16], version: u64) -> Result<bool> {
+    let mut overlay = Overlay::reading(&namespace.barrier, core.source());
+    let Some(managed) = readable(&mut overlay, id)? else { return Ok(false) };
+    Ok(version_now(&mut overlay, &managed)? == Some(version))
+}
+
+/// A credential, unless its record cannot be read: `verify` tells of that, and no other credential is to suffer from it.
+fn readable(overlay: &mut Overlay<'_>, id: &[u8; 16]) -> Result<Option<Managed>, BarrierError> {
+    match Managed::load(overlay, id) {
+        Err(BarrierError::Corrupt) => Ok(None),
+        loaded => loaded,
+    }
+}
+
+/// Whether what is to be done of one credential is done. Where others were first all the time, or its record cannot be read, that stops nothing
+/// else, and the next tick tries it again.
+fn is_done(tried: Result<()>) -> Result<bool> {
+    match tried {
+        Err(error) if error.code() == Code::Conflict || error.class() == Class::Corrupt => Ok(false),
+        tried => tried.map(|()| true),
+    }
 }
 
 /// Writes down what is counted and looks after those who have left; when it wants to be called next.
@@ -187,14 +210,17 @@ pub(super) fn work(core: &Core, now: Timestamp) -> Result<Option<Timestamp>> {
             next = Some(now);
         }
         for read in left {
-            change(core, namespace, &read.id, |overlay, managed| {
+            let struck_off = change(core, namespace, &read.id, |overlay, managed| {
                 usage::strike_off_left(overlay, &read);
                 let Some(managed) = managed else { return Ok(()) };
                 if managed.settings.when_reader_leaves && version_now(overlay, managed)? == Some(read.version) {
                     managed.use_up(Use::ReaderLeft, now);
                 }
                 Ok(())
-            })?;
+            });
+            if !is_done(struck_off)? {
+                next = next.or(Some(again));
+            }
         }
     }
     Ok(next)
@@ -206,7 +232,7 @@ pub(super) fn write_all(core: &Core, now: Timestamp) -> Result<bool> {
     let mut any = false;
     while let Some((version, count)) = counted.next() {
         any = true;
-        if let Err(error) = write_down(core, version, count, now) {
+        if let Err(error) = is_done(write_down(core, version, count, now)) {
             counted.for_each(|(version, count)| core.usage.give_back(version, count));
             return Err(error);
         }

@@ -54,6 +54,8 @@ static void with_session(const vault::Session &bad, vault_status_t expected) {
     REFUSES(expected, bad.try_static_role("database", "app"));
     REFUSES(expected, bad.try_rehearse_role("database", "app"));
     REFUSES(expected, bad.try_rotate_role("database", "app"));
+    REFUSES(expected, bad.try_emergency_look(R"({"prefix":"secret/"})"));
+    REFUSES(expected, bad.try_emergency_contain(R"({"prefix":"secret/","dry_run":true})"));
     REFUSES(expected, bad.try_backup(swallow));
     REFUSES(expected, bad.try_audit_export(0, swallow));
     if (expected == VAULT_ERR_BAD_ARGUMENT) {
@@ -113,6 +115,8 @@ static void texts_that_are_bad(const vault::Vault &vault, const vault::Session &
         REFUSES(bad.status, root.try_static_role("database", text));
         REFUSES(bad.status, root.try_rehearse_role(text, "app"));
         REFUSES(bad.status, root.try_rotate_role("database", text));
+        REFUSES(SOME, root.try_emergency_look(text));
+        REFUSES(SOME, root.try_emergency_contain(text));
         REFUSES(bad.status, vault.try_unseal_share(text));
         REFUSES(SOME, secret.try_text(text));
         REFUSES(SOME, vault::audit::try_verify_checkpoint(text, "k"));
@@ -138,6 +142,14 @@ static void texts_that_are_bad(const vault::Vault &vault, const vault::Session &
         // A token is looked at when it is used; one that is no text, at once.
         CHECK("a token that is none opens nothing",
               !vault.try_session(text) || !vault.session(text).try_request(vault::Operation::Read, "sys/mounts"));
+    }
+    for (const char *asked : {"", "{", "[]", "{}", R"({"path":7})", R"({"path":"secret/data/kept","accessor":"a"})",
+                              R"({"path":"secret/data/kept","since":"yesterday"})"}) {
+        REFUSES(SOME, root.try_emergency_look(asked));
+        REFUSES(SOME, root.try_emergency_contain(asked));
+    }
+    for (const char *asked : {R"({"path":"secret/data/kept","tokens":"burn"})", R"({"path":"secret/data/kept","parallel":-1})"}) {
+        REFUSES(SOME, root.try_emergency_contain(asked));
     }
     for (const char *path : {"", "/", "a//b", "../a"}) {
         REFUSES(VAULT_ERR_INVALID_PATH, root.kv("secret").try_get(path));
