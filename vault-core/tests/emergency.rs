@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 use vault_core::testing::TestVault;
-use vault_core::types::{Code, Object, Operation, Timestamp, Ttl, Value};
+use vault_core::types::{Code, Object, Operation, Timestamp, TokenType, Ttl, Value};
 use vault_core::{ContainOptions, ReaderTokens, Suspect, TokenOptions};
 
 const READER: &str = r#"path "secret/data/*" { capabilities = ["read"] }"#;
@@ -208,9 +208,98 @@ fn what_is_asked_wrongly_is_refused_and_nothing_is_done() {
         assert_eq!(ask("sys/emergency/look", data.clone()), Code::InvalidData);
         assert_eq!(ask("sys/emergency/contain", data), Code::InvalidData);
     }
+    for prefix in ["/", "///"] {
+        let data = Object::new().with("prefix", prefix);
+        assert_eq!(ask("sys/emergency/contain", data), Code::InvalidData, "{prefix} is all of the vault");
+    }
     for (name, value) in [("most", "0"), ("parallel", "17"), ("tokens", "burn"), ("dry_run", "perhaps"), ("before", "then")] {
         assert_eq!(ask("sys/emergency/contain", path().with(name, value)), Code::InvalidData, "{name}");
     }
     assert_eq!(ask("sys/emergency/contain", path().with("dryrun", true)), Code::InvalidRequest, "a misspelt dry run is none");
     assert_eq!(ask("sys/emergency/burn", path()), Code::UnsupportedPath);
+}
+
+#[test]
+fn a_prefix_is_of_secrets_only() {
+    let test = TestVault::new();
+    test.root.kv("secret").put("app", Object::new()).unwrap();
+    test.session_with(r#"path "sys/mounts" { capabilities = ["read"] }"#, HOUR).request(Operation::Read, "sys/mounts", None).unwrap();
+    let reader = reader(&test);
+    reader.kv("secret").get("app").unwrap();
+    let exposure = test.root.emergency().look_at(&Suspect::Prefix("/s".to_owned()), Timestamp::EPOCH).unwrap();
+    assert_eq!(exposure.paths, ["secret/data/app"]);
+    assert_eq!(exposure.readers.iter().map(|found| found.accessor.clone()).collect::<Vec<_>>(), [accessor(&reader)]);
+}
+
+const MAKER: &str = r#"path "secret/data/*" { capabilities = ["read"] } path "auth/token/*" { capabilities = ["update", "read"] }
+    path "sys/emergency/*" { capabilities = ["update", "sudo"] }"#;
+
+fn batch() -> TokenOptions {
+    TokenOptions { token_type: Some(TokenType::Batch), ..TokenOptions::default() }
+}
+
+#[test]
+fn what_a_batch_token_has_read_is_told_of_its_parent_which_ends_it() {
+    let test = TestVault::new();
+    test.root.kv("secret").put("app", Object::new()).unwrap();
+    for tokens in [ReaderTokens::Revoke, ReaderTokens::Quarantine] {
+        for by_path in [true, false] {
+            let parent = test.session_with(MAKER, HOUR);
+            let children = [0; 2].map(|_| test.vault.session(parent.tokens().create(batch()).unwrap().client_token));
+            for child in &children {
+                child.kv("secret").get("app").unwrap();
+            }
+            let own = accessor(&parent);
+            let suspect = if by_path { Suspect::Path("secret/data/app".to_owned()) } else { Suspect::Accessor(own.clone()) };
+            let exposure = test.root.emergency().look_at(&suspect, Timestamp::EPOCH).unwrap();
+            let found = exposure.readers.iter().find(|reader| reader.parent_accessor == own).unwrap();
+            assert_eq!((found.accessor.as_str(), found.reads), ("", 2));
+            assert!(exposure.is_complete && exposure.paths == ["secret/data/app"]);
+            assert!(exposure.to_string().contains(&format!("a batch token made by {own}")), "{exposure}");
+            let options = ContainOptions { tokens, ..ContainOptions::default() };
+            let ended = test.root.emergency().contain_with(&exposure, &options).unwrap();
+            assert_eq!((ended.count("done"), ended.count("kept"), ended.is_complete), (1, 0, true), "{ended}");
+            for child in &children {
+                assert_eq!(child.kv("secret").get("app").unwrap_err().code(), Code::PermissionDenied);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_batch_token_that_none_has_made_is_kept_and_the_containment_is_not_complete() {
+    let test = TestVault::new();
+    test.root.kv("secret").put("app", Object::new()).unwrap();
+    let maker = test.session_with(MAKER, HOUR);
+    let orphan = test.vault.session(maker.tokens().create_orphan(batch()).unwrap().client_token);
+    orphan.kv("secret").get("app").unwrap();
+    let emergency = test.root.emergency();
+    let exposure = emergency.look("secret/data/app", Timestamp::EPOCH).unwrap();
+    assert!(!exposure.is_complete && exposure.readers[0].parent_accessor.is_empty());
+    let ended = emergency.contain(&exposure, 10).unwrap();
+    assert_eq!((ended.left, ended.failed, ended.count("kept"), ended.is_complete), (0, 0, 1, false), "{ended}");
+    assert!(ended.to_string().contains("wait for its end") && ended.to_string().contains("this is not all"), "{ended}");
+}
+
+#[test]
+fn nobody_ends_the_token_that_its_own_hangs_on() {
+    let test = TestVault::new();
+    test.root.kv("secret").put("app", Object::new()).unwrap();
+    let parent = test.session_with(MAKER, HOUR);
+    let own = test.vault.session(parent.tokens().create(TokenOptions::default()).unwrap().client_token);
+    let stranger = reader(&test);
+    for session in [&parent, &own, &stranger] {
+        session.kv("secret").get("app").unwrap();
+    }
+    let emergency = own.emergency();
+    let exposure = emergency.look("secret/data/app", Timestamp::EPOCH).unwrap();
+    let above = accessor(&parent);
+    for tokens in [ReaderTokens::Quarantine, ReaderTokens::Revoke] {
+        let ended = emergency.contain_with(&exposure, &ContainOptions { tokens, ..ContainOptions::default() }).unwrap();
+        assert_eq!((ended.count("done"), ended.count("kept"), ended.failed), (1, 2, 0), "{ended}");
+        assert!(ended.to_string().contains(&format!("kept {above}: the token of this session would end with it")), "{ended}");
+    }
+    assert_eq!(emergency.quarantine(&above).unwrap_err().code(), Code::InvalidRequest);
+    own.kv("secret").get("app").unwrap();
+    assert!(stranger.kv("secret").get("app").is_err());
 }

@@ -330,6 +330,17 @@ fn an_entity_alias_needs_a_role_that_allows_it_and_makes_its_entity() {
 }
 
 #[test]
+fn the_first_token_of_a_new_alias_works_at_once_and_so_do_those_that_follow() {
+    let world = world();
+    login_role(&world.root, "");
+    for more in ["", "", r#","type":"batch""#] {
+        read(&session_of(&world.vault, &logged_in(&world.root, "ann", more)), "auth/token/lookup-self").unwrap();
+    }
+    let batch = logged_in(&world.root, "bob", r#","type":"batch""#);
+    read(&session_of(&world.vault, &batch), "auth/token/lookup-self").unwrap();
+}
+
+#[test]
 fn templates_are_filled_in_by_the_callers_entity_and_groups_wherever_policies_are_asked() {
     let world = world();
     let root = &world.root;

@@ -68,6 +68,16 @@ fn variants_of_a_name_are_one_entity_one_group_and_one_alias() {
 }
 
 #[test]
+fn letters_with_several_lower_cases_make_no_second_identity() {
+    let (world, _, _) = world_of_ann("");
+    let sigma = entity(&world.root, "\u{391}\u{3a3}", "");
+    for variant in ["\u{3b1}\u{3c3}", "\u{3b1}\u{3c2}", "\u{391}\u{3c2}"] {
+        let found = write(&world.root, "identity/lookup/entity", &format!(r#"{{"name":"{variant}"}}"#));
+        assert_eq!(member(found, "id"), sigma, "{variant:?}");
+    }
+}
+
+#[test]
 fn no_spelling_of_an_identitys_name_or_id_slips_past_a_rule_for_it() {
     let (world, _, ann) = world_of_ann("");
     group(&world.root, "ann", "", &[]);

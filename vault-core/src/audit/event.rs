@@ -94,6 +94,9 @@ pub(crate) struct Event {
     /// What made that rotation due, where `tick` has begun it.
     #[n(29)]
     pub(crate) rotation_cause: Option<String>,
+    /// The accessor of the token that made the caller's, where that is a batch token: it has no accessor of its own, and ends with that one.
+    #[n(33)]
+    pub(crate) batch_parent: Option<String>,
 }
 
 /// A value of a request: where it stood, and its HMAC under the audit key of the vault.
@@ -145,6 +148,7 @@ impl Event {
     pub(crate) fn sameness(&self) -> u64 {
         let mut hasher = std::hash::DefaultHasher::new();
         (&self.operation, &self.path, &self.namespace, &self.accessor, &self.remote_address, self.outcome).hash(&mut hasher);
+        (&self.batch_parent, &self.display_name).hash(&mut hasher);
         hasher.finish()
     }
 
@@ -156,11 +160,12 @@ impl Event {
             time_millis: _, request_id: _, count: _,
             correlation_id, remote_address, operation, path, accessor, display_name, decided, outcome, version, accessor_created, values,
             namespace, concerns, wrapped_by, unwrapped_path, live, lease, target_error, rotation_input, rotation_phase, rotation_ask,
-            entity, identity_concerned, rotation_cause,
+            entity, identity_concerned, rotation_cause, batch_parent,
         } = self;
         *path == other.path
             && *version == other.version
             && *accessor == other.accessor
+            && *batch_parent == other.batch_parent
             && *correlation_id == other.correlation_id
             && *remote_address == other.remote_address
             && *operation == other.operation
@@ -191,6 +196,9 @@ impl Event {
             && self.path == other.path
             && self.namespace == other.namespace
             && self.accessor == other.accessor
+            // Batch tokens have no accessor.
+            && self.batch_parent == other.batch_parent
+            && self.display_name == other.display_name
             && self.entity == other.entity
             && self.remote_address == other.remote_address
     }
@@ -222,6 +230,7 @@ impl Event {
             .with("namespace", optional(&self.namespace))
             .with("path", self.path.as_str())
             .with("accessor", optional(&self.accessor))
+            .with("parent_accessor", optional(&self.batch_parent))
             .with("display_name", optional(&self.display_name))
             .with("entity_id", optional(&self.entity))
             .with("decision", decided)
@@ -248,4 +257,24 @@ impl Event {
 /// How an HMAC of a value is written, in events and by `sys/audit-hash`.
 pub(crate) fn hash_text(hmac: &[u8; 32]) -> String {
     format!("hmac-sha256:{}", hex::encode(hmac))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_of_one_batch_token_is_none_of_anothers() {
+        let named = |name: &str, parent: &str| Event {
+            display_name: Some(name.to_owned()),
+            batch_parent: Some(parent.to_owned()),
+            outcome: 1,
+            ..Event::default()
+        };
+        let one = named("a", "p");
+        assert!(one.repeats(&named("a", "p")));
+        for other in [named("b", "p"), named("a", "q")] {
+            assert!(!one.repeats(&other) && !one.is_the_same_read(&other));
+        }
+    }
 }

@@ -40,6 +40,16 @@ impl LiveToken {
         self.lineage().any(|token| token.entry.quarantined_millis.is_some())
     }
 
+    /// The token that made this one, where this one is a batch token.
+    pub(crate) fn batch_parent(&self) -> Option<&LiveToken> {
+        self.parent.as_deref().filter(|_| self.entry.is_batch())
+    }
+
+    /// Whether the accessor is that of the token or of one of its ancestors: it ends with whichever of them ends.
+    pub(crate) fn hangs_on(&self, accessor: &str) -> bool {
+        self.lineage().any(|token| token.entry.accessor == accessor)
+    }
+
     fn lineage(&self) -> impl Iterator<Item = &LiveToken> {
         std::iter::successors(Some(self), |token| token.parent.as_deref())
     }

@@ -41,7 +41,7 @@ impl AliasName {
     }
 }
 
-/// The one spelling of a name: composed and compatible (NFKC), lower case, single spaces within and none at its ends, no dot at its end.
+/// The one spelling of a name: composed and compatible (NFKC), without case, single spaces within and none at its ends, no dot at its end.
 fn canonical(text: &str) -> Result<String> {
     if text.len() > NAME_BYTES_MAX {
         return Err(too_long());
@@ -58,8 +58,9 @@ fn canonical(text: &str) -> Result<String> {
 }
 
 fn fold(text: &str) -> String {
-    let lower = text.nfkc().collect::<String>().to_lowercase();
-    let words: Vec<&str> = lower.split_whitespace().collect();
+    // Through upper case, letter by letter: some letters have two lower cases, or one by where they stand.
+    let caseless: String = text.nfkc().flat_map(char::to_uppercase).flat_map(char::to_lowercase).collect();
+    let words: Vec<&str> = caseless.split_whitespace().collect();
     let spaced = words.join(" ").nfkc().collect::<String>();
     spaced.trim_end_matches(|c: char| c == '.' || c.is_whitespace()).to_owned()
 }
@@ -106,6 +107,9 @@ mod tests {
             ("ann lee", &["Ann  Lee", "ann\u{2003}lee", " ann \u{a0} lee. "]),
             ("jos\u{e9}", &["jose\u{301}", "JOS\u{c9}", "JOSE\u{301}."]),
             ("\u{3c9}", &["\u{2126}", "\u{3a9}"]),
+            ("\u{3b1}\u{3c3}", &["\u{391}\u{3a3}", "\u{3b1}\u{3c2}", "\u{391}\u{3c2}."]),
+            ("strasse", &["stra\u{df}e", "STRASSE", "STRA\u{1e9e}E"]),
+            ("\u{1f0}\u{390}", &["J\u{30c}\u{399}\u{308}\u{301}"]),
             ("ann@example.org", &["Ann@Example.ORG", "ann\u{ff20}example.org."]),
         ] {
             assert_eq!(IdentityName::parse(name).expect(name).as_str(), name);

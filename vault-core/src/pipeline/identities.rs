@@ -77,7 +77,8 @@ impl IdentityStore {
         let seen = overlay.into_writes().expectations.get(&key).copied().unwrap_or(Expected::Absent);
         let held = Arc::new(Held { standing, record: (key, seen), rules: Mutex::default() });
         let mut standings = self.standings.write();
-        if self.generation() == generation {
+        // One that is not there is not held: it may be that of a request which makes it, and nothing tells when that is durable.
+        if self.generation() == generation && held.record.1 != Expected::Absent {
             if standings.len() >= IDENTITY_CACHE_MAX {
                 standings.clear();
             }

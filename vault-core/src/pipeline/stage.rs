@@ -230,6 +230,7 @@ impl<'r> Routed<'r> {
         };
         // A batch token has none.
         event.accessor = Some(known.live.entry.accessor.clone()).filter(|accessor| !accessor.is_empty());
+        event.batch_parent = known.live.batch_parent().map(|parent| parent.entry.accessor.clone());
         event.display_name = Some(known.live.entry.display_name.clone());
         event.entity = known.identity.as_ref().map(|identity| identity.text().to_owned());
         // A token is one of its own namespace and of those below it, never of one above or beside.

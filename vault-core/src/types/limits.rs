@@ -198,7 +198,7 @@ pub const GIVEN_PASSWORD_BYTES_MAX: usize = 4_096;
 pub const WATCHED_RECORDS_MAX: usize = 100_000;
 /// Time for which a live secret waits for another thread that reads it anew before it reads itself, in milliseconds.
 pub const LIVE_READ_WAIT_MILLIS_MAX: u64 = 1_000;
-/// Events of the audit log that one look of an emergency reads.
+/// Events of what is out that one look of an emergency takes from the audit log.
 pub const EMERGENCY_EVENTS_MAX: u64 = 1_000_000;
 /// Leases that one look of an emergency names.
 pub const EMERGENCY_LEASES_MAX: usize = 10_000;

@@ -38,7 +38,7 @@ pub struct Emergency<'s> {
 pub enum Suspect {
     /// A path of the root namespace with all that is below it, such as `secret/data/app` or `database/creds/app`.
     Path(String),
-    /// All paths that begin so.
+    /// All paths that begin so, but for the vault's own (`sys/`, `auth/`, `cubbyhole/`). Not all of the vault: it is not empty.
     Prefix(String),
     /// The accessor of a token: all that it, and those that it has made, have read.
     Accessor(String),
@@ -64,7 +64,8 @@ pub struct Exposure {
     pub credentials: Vec<String>,
     /// Paths that were read and that only a person can replace.
     pub by_hand: Vec<String>,
-    /// Whether all of the log from `since` on was read, and all leases and readers named: false where there are more than a look takes.
+    /// Whether all of the log from `since` on was read, and all leases and readers named: false where there are more than a look takes, and where a
+    /// batch token that no other has made is among the readers, which nothing ends but its time.
     pub is_complete: bool,
     /// All of it as lines for a postmortem.
     pub timeline: Vec<String>,
@@ -76,6 +77,8 @@ pub struct Exposure {
 pub struct Reader {
     /// The accessor of the token; empty for a batch token, which ends only with its parent or by its time.
     pub accessor: String,
+    /// The accessor of a batch token's parent; empty for every other token, and for a batch token that no other has made.
+    pub parent_accessor: String,
     /// Its name.
     pub display_name: String,
     /// How often it has read, or unwrapped what another has read.
@@ -95,7 +98,7 @@ pub enum ReaderTokens {
     /// They are revoked, with their children and leases. That does not come back.
     #[default]
     Revoke,
-    /// They are held still, with all that they have made, and lose their leases: [`Emergency::release`] lets them go on.
+    /// They are held still, with all that they have made, and lose their own leases: [`Emergency::release`] lets them go on.
     Quarantine,
     /// They are left as they are.
     Keep,
@@ -143,6 +146,9 @@ pub struct Containment {
     pub steps: Vec<ContainmentStep>,
     /// Steps that this call did not come to: call it again, with a pause that the targets can bear.
     pub left: usize,
+    /// Whether its look found all, and no reader that cannot be ended: as [`Exposure::is_complete`]. Where it is false, somebody may have it still
+    /// though nothing is left.
+    pub is_complete: bool,
     /// Steps that failed: `why` of each says it.
     pub failed: usize,
     /// All of it as lines for a postmortem.
@@ -219,7 +225,7 @@ impl<'s> Emergency<'s> {
         self.contain_with(exposure, &ContainOptions { most, ..ContainOptions::default() })
     }
 
-    /// Looks once more, since others may have read meanwhile, and ends what that finds. The session's own token is kept. A step that fails keeps
+    /// Looks once more, since others may have read meanwhile, and ends what that finds. The session's own token is kept, and so are those that it was made by. A step that fails keeps
     /// none of the others from being done. Called again it goes on: what was rotated since the look is not rotated twice. Needs `update` and
     /// `sudo` on `sys/emergency/contain`, and whatever each step needs: `update` on `auth/token/revoke-accessor` (or, with `sudo`,
     /// `sys/emergency/quarantine`), on `sys/leases/revoke`, with `sudo` on `sys/leases/revoke-prefix`, on `MOUNT/rotate-role/NAME` and
@@ -243,15 +249,17 @@ impl<'s> Emergency<'s> {
             steps: steps.iter().map(step).collect(),
             left: number("left"),
             failed: number("failed"),
+            is_complete: data.get("complete").and_then(Value::as_bool).unwrap_or_default(),
             timeline: texts(&data, "timeline"),
         })
     }
 
-    /// Holds a token still, with all that it has made: nothing of it is lost but its leases. Needs `update` and `sudo` on
+    /// Holds a token still, with all that it has made: nothing of it is lost but its own leases. Those of the tokens that it has made stay until
+    /// these are held still themselves, and what they have under way may still be committed: revoke it where that matters. Needs `update` and `sudo` on
     /// `sys/emergency/quarantine`.
     ///
     /// # Errors
-    /// `InvalidRequest` when there is no such token, or it is the session's own.
+    /// `InvalidRequest` when there is no such token, or it is the session's own or one that this was made by.
     pub fn quarantine(&self, accessor: &str) -> Result<()> {
         let data = Object::new().with("accessor", accessor);
         self.session.request(Operation::Write, "sys/emergency/quarantine", Some(data.into())).map(drop)
@@ -288,6 +296,7 @@ fn texts(data: &Value, name: &str) -> Vec<String> {
 fn reader(value: &Value) -> Reader {
     Reader {
         accessor: text(value, "accessor"),
+        parent_accessor: text(value, "parent_accessor"),
         display_name: text(value, "display_name"),
         reads: value.get("reads").and_then(Value::as_u64).unwrap_or_default(),
         first: text(value, "first"),

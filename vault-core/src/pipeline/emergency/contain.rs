@@ -14,7 +14,7 @@ use crate::pipeline::system::{Ask, Done};
 use crate::types::limits::EMERGENCY_PARALLEL_MAX;
 use crate::types::{Class, Code, Context, Error, Object, Operation, Path, Request, Response, Result, Timestamp, Value};
 use parking_lot::Mutex;
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 /// Tokens and leases together, and credentials apart, that one call ends unless told.
 const MOST: u64 = 100;
@@ -100,17 +100,26 @@ impl Plan {
             Tokens::Quarantine => ("quarantine-token", "sys/emergency/quarantine"),
             Tokens::Keep => return,
         };
+        let mut met = BTreeSet::new();
         for reader in &self.exposure.readers {
             let mut keep = |what: &str, why: &str| {
                 self.settled.push(Line { name, what: what.to_owned(), time: ask.now, outcome: "kept", why: Some(why.to_owned()) });
             };
-            if reader.accessor.is_empty() {
-                keep(&reader.display_name, "a batch token: revoke its parent, or wait for its end");
-            } else if reader.accessor == ask.caller.entry.accessor {
-                keep(&reader.accessor, "the token of this session");
+            // Several batch tokens, and what made them, end with one request.
+            let Some(accessor) = reader.ends_with() else {
+                keep(&reader.display_name, "a batch token that no other has made: wait for its end");
+                continue;
+            };
+            if !met.insert(accessor) {
+                continue;
+            }
+            if accessor == ask.caller.entry.accessor {
+                keep(accessor, "the token of this session");
+            } else if ask.caller.hangs_on(accessor) {
+                keep(accessor, "the token of this session would end with it: ask with one that it has not made");
             } else {
-                let data = Object::new().with("accessor", reader.accessor.as_str());
-                self.steps.push_back(Step { name, what: reader.accessor.clone(), path: path.to_owned(), data: Some(data.into()) });
+                let data = Object::new().with("accessor", accessor);
+                self.steps.push_back(Step { name, what: accessor.to_owned(), path: path.to_owned(), data: Some(data.into()) });
             }
         }
     }
@@ -235,7 +244,13 @@ fn tell(exposure: &Exposure, lines: &[Line]) -> Object {
     let count = |outcome| lines.iter().filter(|line| line.outcome == outcome).count() as u64;
     let mut timeline = exposure.timeline();
     timeline.extend(lines.iter().map(Line::text));
-    exposure.tell().with("steps", steps).with("left", count("left")).with("failed", count("failed")).with("timeline", timeline)
+    exposure
+        .tell()
+        .with("complete", exposure.is_complete)
+        .with("steps", steps)
+        .with("left", count("left"))
+        .with("failed", count("failed"))
+        .with("timeline", timeline)
 }
 
 impl Line {

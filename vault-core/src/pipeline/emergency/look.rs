@@ -25,7 +25,8 @@ pub(super) struct Exposure {
     pub(super) credentials: Vec<Rotated>,
     /// What was read and is replaced by nobody but a person.
     by_hand: Vec<String>,
-    is_complete: bool,
+    /// Whether all was read and named, and each of the readers can be ended.
+    pub(super) is_complete: bool,
 }
 
 /// How often, and from when to when.
@@ -39,7 +40,9 @@ struct Seen {
 /// Somebody who has read it.
 pub(super) struct Reader {
     /// Of its token; empty for a batch token.
-    pub(super) accessor: String,
+    accessor: String,
+    /// Of the token that made it, where it is a batch token; empty where none did.
+    parent_accessor: String,
     pub(super) display_name: String,
     seen: Seen,
     is_live: bool,
@@ -58,7 +61,8 @@ pub(super) struct Rotated {
 /// What the log tells.
 #[derive(Default)]
 struct Told {
-    readers: BTreeMap<(String, String), Reader>,
+    /// By accessor, that of a batch token's parent, and name.
+    readers: BTreeMap<(String, String, String), Reader>,
     paths: BTreeMap<String, Seen>,
     /// The accessors of the token that is not trusted, and of those it has made.
     family: BTreeSet<String>,
@@ -85,7 +89,8 @@ pub(super) fn look(ask: &Ask<'_>, subject: Subject, since: Timestamp) -> Result<
     let by_hand = told.paths.keys().filter(|path| !replaced.contains(*path) && !is_leased(path)).cloned().collect();
     let mut readers: Vec<Reader> = told.readers.into_values().collect();
     readers.sort_by_key(|reader| reader.order);
-    let (looked, is_complete) = (ask.now, told.are_all && all_leases);
+    let can_end = readers.iter().all(|reader| reader.ends_with().is_some());
+    let (looked, is_complete) = (ask.now, told.are_all && all_leases && can_end);
     Ok(Exposure { subject, since, looked, readers, paths: told.paths.into_iter().collect(), leases, credentials, by_hand, is_complete })
 }
 
@@ -112,15 +117,16 @@ fn read_log(ask: &Ask<'_>, subject: &Subject, since: Timestamp) -> Result<Told> 
         if event.namespace.is_some() || event.outcome != 0 {
             return Ok(true);
         }
-        let of_family = event.accessor.as_ref().is_some_and(|accessor| told.family.contains(accessor));
+        let of_family = event.accessor.as_ref().or(event.batch_parent.as_ref()).is_some_and(|accessor| told.family.contains(accessor));
         if let Some(made) = event.accessor_created.as_ref().filter(|_| of_family) {
             told.family.insert(made.clone());
         }
         if event.time_millis < since {
             return Ok(true);
         }
-        looked_at += 1;
         if let Some(path) = read_path(event).filter(|path| of_family && !is_own(path) || subject.covers(path)) {
+            // What is none of it does not count: nobody fills a look with other requests.
+            looked_at += 1;
             told.note(event, sequence, path);
         }
         told.are_all &= looked_at < EMERGENCY_EVENTS_MAX;
@@ -140,19 +146,26 @@ fn read_path(event: &Event) -> Option<&str> {
 }
 
 /// Whether a path is one of the vault's own, where no secret is.
-fn is_own(path: &str) -> bool {
+pub(super) fn is_own(path: &str) -> bool {
     ["sys/", "auth/", "cubbyhole/"].iter().any(|own| path.starts_with(own))
 }
 
 impl Told {
     /// Adds the tokens of the family that have read nothing.
     fn add_silent(&mut self) {
-        let known: BTreeSet<&String> = self.readers.keys().map(|(accessor, _)| accessor).collect();
+        let known: BTreeSet<&String> = self.readers.keys().map(|(accessor, ..)| accessor).collect();
         let silent: Vec<String> = self.family.iter().filter(|accessor| !known.contains(accessor)).cloned().collect();
         for accessor in silent {
             let seen = Seen { reads: 0, first_millis: 0, last_millis: 0 };
-            let reader = Reader { accessor: accessor.clone(), display_name: String::new(), seen, is_live: false, order: u64::MAX };
-            self.readers.insert((accessor, String::new()), reader);
+            let reader = Reader {
+                accessor: accessor.clone(),
+                parent_accessor: String::new(),
+                display_name: String::new(),
+                seen,
+                is_live: false,
+                order: u64::MAX,
+            };
+            self.readers.insert((accessor, String::new(), String::new()), reader);
         }
     }
 
@@ -163,8 +176,10 @@ impl Told {
         }
         let name = |text: &Option<String>| text.clone().unwrap_or_default();
         let once = Seen { reads: 0, first_millis: event.time_millis, last_millis: event.time_millis };
-        let reader = self.readers.entry((name(&event.accessor), name(&event.display_name))).or_insert_with(|| Reader {
+        let who = (name(&event.accessor), name(&event.batch_parent), name(&event.display_name));
+        let reader = self.readers.entry(who).or_insert_with(|| Reader {
             accessor: name(&event.accessor),
+            parent_accessor: name(&event.batch_parent),
             display_name: name(&event.display_name),
             seen: once,
             is_live: false,
@@ -173,6 +188,13 @@ impl Told {
         reader.is_live = event.live;
         reader.seen.again(event);
         self.paths.entry(path.to_owned()).or_insert(once).again(event);
+    }
+}
+
+impl Reader {
+    /// The accessor of the token with which it ends: its own, or that of its parent; `None` for a batch token that has none.
+    pub(super) fn ends_with(&self) -> Option<&str> {
+        [&self.accessor, &self.parent_accessor].into_iter().find(|accessor| !accessor.is_empty()).map(String::as_str)
     }
 }
 
@@ -235,7 +257,10 @@ impl Exposure {
             .readers
             .iter()
             .map(|reader| {
-                let body = Object::new().with("accessor", reader.accessor.as_str()).with("display_name", reader.display_name.as_str());
+                let body = Object::new()
+                    .with("accessor", reader.accessor.as_str())
+                    .with("parent_accessor", reader.parent_accessor.as_str())
+                    .with("display_name", reader.display_name.as_str());
                 reader.seen.tell(body).with("is_live", reader.is_live).into()
             })
             .collect();
@@ -265,8 +290,12 @@ impl Exposure {
             Subject::Accessor(accessor) => format!("what the token {accessor} and those it has made have read"),
         };
         let mut lines = vec![format!("{}  looked for {what}{since}", self.looked)];
-        for Reader { accessor, display_name, seen, is_live, .. } in &self.readers {
-            let name = if accessor.is_empty() { "a batch token" } else { accessor };
+        for Reader { accessor, parent_accessor, display_name, seen, is_live, .. } in &self.readers {
+            let name = match (accessor.as_str(), parent_accessor.as_str()) {
+                ("", "") => "a batch token that no other has made".to_owned(),
+                ("", parent) => format!("a batch token made by {parent}"),
+                (accessor, _) => accessor.to_owned(),
+            };
             let live = if *is_live { ", and has used it on since" } else { "" };
             lines.push(match seen.reads {
                 0 => format!("{}  has read nothing: {name}", self.looked),
@@ -277,7 +306,8 @@ impl Exposure {
                 ),
             });
         }
-        let whole = if self.is_complete { "" } else { "; there is more than one look takes" };
+        let whole =
+            if self.is_complete { "" } else { "; this is not all: there is more than one look takes, or a reader that cannot be ended" };
         let (readers, leases, credentials) = (self.readers.len(), self.leases.len(), self.credentials.len());
         lines.push(format!("{}  {readers} readers, {leases} leases, {credentials} credentials that can be rotated{whole}", self.looked));
         lines.extend(self.by_hand.iter().map(|path| format!("{}  to be replaced by hand: {path}", self.looked)));

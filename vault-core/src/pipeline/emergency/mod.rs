@@ -54,7 +54,7 @@ pub(super) fn execute(ask: &Ask<'_>, overlay: &mut Overlay<'_>, operation: Opera
 pub(super) enum Subject {
     /// A path, with all that is below it.
     Path(String),
-    /// All paths that begin so.
+    /// All paths that begin so, but for the vault's own.
     Prefix(String),
     /// A token with those that it has made: what it has read.
     Accessor(String),
@@ -64,7 +64,10 @@ impl Subject {
     fn of(ask: &Ask<'_>) -> Result<Self> {
         let data = Members(ask.data);
         let given = [data.text("path")?, data.text("prefix")?, data.text("accessor")?];
-        match given.map(|text| text.filter(|text| !text.is_empty())) {
+        let [path, prefix, accessor] = given.map(|text| text.filter(|text| !text.is_empty()));
+        // All of the vault is nothing that is out.
+        let has_beginning = prefix.is_none_or(|prefix| !prefix.trim_start_matches('/').is_empty());
+        match [path, prefix.filter(|_| has_beginning), accessor] {
             [Some(path), None, None] => Ok(Subject::Path(Path::parse(path)?.as_str().trim_end_matches('/').to_owned())),
             [None, Some(prefix), None] if prefix.len() <= PATH_BYTES_MAX => Ok(Subject::Prefix(prefix.trim_start_matches('/').to_owned())),
             [None, None, Some(accessor)] if accessor.len() <= NAME_BYTES_MAX => Ok(Subject::Accessor(accessor.to_owned())),
@@ -90,7 +93,7 @@ impl Subject {
     fn covers(&self, path: &str) -> bool {
         match self {
             Subject::Path(folder) => path.strip_prefix(folder.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')),
-            Subject::Prefix(prefix) => path.starts_with(prefix.as_str()),
+            Subject::Prefix(prefix) => path.starts_with(prefix.as_str()) && !look::is_own(path),
             Subject::Accessor(_) => false,
         }
     }

@@ -14,8 +14,9 @@ use std::sync::Arc;
 pub(super) fn set(ask: &Ask<'_>, overlay: &mut Overlay<'_>, held: bool) -> Result<Done> {
     Members(ask.data).known_only(&["accessor"])?;
     let target = token_look::by_accessor(ask, overlay)?;
-    if target.entry.accessor == ask.caller.entry.accessor {
-        return Err(Error::new(Code::InvalidRequest, "a token cannot hold itself still: ask with another one"));
+    if ask.caller.hangs_on(&target.entry.accessor) {
+        let why = "a token cannot hold itself still, nor one that it was made by: ask with another one";
+        return Err(Error::new(Code::InvalidRequest, why));
     }
     let concerns = token_look::told_accessor(ask, &target.entry);
     if target.entry.quarantined_millis.is_some() == held {
