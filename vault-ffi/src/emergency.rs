@@ -40,7 +40,7 @@ pub unsafe extern "C" fn vault_emergency_look(
 /// - `asked`, `asked_len`: a JSON object as for `vault_emergency_look`, and: `before` (what was rotated since is left: pass `looked`), `tokens`
 ///   (`revoke`, `quarantine` or `keep`), `leases` and `rotate` (true), `most` (100), `parallel` (4), `dry_run` (false); borrowed for the call.
 /// - `out_containment`: receives the exposure as it is then, and `steps` (each with `time`, `step`, `what`, `outcome`, `why`), `left` (call it again
-///   until that is 0), `complete` (false: somebody may have it still, for there is more than one look takes), `failed`, and the `timeline` of both. Owner: the caller; free it with `vault_secret_free`. NULL on failure.
+///   until that is 0), `is_complete` (false: somebody may have it still, for there is more than one look takes), `failed`, and the `timeline` of both. Owner: the caller; free it with `vault_secret_free`. NULL on failure.
 /// - Threads: any. It waits for the targets of what it rotates.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vault_emergency_contain(

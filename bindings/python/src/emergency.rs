@@ -53,7 +53,7 @@ impl Emergency {
     }
 
     /// Ends what a look finds: the tokens of the readers (`tokens`: revoke, quarantine or keep), the leases, then the credentials, `parallel` at one
-    /// time and `most` in this call. The answer of a look, and `steps`, `left` (call it again until that is 0), `complete` (false: somebody may have it still), `failed`. Pass the look's `looked`
+    /// time and `most` in this call. The answer of a look, and `steps`, `left` (call it again until that is 0), `is_complete` (false: somebody may have it still), `failed`. Pass the look's `looked`
     /// as `before`: what was rotated since is left. With `dry_run` it tells what it would do.
     #[pyo3(
         signature = (path=None, *, prefix=None, accessor=None, since=Whole(0), before=None, tokens=Text("revoke"), leases=true, rotate=true, most=Whole(100), parallel=Whole(4), dry_run=false),

@@ -29,7 +29,7 @@ def test_a_look_tells_who_and_a_containment_ends_it(world: World) -> None:
     assert [(step["what"], step["outcome"]) for step in planned["steps"]] == [(accessor, "planned")]
     session.kv("secret").get("app/db")
     ended = emergency.contain("secret/data/app", before=exposure["looked"])
-    assert ended["left"] == 0 and ended["failed"] == 0 and ended["complete"] is True
+    assert ended["left"] == 0 and ended["failed"] == 0 and ended["is_complete"] is True
     assert any(accessor in line and "revoked" in line for line in ended["timeline"])
     with pytest.raises(libvault.PermissionDenied):
         session.kv("secret").get("app/db")

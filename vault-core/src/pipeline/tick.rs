@@ -16,7 +16,7 @@ use std::sync::atomic::Ordering;
 /// Steps of the re-encryption that one call does.
 const REENCRYPTION_STEPS: usize = 4;
 /// Hours that one round looks through for tokens: a clock that is stepped by centuries keeps no call waiting for all of them.
-const HOURS_MAX: u64 = 10_000;
+const HOURS_MAX: u64 = 50_000;
 
 /// Does what is due; when it wants to be called next.
 pub(super) fn tick(core: &Core) -> Result<Option<Timestamp>> {

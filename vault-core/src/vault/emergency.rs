@@ -249,7 +249,7 @@ impl<'s> Emergency<'s> {
             steps: steps.iter().map(step).collect(),
             left: number("left"),
             failed: number("failed"),
-            is_complete: data.get("complete").and_then(Value::as_bool).unwrap_or_default(),
+            is_complete: data.get("is_complete").and_then(Value::as_bool).unwrap_or_default(),
             timeline: texts(&data, "timeline"),
         })
     }

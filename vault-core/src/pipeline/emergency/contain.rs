@@ -244,13 +244,7 @@ fn tell(exposure: &Exposure, lines: &[Line]) -> Object {
     let count = |outcome| lines.iter().filter(|line| line.outcome == outcome).count() as u64;
     let mut timeline = exposure.timeline();
     timeline.extend(lines.iter().map(Line::text));
-    exposure
-        .tell()
-        .with("complete", exposure.is_complete)
-        .with("steps", steps)
-        .with("left", count("left"))
-        .with("failed", count("failed"))
-        .with("timeline", timeline)
+    exposure.tell().with("steps", steps).with("left", count("left")).with("failed", count("failed")).with("timeline", timeline)
 }
 
 impl Line {
