@@ -277,7 +277,9 @@ impl State {
             (None, None) if is_root(&policies) => 0,
             (ttl, left) => ttl.unwrap_or(TTL_SECONDS_MAX).min(TTL_SECONDS_MAX).min(left.unwrap_or(u64::MAX)),
         };
-        let expires = if granted == 0 { 0 } else { now + granted * 1000 };
+        // No child outlives its parent, not by the part of a second that the answer is rounded up to.
+        let latest = if held.expires == 0 { u64::MAX } else { held.expires };
+        let expires = if granted == 0 { 0 } else { (now + granted * 1000).min(latest) };
         self.tokens.insert(made, Token { policies: policies.clone(), expires, parent: Some(caller.0) });
         Answer::Token(policies, granted)
     }
