@@ -3,6 +3,8 @@
 
 #[path = "support/namespaces.rs"]
 mod support;
+#[path = "support/watched.rs"]
+mod watched;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -15,6 +17,7 @@ use vault_core::storage::memory::MemoryStorage;
 use vault_core::types::limits::NAMESPACES_MAX;
 use vault_core::types::{Code, Error, Object, Operation, SecretString, Timestamp, Ttl, Value};
 use vault_core::{BackupSeals, Config, NewSeal, Session, UnsealKey, Vault};
+use watched::Watched;
 
 #[test]
 fn a_roll_is_of_one_namespace_and_the_re_encryption_is_of_all() {
@@ -268,6 +271,42 @@ fn writers_and_readers_meet_a_namespace_that_comes_and_goes_and_nothing_of_it_st
     assert_eq!(ids(&*storage), BTreeSet::from([term(&root)]));
     let (vault, root) = open(storage.copy(), &token);
     assert!(names(&root).is_empty());
+    vault.verify().unwrap();
+}
+
+#[test]
+fn who_misses_what_is_swept_of_a_deleted_namespace_learns_that_it_is_gone() {
+    let storage = Arc::new(Watched::default());
+    let (vault, root, _) = create(Config::on(storage.clone()));
+    let operations: [&dyn Fn(&Session) -> Result<(), Error>; 4] = [
+        &|session| put(session, "s", "2"),
+        &|session| session.kv("secret").get("s").map(drop),
+        &|session| session.kv("secret").list("").map(drop),
+        &|session| session.request(Operation::Read, "sys/mounts", None).map(drop),
+    ];
+    for operation in operations {
+        for read in 1.. {
+            make(&root, "a").unwrap();
+            let session = root.namespace("a").unwrap();
+            put(&session, "s", "1").unwrap();
+            let (deleting, sweeping) = (root.clone(), vault.clone());
+            storage.behind(
+                read,
+                Box::new(move || {
+                    delete(&deleting, "a").unwrap();
+                    settle(&sweeping);
+                }),
+            );
+            match operation(&session) {
+                Ok(()) => {}
+                Err(error) => assert!(matches!(error.code(), Code::NotFound | Code::Conflict), "read {read}: {error}"),
+            }
+            if !storage.is_over() {
+                delete(&root, "a").unwrap();
+                break;
+            }
+        }
+    }
     vault.verify().unwrap();
 }
 

@@ -86,7 +86,7 @@ use crate::commit::CommitError;
 use crate::metrics::Target;
 use crate::os::Stopwatch;
 use crate::types::limits::{REQUEST_ID_BYTES_MAX, TTL_SECONDS_MAX};
-use crate::types::{Code, Error, Operation, Request, Result, Timestamp, Ttl};
+use crate::types::{Class, Code, Error, Operation, Request, Result, Timestamp, Ttl};
 use namespaces::Place;
 use stage::{Authenticated, Recorded as Carried, Routed};
 
@@ -146,7 +146,7 @@ fn journey(
     }
     let authenticated = authenticated.map_err(|error| wrapping::explain(error, request, place.path(), named))?;
     authenticated.note_use();
-    let recorded = authenticated.as_one_use(|| carry_out(&authenticated, mode, event))?;
+    let recorded = authenticated.as_one_use(|| carry_out(&authenticated, mode, event)).map_err(|error| told_gone(place, error))?;
     match timed {
         Some((true, watch)) => core.metrics.issuance(watch.elapsed()),
         Some((false, watch)) => core.metrics.revocation(watch.elapsed()),
@@ -184,6 +184,14 @@ fn carry_out(authenticated: &Authenticated<'_>, mode: AuditMode, event: &mut Eve
     }
 }
 
+/// Records of a namespace that was deleted meanwhile are swept one by one: whoever misses one of them learns that the namespace is gone.
+fn told_gone(place: &Place<'_>, error: Error) -> Error {
+    if error.class() != Class::Corrupt {
+        return error;
+    }
+    place.check_is_there().err().unwrap_or(error)
+}
+
 /// The event of a request that has just come.
 fn arrive(core: &Core, request: &Request, now: Timestamp) -> Result<Event> {
     Ok(Event {
@@ -191,7 +199,7 @@ fn arrive(core: &Core, request: &Request, now: Timestamp) -> Result<Event> {
         request_id: core.random_id()?.to_string(),
         correlation_id: request.context.correlation_id.as_deref().map(shortened),
         remote_address: request.context.remote_address.as_deref().map(shortened),
-        operation: request.operation.name().to_owned(),
+        operation: request.operation.name().into(),
         path: request.path.as_str().to_owned(),
         count: 1,
         ..Event::default()
