@@ -53,12 +53,12 @@ impl AuditLog {
 
     /// What a read's record costs the read: it is made, encoded and put into the queue, which is emptied when it is full.
     pub fn admit(&mut self) {
-        if self.queue.admit(read_event().to_bytes(), NOW) == Admission::WriteNow {
+        if self.queue.admit(&read_event().to_bytes(), NOW) == Admission::WriteNow {
             drop(self.queue.take(NOW, false));
         }
     }
 
-    /// The whole of a record: as above, and with each 1,024 of them chained, put into the tree, encrypted and stored.
+    /// The whole of a record: as above, and with each 4,096 of them chained, put into the tree, encrypted and stored.
     ///
     /// # Errors
     /// None in memory.
@@ -139,7 +139,7 @@ fn read_event() -> Event {
     Event {
         time_millis: NOW.as_millis(),
         request_id: "0b7c6a52-6f0e-4d3a-9a52-7c1d3f0e8b11".to_owned(),
-        operation: "read".to_owned(),
+        operation: "read".into(),
         path: "secret/data/app-12/service-3/key-4711".to_owned(),
         accessor: Some("h1x5a8V2rVbZsV0Qd8CrT3kQ".to_owned()),
         display_name: Some("token".to_owned()),

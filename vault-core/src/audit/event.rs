@@ -25,7 +25,7 @@ pub(crate) struct Event {
     pub(crate) remote_address: Option<String>,
     /// The operation's name.
     #[n(4)]
-    pub(crate) operation: String,
+    pub(crate) operation: Cow<'static, str>,
     /// The path.
     #[n(5)]
     pub(crate) path: String,
@@ -226,7 +226,7 @@ impl Event {
             .with("request_id", self.request_id.as_str())
             .with("correlation_id", optional(&self.correlation_id))
             .with("remote_address", optional(&self.remote_address))
-            .with("operation", self.operation.as_str())
+            .with("operation", &*self.operation)
             .with("namespace", optional(&self.namespace))
             .with("path", self.path.as_str())
             .with("accessor", optional(&self.accessor))

@@ -1,7 +1,7 @@
 //! Reading the log: all of it, compared with the root record; or what comes after some event.
 
 use super::base::Base;
-use super::{AuditError, Chain, SegmentEntry, Tree, events_of_chunk};
+use super::{AuditError, Chain, Leaf, SegmentEntry, Tree, events_of_chunk};
 use crate::barrier::{Barrier, Kind, RootRecord};
 use crate::storage::{Key, Read, Storage};
 use crate::types::id::Id;
@@ -45,8 +45,8 @@ impl Log<'_> {
     pub(crate) fn verify(&self) -> Result<AuditSummary, AuditError> {
         let base = self.base()?;
         let mut tree = base.tree()?;
-        self.walk(|_, event| {
-            tree.push(event);
+        self.walk(|_, _, leaf| {
+            tree.push(leaf);
             true
         })?;
         let root = self.root;
@@ -60,14 +60,15 @@ impl Log<'_> {
         })
     }
 
-    /// Reads every event in order, checking the chain on the way, until `each` answers false.
-    pub(crate) fn walk(&self, mut each: impl FnMut(u64, &[u8]) -> bool) -> Result<(), AuditError> {
+    /// Reads every event in order, with its number and leaf, checking the chain on the way, until `each` answers false.
+    pub(crate) fn walk(&self, mut each: impl FnMut(u64, &[u8], Leaf) -> bool) -> Result<(), AuditError> {
         let base = self.base()?;
         let mut chain = base.chain();
         let mut feed = |chain: &mut Chain, chunk: &[u8], place: &str| -> Result<bool, AuditError> {
             for event in events_of_chunk(chunk).ok_or_else(|| cut(place))? {
-                chain.push(event);
-                if !each(chain.sequence, event) {
+                let leaf = Leaf::of(event);
+                chain.push(leaf);
+                if !each(chain.sequence, event, leaf) {
                     return Ok(false);
                 }
             }
@@ -200,7 +201,7 @@ mod tests {
     #[test]
     fn a_tree_that_is_not_the_root_records_is_found() {
         let mut tree = Tree::empty();
-        (0..3_u8).for_each(|i| tree.push(&[i]));
+        (0..3_u8).for_each(|i| tree.push(Leaf::of(&[i])));
         let root = RootRecord {
             commit: 1,
             digest: [0; 32],

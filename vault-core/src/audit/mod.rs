@@ -5,6 +5,7 @@
 mod base;
 mod chain;
 mod checkpoint;
+mod chunk;
 mod event;
 mod log;
 mod mode;
@@ -16,14 +17,15 @@ mod tree;
 mod tree_tests;
 
 pub(crate) use base::Base;
-pub(crate) use chain::{Chain, chunk_from_events, events_of_chunk};
+pub(crate) use chain::Chain;
 pub(crate) use checkpoint::Signer;
+pub(crate) use chunk::{Chunk, events_of_chunk};
 pub(crate) use event::{Decided, Event, HashedValue, hash_text};
 pub(crate) use log::Log;
 pub(crate) use proof::Leaves;
 pub(crate) use queue::{Admission, Queue};
 pub(crate) use segment::SegmentEntry;
-pub(crate) use tree::Tree;
+pub(crate) use tree::{Leaf, Tree};
 
 pub use checkpoint::{Checkpoint, verify_checkpoint};
 pub use log::AuditSummary;

@@ -1,7 +1,7 @@
 //! Proofs over the tree of events, and their verification, which needs no vault (RFC 6962, section 2.1; the verification as RFC 9162 tells it).
 
 use super::checkpoint::Checkpoint;
-use super::tree::{Tree, leaf, node};
+use super::tree::{Leaf, Tree, node};
 use crate::types::{Code, Error, Object, Result, Value};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -41,7 +41,7 @@ impl InclusionProof {
             return Err(fails());
         }
         let (mut at, mut last) = (self.sequence - 1, self.size - 1);
-        let mut hash = leaf(&self.event);
+        let mut hash = *Leaf::of(&self.event).hash();
         for other in &self.hashes {
             if last == 0 {
                 return Err(fails());
@@ -147,8 +147,8 @@ impl Leaves {
     }
 
     /// Adds the next event.
-    pub(crate) fn push(&mut self, event: &[u8]) {
-        self.hashes.push(leaf(event));
+    pub(crate) fn push(&mut self, leaf: Leaf) {
+        self.hashes.push(*leaf.hash());
     }
 
     /// How many leaves there are, those that are gone included.
@@ -251,7 +251,7 @@ mod tests {
 
     fn tree(events: &[Vec<u8>]) -> Tree {
         let mut tree = Tree::empty();
-        events.iter().for_each(|event| tree.push(event));
+        events.iter().for_each(|event| tree.push(Leaf::of(event)));
         tree
     }
 
@@ -262,7 +262,7 @@ mod tests {
     /// The leaves of these events, of which the first are gone.
     fn leaves(gone: usize, events: &[Vec<u8>]) -> Leaves {
         let mut leaves = Leaves::after(tree(&events[..gone]));
-        events[gone..].iter().for_each(|event| leaves.push(event));
+        events[gone..].iter().for_each(|event| leaves.push(Leaf::of(event)));
         leaves
     }
 

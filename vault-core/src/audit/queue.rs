@@ -1,12 +1,14 @@
 //! The bounded queue of events that wait to be written, and the counting of those that repeat: refusals, and reads where the vault is told to.
 
-use super::Event;
+use super::{Chunk, Event};
 use crate::types::Timestamp;
 use crate::types::limits::{AUDIT_QUEUE_MILLIS_MAX, AUDIT_QUEUE_RECORDS_MAX, AUDIT_REPEATS_MAX};
 use std::collections::BTreeMap;
 
 /// How long identical events are counted together, in milliseconds.
 const REPEAT_MILLIS: u64 = 1_000;
+/// The largest buffer that is kept for the next events, in bytes.
+const SPARE_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// What the caller of [`Queue::admit`] does next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,7 +24,9 @@ pub(crate) enum Admission {
 /// Events in order of their admission.
 #[derive(Debug, Default)]
 pub(crate) struct Queue {
-    events: Vec<Vec<u8>>,
+    events: Chunk,
+    /// The buffer of events that were written, for the next ones.
+    spare: Chunk,
     oldest: Option<Timestamp>,
     /// By [`Event::sameness`]. Two different events under one number only end each other's count.
     repeats: BTreeMap<u64, Repeat>,
@@ -42,7 +46,7 @@ struct Repeat {
 
 impl Queue {
     /// Admits an event, as its bytes: whoever holds a lock on the queue has encoded it before.
-    pub(crate) fn admit(&mut self, event: Vec<u8>, now: Timestamp) -> Admission {
+    pub(crate) fn admit(&mut self, event: &[u8], now: Timestamp) -> Admission {
         self.push(event, now);
         let waited = self.oldest.is_some_and(|oldest| {
             // A clock that stepped back would otherwise keep events waiting for as long as the step.
@@ -67,23 +71,28 @@ impl Queue {
                 self.settle(now, true);
             }
         }
-        let admission = self.admit(event.to_bytes(), now);
+        let admission = self.admit(&event.to_bytes(), now);
         self.counted += 1;
         self.repeats.insert(number, Repeat { first: event.clone(), again: 0, place: self.counted });
         admission
     }
 
     /// Takes all events that are to be written now. `all` ends every counting, for a vault that closes.
-    pub(crate) fn take(&mut self, now: Timestamp, all: bool) -> Vec<Vec<u8>> {
+    pub(crate) fn take(&mut self, now: Timestamp, all: bool) -> Chunk {
         self.settle(now, all);
         self.oldest = None;
-        std::mem::take(&mut self.events)
+        std::mem::replace(&mut self.events, std::mem::take(&mut self.spare))
+    }
+
+    /// Keeps the buffer of events that were written.
+    pub(crate) fn reuse(&mut self, written: Chunk) {
+        self.spare = written.emptied(SPARE_BYTES_MAX);
     }
 
     /// Puts events back in front that were taken and could not be written.
-    pub(crate) fn put_back(&mut self, mut events: Vec<Vec<u8>>, now: Timestamp) {
+    pub(crate) fn put_back(&mut self, mut events: Chunk, now: Timestamp) {
         if !events.is_empty() {
-            events.append(&mut self.events);
+            events.append(&self.events);
             self.events = events;
             self.oldest = Some(now);
         }
@@ -121,11 +130,11 @@ impl Queue {
 
     fn end_count(&mut self, repeat: Repeat, now: Timestamp) {
         if repeat.again > 0 {
-            self.push(Event { count: repeat.again, ..repeat.first }.to_bytes(), now);
+            self.push(&Event { count: repeat.again, ..repeat.first }.to_bytes(), now);
         }
     }
 
-    fn push(&mut self, event: Vec<u8>, now: Timestamp) {
+    fn push(&mut self, event: &[u8], now: Timestamp) {
         self.events.push(event);
         self.oldest.get_or_insert(now);
     }
@@ -144,7 +153,7 @@ mod tests {
         Event { path: path.to_owned(), time_millis: millis, outcome: 200, count: 1, ..Event::default() }
     }
 
-    fn counts(events: &[Vec<u8>]) -> Vec<(String, u64)> {
+    fn counts(events: &Chunk) -> Vec<(String, u64)> {
         events.iter().map(|bytes| Event::from_bytes(bytes).expect("own bytes")).map(|event| (event.path, event.count)).collect()
     }
 
@@ -214,15 +223,15 @@ mod tests {
     fn the_queue_asks_to_be_written_when_full_or_old_or_the_clock_stepped_back() {
         let at = Timestamp::from_millis;
         let mut queue = Queue::default();
-        assert_eq!(queue.admit(refusal("a", 0).to_bytes(), at(100)), Admission::Waits);
-        assert_eq!(queue.admit(refusal("a", 0).to_bytes(), at(149)), Admission::Waits);
-        assert_eq!(queue.admit(refusal("a", 0).to_bytes(), at(150)), Admission::WriteNow);
-        assert_eq!(queue.admit(refusal("a", 0).to_bytes(), at(50)), Admission::WriteNow);
+        assert_eq!(queue.admit(&refusal("a", 0).to_bytes(), at(100)), Admission::Waits);
+        assert_eq!(queue.admit(&refusal("a", 0).to_bytes(), at(149)), Admission::Waits);
+        assert_eq!(queue.admit(&refusal("a", 0).to_bytes(), at(150)), Admission::WriteNow);
+        assert_eq!(queue.admit(&refusal("a", 0).to_bytes(), at(50)), Admission::WriteNow);
         queue.take(at(150), false);
         for i in 1..AUDIT_QUEUE_RECORDS_MAX {
-            assert_eq!(queue.admit(refusal("a", 0).to_bytes(), at(0)), Admission::Waits, "{i}");
+            assert_eq!(queue.admit(&refusal("a", 0).to_bytes(), at(0)), Admission::Waits, "{i}");
         }
-        assert_eq!(queue.admit(refusal("a", 0).to_bytes(), at(0)), Admission::WriteNow);
+        assert_eq!(queue.admit(&refusal("a", 0).to_bytes(), at(0)), Admission::WriteNow);
     }
 
     #[test]

@@ -40,11 +40,11 @@ impl Drop for SegmentEntry {
 }
 
 impl SegmentEntry {
-    /// Seals the events of `chunk` into segment `index`: the file's content, and its entry.
+    /// Seals the events of a chunk, given in parts, into segment `index`: the file's content, and its entry.
     pub(crate) fn seal(
         barrier: &Barrier,
         index: u64,
-        chunk: &[u8],
+        chunk: &[&[u8]],
         first_sequence: u64,
         end: Chain,
         last_millis: u64,
@@ -52,7 +52,7 @@ impl SegmentEntry {
         let key = Key256::random(barrier.rng())?;
         let nonce = Nonce::random(barrier.rng())?;
         let mut content = nonce.as_bytes().to_vec();
-        AeadKey::new(&key).seal(nonce, &context(barrier, index), &[chunk], &mut content);
+        AeadKey::new(&key).seal(nonce, &context(barrier, index), chunk, &mut content);
         let file_hash = sha256(&[&content]);
         Ok((
             content,

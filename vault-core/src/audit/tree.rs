@@ -1,8 +1,13 @@
 //! The Merkle tree over the events (RFC 6962, section 2.1), grown at its right edge: only the roots of its full subtrees are kept.
 //!
 //! `leaf = SHA-256(0x00 | event)`, `node = SHA-256(0x01 | left | right)`. One more event costs O(log n) hashes at most, and no reading.
+//! The chain goes over the same leaves, so that an event is hashed once.
 
 use crate::crypto::sha256;
+
+/// The hash of one event, as the tree and the chain take it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Leaf([u8; 32]);
 
 /// The tree at one point: how many events are in it, and the roots of its full subtrees.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,8 +24,8 @@ impl Tree {
     }
 
     /// The tree with one more event.
-    pub(crate) fn push(&mut self, event: &[u8]) {
-        let mut hash = leaf(event);
+    pub(crate) fn push(&mut self, leaf: Leaf) {
+        let mut hash = leaf.0;
         for _ in 0..self.size.trailing_ones() {
             let left = self.frontier.pop().expect("there is one subtree for each bit of the size");
             hash = node(&left, &hash);
@@ -69,9 +74,15 @@ impl Tree {
     }
 }
 
-/// The hash of one event.
-pub(super) fn leaf(event: &[u8]) -> [u8; 32] {
-    sha256(&[&[0], event])
+impl Leaf {
+    /// That of an event.
+    pub(crate) fn of(event: &[u8]) -> Self {
+        Leaf(sha256(&[&[0], event]))
+    }
+
+    pub(super) fn hash(&self) -> &[u8; 32] {
+        &self.0
+    }
 }
 
 pub(super) fn node(left: &[u8; 32], right: &[u8; 32]) -> [u8; 32] {
@@ -101,14 +112,14 @@ mod tests {
         for (size, event) in events.iter().enumerate() {
             assert_eq!(tree.root(), naive_root(&events[..size]), "size {size}");
             tree = Tree::from_bytes(size as u64, &tree.to_bytes()).expect("its own bytes");
-            tree.push(event);
+            tree.push(Leaf::of(event));
         }
     }
 
     #[test]
     fn a_frontier_of_another_size_is_refused() {
         let mut tree = Tree::empty();
-        (0..3).for_each(|_| tree.push(b"event"));
+        (0..3).for_each(|_| tree.push(Leaf::of(b"event")));
         let bytes = tree.to_bytes();
         assert!(Tree::from_bytes(3, &bytes).is_some());
         assert!(Tree::from_bytes(4, &bytes).is_none());

@@ -1,7 +1,7 @@
 //! The tree and its proofs against the vectors of Certificate Transparency, and against another implementation of RFC 6962.
 
 use super::proof::{ConsistencyProof, InclusionProof, Leaves};
-use super::{Checkpoint, Tree};
+use super::{Checkpoint, Leaf, Tree};
 use ct_merkle::mem_backed_tree::MemoryBackedTree;
 use ct_merkle::{ConsistencyProof as OtherConsistency, InclusionProof as OtherInclusion, RootHash};
 use sha2::Sha256;
@@ -67,11 +67,11 @@ fn roots_and_proofs_are_those_of_certificate_transparency() {
     assert_eq!(tree.root(), hash(ROOTS[0]));
     for (size, leaf) in (1..).zip(LEAVES) {
         let leaf = hex::decode(leaf).expect("hex");
-        tree.push(&leaf);
+        tree.push(Leaf::of(&leaf));
         assert_eq!(tree.root(), hash(ROOTS[size]), "size {size}");
-        leaves.push(&leaf);
+        leaves.push(Leaf::of(&leaf));
         let mut so_far = Leaves::after(Tree::empty());
-        LEAVES[..size].iter().for_each(|leaf| so_far.push(&hex::decode(leaf).expect("hex")));
+        LEAVES[..size].iter().for_each(|leaf| so_far.push(Leaf::of(&hex::decode(leaf).expect("hex"))));
         of_size.push(so_far);
     }
     for (sequence, size, expected) in INCLUSION {
@@ -102,8 +102,8 @@ fn every_root_and_proof_is_that_of_another_implementation() {
     for size in 1..=SIZE_MAX {
         let event = event(size);
         other.push(event.clone());
-        leaves.push(&event);
-        tree.push(&event);
+        leaves.push(Leaf::of(&event));
+        tree.push(Leaf::of(&event));
         assert_eq!(tree.root()[..], other.root().as_bytes()[..], "size {size}");
         for at in 0..size {
             let ours = leaves.inclusion(at).expect("nothing is gone");
@@ -146,8 +146,8 @@ fn wrong_proofs_are_refused_by_both() {
     let mut roots = vec![Tree::empty().root()];
     let mut tree = Tree::empty();
     for size in 1..=40_u64 {
-        leaves.push(&event(size));
-        tree.push(&event(size));
+        leaves.push(Leaf::of(&event(size)));
+        tree.push(Leaf::of(&event(size)));
         roots.push(tree.root());
         for at in 0..size {
             let hashes = leaves.inclusion(at).expect("nothing is gone");

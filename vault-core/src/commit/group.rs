@@ -2,10 +2,10 @@
 
 use super::folders::change_folders;
 use super::{CommitError, Committer, Proposal, Publish, ended, is_in_doubt};
-use crate::audit::{Chain, Event, SegmentEntry, Tree, chunk_from_events};
+use crate::audit::{Chain, Chunk, Leaf, SegmentEntry, Tree};
 use crate::barrier::{Barrier, BarrierError, Kind, RootRecord, Writes, fixed};
 use crate::crypto::sha256;
-use crate::storage::{Batch, Expected, Key, Storage};
+use crate::storage::{Batch, Expected, Key, Page, Storage};
 use crate::types::id::Id;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,6 +16,8 @@ use zeroize::Zeroizing;
 const MESSAGES_NOTED: u64 = 1 << 15;
 /// Tail chunks that are read at a time when the tail is sealed.
 const TAIL_PAGE: usize = 1_024;
+/// The events of a group that make a segment by themselves, in bytes: they are encrypted and written once, and not first into the tail.
+const SEGMENT_AT_ONCE_BYTES: usize = 512 * 1024;
 
 /// What only the leader of a group may touch.
 pub(super) struct Leader {
@@ -77,7 +79,7 @@ impl Committer {
         let now = self.clock.now();
         let end_counting = std::mem::take(&mut leader.end_counting);
         let mut events = self.audit.lock().take(now, end_counting);
-        let queued = events.len();
+        let queued = events.end();
         let number = leader.root.commit + 1;
         let mut adopts = None;
         let mut barriers: Vec<Arc<Barrier>> = Vec::new();
@@ -87,12 +89,13 @@ impl Committer {
             let joined = if is_late { Err(CommitError::Conflict) } else { join(&mut merged, proposal.writes) };
             if joined.is_ok() {
                 adopts = adopts.or(proposal.adopts);
-                events.extend(proposal.events.iter().map(Event::to_bytes));
+                proposal.events.iter().for_each(|event| events.push(&event.to_bytes()));
                 publishes.extend(proposal.publish);
             }
             outcomes.push(joined.map(|()| number));
         }
         if merged.changes.is_empty() && events.is_empty() {
+            self.audit.lock().reuse(events);
             // Nothing is left to write: what these callers wait for is in the last commit, or in one before it.
             return outcomes.into_iter().map(|outcome| outcome.map(|_| leader.root.commit)).collect();
         }
@@ -106,6 +109,7 @@ impl Committer {
             Ok(noted) => {
                 noted.into_iter().for_each(|(barrier, messages)| barrier.keyring().data_keys().primary().note(messages));
                 publishes.into_iter().for_each(|publish| publish());
+                self.audit.lock().reuse(events);
                 // Last: who is told reads the store and what is published as they are now.
                 self.watches.changed(changed.iter());
                 outcomes
@@ -115,7 +119,7 @@ impl Committer {
                     self.poisoned.store(true, Ordering::Release);
                 } else {
                     // Nothing was written: the events of replies that have left go on waiting.
-                    events.truncate(queued);
+                    events.cut(queued);
                     self.audit.lock().put_back(events, now);
                 }
                 outcomes.iter().map(|_| Err(error.clone())).collect()
@@ -128,7 +132,7 @@ impl Committer {
         &self,
         leader: &mut Leader,
         changes: BTreeMap<Key, Option<Vec<u8>>>,
-        events: &[Vec<u8>],
+        events: &Chunk,
         adopts: Option<[u8; 16]>,
     ) -> Result<(), CommitError> {
         let mut root = leader.root.clone();
@@ -139,53 +143,63 @@ impl Committer {
         }
         let mut changes = changes;
         if !events.is_empty() {
-            let key = self.barrier.tail_key(root.audit_sequence + 1);
-            let chunk = chunk_from_events(events);
-            changes.insert(key, Some(self.barrier.seal(Kind::AuditTail, &key, &chunk)?));
+            let first = root.audit_sequence + 1;
             let mut chain = Chain { sequence: root.audit_sequence, head: root.audit_head };
             let mut tree = Tree::from_bytes(root.audit_sequence, &root.audit_frontier).ok_or(BarrierError::Corrupt)?;
-            for event in events {
-                chain.push(event);
-                tree.push(event);
+            for event in events.iter() {
+                let leaf = Leaf::of(event);
+                chain.push(leaf);
+                tree.push(leaf);
             }
             root.audit_frontier = tree.to_bytes();
             root.audit_root = tree.root();
             root.audit_sequence = chain.sequence;
             root.audit_head = chain.head;
-            root.audit_tail_bytes += chunk.len() as u64;
-        }
-        if root.audit_tail_bytes > self.audit_tail_bytes_max {
-            self.seal_tail(&mut root, &mut changes)?;
+            let newest = events.as_bytes();
+            root.audit_tail_bytes += newest.len() as u64;
+            if root.audit_tail_bytes > self.audit_tail_bytes_max || newest.len() >= SEGMENT_AT_ONCE_BYTES {
+                self.seal_tail(&mut root, &mut changes, (first, newest))?;
+            } else {
+                let key = self.barrier.tail_key(first);
+                changes.insert(key, Some(self.barrier.seal(Kind::AuditTail, &key, newest)?));
+            }
         }
         self.write_batch(leader, root, changes)
     }
 
-    /// Moves the tail, this group's chunk included, into a segment: the file first, then the entry and the removals in this very batch.
-    fn seal_tail(&self, root: &mut RootRecord, changes: &mut BTreeMap<Key, Option<Vec<u8>>>) -> Result<(), CommitError> {
-        let mut chunks: BTreeMap<Key, Vec<u8>> = BTreeMap::new();
+    /// Moves the tail and this group's chunk behind it into a segment: the file first, then the entry and the removals in this very batch.
+    fn seal_tail(
+        &self,
+        root: &mut RootRecord,
+        changes: &mut BTreeMap<Key, Option<Vec<u8>>>,
+        (mut first, newest): (u64, &[u8]),
+    ) -> Result<(), CommitError> {
+        let mut tail = Page::new();
         let prefix = self.barrier.tail_prefix();
         let mut after = None;
         loop {
             let page = self.storage.scan(&prefix, after.as_ref(), TAIL_PAGE)?;
             after = page.last().map(|(key, _)| *key);
             let last_page = page.len() < TAIL_PAGE;
-            chunks.extend(page);
+            tail.extend(page);
             if last_page {
                 break;
             }
         }
-        chunks.extend(changes.iter().filter(|(key, _)| key.as_bytes().starts_with(&prefix)).filter_map(|(k, v)| Some((*k, v.clone()?))));
-        let mut content = Zeroizing::new(Vec::with_capacity(usize::try_from(root.audit_tail_bytes).unwrap_or_default()));
-        for (key, record) in &chunks {
-            content.extend_from_slice(&self.barrier.open(Kind::AuditTail, key, record)?);
+        let mut content = Zeroizing::new(Vec::new());
+        if let Some((key, _)) = tail.first() {
+            first = sequence_of_tail_key(key);
+            content.reserve(usize::try_from(root.audit_tail_bytes).unwrap_or_default());
+            for (key, record) in &tail {
+                content.extend_from_slice(&self.barrier.open(Kind::AuditTail, key, record)?);
+            }
         }
-        let first = chunks.keys().next().map_or(0, sequence_of_tail_key);
         let index = root.audit_segments + 1;
         let end = Chain { sequence: root.audit_sequence, head: root.audit_head };
         let last_millis = self.clock.now().as_millis();
-        let (file, entry) = SegmentEntry::seal(&self.barrier, index, &content, first, end, last_millis)?;
+        let (file, entry) = SegmentEntry::seal(&self.barrier, index, &[&content, newest], first, end, last_millis)?;
         self.storage.write_segment(index, &file)?;
-        for key in chunks.into_keys() {
+        for (key, _) in tail {
             changes.insert(key, None);
         }
         let key = SegmentEntry::key(&self.barrier, index);

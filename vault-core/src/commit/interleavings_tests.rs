@@ -77,7 +77,7 @@ impl World {
     }
 
     fn event(name: &str) -> Event {
-        Event { request_id: name.to_owned(), operation: "write".to_owned(), count: 1, time_millis: NOW.as_millis(), ..Event::default() }
+        Event { request_id: name.to_owned(), operation: "write".into(), count: 1, time_millis: NOW.as_millis(), ..Event::default() }
     }
 
     fn proposal(&self, name: &str, record: &str) -> Proposal {
@@ -272,7 +272,7 @@ fn a_full_queue_is_written_before_another_read_is_admitted() {
             let world = World::new();
             let filling = Event { count: 1, ..Event::default() };
             for _ in left..AUDIT_QUEUE_RECORDS_MAX {
-                world.committer.audit.lock().admit(filling.to_bytes(), NOW);
+                world.committer.audit.lock().admit(&filling.to_bytes(), NOW);
             }
             loom::explore();
             let others = ["a", "b"].map(|name| world.at_once(move |world| world.read(name).expect("admitted")));

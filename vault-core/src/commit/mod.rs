@@ -199,7 +199,7 @@ impl Committer {
             self.flush()?;
             queue = self.open_queue()?;
         }
-        let admission = queue.admit(bytes, now);
+        let admission = queue.admit(&bytes, now);
         drop(queue);
         self.after(if strict { Admission::WriteNow } else { admission })
     }

@@ -99,7 +99,7 @@ impl<'s, 'r> Executed<'s, 'r> {
             None => return Err(CommitError::Failed(Error::new(Code::Internal, "a request without an effect was taken for one"))),
         };
         core.committer.commit(Proposal { writes: self.overlay.into_writes(), events, ..Proposal::default() })?;
-        Ok(Intended { stage: self.stage, done: self.done, deed })
+        Ok(Intended { stage: self.stage, done: *self.done, deed })
     }
 
     /// Writes the lease as one that is being made.

@@ -203,8 +203,8 @@ fn leaves(core: &Core, data: Option<&Value>, size_name: &str, wanted: u64) -> Re
     let mut leaves = Leaves::after(base.tree()?);
     let mut event = None;
     if size > base.sequence {
-        view.log().walk(|sequence, bytes| {
-            leaves.push(bytes);
+        view.log().walk(|sequence, bytes, leaf| {
+            leaves.push(leaf);
             if sequence == wanted {
                 event = Some(bytes.to_vec());
             }

@@ -247,7 +247,7 @@ pub(super) fn commit(
     let event = Event {
         time_millis: now.as_millis(),
         request_id,
-        operation: "write".to_owned(),
+        operation: "write".into(),
         namespace: namespace.audit_name(),
         path: path.to_owned(),
         count: 1,

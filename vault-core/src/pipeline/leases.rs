@@ -91,11 +91,11 @@ pub(super) fn update(
 }
 
 /// The event of something that happens to a lease by itself.
-pub(super) fn event(core: &Core, namespace: &Namespace, operation: &str, lease: &Lease, now: Timestamp) -> Result<Event> {
+pub(super) fn event(core: &Core, namespace: &Namespace, operation: &'static str, lease: &Lease, now: Timestamp) -> Result<Event> {
     Ok(Event {
         time_millis: now.as_millis(),
         request_id: core.random_id()?.to_string(),
-        operation: operation.to_owned(),
+        operation: operation.into(),
         path: "sys/leases".to_owned(),
         namespace: namespace.audit_name(),
         lease: Some(lease.id.clone()),

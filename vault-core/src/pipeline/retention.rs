@@ -4,7 +4,7 @@ use super::audit_log::View;
 use super::core::Core;
 use super::sinks;
 use super::system::Done;
-use crate::audit::{Base, Event, Log, SegmentEntry, Signer, events_of_chunk};
+use crate::audit::{Base, Event, Leaf, Log, SegmentEntry, Signer, events_of_chunk};
 use crate::barrier::{BarrierError, Kind, Overlay};
 use crate::commit::{CommitError, Proposal};
 use crate::types::{Code, Error, Object, Result, Timestamp, Ttl, Value};
@@ -85,7 +85,7 @@ pub(super) fn prune_if_due(core: &Core, now: Timestamp) -> Result<bool> {
     let event = Event {
         time_millis: now.as_millis(),
         request_id: core.random_id()?.to_string(),
-        operation: "prune".to_owned(),
+        operation: "prune".into(),
         path: "sys/audit-log/prune".to_owned(),
         version: Some(base.sequence),
         count: 1,
@@ -109,7 +109,7 @@ fn prune_on(core: &Core, overlay: &mut Overlay<'_>, log: &Log<'_>, mut goes: imp
         let index = base.segments + 1;
         let (entry, chunk) = log.segment(index)?;
         let events = events_of_chunk(&chunk).ok_or(BarrierError::Corrupt)?;
-        events.iter().for_each(|event| tree.push(event));
+        events.iter().for_each(|event| tree.push(Leaf::of(event)));
         base = Base { sequence: entry.last_sequence, head: entry.head, frontier: tree.to_bytes(), segments: index };
         overlay.delete(SegmentEntry::key(&core.barrier, index));
     }

@@ -154,7 +154,7 @@ fn commit(
     namespace: &Namespace,
     id: &[u8; 16],
     (works, is_sure): (&SecretString, bool),
-    operation: &str,
+    operation: &'static str,
     error: Option<&ConnectorError>,
     now: Timestamp,
 ) -> Result<()> {
@@ -168,7 +168,7 @@ fn commit(
         let event = Event {
             time_millis: now.as_millis(),
             request_id: core.random_id()?.to_string(),
-            operation: operation.to_owned(),
+            operation: operation.into(),
             path: "sys/leases".to_owned(),
             namespace: namespace.audit_name(),
             outcome: error.map_or(0, |_| Code::TargetRefused.number()),

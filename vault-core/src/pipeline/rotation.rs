@@ -147,7 +147,7 @@ pub(super) fn commit_step(
         event.target_error = error.map(text_of);
         event.outcome = outcome_of(&advanced, error);
         if let Some(reason) = advanced.stopped {
-            event.operation = "rotation-needs-attention".to_owned();
+            event.operation = "rotation-needs-attention".into();
             event.target_error = Some(error.map_or_else(|| reason.words(), |error| format!("{} ({})", reason.words(), text_of(error))));
         }
         index::save(&mut overlay, &before, Some(&managed))?;
@@ -261,7 +261,7 @@ pub(super) fn hold(
         let mut events = Vec::new();
         if needs_somebody {
             let mut event = event(core, namespace, &managed, Input::Tick, None, now)?;
-            event.operation = "rotation-needs-attention".to_owned();
+            event.operation = "rotation-needs-attention".into();
             event.outcome = Code::RotationStuck.number();
             event.target_error = Some(why.to_owned());
             events.push(event);
@@ -295,7 +295,7 @@ fn event(core: &Core, namespace: &Namespace, managed: &Managed, input: Input, as
     Ok(Event {
         time_millis: now.as_millis(),
         request_id: core.random_id()?.to_string(),
-        operation: "rotation".to_owned(),
+        operation: "rotation".into(),
         path: path_of(namespace, managed),
         namespace: namespace.audit_name(),
         rotation_input: Some(step::name_of(input).to_owned()),
@@ -312,7 +312,7 @@ pub(super) fn event_of_begun(core: &Core, namespace: &Namespace, begun: &Begun, 
     Ok(Event {
         time_millis: now.as_millis(),
         request_id: core.random_id()?.to_string(),
-        operation: "rotation".to_owned(),
+        operation: "rotation".into(),
         path: format!("{mount}static-roles/{}", begun.name),
         namespace: namespace.audit_name(),
         rotation_input: Some(step::name_of(begun.input).to_owned()),

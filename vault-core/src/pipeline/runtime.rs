@@ -135,7 +135,7 @@ impl Runtime {
         overlay.put_bare(Key::new(&[fixed::KEYRING]), wrapped);
         lay_out(&mut overlay, &barrier, now)?;
         let root_token = tokens::make_root(&mut overlay, &barrier, now)?;
-        let event = Event { operation: "create".to_owned(), path: "sys/init".to_owned(), ..own_event(rng, now)? };
+        let event = Event { operation: "create".into(), path: "sys/init".to_owned(), ..own_event(rng, now)? };
         committer.commit(Proposal { writes: overlay.into_writes(), events: vec![event], ..Proposal::default() })?;
         let runtime = Runtime::new(parts, (feeds, outside, log), new.header.clone());
         let core = runtime.core_of(1, barrier, committer, KeyState { root_key: Arc::new(root_key), header: new.header }, false)?;
@@ -226,7 +226,7 @@ impl Runtime {
         self.given.lock().reset();
         let now = self.parts.clock.now();
         let path = format!("sys/unseal/{slot}");
-        let mut event = Event { operation: "unseal".to_owned(), path, ..own_event(&*self.parts.rng, now)? };
+        let mut event = Event { operation: "unseal".into(), path, ..own_event(&*self.parts.rng, now)? };
         let failures = self.failed_unseals.swap(0, Ordering::Relaxed);
         let mut events = Vec::new();
         if failures > 0 {
@@ -236,7 +236,7 @@ impl Runtime {
         let adopts = rollback.then(|| core.random_id().map(|id| *id.as_bytes())).transpose()?;
         if rollback {
             self.say(LogLevel::Warning, "the store is older than its anchor and was taken as it is");
-            events.push(Event { operation: "accept-rollback".to_owned(), ..event.clone() });
+            events.push(Event { operation: "accept-rollback".into(), ..event.clone() });
             event.request_id = core.random_id()?.to_string();
         }
         events.push(event);
@@ -431,8 +431,7 @@ impl Runtime {
         self.check_usable()?;
         let core = self.unsealed()?;
         let now = self.parts.clock.now();
-        let event =
-            Event { operation: "compact".to_owned(), path: "sys/storage/compact".to_owned(), ..own_event(core.barrier.rng(), now)? };
+        let event = Event { operation: "compact".into(), path: "sys/storage/compact".to_owned(), ..own_event(core.barrier.rng(), now)? };
         core.committer.admit(&event, now, false)?;
         core.storage.compact().map_err(|error| self.check_usable().err().unwrap_or_else(|| error.into()))
     }
@@ -515,17 +514,17 @@ impl Runtime {
         let now = self.parts.clock.now();
         let mut overlay = core.writing();
         let token = tokens::make_root(&mut overlay, &core.barrier, now)?;
-        let event = Event { operation: "write".to_owned(), path: "sys/generate-root".to_owned(), ..own_event(core.barrier.rng(), now)? };
+        let event = Event { operation: "write".into(), path: "sys/generate-root".to_owned(), ..own_event(core.barrier.rng(), now)? };
         core.committer.commit(Proposal { writes: overlay.into_writes(), events: vec![event], ..Proposal::default() })?;
         Ok(token)
     }
 
     /// Lets go of the keys, and records what the host did to bring that about.
-    fn end_core(&self, operation: Option<&str>) -> Result<()> {
+    fn end_core(&self, operation: Option<&'static str>) -> Result<()> {
         let Some(core) = self.core.swap(None) else { return Ok(()) };
         let now = self.parts.clock.now();
         let admitted = operation.map_or(Ok(()), |operation| {
-            let event = Event { operation: operation.to_owned(), path: format!("sys/{operation}"), ..own_event(core.barrier.rng(), now)? };
+            let event = Event { operation: operation.into(), path: format!("sys/{operation}"), ..own_event(core.barrier.rng(), now)? };
             core.committer.admit(&event, now, false)?;
             Ok(())
         });

@@ -117,7 +117,8 @@ pub(super) struct Authorized<'s, 'r> {
 pub(super) struct Executed<'s, 'r> {
     pub(super) stage: &'s Authenticated<'r>,
     pub(super) overlay: Overlay<'r>,
-    pub(super) done: Done,
+    /// Boxed, since it is large and goes from stage to stage.
+    pub(super) done: Box<Done>,
 }
 
 /// A request that was carried out and is recorded.
@@ -599,7 +600,7 @@ impl<'s, 'r> Authorized<'s, 'r> {
             Some(ttl) if done.effect.is_none() => wrapping::wrap(&stage.ask(), &mut self.overlay, done, ttl)?,
             _ => done,
         };
-        Ok(Executed { stage, overlay: self.overlay, done })
+        Ok(Executed { stage, overlay: self.overlay, done: Box::new(done) })
     }
 }
 

@@ -197,7 +197,7 @@ fn commit(core: &Core, overlay: Overlay<'_>, ended: Ended, now: Timestamp) -> Re
     let Ended { removed, expired, .. } = ended;
     let events = expired.into_iter().map(|(namespace, entry)| Event {
         time_millis: now.as_millis(),
-        operation: if entry.expires().is_some_and(|ends| now >= ends) { "expire" } else { "deadman" }.to_owned(),
+        operation: if entry.expires().is_some_and(|ends| now >= ends) { "expire" } else { "deadman" }.into(),
         path: "auth/token".to_owned(),
         namespace,
         accessor: Some(entry.accessor),

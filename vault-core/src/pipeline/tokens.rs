@@ -210,7 +210,7 @@ pub(super) fn end_used(core: &Core, token: &LiveToken, namespace: Option<String>
         let mut overlay = core.writing();
         let gone = expire(&mut overlay, &token.id, &barrier_of, TOKEN_REMOVALS_MAX)?;
         let event = Event {
-            operation: "revoke".to_owned(),
+            operation: "revoke".into(),
             path: "auth/token".to_owned(),
             namespace: namespace.clone(),
             accessor: Some(token.entry.accessor.clone()),

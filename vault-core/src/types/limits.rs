@@ -73,7 +73,7 @@ pub const NAMESPACE_NAME_BYTES_MAX: usize = 128;
 /// Most custom metadata of a namespace, names and texts together, in bytes.
 pub const NAMESPACE_METADATA_BYTES_MAX: usize = 1024;
 /// Audit records that wait in memory (batched mode) before a reader must write them.
-pub const AUDIT_QUEUE_RECORDS_MAX: usize = 1024;
+pub const AUDIT_QUEUE_RECORDS_MAX: usize = 4096;
 /// Age at which waiting audit records are written, in milliseconds.
 pub const AUDIT_QUEUE_MILLIS_MAX: u64 = 50;
 /// Audit tail in the store before it is sealed into a segment, in bytes.

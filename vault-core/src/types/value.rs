@@ -6,6 +6,7 @@ use super::{Code, Error, Result};
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::Number;
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -30,7 +31,10 @@ pub enum Value {
 
 /// A JSON object, its names in order; names are wiped when dropped, as values are.
 #[derive(Clone, Default, PartialEq)]
-pub struct Object(BTreeMap<String, Value>);
+pub struct Object(BTreeMap<Name, Value>);
+
+/// A member's name; the vault's own ones need no copy.
+type Name = Cow<'static, str>;
 
 impl Value {
     /// Reads JSON text.
@@ -118,17 +122,23 @@ impl Object {
 
     /// Adds a member; one of that name is replaced.
     pub fn insert(&mut self, name: &str, value: impl Into<Value>) {
-        self.0.insert(name.to_owned(), value.into());
+        self.0.insert(Cow::Owned(name.to_owned()), value.into());
+    }
+
+    /// As [`Object::with`], for a name of the vault's own.
+    pub(crate) fn with_known(mut self, name: &'static str, value: impl Into<Value>) -> Self {
+        self.0.insert(Cow::Borrowed(name), value.into());
+        self
     }
 
     /// Adds a member whose name is wiped with it; one of that name is replaced.
     fn take(&mut self, mut name: String, value: Value) {
-        match self.0.get_mut(&name) {
+        match self.0.get_mut(&*name) {
             Some(old) => {
                 *old = value;
                 wipe_text(&mut name);
             }
-            None => drop(self.0.insert(name, value)),
+            None => drop(self.0.insert(Cow::Owned(name), value)),
         }
     }
 
@@ -140,14 +150,14 @@ impl Object {
 
     /// Takes the member of that name out.
     pub fn remove(&mut self, name: &str) -> Option<Value> {
-        let (mut key, value) = self.0.remove_entry(name)?;
-        wipe_text(&mut key);
+        let (key, value) = self.0.remove_entry(name)?;
+        wipe_name(key);
         Some(value)
     }
 
     /// The members, in order of their names.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
-        self.0.iter().map(|(name, value)| (name.as_str(), value))
+        self.0.iter().map(|(name, value)| (&**name, value))
     }
 
     /// How many members there are.
@@ -165,8 +175,8 @@ impl Object {
 
 impl Drop for Object {
     fn drop(&mut self) {
-        for (mut name, value) in std::mem::take(&mut self.0) {
-            wipe_text(&mut name);
+        for (name, value) in std::mem::take(&mut self.0) {
+            wipe_name(name);
             if let Value::String(mut text) = value {
                 wipe_text(&mut text);
             }
@@ -176,7 +186,7 @@ impl Drop for Object {
 
 impl<'a> FromIterator<(&'a str, Value)> for Object {
     fn from_iter<I: IntoIterator<Item = (&'a str, Value)>>(members: I) -> Self {
-        Object(members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+        Object(members.into_iter().map(|(name, value)| (Cow::Owned(name.to_owned()), value)).collect())
     }
 }
 
@@ -349,6 +359,13 @@ impl<'de> Visitor<'de> for ValueSeed<'_> {
         }
         self.0.leave();
         Ok(Value::Object(object))
+    }
+}
+
+/// Wipes a name, unless it is one of the vault's own.
+fn wipe_name(name: Name) {
+    if let Cow::Owned(mut name) = name {
+        wipe_text(&mut name);
     }
 }
 

@@ -233,7 +233,8 @@ impl<'s> Kv<'s> {
         let number = |name| data.get(name).and_then(Value::as_u64).ok_or_else(unexpected);
         let mut versions = Vec::new();
         for (name, row) in data.get("versions").and_then(Value::as_object).ok_or_else(unexpected)?.iter() {
-            versions.push(version_of(row, name.parse().ok())?);
+            let row = row.as_object().ok_or_else(unexpected)?;
+            versions.push(version_of(row.clone(), name.parse().ok())?);
         }
         versions.sort_by_key(|row| row.version);
         let text = |name| data.get(name).and_then(Value::as_str).map(str::to_owned).ok_or_else(unexpected);
@@ -304,14 +305,16 @@ impl<'s> Kv<'s> {
     fn read(&self, path: &str, data: Option<Value>) -> Result<KvSecret> {
         let response = self.session.request(Operation::Read, &self.at("data", path), data)?;
         let Some(Value::Object(mut body)) = response.data else { return Err(unexpected()) };
-        let version = version_of(&body.remove("metadata").ok_or_else(unexpected)?, None)?;
+        let Some(Value::Object(metadata)) = body.remove("metadata") else { return Err(unexpected()) };
+        let version = version_of(metadata, None)?;
         let Some(Value::Object(data)) = body.remove("data") else { return Err(unexpected()) };
         Ok(KvSecret { data, version })
     }
 
     fn change(&self, operation: Operation, path: &str, body: Object) -> Result<KvVersion> {
         let response = self.session.request(operation, &self.at("data", path), Some(body.into()))?;
-        version_of(response.data.as_ref().ok_or_else(unexpected)?, None)
+        let Some(Value::Object(row)) = response.data else { return Err(unexpected()) };
+        version_of(row, None)
     }
 
     fn on_versions(&self, verb: &str, path: &str, versions: &[u64]) -> Result<()> {
@@ -337,14 +340,14 @@ impl KvSettings {
     }
 }
 
-fn version_of(row: &Value, number: Option<u64>) -> Result<KvVersion> {
-    let text = |name| row.get(name).and_then(Value::as_str).map(str::to_owned).ok_or_else(unexpected);
-    Ok(KvVersion {
-        version: number.or_else(|| row.get("version").and_then(Value::as_u64)).ok_or_else(unexpected)?,
-        created_time: text("created_time")?,
-        deletion_time: text("deletion_time")?,
-        destroyed: row.get("destroyed").and_then(Value::as_bool).ok_or_else(unexpected)?,
-    })
+fn version_of(mut row: Object, number: Option<u64>) -> Result<KvVersion> {
+    let version = number.or_else(|| row.get("version").and_then(Value::as_u64)).ok_or_else(unexpected)?;
+    let destroyed = row.get("destroyed").and_then(Value::as_bool).ok_or_else(unexpected)?;
+    let mut text = |name| match row.remove(name) {
+        Some(Value::String(mut text)) => Ok(std::mem::take(&mut *text)),
+        _ => Err(unexpected()),
+    };
+    Ok(KvVersion { version, created_time: text("created_time")?, deletion_time: text("deletion_time")?, destroyed })
 }
 
 fn unexpected() -> Error {

@@ -20,7 +20,7 @@ impl Secrets<'_, '_> {
     pub(super) fn read(&mut self, path: &str, data: Option<&Value>) -> Result<Outcome> {
         let Found { head, at, content } = self.find(path, requested_version(data)?, "data")?;
         let version = &head.versions[at];
-        let body = Object::new().with("data", content).with("metadata", head.metadata_of(version));
+        let body = Object::new().with_known("data", content).with_known("metadata", head.metadata_of(version));
         Ok(Outcome { data: Some(body.into()), version: Some(version.number), until: version.ends(), ..Outcome::default() })
     }
 

@@ -83,9 +83,9 @@ impl Version {
             (0, millis) | (millis, _) => Timestamp::from_millis(millis).to_string(),
         };
         Object::new()
-            .with("created_time", Timestamp::from_millis(self.created_millis).to_string())
-            .with("deletion_time", deletion)
-            .with("destroyed", self.destroyed)
+            .with_known("created_time", Timestamp::from_millis(self.created_millis).to_string())
+            .with_known("deletion_time", deletion)
+            .with_known("destroyed", self.destroyed)
     }
 }
 
@@ -108,7 +108,7 @@ impl Head {
 
     /// The metadata of a version that stands beside its content.
     pub(super) fn metadata_of(&self, version: &Version) -> Value {
-        version.to_object().with("custom_metadata", self.custom_metadata()).with("version", version.number).into()
+        version.to_object().with_known("custom_metadata", self.custom_metadata()).with_known("version", version.number).into()
     }
 
     /// What its users say about it, as answers show it.

@@ -1,6 +1,6 @@
 //! The audit log of a damaged store, piece by piece: as far as it is the chain that it was, and what can be read beyond.
 
-use crate::audit::{Base, Chain, SegmentEntry, Tree, events_of_chunk};
+use crate::audit::{Base, Chain, Leaf, SegmentEntry, Tree, events_of_chunk};
 use crate::barrier::{Barrier, BarrierError, Kind, RootRecord};
 use crate::storage::{Key, Read, Storage};
 use crate::types::Result;
@@ -136,8 +136,9 @@ impl Walk<'_> {
         };
         let (mut chain, mut tree) = (self.prefix.chain, self.prefix.tree.clone());
         for event in &events {
-            chain.push(event);
-            tree.push(event);
+            let leaf = Leaf::of(event);
+            chain.push(leaf);
+            tree.push(leaf);
         }
         if first != self.prefix.chain.sequence + 1 {
             self.broken(format!("the record after number {} is missing", self.prefix.chain.sequence));

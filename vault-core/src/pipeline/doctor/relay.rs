@@ -6,7 +6,7 @@ use super::Opened;
 use super::log::{Prefix, Reader};
 use super::salvage::{MESSAGES_UNKNOWN, Salvaged};
 use super::survey::each;
-use crate::audit::{Base, Chain, Event, SegmentEntry, Tree, chunk_from_events};
+use crate::audit::{Base, Chain, Chunk, Event, Leaf, SegmentEntry, Tree};
 use crate::barrier::{BarrierError, Digest, Kind, RootRecord};
 use crate::storage::{Key, Storage};
 use crate::types::{Code, Result, Timestamp};
@@ -29,8 +29,7 @@ struct Laying {
     tree: Tree,
     /// Where those begin that no segment has.
     first: u64,
-    waiting: Vec<Vec<u8>>,
-    bytes: usize,
+    waiting: Chunk,
     segments: u64,
     tail_bytes: u64,
 }
@@ -42,7 +41,7 @@ impl Relaid<'_, '_, '_> {
         self.segments(&prefix)?;
         let (chain, tree) = if prefix.whole { (prefix.chain, prefix.tree.clone()) } else { prefix.sealed.clone() };
         let mut laying =
-            Laying { first: chain.sequence + 1, chain, tree, waiting: Vec::new(), bytes: 0, segments: prefix.segments, tail_bytes: 0 };
+            Laying { first: chain.sequence + 1, chain, tree, waiting: Chunk::default(), segments: prefix.segments, tail_bytes: 0 };
         if prefix.whole {
             laying.tail_bytes = self.tail()?;
         } else {
@@ -50,9 +49,9 @@ impl Relaid<'_, '_, '_> {
         }
         for (what, count) in losses(told, lost_commits) {
             let path = format!("sys/storage/salvage/{what}");
-            self.push(&mut laying, event(parts, self.now, "salvage-loss", &path, Code::Corrupt.number(), count)?)?;
+            self.push(&mut laying, &event(parts, self.now, "salvage-loss", &path, Code::Corrupt.number(), count)?)?;
         }
-        self.push(&mut laying, event(parts, self.now, "salvage", "sys/storage/salvage", 0, 1)?)?;
+        self.push(&mut laying, &event(parts, self.now, "salvage", "sys/storage/salvage", 0, 1)?)?;
         self.end(laying, prefix.whole && lost_commits == 0, parts)
     }
 
@@ -98,38 +97,37 @@ impl Relaid<'_, '_, '_> {
                 return Ok(());
             }
             if !chained && !std::mem::replace(&mut broken, true) {
-                self.push(laying, gap.clone())?;
+                self.push(laying, &gap)?;
             }
-            self.push(laying, bytes.to_vec())
+            self.push(laying, bytes)
         })?;
-        if broken { Ok(()) } else { self.push(laying, gap) }
+        if broken { Ok(()) } else { self.push(laying, &gap) }
     }
 
-    fn push(&mut self, laying: &mut Laying, event: Vec<u8>) -> Result<()> {
-        laying.chain.push(&event);
-        laying.tree.push(&event);
-        laying.bytes += event.len() + 4;
+    fn push(&mut self, laying: &mut Laying, event: &[u8]) -> Result<()> {
+        let leaf = Leaf::of(event);
+        laying.chain.push(leaf);
+        laying.tree.push(leaf);
         laying.waiting.push(event);
-        if laying.bytes < SEGMENT_BYTES || laying.tail_bytes > 0 {
+        if laying.waiting.as_bytes().len() < SEGMENT_BYTES || laying.tail_bytes > 0 {
             return Ok(());
         }
-        let chunk = chunk_from_events(&std::mem::take(&mut laying.waiting));
+        let chunk = std::mem::take(&mut laying.waiting);
         let index = laying.segments + 1;
         let barrier = &*self.opened.barrier;
-        let (file, entry) = SegmentEntry::seal(barrier, index, &chunk, laying.first, laying.chain, self.now.as_millis())?;
+        let (file, entry) = SegmentEntry::seal(barrier, index, &[chunk.as_bytes()], laying.first, laying.chain, self.now.as_millis())?;
         self.new.write_segment(index, &file)?;
         let key = SegmentEntry::key(barrier, index);
         self.target.put(key, barrier.seal(Kind::AuditSegmentEntry, &key, &entry.to_bytes())?)?;
-        (laying.segments, laying.first, laying.bytes) = (index, laying.chain.sequence + 1, 0);
+        (laying.segments, laying.first) = (index, laying.chain.sequence + 1);
         Ok(())
     }
 
     /// Lays the rest as the tail.
     fn end(&mut self, laying: Laying, counted: bool, parts: &Parts) -> Result<RootRecord> {
         let barrier = &*self.opened.barrier;
-        let chunk = chunk_from_events(&laying.waiting);
         let key = barrier.tail_key(laying.first);
-        self.target.put(key, barrier.seal(Kind::AuditTail, &key, &chunk)?)?;
+        self.target.put(key, barrier.seal(Kind::AuditTail, &key, laying.waiting.as_bytes())?)?;
         let old = self.opened.root.as_ref();
         let data_keys = barrier.keyring().data_keys();
         let known = old.filter(|root| counted && root.messages_key == data_keys.primary().id()).map(|root| root.messages);
@@ -143,7 +141,7 @@ impl Relaid<'_, '_, '_> {
             audit_sequence: laying.chain.sequence,
             audit_head: laying.chain.head,
             audit_segments: laying.segments,
-            audit_tail_bytes: laying.tail_bytes + chunk.len() as u64,
+            audit_tail_bytes: laying.tail_bytes + laying.waiting.as_bytes().len() as u64,
             messages: known.unwrap_or(MESSAGES_UNKNOWN) + data_keys.primary().messages(),
             epoch: old.map_or(0, |root| root.epoch),
             messages_key: data_keys.primary().id(),
@@ -174,7 +172,7 @@ fn losses(told: &Salvaged, lost_commits: u64) -> impl Iterator<Item = (&'static 
     all.into_iter().filter(|(_, count)| *count > 0)
 }
 
-fn event(parts: &Parts, now: Timestamp, operation: &str, path: &str, outcome: i32, count: u64) -> Result<Vec<u8>> {
+fn event(parts: &Parts, now: Timestamp, operation: &'static str, path: &str, outcome: i32, count: u64) -> Result<Vec<u8>> {
     let own = own_event(&*parts.rng, now)?;
-    Ok(Event { operation: operation.to_owned(), path: path.to_owned(), outcome, count, ..own }.to_bytes())
+    Ok(Event { operation: operation.into(), path: path.to_owned(), outcome, count, ..own }.to_bytes())
 }
