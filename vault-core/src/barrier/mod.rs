@@ -1,7 +1,7 @@
 //! The barrier: everything that reaches the store is encrypted here, and bound to what it is and where it lies.
 //!
-//! Records (`record`), hidden names (`names`), the integrity digest (`digest`), the root record (`root`), the overlay on which a request works (`overlay`)
-//! and the records that somebody watches (`watch`).
+//! Records (`record`), hidden names (`names`), the integrity digest (`digest`), the root record (`root`), the overlay on which a request works (`overlay`),
+//! decrypted values that are held (`values`) and the records that somebody watches (`watch`).
 //! The format is described in `docs/format.md`.
 
 mod digest;
@@ -10,6 +10,7 @@ mod names;
 mod overlay;
 mod record;
 mod root;
+mod values;
 mod watch;
 
 pub(crate) use digest::Digest;
@@ -18,6 +19,7 @@ pub(crate) use names::{FolderChange, folder_and_child};
 pub(crate) use overlay::{Overlay, Writes};
 pub(crate) use record::{Barrier, Kind, data_key_of};
 pub(crate) use root::RootRecord;
+pub(crate) use values::ValueCache;
 pub(crate) use watch::{Sight, Watches};
 
 use crate::host::RngError;

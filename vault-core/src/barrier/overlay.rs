@@ -3,11 +3,12 @@
 use super::BarrierError;
 use super::names::FolderChange;
 use super::record::{Barrier, Kind};
+use super::values::ValueCache;
 use super::watch::{Sight, Watches};
 use crate::storage::{Expected, Key, Read};
-use crate::types::WipedBytes;
 use crate::types::id::Id;
 use crate::types::limits::LIST_NAMES_MAX;
+use crate::types::{Timestamp, WipedBytes};
 use std::cell::Cell;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::sync::Arc;
@@ -36,6 +37,8 @@ pub(crate) struct Overlay<'a> {
     writes: Writes,
     /// What is read is watched from then on.
     watched: Option<Watched>,
+    /// Where values may be held that were read before, and the time.
+    held: Option<(&'a ValueCache, Timestamp)>,
 }
 
 /// What was read, by a reader that wants to know when it changes.
@@ -49,7 +52,12 @@ struct Watched {
 impl<'a> Overlay<'a> {
     /// For a request that only reads.
     pub(crate) fn reading(barrier: &'a Arc<Barrier>, source: &'a dyn Read) -> Self {
-        Overlay { barrier, source, tracking: false, writes: Writes::default(), watched: None }
+        Overlay { barrier, source, tracking: false, writes: Writes::default(), watched: None, held: None }
+    }
+
+    /// For a request that only reads, and takes values that are held as they are.
+    pub(crate) fn reading_held(barrier: &'a Arc<Barrier>, source: &'a dyn Read, values: &'a ValueCache, now: Timestamp) -> Self {
+        Overlay { held: Some((values, now)), ..Overlay::reading(barrier, source) }
     }
 
     /// For a request that only reads, and wants to know when what it has read is changed.
@@ -60,7 +68,7 @@ impl<'a> Overlay<'a> {
 
     /// For a request that may write.
     pub(crate) fn writing(barrier: &'a Arc<Barrier>, source: &'a dyn Read) -> Self {
-        Overlay { barrier, source, tracking: true, writes: Writes::default(), watched: None }
+        Overlay { barrier, source, tracking: true, writes: Writes::default(), watched: None, held: None }
     }
 
     pub(crate) fn barrier(&self) -> &'a Barrier {
@@ -70,7 +78,8 @@ impl<'a> Overlay<'a> {
     /// Works in another namespace for a while: one and the same commit, under that one's names and keys.
     pub(crate) fn within<T>(&mut self, barrier: &Arc<Barrier>, work: impl FnOnce(&mut Overlay<'_>) -> T) -> T {
         let writes = std::mem::take(&mut self.writes);
-        let mut inner = Overlay { barrier, source: self.source, tracking: self.tracking, writes, watched: self.watched.take() };
+        let mut inner =
+            Overlay { barrier, source: self.source, tracking: self.tracking, writes, watched: self.watched.take(), held: self.held };
         let done = work(&mut inner);
         self.writes = inner.writes;
         self.watched = inner.watched;
@@ -82,6 +91,9 @@ impl<'a> Overlay<'a> {
         if let Some(own) = self.writes.changes.get(key) {
             return own.as_ref().map(|record| self.barrier.open(kind, key, record)).transpose();
         }
+        if let Some((values, now)) = self.held.filter(|_| ValueCache::holds(kind)) {
+            return self.get_held(kind, key, values, now);
+        }
         self.watch(key);
         let record = self.source.get(key)?;
         if self.tracking {
@@ -90,6 +102,19 @@ impl<'a> Overlay<'a> {
             self.writes.expectations.entry(*key).or_insert(seen);
         }
         record.map(|record| self.barrier.open_owned(kind, key, record)).transpose()
+    }
+
+    fn get_held(&self, kind: Kind, key: &Key, values: &ValueCache, now: Timestamp) -> Result<Option<WipedBytes>, BarrierError> {
+        let pass = match values.get(key, now) {
+            Ok(held) => return Ok(Some(held.into())),
+            Err(pass) => pass,
+        };
+        let Some(record) = self.source.get(key)? else { return Ok(None) };
+        let value = self.barrier.open_owned(kind, key, record)?;
+        let Some(pass) = pass else { return Ok(Some(value)) };
+        let value = value.share();
+        values.put(&pass, key, value.clone(), now);
+        Ok(Some(value.into()))
     }
 
     /// Lets the commit fail unless a record is what it was when somebody read it, who does not read it again.

@@ -7,9 +7,9 @@ use super::BarrierError;
 use crate::crypto::{Keyring, Nonce};
 use crate::host::Rng;
 use crate::storage::{KEY_BYTES_MAX, Key};
-use crate::types::WipedBytes;
 use crate::types::id::Id;
 use crate::types::limits::{KEY_MESSAGES_MAX, RECORD_BYTES_MAX};
+use crate::types::{Wiped, WipedBytes};
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -218,15 +218,16 @@ impl Barrier {
         let data_key = data_keys.get(key_id).ok_or(BarrierError::Corrupt)?;
         let aad = self.associated_data(key, key_id);
         // Decrypted where it lies: wiped from here on, whatever happens.
-        let mut record = WipedBytes::new(record);
+        let mut record = Wiped::new(record);
         let (front, tag) = record.split_last_chunk_mut::<TAG_BYTES>().ok_or(BarrierError::Corrupt)?;
         let (head, body) = front.split_at_mut(BODY_AT);
         let mut nonce = [0; 12];
         nonce.copy_from_slice(&head[NONCE_AT..]);
         data_key.aead().open_in_place(&nonce, aad.as_bytes(), body, tag).map_err(|_| BarrierError::Corrupt)?;
         let end = record.len() - TAG_BYTES;
-        record.narrow(BODY_AT..end);
-        Ok(record)
+        let mut plaintext = WipedBytes::from(record);
+        plaintext.narrow(BODY_AT..end);
+        Ok(plaintext)
     }
 
     /// Every field that gives a record its meaning but its kind, which its plaintext ends in. All fields but the last have a fixed length, so that no two tuples share an encoding.

@@ -101,6 +101,8 @@ impl Committer {
         }
         // All of them: one that nobody watches yet can be watched, and read as it was, before it is durable.
         let changed: Vec<Key> = merged.changes.keys().copied().collect();
+        // Until what is published with the change is published too, whatever happens.
+        let _changing = self.values.as_ref().map(|values| values.changing(changed.iter()));
         let noted = note_messages(&barriers, &mut merged.changes);
         match noted.map_err(CommitError::from).and_then(|noted| {
             self.write(&mut leader, merged.changes, &events, adopts)?;

@@ -12,7 +12,7 @@ mod interleavings_tests;
 pub(crate) use anchor::{AnchorPlan, Standing, standing};
 
 use crate::audit::{Admission, AuditMode, Event, Queue};
-use crate::barrier::{Barrier, BarrierError, RootRecord, Watches, Writes};
+use crate::barrier::{Barrier, BarrierError, RootRecord, ValueCache, Watches, Writes};
 use crate::host::Clock;
 use crate::os::sync::{AtomicBool, Condvar, Mutex, MutexGuard};
 use crate::storage::{Read, Storage, StorageError};
@@ -106,6 +106,8 @@ pub(crate) struct Committer {
     poisoned: AtomicBool,
     anchor: AnchorKeeper,
     watches: Arc<Watches>,
+    /// Decrypted values that are held, where the vault is told to hold some.
+    values: Option<Arc<ValueCache>>,
 }
 
 #[derive(Default)]
@@ -149,7 +151,13 @@ impl Committer {
             audit: Mutex::default(),
             poisoned: AtomicBool::new(false),
             watches: Arc::default(),
+            values: None,
         }
+    }
+
+    /// Lets values be held, which it forgets before it changes them.
+    pub(crate) fn holding(self, values: Option<Arc<ValueCache>>) -> Self {
+        Committer { values, ..self }
     }
 
     /// Commits a proposal; it is durable and published when this returns.
@@ -259,6 +267,11 @@ impl Committer {
     /// Whether the vault was sealed, so that nothing is committed any more.
     pub(crate) fn has_ended(&self) -> bool {
         self.leader.lock().ended
+    }
+
+    /// The values that are held.
+    pub(crate) fn values(&self) -> Option<&ValueCache> {
+        self.values.as_deref()
     }
 
     /// The records that somebody watches.

@@ -31,6 +31,14 @@ enum Samples {
     Histogram(Snapshot),
 }
 
+impl Family {
+    /// Two counts of a whole, told apart by a label.
+    pub(crate) fn of_two(name: &'static str, help: &'static str, label: &'static str, counts: [(&'static str, u64); 2]) -> Self {
+        let samples = counts.map(|(value, count)| (vec![(label, value)], count));
+        Family { name, help, samples: Samples::Counters(samples.into()) }
+    }
+}
+
 pub(super) fn families(metrics: &Metrics, gauges: &[Gauge]) -> Vec<Family> {
     let sums = metrics.counts.sums();
     let counters = |name, help, counters| Family { name, help, samples: Samples::Counters(counters) };

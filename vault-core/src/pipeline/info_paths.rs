@@ -5,7 +5,7 @@ use super::system::{Ask, Done};
 use super::{identity_entities, rotation_paths, runtime, sinks, version_history};
 use crate::auth::records;
 use crate::barrier::{Kind, Overlay};
-use crate::metrics::{self, Gauge};
+use crate::metrics::{self, Family, Gauge, Metrics};
 use crate::os::process_facts;
 use crate::policy::Dialect;
 use crate::types::limits::{COUNTED_TOKENS_MAX, TTL_SECONDS_MAX};
@@ -65,7 +65,7 @@ pub(super) fn execute(ask: &Ask<'_>, overlay: &mut Overlay<'_>, operation: Opera
 }
 
 fn read_metrics(ask: &Ask<'_>) -> Result<Done> {
-    let families = ask.core.metrics.families(&gauges(Some(ask.core)));
+    let families = families(&ask.core.metrics, Some(ask.core));
     match ask.data.and_then(|data| data.get("format")).filter(|format| !matches!(format, Value::Null)) {
         None => Ok(Done::answer(metrics::to_value(&families, ask.now))),
         Some(format) => match format.as_str() {
@@ -79,8 +79,23 @@ fn read_metrics(ask: &Ask<'_>) -> Result<Done> {
     }
 }
 
+/// All figures of the vault; without a core it is sealed.
+pub(super) fn families(metrics: &Metrics, core: Option<&Core>) -> Vec<Family> {
+    let mut families = metrics.families(&gauges(core));
+    if let Some(values) = core.and_then(|core| core.committer.values()) {
+        let figures = values.figures();
+        families.push(Family::of_two(
+            "libvault_value_cache_total",
+            "Reads of a secret's record by whether its content was held (hit), or the store was asked (miss).",
+            "outcome",
+            [("hit", figures.hits), ("miss", figures.misses)],
+        ));
+    }
+    families
+}
+
 /// Figures of the present moment; without a core the vault is sealed.
-pub(super) fn gauges(core: Option<&Core>) -> Vec<Gauge> {
+fn gauges(core: Option<&Core>) -> Vec<Gauge> {
     let flag = |truth: bool| f64::from(u8::from(truth));
     let sealed = Gauge { name: "libvault_sealed", help: "Whether the vault is sealed.", value: flag(core.is_none()) };
     let Some(core) = core else { return vec![sealed] };
@@ -99,6 +114,15 @@ pub(super) fn gauges(core: Option<&Core>) -> Vec<Gauge> {
         Gauge { name: "libvault_commits", help: "The number of the last durable commit.", value: core.storage.commit_number() as f64 },
         Gauge { name: "libvault_audit_sinks", help: "Audit sinks that the host has given.", value: core.feeds.len() as f64 },
     ];
+    if let Some(values) = core.committer.values() {
+        let figures = values.figures();
+        gauges.push(Gauge { name: "libvault_value_cache_values", help: "Decrypted secrets that are held.", value: figures.values as f64 });
+        gauges.push(Gauge {
+            name: "libvault_value_cache_bytes",
+            help: "Memory that decrypted secrets take, in bytes.",
+            value: figures.bytes as f64,
+        });
+    }
     if let Ok(counts) = rotation_paths::counts(core) {
         gauges.push(Gauge { name: "libvault_rotated_credentials", help: "Credentials that are rotated.", value: counts.all as f64 });
         gauges.push(Gauge {

@@ -16,7 +16,7 @@ use super::{audit_log, handle, health, info_paths, keys, namespace_paths, rotati
 use crate::audit::{AuditMode, Chain, Event, Tree};
 use crate::auth::records;
 use crate::backup::BackupInfo;
-use crate::barrier::{Barrier, BarrierError, Digest, Overlay, RootRecord, fixed, unwrap_keyring, wrap_keyring};
+use crate::barrier::{Barrier, BarrierError, Digest, Overlay, RootRecord, ValueCache, fixed, unwrap_keyring, wrap_keyring};
 use crate::commit::{AnchorPlan, Committer, Proposal, Standing, standing};
 use crate::crypto::{Key256, Keyring};
 use crate::host::{AuditSink, Clock, Connector, KeyWrapper, LeaseHook, Log, LogLevel, LogTopic, Rng, RngError, RotationHook};
@@ -27,7 +27,7 @@ use crate::policy::Settings;
 use crate::seal::{Header, NewSeal, SealError, SlotInfo, UnsealKey};
 use crate::storage::{Compaction, Key, Storage};
 use crate::types::id::Id;
-use crate::types::{Code, Error, Object, Request, Response, Result, SecretString, Timestamp, Value};
+use crate::types::{Code, Error, Object, Request, Response, Result, SecretString, Timestamp, Ttl, Value};
 use arc_swap::ArcSwap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -39,6 +39,8 @@ pub(crate) struct Parts {
     pub(crate) rng: Arc<dyn Rng>,
     pub(crate) audit_mode: AuditMode,
     pub(crate) audit_tail_bytes_max: u64,
+    /// How many bytes of decrypted values are held, and for how long.
+    pub(crate) value_cache: Option<(u64, Ttl)>,
     pub(crate) wrappers: Vec<Arc<dyn KeyWrapper>>,
     pub(crate) sinks: Vec<Arc<dyn AuditSink>>,
     pub(crate) anchor: Option<AnchorPlan>,
@@ -419,7 +421,7 @@ impl Runtime {
     /// The figures of the vault, as Prometheus reads them.
     pub(crate) fn metrics(&self) -> String {
         let core = self.core.load_full();
-        metrics::to_text(&self.metrics.families(&info_paths::gauges(core.as_deref())))
+        metrics::to_text(&info_paths::families(&self.metrics, core.as_deref()))
     }
 
     pub(crate) fn verify(&self) -> Result<Verification> {
@@ -530,6 +532,8 @@ impl Runtime {
         });
         let written = rotation_usage::write_all(&core, now);
         let ended = core.committer.end().map_err(Error::from);
+        // At once, whoever holds on to this opening for the rest of a request.
+        core.committer.values().into_iter().for_each(ValueCache::clear);
         match &ended {
             Ok(()) => self.say(LogLevel::Info, "the keys are out of memory: the vault is sealed"),
             Err(error) => self.log.note_failure(LogTopic::Seal, error),
@@ -614,7 +618,8 @@ fn outside_of(parts: &Parts) -> Result<(Outside, Arc<LogQueue>)> {
 
 fn committer(parts: &Parts, barrier: &Arc<Barrier>, store: Id, root: RootRecord) -> Committer {
     let (storage, clock) = (Arc::clone(&parts.storage), Arc::clone(&parts.clock));
-    Committer::new(storage, Arc::clone(barrier), clock, store, root, parts.audit_tail_bytes_max, parts.anchor.clone())
+    let values = parts.value_cache.map(|(bytes, ttl)| Arc::new(ValueCache::new(bytes, ttl)));
+    Committer::new(storage, Arc::clone(barrier), clock, store, root, parts.audit_tail_bytes_max, parts.anchor.clone()).holding(values)
 }
 
 /// `READ sys/init`: a vault that is open has been made.

@@ -455,6 +455,8 @@ impl<'r> Authenticated<'r> {
             Overlay::writing(barrier, core.source())
         } else if self.caller.watch.is_some() {
             self.watching()
+        } else if let Some(values) = core.committer.values() {
+            Overlay::reading_held(barrier, core.source(), values, self.routed.now)
         } else {
             Overlay::reading(barrier, core.source())
         };

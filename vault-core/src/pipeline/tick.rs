@@ -21,10 +21,11 @@ const HOURS_MAX: u64 = 50_000;
 /// Does what is due; when it wants to be called next.
 pub(super) fn tick(core: &Core) -> Result<Option<Timestamp>> {
     let now = core.clock.now();
+    let values = core.committer.values().and_then(|values| values.sweep(now));
     if core.frozen.load(Ordering::Acquire) {
         // Nothing is removed and nothing goes out; what was read is recorded all the same.
         core.committer.flush()?;
-        return Ok(core.committer.deadline());
+        return Ok([core.committer.deadline(), values].into_iter().flatten().min());
     }
     core.committer.advance_anchor(false)?;
     version_history::note_once(core, now)?;
@@ -49,7 +50,7 @@ pub(super) fn tick(core: &Core) -> Result<Option<Timestamp>> {
     retention::sweep(core)?;
     // Last, since a sink may take its time.
     let fed = sinks::feed(core, now)?;
-    Ok([core.committer.deadline(), Some(next_expiry), keys::next_roll(core), more, fed, leases, usage, rotations]
+    Ok([core.committer.deadline(), Some(next_expiry), keys::next_roll(core), more, fed, leases, usage, rotations, values]
         .into_iter()
         .flatten()
         .min())

@@ -25,4 +25,4 @@ pub use response::{Auth, Response, TokenType, WrapInfo};
 pub use secret::{Secret, SecretBytes, SecretString};
 pub use time::{Timestamp, Ttl};
 pub use value::{Object, Value};
-pub(crate) use wiped::WipedBytes;
+pub(crate) use wiped::{SharedBytes, Wiped, WipedBytes};

@@ -2,18 +2,60 @@
 
 use std::fmt;
 use std::ops::{Deref, DerefMut, Range};
+use std::sync::Arc;
 use zeroize::Zeroize;
+
+/// A buffer that is wiped when it is let go.
+pub(crate) struct Wiped(Vec<u8>);
 
 /// Secret bytes: the part that is looked at of a buffer that is wiped as a whole.
 pub(crate) struct WipedBytes {
-    buffer: Vec<u8>,
+    buffer: Buffer,
     part: Range<usize>,
+}
+
+/// Secret bytes that several look at: the buffer is wiped when the last of them lets it go.
+#[derive(Clone)]
+pub(crate) struct SharedBytes {
+    buffer: Arc<Wiped>,
+    part: Range<usize>,
+}
+
+enum Buffer {
+    Own(Wiped),
+    Shared(Arc<Wiped>),
+}
+
+impl Wiped {
+    /// Takes a buffer over.
+    pub(crate) fn new(buffer: Vec<u8>) -> Self {
+        Wiped(buffer)
+    }
+}
+
+impl Deref for Wiped {
+    type Target = [u8];
+    fn deref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl DerefMut for Wiped {
+    fn deref_mut(&mut self) -> &mut [u8] {
+        &mut self.0
+    }
+}
+
+impl Drop for Wiped {
+    fn drop(&mut self) {
+        wipe(&mut self.0);
+    }
 }
 
 impl WipedBytes {
     /// Takes a buffer over; all of it is looked at.
     pub(crate) fn new(buffer: Vec<u8>) -> Self {
-        WipedBytes { part: 0..buffer.len(), buffer }
+        Wiped::new(buffer).into()
     }
 
     /// What is looked at.
@@ -36,24 +78,44 @@ impl WipedBytes {
         let end = start.checked_add(found.len()).filter(|end| *end <= self.len())?;
         Some(start..end)
     }
+
+    /// The same bytes for others too, without a copy.
+    pub(crate) fn share(self) -> SharedBytes {
+        let buffer = match self.buffer {
+            Buffer::Own(own) => Arc::new(own),
+            Buffer::Shared(shared) => shared,
+        };
+        SharedBytes { buffer, part: self.part }
+    }
+}
+
+impl SharedBytes {
+    /// How much memory the whole buffer takes, in bytes.
+    pub(crate) fn memory(&self) -> usize {
+        self.buffer.0.capacity()
+    }
+}
+
+impl From<Wiped> for WipedBytes {
+    fn from(buffer: Wiped) -> Self {
+        WipedBytes { part: 0..buffer.len(), buffer: Buffer::Own(buffer) }
+    }
+}
+
+impl From<SharedBytes> for WipedBytes {
+    fn from(shared: SharedBytes) -> Self {
+        WipedBytes { buffer: Buffer::Shared(shared.buffer), part: shared.part }
+    }
 }
 
 impl Deref for WipedBytes {
     type Target = [u8];
     fn deref(&self) -> &[u8] {
-        &self.buffer[self.part.clone()]
-    }
-}
-
-impl DerefMut for WipedBytes {
-    fn deref_mut(&mut self) -> &mut [u8] {
-        &mut self.buffer[self.part.clone()]
-    }
-}
-
-impl Drop for WipedBytes {
-    fn drop(&mut self) {
-        wipe(&mut self.buffer);
+        let whole: &[u8] = match &self.buffer {
+            Buffer::Own(own) => own,
+            Buffer::Shared(shared) => shared,
+        };
+        &whole[self.part.clone()]
     }
 }
 
@@ -90,6 +152,19 @@ mod tests {
         assert_eq!(bytes.range_of(b"content of another buffer that is longer"), None);
         bytes.narrow(7..7);
         assert!(bytes.is_empty());
+    }
+
+    #[test]
+    fn what_is_shared_is_one_buffer_of_which_each_sees_its_part() {
+        let mut bytes = WipedBytes::new(b"head content".to_vec());
+        bytes.narrow(5..12);
+        let at = bytes.as_ptr();
+        let shared = bytes.share();
+        let mut one = WipedBytes::from(shared.clone());
+        let other = WipedBytes::from(shared.clone());
+        assert_eq!((one.as_ptr(), other.as_ptr()), (at, at));
+        one.narrow(0..3);
+        assert_eq!((&*one, &*other, shared.memory()), (&b"con"[..], &b"content"[..], 12));
     }
 
     #[test]

@@ -33,6 +33,7 @@ pub struct Config {
     pub(crate) audit_mode: AuditMode,
     pub(crate) cache_bytes: u64,
     pub(crate) audit_tail_bytes: u64,
+    pub(crate) value_cache: Option<(u64, Ttl)>,
     pub(crate) wrappers: Vec<Arc<dyn KeyWrapper>>,
     pub(crate) sinks: Vec<Arc<dyn AuditSink>>,
     pub(crate) anchor: Option<AnchorPlan>,
@@ -68,6 +69,7 @@ impl Config {
             audit_mode: AuditMode::default(),
             cache_bytes: CACHE_BYTES_DEFAULT,
             audit_tail_bytes: AUDIT_TAIL_BYTES_MAX,
+            value_cache: None,
             wrappers: Vec::new(),
             sinks: Vec::new(),
             anchor: None,
@@ -181,6 +183,15 @@ impl Config {
     #[must_use]
     pub fn with_cache_bytes(mut self, bytes: u64) -> Self {
         self.cache_bytes = bytes;
+        self
+    }
+
+    /// Holds decrypted secrets in memory, at most `bytes` of them, each for at most `ttl`: a read of one that is held asks policy and is recorded
+    /// as ever, and neither reads the store nor decrypts. A write forgets what it changes before it is answered; sealing wipes all. None are
+    /// held unless told, and none where either is zero: what is held is in memory in the clear for as long, and not only while it is read.
+    #[must_use]
+    pub fn with_value_cache(mut self, bytes: u64, ttl: Ttl) -> Self {
+        self.value_cache = (bytes > 0 && ttl > Ttl::ZERO).then_some((bytes, ttl));
         self
     }
 

@@ -77,6 +77,7 @@ fn parts(config: Config, storage: Arc<dyn Storage>) -> Parts {
         rng: config.rng,
         audit_mode: config.audit_mode,
         audit_tail_bytes_max: config.audit_tail_bytes,
+        value_cache: config.value_cache,
         wrappers: config.wrappers,
         sinks: config.sinks,
         anchor: config.anchor,
