@@ -438,6 +438,9 @@ struct Options {
     bool absolute_deny = false;
     bool accept_rollback = false;
     std::uint64_t cache_bytes = 0;
+    std::uint64_t value_cache_bytes = 0;
+    /// Zero for the library's own, a minute.
+    std::chrono::seconds value_cache_ttl{0};
     std::uint32_t argon2_memory_kib = 0;
     std::uint32_t argon2_iterations = 0;
     std::uint32_t argon2_lanes = 0;
@@ -639,6 +642,8 @@ private:
         c.absolute_deny = own_.absolute_deny ? 1 : 0;
         c.accept_rollback = own_.accept_rollback ? 1 : 0;
         c.cache_bytes = own_.cache_bytes;
+        c.value_cache_bytes = own_.value_cache_bytes;
+        c.value_cache_ttl_s = static_cast<std::uint64_t>(own_.value_cache_ttl.count());
         c.argon2_memory_kib = own_.argon2_memory_kib;
         c.argon2_iterations = own_.argon2_iterations;
         c.argon2_lanes = own_.argon2_lanes;

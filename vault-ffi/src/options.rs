@@ -132,12 +132,19 @@ pub struct vault_options_t {
     /// Takes what the vault has to say that is neither an answer nor in the audit log; may be NULL. The struct is copied; its `user` must live
     /// until the vault is closed.
     pub log: *const vault_log_t,
+    /// How many bytes of decrypted secrets are held in memory, so that a read of one that is held asks policy and is recorded as ever, and
+    /// neither reads the store nor decrypts; 0 for none. A write forgets what it changes before it is answered; sealing wipes all.
+    pub value_cache_bytes: u64,
+    /// How long a decrypted secret is held at most, in seconds; 0 for 60.
+    pub value_cache_ttl_s: u64,
 }
 
 /// Longest path of a vault's directory, in bytes.
 pub(crate) const STORE_PATH_BYTES_MAX: usize = 4096;
 /// How large the struct was when it was first promised: what is smaller was never set.
 const OPTIONS_BYTES_FIRST: usize = offset_of!(vault_options_t, clock);
+/// How long a decrypted secret is held unless told, in seconds.
+const VALUE_CACHE_TTL_DEFAULT_S: u64 = 60;
 const RAW_KEY_BYTES_MAX: usize = 64;
 const SHARES_BYTES_MAX: usize = 65_536;
 
@@ -242,6 +249,8 @@ impl vault_options_t {
         if self.accept_rollback == 1 {
             config = config.with_rollback_accepted();
         }
+        let held = Ttl::from_secs(if self.value_cache_ttl_s == 0 { VALUE_CACHE_TTL_DEFAULT_S } else { self.value_cache_ttl_s });
+        config = config.with_value_cache(self.value_cache_bytes, held);
         Ok(if self.cache_bytes == 0 { config } else { config.with_cache_bytes(self.cache_bytes) })
     }
 

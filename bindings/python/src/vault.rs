@@ -63,8 +63,8 @@ enum State {
 /// Makes a new vault and leaves it unsealed.
 #[pyfunction]
 #[pyo3(
-    signature = (path, *, key, clock=None, audit=Text("batched"), key_wrappers=None, audit_sinks=None, anchor=None, anchor_interval=Parameter(0), backend=None, dialect=Text("vault"), absolute_deny=false, connectors=None, lease_hook=None, log=None),
-    text_signature = "(path, *, key, clock=None, audit='batched', key_wrappers=None, audit_sinks=None, anchor=None, anchor_interval=0, backend=None, dialect='vault', absolute_deny=False, connectors=None, lease_hook=None, log=None)"
+    signature = (path, *, key, clock=None, audit=Text("batched"), key_wrappers=None, audit_sinks=None, anchor=None, anchor_interval=Parameter(0), value_cache_bytes=Parameter(0), value_cache_ttl=Parameter(60), backend=None, dialect=Text("vault"), absolute_deny=false, connectors=None, lease_hook=None, log=None),
+    text_signature = "(path, *, key, clock=None, audit='batched', key_wrappers=None, audit_sinks=None, anchor=None, anchor_interval=0, value_cache_bytes=0, value_cache_ttl=60, backend=None, dialect='vault', absolute_deny=False, connectors=None, lease_hook=None, log=None)"
 )]
 #[allow(clippy::too_many_arguments, reason = "each is a keyword of its own in Python")]
 pub(crate) fn create(
@@ -77,6 +77,8 @@ pub(crate) fn create(
     audit_sinks: Option<&Bound<'_, PyAny>>,
     anchor: Option<&Bound<'_, PyAny>>,
     anchor_interval: Parameter,
+    value_cache_bytes: Parameter,
+    value_cache_ttl: Parameter,
     backend: Option<Text<'_>>,
     dialect: Text<'_>,
     absolute_deny: bool,
@@ -86,6 +88,7 @@ pub(crate) fn create(
 ) -> PyResult<(Vault, Init)> {
     let config = on_backend(py, config(py, path, clock, audit)?, backend)?.with_policies(settings(py, dialect, absolute_deny)?);
     let config = surroundings(config, Some(key), key_wrappers, audit_sinks, anchor, anchor_interval)?;
+    let config = holding(config, value_cache_bytes, value_cache_ttl);
     let config = to_targets(config, connectors, lease_hook, log)?;
     let seals = new_seals(key)?;
     let (vault, init) = detached(py, || CoreVault::create_with_seals(config, &seals))?;
@@ -98,8 +101,8 @@ pub(crate) fn create(
 /// Opens a vault; sealed where no key is given.
 #[pyfunction]
 #[pyo3(
-    signature = (path, *, key=None, clock=None, audit=Text("batched"), key_wrappers=None, audit_sinks=None, anchor=None, anchor_interval=Parameter(0), accept_rollback=false, dialect=Text("vault"), absolute_deny=false, connectors=None, lease_hook=None, log=None),
-    text_signature = "(path, *, key=None, clock=None, audit='batched', key_wrappers=None, audit_sinks=None, anchor=None, anchor_interval=0, accept_rollback=False, dialect='vault', absolute_deny=False, connectors=None, lease_hook=None, log=None)"
+    signature = (path, *, key=None, clock=None, audit=Text("batched"), key_wrappers=None, audit_sinks=None, anchor=None, anchor_interval=Parameter(0), value_cache_bytes=Parameter(0), value_cache_ttl=Parameter(60), accept_rollback=false, dialect=Text("vault"), absolute_deny=false, connectors=None, lease_hook=None, log=None),
+    text_signature = "(path, *, key=None, clock=None, audit='batched', key_wrappers=None, audit_sinks=None, anchor=None, anchor_interval=0, value_cache_bytes=0, value_cache_ttl=60, accept_rollback=False, dialect='vault', absolute_deny=False, connectors=None, lease_hook=None, log=None)"
 )]
 #[allow(clippy::too_many_arguments, reason = "each is a keyword of its own in Python")]
 pub(crate) fn open(
@@ -112,6 +115,8 @@ pub(crate) fn open(
     audit_sinks: Option<&Bound<'_, PyAny>>,
     anchor: Option<&Bound<'_, PyAny>>,
     anchor_interval: Parameter,
+    value_cache_bytes: Parameter,
+    value_cache_ttl: Parameter,
     accept_rollback: bool,
     dialect: Text<'_>,
     absolute_deny: bool,
@@ -121,6 +126,7 @@ pub(crate) fn open(
 ) -> PyResult<Vault> {
     let config = config(py, Some(path), clock, audit)?.with_policies(settings(py, dialect, absolute_deny)?);
     let config = surroundings(config, key, key_wrappers, audit_sinks, anchor, anchor_interval)?;
+    let config = holding(config, value_cache_bytes, value_cache_ttl);
     let mut config = to_targets(config, connectors, lease_hook, log)?;
     if accept_rollback {
         config = config.with_rollback_accepted();
@@ -139,8 +145,8 @@ pub(crate) fn open(
 /// Writes a backup into an empty place and opens it, frozen until it is adopted.
 #[pyfunction]
 #[pyo3(
-    signature = (path, file, *, key, clock=None, audit=Text("batched"), key_wrappers=None, audit_sinks=None, anchor=None, anchor_interval=Parameter(0), backend=None, connectors=None, lease_hook=None, log=None),
-    text_signature = "(path, file, *, key, clock=None, audit='batched', key_wrappers=None, audit_sinks=None, anchor=None, anchor_interval=0, backend=None, connectors=None, lease_hook=None, log=None)"
+    signature = (path, file, *, key, clock=None, audit=Text("batched"), key_wrappers=None, audit_sinks=None, anchor=None, anchor_interval=Parameter(0), value_cache_bytes=Parameter(0), value_cache_ttl=Parameter(60), backend=None, connectors=None, lease_hook=None, log=None),
+    text_signature = "(path, file, *, key, clock=None, audit='batched', key_wrappers=None, audit_sinks=None, anchor=None, anchor_interval=0, value_cache_bytes=0, value_cache_ttl=60, backend=None, connectors=None, lease_hook=None, log=None)"
 )]
 #[allow(clippy::too_many_arguments, reason = "each is a keyword of its own in Python")]
 pub(crate) fn restore(
@@ -154,6 +160,8 @@ pub(crate) fn restore(
     audit_sinks: Option<&Bound<'_, PyAny>>,
     anchor: Option<&Bound<'_, PyAny>>,
     anchor_interval: Parameter,
+    value_cache_bytes: Parameter,
+    value_cache_ttl: Parameter,
     backend: Option<Text<'_>>,
     connectors: Option<&Bound<'_, PyAny>>,
     lease_hook: Option<&Bound<'_, PyAny>>,
@@ -161,10 +169,16 @@ pub(crate) fn restore(
 ) -> PyResult<Vault> {
     let config = on_backend(py, config(py, path, clock, audit)?, backend)?;
     let config = surroundings(config, Some(key), key_wrappers, audit_sinks, anchor, anchor_interval)?;
+    let config = holding(config, value_cache_bytes, value_cache_ttl);
     let config = to_targets(config, connectors, lease_hook, log)?;
     let key = unseal_key(key)?;
     let (vault, _) = detached(py, || CoreVault::restore(config, &mut PyStream(file), &key))?;
     Ok(Vault::new(State::Open { vault, way_back: None }))
+}
+
+/// Decrypted secrets that are held, as the keywords bound them.
+fn holding(config: Config, bytes: Parameter, ttl: Parameter) -> Config {
+    config.with_value_cache(bytes.0.into(), Ttl::from_secs(ttl.0.into()))
 }
 
 /// Key services, audit sinks and the anchor, as the keywords give them.

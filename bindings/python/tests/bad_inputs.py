@@ -92,6 +92,8 @@ _SURROUNDINGS: Given = {
     "audit_sinks": (None, LIST),
     "anchor": (None, Kind([1, 1.5, b"x", [], Foreign(), NUL])),
     "anchor_interval": (0, WHOLE),
+    "value_cache_bytes": (0, WHOLE),
+    "value_cache_ttl": (60, WHOLE),
     "connectors": (None, LIST),
     "lease_hook": (None, OBJECT),
     "log": (None, OBJECT),

@@ -179,3 +179,17 @@ def test_policies_follow_the_dialect_and_the_deny_that_the_vault_is_opened_with(
             assert told is not None and told["data"]["policy"] == {"dialect": "openbao", "absolute_deny": absolute}
     with pytest.raises(libvault.InvalidRequest):
         libvault.create(None, key=KEY, dialect="other")
+
+
+def test_secrets_are_held_decrypted_where_the_host_asks_for_it() -> None:
+    vault, init = libvault.create(None, key=KEY, value_cache_bytes=1 << 20, value_cache_ttl=300)
+    with vault:
+        kv = vault.session(init.root_token).kv("secret")
+        kv.put("a", {"k": "old"})
+        assert [kv.get("a")["k"] for _ in range(3)] == ["old"] * 3
+        kv.put("a", {"k": "new"})
+        assert kv.get("a")["k"] == "new"
+        assert 'libvault_value_cache_total{outcome="hit"} 2\n' in vault.metrics()
+    vault, _ = libvault.create(None, key=KEY)
+    with vault:
+        assert "value_cache" not in vault.metrics()

@@ -45,6 +45,7 @@ struct Held {
 }
 
 /// That a reader has begun to read a record, which nobody was changing.
+#[derive(Debug)]
 pub(crate) struct Pass {
     changes: u64,
 }

@@ -119,6 +119,12 @@ impl Deref for WipedBytes {
     }
 }
 
+impl fmt::Debug for SharedBytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SharedBytes([redacted])")
+    }
+}
+
 impl fmt::Debug for WipedBytes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("WipedBytes([redacted])")

@@ -152,6 +152,28 @@ static void figures_are_told(vault_t *vault) {
     EXPECT("nowhere to put them", VAULT_ERR_BAD_ARGUMENT, vault_metrics(vault, NULL));
 }
 
+static void secrets_are_held_where_the_host_asks(void) {
+    vault_options_t options = options_at(NULL, PASSPHRASE);
+    vault_t *vault;
+    vault_secret_t *root, *reply, *text;
+    options.value_cache_bytes = 1 << 20;
+    EXPECT("a vault that holds secrets", VAULT_OK, vault_create(&options, &vault, &root));
+    vault_session_t *session = session_under(vault, root);
+    const char *body = "{\"data\":{\"k\":\"v\"}}";
+    EXPECT("a write", VAULT_OK, vault_request(session, VAULT_OP_WRITE, "secret/data/a", body, strlen(body), NULL));
+    for (int i = 0; i < 3; i++) {
+        EXPECT("a read", VAULT_OK, vault_request(session, VAULT_OP_READ, "secret/data/a", NULL, 0, &reply));
+        CHECK("of what was written", field_is(reply, "/data/data/k", "v"));
+        vault_secret_free(reply);
+    }
+    EXPECT("the figures", VAULT_OK, vault_metrics(vault, &text));
+    CHECK("two of them were held", strstr(vault_secret_data(text), "libvault_value_cache_total{outcome=\"hit\"} 2\n") != NULL);
+    vault_secret_free(text);
+    vault_secret_free(root);
+    vault_session_close(session);
+    vault_close(vault);
+}
+
 static void policies_follow_the_options(void) {
     vault_options_t options = options_at(NULL, PASSPHRASE);
     vault_t *vault;
@@ -218,6 +240,7 @@ int main(void) {
     EXPECT("the session is closed", VAULT_OK, vault_session_close(session));
     EXPECT("the vault is closed", VAULT_OK, vault_close(vault));
     vault_secret_free(root);
+    secrets_are_held_where_the_host_asks();
     policies_follow_the_options();
     every_backend_keeps_a_vault();
     return 0;

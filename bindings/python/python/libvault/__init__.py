@@ -151,6 +151,8 @@ def create(
     audit_sinks: _Sequence[_Sink] | None = None,
     anchor: str | _os.PathLike[str] | Anchor | None = None,
     anchor_interval: int = 0,
+    value_cache_bytes: int = 0,
+    value_cache_ttl: int = 60,
     backend: str | None = None,
     dialect: str = "vault",
     absolute_deny: bool = False,
@@ -173,6 +175,9 @@ def create(
     "irrevocable"; under no lock of the vault. ``log``, such as ``logging.getLogger("libvault")``, is given what the vault has to say that is
     neither an answer nor in the audit log: at the end of ``tick``, ``unseal``, ``seal`` and ``close``, so that no request waits for it.
 
+    ``value_cache_bytes`` holds so many bytes of decrypted secrets in memory, each for at most ``value_cache_ttl`` seconds: a read of one asks
+    policy and is recorded as ever, and neither reads the store nor decrypts. None are held unless told.
+
     Raises InvalidRequest when there is something at the place already, Unavailable when the device or a key service fails.
 
     >>> import libvault
@@ -190,6 +195,8 @@ def create(
         audit_sinks=audit_sinks,
         anchor=anchor,
         anchor_interval=anchor_interval,
+        value_cache_bytes=value_cache_bytes,
+        value_cache_ttl=value_cache_ttl,
         backend=backend,
         dialect=dialect,
         absolute_deny=absolute_deny,
@@ -211,6 +218,8 @@ def open(
     audit_sinks: _Sequence[_Sink] | None = None,
     anchor: str | _os.PathLike[str] | Anchor | None = None,
     anchor_interval: int = 0,
+    value_cache_bytes: int = 0,
+    value_cache_ttl: int = 60,
     accept_rollback: bool = False,
     dialect: str = "vault",
     absolute_deny: bool = False,
@@ -240,6 +249,8 @@ def open(
         audit_sinks=audit_sinks,
         anchor=anchor,
         anchor_interval=anchor_interval,
+        value_cache_bytes=value_cache_bytes,
+        value_cache_ttl=value_cache_ttl,
         accept_rollback=accept_rollback,
         dialect=dialect,
         absolute_deny=absolute_deny,
@@ -262,6 +273,8 @@ def restore(
     audit_sinks: _Sequence[_Sink] | None = None,
     anchor: str | _os.PathLike[str] | Anchor | None = None,
     anchor_interval: int = 0,
+    value_cache_bytes: int = 0,
+    value_cache_ttl: int = 60,
     backend: str | None = None,
     connectors: _Sequence[_AnyConnector] | None = None,
     lease_hook: _LeaseHook | None = None,
@@ -292,6 +305,8 @@ def restore(
         audit_sinks=audit_sinks,
         anchor=anchor,
         anchor_interval=anchor_interval,
+        value_cache_bytes=value_cache_bytes,
+        value_cache_ttl=value_cache_ttl,
         backend=backend,
         connectors=connectors,
         lease_hook=lease_hook,

@@ -36,6 +36,8 @@ class _Common(TypedDict, total=False):
     audit_sinks: Sequence[Sink] | None
     anchor: str | os.PathLike[str] | Anchor | None
     anchor_interval: int
+    value_cache_bytes: int
+    value_cache_ttl: int
     connectors: Sequence[AnyConnector] | None
     lease_hook: LeaseHook | None
     log: logging.Logger | None
