@@ -31,13 +31,13 @@ impl Path {
         if has_percent_encoding(text) {
             return bad("it is percent-encoded; pass the decoded text");
         }
-        let segments = text.strip_suffix('/').unwrap_or(text).split('/');
+        let segments = text.strip_suffix('/').unwrap_or(text).as_bytes().split(|byte| *byte == b'/');
         let mut count = 0_usize;
         for segment in segments {
             count += 1;
             match segment {
-                "" => return bad("it has an empty segment ('//')"),
-                "." | ".." => return bad("it has a '.' or '..' segment"),
+                b"" => return bad("it has an empty segment ('//')"),
+                b"." | b".." => return bad("it has a '.' or '..' segment"),
                 _ => {}
             }
         }

@@ -155,6 +155,11 @@ impl Object {
         Some(value)
     }
 
+    /// Takes the value of that name out and leaves `null` there: cheaper than to remove it.
+    pub(crate) fn take_value(&mut self, name: &str) -> Option<Value> {
+        self.0.get_mut(name).map(|value| std::mem::replace(value, Value::Null))
+    }
+
     /// The members, in order of their names.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
         self.0.iter().map(|(name, value)| (&**name, value))

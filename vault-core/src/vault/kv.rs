@@ -299,15 +299,15 @@ impl<'s> Kv<'s> {
     }
 
     fn at(&self, part: &str, path: &str) -> String {
-        format!("{}/{part}/{}", self.mount, path.strip_prefix('/').unwrap_or(path))
+        [&self.mount, "/", part, "/", path.strip_prefix('/').unwrap_or(path)].concat()
     }
 
     fn read(&self, path: &str, data: Option<Value>) -> Result<KvSecret> {
         let response = self.session.request(Operation::Read, &self.at("data", path), data)?;
         let Some(Value::Object(mut body)) = response.data else { return Err(unexpected()) };
-        let Some(Value::Object(metadata)) = body.remove("metadata") else { return Err(unexpected()) };
+        let Some(Value::Object(metadata)) = body.take_value("metadata") else { return Err(unexpected()) };
         let version = version_of(metadata, None)?;
-        let Some(Value::Object(data)) = body.remove("data") else { return Err(unexpected()) };
+        let Some(Value::Object(data)) = body.take_value("data") else { return Err(unexpected()) };
         Ok(KvSecret { data, version })
     }
 
@@ -343,7 +343,7 @@ impl KvSettings {
 fn version_of(mut row: Object, number: Option<u64>) -> Result<KvVersion> {
     let version = number.or_else(|| row.get("version").and_then(Value::as_u64)).ok_or_else(unexpected)?;
     let destroyed = row.get("destroyed").and_then(Value::as_bool).ok_or_else(unexpected)?;
-    let mut text = |name| match row.remove(name) {
+    let mut text = |name| match row.take_value(name) {
         Some(Value::String(mut text)) => Ok(std::mem::take(&mut *text)),
         _ => Err(unexpected()),
     };
