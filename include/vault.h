@@ -642,6 +642,15 @@ typedef struct {
      * until the vault is closed.
      */
     const vault_log_t *log;
+    /**
+     * How many bytes of decrypted secrets are held in memory, so that a read of one that is held asks policy and is recorded as ever, and
+     * neither reads the store nor decrypts; 0 for none. A write forgets what it changes before it is answered; sealing wipes all.
+     */
+    uint64_t value_cache_bytes;
+    /**
+     * How long a decrypted secret is held at most, in seconds; 0 for 60.
+     */
+    uint64_t value_cache_ttl_s;
 } vault_options_t;
 
 /**
