@@ -7,8 +7,9 @@ mod support;
 mod watched;
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
 use support::*;
 use vault_core::host::ManualClock;
 use vault_core::storage::Storage;
@@ -290,20 +291,32 @@ fn who_misses_what_is_swept_of_a_deleted_namespace_learns_that_it_is_gone() {
             let session = root.namespace("a").unwrap();
             put(&session, "s", "1").unwrap();
             let (deleting, sweeping) = (root.clone(), vault.clone());
+            let (over, is_over) = mpsc::channel();
+            let (started, thread) = mpsc::channel();
             storage.behind(
                 read,
                 Box::new(move || {
-                    delete(&deleting, "a").unwrap();
-                    settle(&sweeping);
+                    let swept = std::thread::spawn(move || {
+                        while delete(&deleting, "a").is_err() {}
+                        settle(&sweeping);
+                        let _told = over.send(());
+                    });
+                    // A reader that leads a commit is not waited for by those who want to commit.
+                    let _over = is_over.recv_timeout(Duration::from_millis(100));
+                    started.send(swept).unwrap();
                 }),
             );
             match operation(&session) {
                 Ok(()) => {}
                 Err(error) => assert!(matches!(error.code(), Code::NotFound | Code::Conflict), "read {read}: {error}"),
             }
-            if !storage.is_over() {
-                delete(&root, "a").unwrap();
-                break;
+            match thread.try_recv() {
+                Ok(swept) => swept.join().unwrap(),
+                Err(_) => {
+                    assert!(!storage.is_over());
+                    delete(&root, "a").unwrap();
+                    break;
+                }
             }
         }
     }
