@@ -293,7 +293,7 @@ fn who_misses_what_is_swept_of_a_deleted_namespace_learns_that_it_is_gone() {
             let (deleting, sweeping) = (root.clone(), vault.clone());
             let (over, is_over) = mpsc::channel();
             let (started, thread) = mpsc::channel();
-            storage.behind(
+            storage.ahead_of(
                 read,
                 Box::new(move || {
                     let swept = std::thread::spawn(move || {

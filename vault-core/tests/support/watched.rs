@@ -2,7 +2,7 @@
 #![allow(dead_code, unreachable_pub, reason = "each test binary takes what it needs")]
 
 use parking_lot::Mutex;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use vault_core::storage::memory::MemoryStorage;
 use vault_core::storage::{Batch, Key, Page, Read, Storage, StorageError};
 
@@ -16,6 +16,8 @@ pub struct Watched {
     read: AtomicU64,
     /// Reads that are left until then.
     left: AtomicUsize,
+    /// It happens before that read, and not behind it.
+    is_ahead: AtomicBool,
     then: Mutex<Option<Then>>,
 }
 
@@ -27,7 +29,17 @@ impl Watched {
 
     /// Plans it for behind the read of this number, from now on.
     pub fn behind(&self, read: usize, then: Then) {
+        self.plan(read, then, false);
+    }
+
+    /// Plans it for before the read of this number, from now on.
+    pub fn ahead_of(&self, read: usize, then: Then) {
+        self.plan(read, then, true);
+    }
+
+    fn plan(&self, read: usize, then: Then, is_ahead: bool) {
         *self.then.lock() = Some(then);
+        self.is_ahead.store(is_ahead, Ordering::SeqCst);
         self.left.store(read, Ordering::SeqCst);
     }
 
@@ -36,8 +48,21 @@ impl Watched {
         self.then.lock().take().is_none()
     }
 
-    fn passed(&self, records: usize) {
-        self.read.fetch_add(records as u64, Ordering::SeqCst);
+    /// A read is made, around which something may be planned.
+    fn read<T>(&self, read: impl FnOnce() -> T, records: impl FnOnce(&T) -> usize) -> T {
+        let is_ahead = self.is_ahead.load(Ordering::SeqCst);
+        if is_ahead {
+            self.passed();
+        }
+        let found = read();
+        self.read.fetch_add(records(&found) as u64, Ordering::SeqCst);
+        if !is_ahead {
+            self.passed();
+        }
+        found
+    }
+
+    fn passed(&self) {
         if self.left.load(Ordering::SeqCst) > 0 && self.left.fetch_sub(1, Ordering::SeqCst) == 1 {
             let then = self.then.lock().take();
             if let Some(then) = then {
@@ -49,15 +74,11 @@ impl Watched {
 
 impl Read for Watched {
     fn get(&self, key: &Key) -> Result<Option<Vec<u8>>, StorageError> {
-        let found = self.inner.get(key);
-        self.passed(1);
-        found
+        self.read(|| self.inner.get(key), |_| 1)
     }
 
     fn scan(&self, prefix: &[u8], after: Option<&Key>, limit: usize) -> Result<Page, StorageError> {
-        let page = self.inner.scan(prefix, after, limit);
-        self.passed(page.as_ref().map_or(0, Vec::len));
-        page
+        self.read(|| self.inner.scan(prefix, after, limit), |page| page.as_ref().map_or(0, Vec::len))
     }
 }
 
