@@ -6,7 +6,7 @@ PGHOST, PGPORT, PGDATABASE, PGUSER and PGPASSWORD name the server, as for psql; 
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
 
@@ -55,7 +55,7 @@ class Account:
 
 
 @contextmanager
-def account_of_a_request(service: libvault.Session) -> Iterator[Account]:
+def account_of_a_request(service: libvault.Session) -> Generator[Account, None, None]:
     """Have an account for as long as the block lasts."""
     account = Account(service)
     try:

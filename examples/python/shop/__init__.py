@@ -6,7 +6,7 @@ a network needs. What is laid there begins with libvault_shop, and is removed at
 """
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -72,7 +72,7 @@ class Shop:
 
 
 @contextmanager
-def opened() -> Iterator[Shop]:
+def opened() -> Generator[Shop, None, None]:
     """Lay the shop's table, and remove all of it again at the end."""
     key = libvault.Passphrase("correct horse battery staple")
     with log_in(os.environ.get("PGUSER", "postgres"), os.environ.get("PGPASSWORD", "")) as admin:
