@@ -42,19 +42,25 @@ static inline vault_session_t *session_under(vault_t *vault, const char *token) 
     return session;
 }
 
-/* A vault in memory, with a session that may do everything. A service gives options.path, and keeps the key elsewhere. */
-static inline vault_t *vault_in_memory(vault_session_t **root) {
+/* A vault in memory with these connectors of the library's (VAULT_DATABASE_), and a session that may do everything. A service gives
+ * options.path, and keeps the key elsewhere. */
+static inline vault_t *vault_in_memory_with(uint32_t databases, vault_session_t **root) {
     vault_options_t options;
     vault_options_init(&options);
     options.key_kind = VAULT_KEY_PASSPHRASE;
     options.key = "correct horse battery staple";
     options.key_len = strlen(options.key);
+    options.databases = databases;
     vault_t *vault;
     vault_secret_t *token;
     must(vault_create(&options, &vault, &token), "create");
     *root = session_under(vault, vault_secret_data(token));
     vault_secret_free(token);
     return vault;
+}
+
+static inline vault_t *vault_in_memory(vault_session_t **root) {
+    return vault_in_memory_with(0, root);
 }
 
 #endif

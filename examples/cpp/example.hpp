@@ -10,9 +10,10 @@ namespace example {
 
 inline constexpr char PASSPHRASE[] = "correct horse battery staple";
 
-// A service gives options.path, and keeps the key elsewhere.
-inline std::pair<vault::Vault, vault::Session> in_memory() {
+// With these connectors of the library's (VAULT_DATABASE_). A service gives options.path, and keeps the key elsewhere.
+inline std::pair<vault::Vault, vault::Session> in_memory(std::uint32_t databases = 0) {
     vault::Options options;
+    options.databases = databases;
     options.key = vault::Key::passphrase(PASSPHRASE);
     vault::Created created = vault::create(std::move(options));
     vault::Session root = created.vault.session(created.init.json());
@@ -26,6 +27,9 @@ int run(F &&story) {
         return story();
     } catch (const vault::Error &error) {
         std::cerr << error.name() << ": " << error.what() << '\n';
+        return 1;
+    } catch (const std::exception &error) {
+        std::cerr << error.what() << '\n';
         return 1;
     }
 }

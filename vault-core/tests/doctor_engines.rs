@@ -2,18 +2,20 @@
 #![cfg(any(feature = "sled", feature = "redb"))]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "support/harmed.rs"]
+mod harmed;
 #[path = "support/identities.rs"]
 mod identities;
 #[path = "support/mounts.rs"]
 mod support;
 
+use harmed::without;
 use identities::{alias, entity, group, logged_in, login_role, told};
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use support::*;
 use vault_core::doctor::{self, Options, Verdict};
 use vault_core::storage::memory::MemoryStorage;
-use vault_core::storage::{Batch, Read, Storage};
+use vault_core::storage::{Read, Storage};
 use vault_core::types::{Code, Operation, SecretString};
 use vault_core::{Config, Session, TokenOptions, UnsealKey, Vault};
 
@@ -67,23 +69,6 @@ fn old_secrets(root: &Session, namespace: &str) -> usize {
     let session = root.namespace(namespace).unwrap();
     let is_whole = |path: &&&str| read(&session, &format!("old/{path}")).is_ok_and(|data| data.get("is").unwrap().as_str() == Some(**path));
     SECRETS.iter().filter(is_whole).count()
-}
-
-/// The store without one record.
-fn without(storage: &MemoryStorage, at: usize) -> Arc<MemoryStorage> {
-    let harmed = Arc::new(MemoryStorage::new());
-    let mut records = storage.scan(&[], None, 100_000).unwrap();
-    drop(records.remove(at));
-    for number in 1..storage.commit_number() {
-        harmed.commit(&Batch { number, expectations: Vec::new(), changes: BTreeMap::new() }).unwrap();
-    }
-    let changes = records.into_iter().map(|(key, value)| (key, Some(value))).collect();
-    harmed.commit(&Batch { number: storage.commit_number(), expectations: Vec::new(), changes }).unwrap();
-    for index in 1.. {
-        let Some(segment) = storage.read_segment(index).unwrap() else { break };
-        harmed.write_segment(index, &segment).unwrap();
-    }
-    harmed
 }
 
 fn salvaged(storage: &Arc<MemoryStorage>) -> (Vault, Session, doctor::SalvageReport) {

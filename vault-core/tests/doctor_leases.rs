@@ -2,15 +2,17 @@
 #![cfg(any(feature = "sled", feature = "redb"))]
 #![allow(clippy::unwrap_used, clippy::disallowed_types, clippy::disallowed_methods, reason = "a test fails by panicking")]
 
+#[path = "support/harmed.rs"]
+mod harmed;
 #[path = "support/target.rs"]
 mod support;
 
-use std::collections::BTreeMap;
+use harmed::without;
 use std::sync::Arc;
 use support::*;
 use vault_core::doctor::{self, Options, Verdict};
 use vault_core::storage::memory::MemoryStorage;
-use vault_core::storage::{Batch, Read, Storage};
+use vault_core::storage::{Read, Storage};
 use vault_core::types::{Operation, SecretString, Timestamp};
 use vault_core::{Config, TokenOptions, UnsealKey, Vault};
 
@@ -45,19 +47,6 @@ fn store() -> (Arc<MemoryStorage>, World, String) {
     world.target.plan(Duty::Revoke, &[Fault::Unreachable]);
     revoke(&world.root, &ended.lease_id, true).unwrap_err();
     (Arc::new(storage.copy()), world, holder)
-}
-
-/// The store without one record.
-fn without(storage: &MemoryStorage, at: usize) -> Arc<MemoryStorage> {
-    let harmed = Arc::new(MemoryStorage::new());
-    let mut records = storage.scan(&[], None, 100_000).unwrap();
-    drop(records.remove(at));
-    for number in 1..storage.commit_number() {
-        harmed.commit(&Batch { number, expectations: Vec::new(), changes: BTreeMap::new() }).unwrap();
-    }
-    let changes = records.into_iter().map(|(key, value)| (key, Some(value))).collect();
-    harmed.commit(&Batch { number: storage.commit_number(), expectations: Vec::new(), changes }).unwrap();
-    harmed
 }
 
 /// A target with the accounts of another one.

@@ -2,18 +2,20 @@
 #![cfg(any(feature = "sled", feature = "redb"))]
 #![allow(clippy::unwrap_used, clippy::disallowed_types, clippy::disallowed_methods, reason = "a test fails by panicking")]
 
+#[path = "support/harmed.rs"]
+mod harmed;
 #[path = "support/roles.rs"]
 mod roles;
 #[path = "support/target.rs"]
 mod support;
 
+use harmed::without;
 use roles::*;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use support::*;
 use vault_core::doctor::{self, Options, Verdict};
 use vault_core::storage::memory::MemoryStorage;
-use vault_core::storage::{Batch, Read, Storage};
+use vault_core::storage::{Read, Storage};
 use vault_core::types::{Object, Operation, SecretString, Ttl, Value};
 use vault_core::{Config, Session, UnsealKey, Vault};
 
@@ -47,19 +49,6 @@ fn store() -> (Arc<MemoryStorage>, World) {
     world.root.kv("secret").put("api", Object::new().with("password", "from-before")).unwrap();
     ask(&world.root, Operation::Write, "sys/rotation/secrets/secret/api", r#"{"rotation_period":"24h"}"#).unwrap();
     (Arc::new(storage.copy()), world)
-}
-
-/// The store without one record.
-fn without(storage: &MemoryStorage, at: usize) -> Arc<MemoryStorage> {
-    let harmed = Arc::new(MemoryStorage::new());
-    let mut records = storage.scan(&[], None, 100_000).unwrap();
-    drop(records.remove(at));
-    for number in 1..storage.commit_number() {
-        harmed.commit(&Batch { number, expectations: Vec::new(), changes: BTreeMap::new() }).unwrap();
-    }
-    let changes = records.into_iter().map(|(key, value)| (key, Some(value))).collect();
-    harmed.commit(&Batch { number: storage.commit_number(), expectations: Vec::new(), changes }).unwrap();
-    harmed
 }
 
 /// Salvages a store and adopts it, with a target of its own that has what the old one had.

@@ -1,7 +1,7 @@
 //! The C and C++ programs: every test and example built against the shared library, and run plain, under valgrind and with AddressSanitizer.
 
 use crate::run::{Outcome, at, cargo, command, files, root, run, run_quietly, target};
-use crate::{abi, consumers, matrix, readme};
+use crate::{abi, consumers, matrix, readme, servers};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -77,7 +77,8 @@ impl Job {
             runs.push(valgrind(&program));
             self.is_clean_in_later_standards()?;
         }
-        for mut run in runs {
+        for run in runs {
+            let mut run = servers::beside(&self.source, run)?;
             run_quietly(run.env("LD_LIBRARY_PATH", lib).env("ASAN_OPTIONS", "detect_leaks=1:detect_stack_use_after_return=1"))?;
         }
         let how = if self.is_sanitized { " with AddressSanitizer" } else { "" };
@@ -88,21 +89,27 @@ impl Job {
     fn build(&self, lib: &Path) -> Outcome<PathBuf> {
         let within = self.source.strip_prefix(root()).unwrap_or(&self.source).to_string_lossy().replace(['/', '.'], "-");
         let program = lib.join(if self.is_sanitized { within + "-asan" } else { within });
-        let mut compiler = self.compiler(self.language.standards()[0]);
+        let mut compiler = self.compiler(self.language.standards()[0])?;
         if self.is_sanitized {
             compiler.args(["-fsanitize=address", "-fno-omit-frame-pointer"]);
         }
-        run_quietly(compiler.arg("-g").arg("-o").arg(&program).arg("-L").arg(lib).args(["-lvault", "-lpthread"])).map(|()| program)
+        compiler.arg("-g").arg("-o").arg(&program).arg("-L").arg(lib).args(["-lvault", "-lpthread"]);
+        run_quietly(compiler.args(self.libpq("--libs")?)).map(|()| program)
     }
 
     fn is_clean_in_later_standards(&self) -> Outcome {
-        self.language.standards()[1..].iter().try_for_each(|standard| run_quietly(self.compiler(standard).arg("-fsyntax-only")))
+        self.language.standards()[1..].iter().try_for_each(|standard| run_quietly(self.compiler(standard)?.arg("-fsyntax-only")))
     }
 
-    fn compiler(&self, standard: &str) -> Command {
+    fn compiler(&self, standard: &str) -> Outcome<Command> {
         let mut compiler = command(self.language.compiler());
-        compiler.arg(standard).args(WARNINGS).arg("-I").arg(root().join("include")).arg(&self.source);
-        compiler
+        compiler.arg(standard).args(WARNINGS).args(self.libpq("--cflags")?).arg("-I").arg(root().join("include")).arg(&self.source);
+        Ok(compiler)
+    }
+
+    /// What a program that speaks to PostgreSQL is built with beside that.
+    fn libpq(&self, what: &str) -> Outcome<Vec<String>> {
+        if servers::needs_postgres(&self.source) { servers::libpq(what) } else { Ok(Vec::new()) }
     }
 }
 

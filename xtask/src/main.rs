@@ -14,6 +14,7 @@ mod python;
 mod readme;
 mod run;
 mod rust;
+mod servers;
 mod setup;
 mod suite;
 mod tidy;

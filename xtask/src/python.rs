@@ -1,7 +1,7 @@
 //! The wheel: built by maturin, installed into a fresh virtual environment, tested, type-checked, and its examples run.
 
-use crate::run::{Outcome, at, cargo, command, files, root, run, run_quietly, target};
-use crate::setup;
+use crate::run::{Outcome, at, command, files, root, run, run_quietly, target};
+use crate::{servers, setup};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -47,11 +47,13 @@ pub(crate) fn wheel_tests() -> Outcome {
     let tests = root().join("bindings/python/tests");
     let mut pytest = bin(&tools, "python");
     pytest.args(["-m", "pytest", "-q", "-p", "no:cacheprovider", "--durations", "5"]).arg(&tests);
-    run(pytest.env("LIBVAULT_TEST_SERVERS", servers()?))?;
+    run(pytest.env("LIBVAULT_TEST_SERVERS", servers::program()?))?;
     types(&tools)?;
     for example in files(&root().join("examples/python"), "py")? {
         println!("{}", example.strip_prefix(root()).unwrap_or(&example).display());
-        run(bin(&tools, "python").arg(&example))?;
+        let mut python = bin(&tools, "python");
+        python.arg(&example);
+        run(&mut servers::beside(&example, python)?)?;
     }
     Ok(())
 }
@@ -68,12 +70,6 @@ fn types(tools: &Path) -> Outcome {
     // Every public name has a type that pyright knows.
     run(bin(tools, "basedpyright").args(["--verifytypes", "libvault", "--ignoreexternal"]))?;
     run(bin(tools, "basedpyright").args(["--level", "error", "-p"]).arg(settings))
-}
-
-/// The program that starts database servers for tests.
-fn servers() -> Outcome<PathBuf> {
-    run_quietly(cargo().args(["build", "--quiet", "-p", "test-servers"]))?;
-    Ok(target()?.join("debug/test-servers"))
 }
 
 /// An interpreter that has the wheel, built for speed, and what the benches compare it with.

@@ -1,7 +1,7 @@
 //! The steps that cargo does: format, clippy, tests, the quickstart.
 
 use crate::run::{Outcome, cargo, command, files, output, root, run, target};
-use crate::setup;
+use crate::{servers, setup};
 
 /// `cargo fmt --check`.
 pub(crate) fn format() -> Outcome {
@@ -68,12 +68,23 @@ pub(crate) fn tests_over_redb() -> Outcome {
 }
 
 /// Those that each language has under the same name.
-const IN_EACH_LANGUAGE: [&str; 8] =
-    ["quickstart", "least_privilege", "versions", "wrapping", "audit_proof", "backup", "key_shares", "worker"];
+const IN_EACH_LANGUAGE: [&str; 11] = [
+    "quickstart",
+    "least_privilege",
+    "versions",
+    "wrapping",
+    "audit_proof",
+    "backup",
+    "key_shares",
+    "worker",
+    "emergency_drill",
+    "postgres_per_request",
+    "pool_survives_rotation",
+];
 /// It needs a token to ask, which the tests of `vault-connectors` have.
 const NEEDS_A_TOKEN: &str = "pkcs11";
 
-/// The main job, and the other examples; and that each language has its eight.
+/// The main job, and the other examples; and that each language has those.
 pub(crate) fn examples() -> Outcome {
     for name in IN_EACH_LANGUAGE {
         for (folder, ending) in [("rust", "rs"), ("c", "c"), ("cpp", "cpp"), ("python", "py")] {
@@ -86,7 +97,9 @@ pub(crate) fn examples() -> Outcome {
     for path in files(&root().join("examples/rust"), "rs")? {
         let name = path.file_stem().ok_or("an example has a name")?;
         if name != NEEDS_A_TOKEN {
-            run(cargo().args(["run", "--quiet", "--example"]).arg(name))?;
+            let mut example = cargo();
+            example.args(["run", "--quiet", "--example"]).arg(name);
+            run(&mut servers::beside(&path, example)?)?;
         }
     }
     Ok(())

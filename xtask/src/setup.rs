@@ -6,7 +6,7 @@ use std::process::Command;
 /// A command that must work, with the words that show that it does, and the Debian packages that have it.
 type Need = (&'static str, &'static [&'static str], &'static [&'static str]);
 
-const NEEDED: [Need; 17] = [
+const NEEDED: [Need; 18] = [
     // The compiler alone is not enough: it must find the headers of the C library too.
     ("cc", &["-fsyntax-only", "-include", "stdlib.h", "-x", "c", "/dev/null"], &["gcc", "libc6-dev"]),
     ("g++", &["-fsyntax-only", "-include", "cstdlib", "-x", "c++", "/dev/null"], &["g++"]),
@@ -26,6 +26,8 @@ const NEEDED: [Need; 17] = [
     // The servers of the connectors' tests, with their clients. Debian keeps PostgreSQL's beside each other, by their versions.
     ("sh", &["-c", "ls /usr/lib/postgresql/*/bin/initdb || command -v initdb"], &["postgresql"]),
     ("psql", &["--version"], &["postgresql-client"]),
+    // What the examples in C and C++ speak to it by.
+    ("pkg-config", &["--exists", "libpq"], &["libpq-dev"]),
     ("sh", &["-c", "PATH=$PATH:/usr/sbin mariadbd --version && mariadb --version && command -v mariadb-install-db"], &["mariadb-server"]),
     ("sh", &["-c", "redis-server --version && redis-cli --version"], &["redis-server"]),
 ];

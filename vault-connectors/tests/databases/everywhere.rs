@@ -1,7 +1,7 @@
 //! What holds at every kind of server, one test for each kind.
 
 use super::careful::Careful;
-use super::subject::{Session, config, connected, connection, creation, shared, tls_config};
+use super::subject::{Session, at_every_server, config, connected, connection, creation, shared, tls_config};
 use std::time::{Duration, Instant};
 use test_servers::{Authority, Kind, Server};
 use vault_core::host::ConnectorFailure;
@@ -21,23 +21,6 @@ const HOSTILE: [&str; 12] = [
     "canary\t \u{7f}",
     "canary:@/?#&=+%41",
 ];
-
-macro_rules! at_every_server {
-    ($($test:ident),+) => {
-        at_every_server!(@ postgres, Kind::Postgres, $($test),+);
-        at_every_server!(@ mysql, Kind::MariaDb, $($test),+);
-        at_every_server!(@ redis, Kind::Redis, $($test),+);
-    };
-    (@ $name:ident, $kind:expr, $($test:ident),+) => {
-        mod $name {
-            use test_servers::Kind;
-            $(#[test]
-            fn $test() {
-                super::$test($kind);
-            })+
-        }
-    };
-}
 
 at_every_server!(
     an_account_logs_in_until_it_is_revoked,

@@ -2,7 +2,7 @@
 
 use super::cut::{Cut, Duty, When};
 use super::life::{Life, connector_to, life};
-use super::subject::{Session as Client, asked, config, connected, connection, creation, shared};
+use super::subject::{Session as Client, asked, at_every_server, config, connected, connection, creation, shared};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,23 +10,6 @@ use test_servers::{Kind, Server};
 use vault_core::TokenOptions;
 use vault_core::host::ConnectorFailure;
 use vault_core::types::{Code, Error, Object, Operation, Response, Timestamp, Ttl, Value};
-
-macro_rules! at_every_server {
-    ($($test:ident),+) => {
-        at_every_server!(@ postgres, Kind::Postgres, $($test),+);
-        at_every_server!(@ mysql, Kind::MariaDb, $($test),+);
-        at_every_server!(@ redis, Kind::Redis, $($test),+);
-    };
-    (@ $name:ident, $kind:expr, $($test:ident),+) => {
-        mod $name {
-            use test_servers::Kind;
-            $(#[test]
-            fn $test() {
-                super::$test($kind);
-            })+
-        }
-    };
-}
 
 at_every_server!(
     a_credential_logs_in_until_its_lease_ends_and_a_renewal_moves_the_end,

@@ -2,29 +2,12 @@
 
 use super::cut::{Cut, Duty, When};
 use super::life::{connector_to, life};
-use super::subject::{config, connected, connection, creation, shared};
+use super::subject::{at_every_server, config, connected, connection, creation, shared};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use test_servers::{Kind, Server};
 use vault_core::host::ConnectorFailure;
 use vault_core::types::{Object, Operation, Ttl, Value};
-
-macro_rules! at_every_server {
-    ($($test:ident),+) => {
-        at_every_server!(@ postgres, Kind::Postgres, $($test),+);
-        at_every_server!(@ mysql, Kind::MariaDb, $($test),+);
-        at_every_server!(@ redis, Kind::Redis, $($test),+);
-    };
-    (@ $name:ident, $kind:expr, $($test:ident),+) => {
-        mod $name {
-            use test_servers::Kind;
-            $(#[test]
-            fn $test() {
-                super::$test($kind);
-            })+
-        }
-    };
-}
 
 at_every_server!(
     a_rotation_changes_the_password_and_the_old_one_is_refused,

@@ -6,6 +6,25 @@ use std::sync::OnceLock;
 use test_servers::{Kind, PASSWORD, Server, USERNAME};
 use vault_core::types::Object;
 
+/// One test for each kind of server from each of these functions.
+macro_rules! at_every_server {
+    ($($test:ident),+) => {
+        at_every_server!(@ postgres, Kind::Postgres, $($test),+);
+        at_every_server!(@ mysql, Kind::MariaDb, $($test),+);
+        at_every_server!(@ redis, Kind::Redis, $($test),+);
+    };
+    (@ $name:ident, $kind:expr, $($test:ident),+) => {
+        mod $name {
+            use test_servers::Kind;
+            $(#[test]
+            fn $test() {
+                super::$test($kind);
+            })+
+        }
+    };
+}
+pub(crate) use at_every_server;
+
 /// A server that all tests share that do not harm it.
 pub(crate) fn shared(kind: Kind) -> &'static Server {
     static SERVERS: [OnceLock<Server>; 3] = [const { OnceLock::new() }; 3];

@@ -2,7 +2,8 @@
 
 use super::auth_paths;
 use super::given::{Members, bad};
-use super::identity_entities::{by_id, made};
+use super::identity_entities::made;
+use super::identity_named::by_id;
 use super::identity_paths::{detailed, metadata, namespace_id, publish, refused, texts};
 use super::system::{Ask, Done};
 use crate::barrier::Overlay;

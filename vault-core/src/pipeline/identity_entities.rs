@@ -3,51 +3,74 @@
 use super::core::Core;
 use super::given::Members;
 use super::identity_aliases;
+use super::identity_named::{Named, by_id, by_name, new_name};
 use super::identity_paths::{detailed, generated_name, id_texts, metadata, namespace_id, one_of, policies, publish, refused, texts};
 use super::system::{Ask, Done};
 use crate::barrier::{Kind, Overlay};
-use crate::identity::{self, AliasName, Entity, IdentityName, OWNER};
+use crate::identity::{self, AliasName, Entity, OWNER};
 use crate::types::id::Id;
 use crate::types::limits::COUNTED_ENTITIES_MAX;
-use crate::types::{Code, Error, Object, Result, Timestamp, Value};
+use crate::types::{Object, Result, Timestamp, Value};
 
 const KNOWN: [&str; 5] = ["id", "name", "metadata", "policies", "disabled"];
 
-/// `WRITE identity/entity`: the entity of the `id`, else of the `name`, else a new one.
-pub(super) fn write(ask: &Ask<'_>, overlay: &mut Overlay<'_>) -> Result<Done> {
-    let data = Members(ask.data);
-    if let Some(id) = data.text("id")?.filter(|id| !id.is_empty()) {
-        return write_by_id(ask, overlay, id);
+impl Named for Entity {
+    const WHAT: &'static str = "entity";
+
+    fn load(overlay: &mut Overlay<'_>, id: &Id) -> Result<Option<Self>> {
+        Ok(identity::load_entity(overlay, id)?)
     }
-    let found = match data.text("name")?.filter(|name| !name.is_empty()) {
-        Some(name) => by_name(overlay, name)?,
-        None => None,
-    };
-    save(ask, overlay, found, None)
-}
 
-/// `WRITE identity/entity/id/ID`: what is not named stays as it was.
-pub(super) fn write_by_id(ask: &Ask<'_>, overlay: &mut Overlay<'_>, id: &str) -> Result<Done> {
-    let found = by_id(overlay, id)?.ok_or_else(|| refused("invalid entity id: there is none such in this namespace"))?;
-    save(ask, overlay, Some(found), None)
-}
+    fn id_of(overlay: &mut Overlay<'_>, name: &str) -> Result<Option<Id>> {
+        Ok(identity::entity_by_name(overlay, name)?)
+    }
 
-/// `WRITE identity/entity/name/NAME`: the entity of that name, else a new one.
-pub(super) fn write_by_name(ask: &Ask<'_>, overlay: &mut Overlay<'_>, name: &str) -> Result<Done> {
-    let found = by_name(overlay, name)?;
-    save(ask, overlay, found, Some(name))
-}
+    fn save(ask: &Ask<'_>, overlay: &mut Overlay<'_>, old: Option<Self>, named: Option<&str>) -> Result<Done> {
+        let data = Members(ask.data);
+        data.known_only(&KNOWN)?;
+        let mut new = old.clone().map_or_else(|| made(ask), Ok)?;
+        new.name = new_name::<Self>(overlay, data, named, &new.id())?.unwrap_or(new.name);
+        new.metadata = metadata(data, "metadata")?.unwrap_or(new.metadata);
+        new.policies = policies(data)?.unwrap_or(new.policies);
+        new.disabled = data.truth("disabled")?.unwrap_or(new.disabled);
+        new.changed_millis = ask.now.as_millis();
+        identity::save_entity(overlay, old.as_ref(), &new)?;
+        let done = match old {
+            Some(_) => Done::default(),
+            None => {
+                Done::answer(Object::new().with("id", new.id().to_string()).with("name", new.name.as_str()).with("aliases", Value::Null))
+            }
+        };
+        Ok(publish(ask, &new.id(), done))
+    }
 
-/// `READ identity/entity/id/ID`.
-pub(super) fn read(ask: &Ask<'_>, overlay: &mut Overlay<'_>, id: &str) -> Result<Done> {
-    let entity = by_id(overlay, id)?.ok_or_else(not_found)?;
-    Ok(Done::answer(to_object(ask, overlay, &entity)?))
-}
+    fn remove(&self, ask: &Ask<'_>, overlay: &mut Overlay<'_>) -> Result<Done> {
+        identity::remove_entity(overlay, self)?;
+        Ok(publish(ask, &self.id(), Done::default()))
+    }
 
-/// `READ identity/entity/name/NAME`.
-pub(super) fn read_by_name(ask: &Ask<'_>, overlay: &mut Overlay<'_>, name: &str) -> Result<Done> {
-    let entity = by_name(overlay, name)?.ok_or_else(not_found)?;
-    Ok(Done::answer(to_object(ask, overlay, &entity)?))
+    fn to_object(&self, ask: &Ask<'_>, overlay: &mut Overlay<'_>) -> Result<Object> {
+        let id = self.id();
+        let direct = identity::groups_of(overlay, &id)?;
+        let too_many = || refused("the entity is in more groups than anybody may be in, or one of them is lost: its tokens are refused");
+        let all: Vec<Id> = identity::groups_above(overlay, &id)?.ok_or_else(too_many)?.iter().map(identity::Group::id).collect();
+        let inherited = all.iter().filter(|group| !direct.contains(group));
+        let aliases: Vec<Object> = self.aliases.iter().map(|alias| identity_aliases::to_object(self, alias)).collect();
+        Ok(Object::new()
+            .with("aliases", aliases)
+            .with("creation_time", Timestamp::from_millis(self.created_millis).to_string())
+            .with("direct_group_ids", id_texts(&direct))
+            .with("disabled", self.disabled)
+            .with("group_ids", id_texts(&all))
+            .with("id", id.to_string())
+            .with("inherited_group_ids", id_texts(inherited))
+            .with("last_update_time", Timestamp::from_millis(self.changed_millis).to_string())
+            .with("merged_entity_ids", Value::Null)
+            .with("metadata", texts(&self.metadata))
+            .with("name", self.name.as_str())
+            .with("namespace_id", namespace_id(ask))
+            .with("policies", self.policies.clone()))
+    }
 }
 
 /// `LIST identity/entity/id`.
@@ -59,18 +82,6 @@ pub(super) fn list(ask: &Ask<'_>, overlay: &mut Overlay<'_>) -> Result<Done> {
             Object::new().with("name", entity.name.as_str()).with("aliases", aliases)
         }))
     })
-}
-
-/// `DELETE identity/entity/id/ID`: its tokens are refused from then on.
-pub(super) fn delete(ask: &Ask<'_>, overlay: &mut Overlay<'_>, id: &str) -> Result<Done> {
-    let found = by_id(overlay, id)?;
-    remove(ask, overlay, found)
-}
-
-/// `DELETE identity/entity/name/NAME`.
-pub(super) fn delete_by_name(ask: &Ask<'_>, overlay: &mut Overlay<'_>, name: &str) -> Result<Done> {
-    let found = by_name(overlay, name)?;
-    remove(ask, overlay, found)
 }
 
 /// `WRITE identity/lookup/entity`: nothing is answered where there is none.
@@ -93,7 +104,7 @@ pub(super) fn lookup(ask: &Ask<'_>, overlay: &mut Overlay<'_>) -> Result<Done> {
         }
     };
     let Some(entity) = found else { return Ok(Done::default()) };
-    Ok(Done { identity: Some(entity.id().to_string()), ..Done::answer(to_object(ask, overlay, &entity)?) })
+    Ok(Done { identity: Some(entity.id().to_string()), ..Done::answer(entity.to_object(ask, overlay)?) })
 }
 
 /// `sys/internal/counters/entities`: those of all namespaces, and at most [`COUNTED_ENTITIES_MAX`].
@@ -120,75 +131,4 @@ pub(super) fn made(ask: &Ask<'_>) -> Result<Entity> {
     let (id, now) = (ask.core.random_id()?, ask.now.as_millis());
     let name = generated_name("entity", &id);
     Ok(Entity { id: *id.as_bytes(), name, created_millis: now, changed_millis: now, ..Entity::default() })
-}
-
-/// The entity of an id, as requests write it.
-pub(super) fn by_id(overlay: &mut Overlay<'_>, id: &str) -> Result<Option<Entity>> {
-    Id::parse(id).map_or(Ok(None), |id| Ok(identity::load_entity(overlay, &id)?))
-}
-
-fn by_name(overlay: &mut Overlay<'_>, name: &str) -> Result<Option<Entity>> {
-    let name = IdentityName::parse(name)?;
-    match identity::entity_by_name(overlay, name.as_str())? {
-        Some(id) => Ok(identity::load_entity(overlay, &id)?),
-        None => Ok(None),
-    }
-}
-
-/// Changes an entity, or makes one. `named` is the name in the path, which goes before one in the data.
-fn save(ask: &Ask<'_>, overlay: &mut Overlay<'_>, old: Option<Entity>, named: Option<&str>) -> Result<Done> {
-    let data = Members(ask.data);
-    data.known_only(&KNOWN)?;
-    let mut new = old.clone().map_or_else(|| made(ask), Ok)?;
-    if let Some(name) = named.or(data.text("name")?).filter(|name| !name.is_empty()) {
-        let name = IdentityName::parse(name)?;
-        // What is read here becomes an expectation of the commit: of two that take one name, one is refused.
-        if identity::entity_by_name(overlay, name.as_str())?.is_some_and(|id| id != new.id()) {
-            return Err(refused("the name is another entity's: choose another"));
-        }
-        name.as_str().clone_into(&mut new.name);
-    }
-    new.metadata = metadata(data, "metadata")?.unwrap_or(new.metadata);
-    new.policies = policies(data)?.unwrap_or(new.policies);
-    new.disabled = data.truth("disabled")?.unwrap_or(new.disabled);
-    new.changed_millis = ask.now.as_millis();
-    identity::save_entity(overlay, old.as_ref(), &new)?;
-    let done = match old {
-        Some(_) => Done::default(),
-        None => Done::answer(Object::new().with("id", new.id().to_string()).with("name", new.name.as_str()).with("aliases", Value::Null)),
-    };
-    Ok(publish(ask, &new.id(), done))
-}
-
-fn remove(ask: &Ask<'_>, overlay: &mut Overlay<'_>, found: Option<Entity>) -> Result<Done> {
-    let Some(entity) = found else { return Ok(Done::default()) };
-    identity::remove_entity(overlay, &entity)?;
-    Ok(publish(ask, &entity.id(), Done::default()))
-}
-
-fn to_object(ask: &Ask<'_>, overlay: &mut Overlay<'_>, entity: &Entity) -> Result<Object> {
-    let id = entity.id();
-    let direct = identity::groups_of(overlay, &id)?;
-    let too_many = || refused("the entity is in more groups than anybody may be in, or one of them is lost: its tokens are refused");
-    let all: Vec<Id> = identity::groups_above(overlay, &id)?.ok_or_else(too_many)?.iter().map(identity::Group::id).collect();
-    let inherited = all.iter().filter(|group| !direct.contains(group));
-    let aliases: Vec<Object> = entity.aliases.iter().map(|alias| identity_aliases::to_object(entity, alias)).collect();
-    Ok(Object::new()
-        .with("aliases", aliases)
-        .with("creation_time", Timestamp::from_millis(entity.created_millis).to_string())
-        .with("direct_group_ids", id_texts(&direct))
-        .with("disabled", entity.disabled)
-        .with("group_ids", id_texts(&all))
-        .with("id", id.to_string())
-        .with("inherited_group_ids", id_texts(inherited))
-        .with("last_update_time", Timestamp::from_millis(entity.changed_millis).to_string())
-        .with("merged_entity_ids", Value::Null)
-        .with("metadata", texts(&entity.metadata))
-        .with("name", entity.name.as_str())
-        .with("namespace_id", namespace_id(ask))
-        .with("policies", entity.policies.clone()))
-}
-
-fn not_found() -> Error {
-    Error::new(Code::NotFound, "there is no such entity")
 }

@@ -1,51 +1,73 @@
 //! `identity/group` and `identity/lookup/group`: entities and groups that have policies in common.
 
 use super::given::{Members, bad};
+use super::identity_named::{Named, by_id, by_name, new_name};
 use super::identity_paths::{detailed, generated_name, id_texts, metadata, namespace_id, one_of, policies, publish, refused, texts};
 use super::system::{Ask, Done};
 use crate::barrier::Overlay;
-use crate::identity::{self, Group, IdentityName};
+use crate::identity::{self, Group};
 use crate::types::id::Id;
 use crate::types::limits::{GROUP_MEMBERS_MAX, GROUPS_PER_MEMBER_MAX};
-use crate::types::{Code, Error, Object, Result, Timestamp};
+use crate::types::{Error, Object, Result, Timestamp};
 
 const KNOWN: [&str; 7] = ["id", "name", "type", "metadata", "policies", "member_entity_ids", "member_group_ids"];
 
-/// `WRITE identity/group`: the group of the `id`, else of the `name`, else a new one.
-pub(super) fn write(ask: &Ask<'_>, overlay: &mut Overlay<'_>) -> Result<Done> {
-    let data = Members(ask.data);
-    if let Some(id) = data.text("id")?.filter(|id| !id.is_empty()) {
-        return write_by_id(ask, overlay, id);
+impl Named for Group {
+    const WHAT: &'static str = "group";
+
+    fn load(overlay: &mut Overlay<'_>, id: &Id) -> Result<Option<Self>> {
+        Ok(identity::load_group(overlay, id)?)
     }
-    let found = match data.text("name")?.filter(|name| !name.is_empty()) {
-        Some(name) => by_name(overlay, name)?,
-        None => None,
-    };
-    save(ask, overlay, found, None)
-}
 
-/// `WRITE identity/group/id/ID`: what is not named stays as it was.
-pub(super) fn write_by_id(ask: &Ask<'_>, overlay: &mut Overlay<'_>, id: &str) -> Result<Done> {
-    let found = by_id(overlay, id)?.ok_or_else(|| refused("invalid group id: there is none such in this namespace"))?;
-    save(ask, overlay, Some(found), None)
-}
+    fn id_of(overlay: &mut Overlay<'_>, name: &str) -> Result<Option<Id>> {
+        Ok(identity::group_by_name(overlay, name)?)
+    }
 
-/// `WRITE identity/group/name/NAME`: the group of that name, else a new one.
-pub(super) fn write_by_name(ask: &Ask<'_>, overlay: &mut Overlay<'_>, name: &str) -> Result<Done> {
-    let found = by_name(overlay, name)?;
-    save(ask, overlay, found, Some(name))
-}
+    fn save(ask: &Ask<'_>, overlay: &mut Overlay<'_>, old: Option<Self>, named: Option<&str>) -> Result<Done> {
+        let data = Members(ask.data);
+        data.known_only(&KNOWN)?;
+        if data.text("type")?.is_some_and(|kind| !matches!(kind, "" | "internal")) {
+            return Err(bad("type", "must be \"internal\": external groups come with login methods, which are not in this version"));
+        }
+        let mut new = old.clone().map_or_else(|| made(ask), Ok)?;
+        new.name = new_name::<Self>(overlay, data, named, &new.id())?.unwrap_or(new.name);
+        new.metadata = metadata(data, "metadata")?.unwrap_or(new.metadata);
+        new.policies = policies(data)?.unwrap_or(new.policies);
+        new.entities = members(data, "member_entity_ids")?.unwrap_or(new.entities);
+        new.groups = members(data, "member_group_ids")?.unwrap_or(new.groups);
+        new.changed_millis = ask.now.as_millis();
+        new.modified += 1;
+        check_members(overlay, old.as_ref(), &new)?;
+        identity::save_group(overlay, old.as_ref(), &new)?;
+        let done = match old {
+            Some(_) => Done::default(),
+            None => Done::answer(Object::new().with("id", new.id().to_string()).with("name", new.name.as_str())),
+        };
+        Ok(publish(ask, &new.id(), done))
+    }
 
-/// `READ identity/group/id/ID`.
-pub(super) fn read(ask: &Ask<'_>, overlay: &mut Overlay<'_>, id: &str) -> Result<Done> {
-    let group = by_id(overlay, id)?.ok_or_else(not_found)?;
-    Ok(Done::answer(to_object(ask, overlay, &group)?))
-}
+    fn remove(&self, ask: &Ask<'_>, overlay: &mut Overlay<'_>) -> Result<Done> {
+        identity::remove_group(overlay, self)?;
+        Ok(publish(ask, &self.id(), Done::default()))
+    }
 
-/// `READ identity/group/name/NAME`.
-pub(super) fn read_by_name(ask: &Ask<'_>, overlay: &mut Overlay<'_>, name: &str) -> Result<Done> {
-    let group = by_name(overlay, name)?.ok_or_else(not_found)?;
-    Ok(Done::answer(to_object(ask, overlay, &group)?))
+    fn to_object(&self, ask: &Ask<'_>, overlay: &mut Overlay<'_>) -> Result<Object> {
+        let parents = identity::groups_of(overlay, &self.id())?;
+        Ok(Object::new()
+            .with("alias", Object::new())
+            .with("creation_time", Timestamp::from_millis(self.created_millis).to_string())
+            .with("id", self.id().to_string())
+            .with("last_update_time", Timestamp::from_millis(self.changed_millis).to_string())
+            .with("member_entity_ids", id_texts(&self.entities))
+            .with("member_group_ids", id_texts(&self.groups))
+            .with("metadata", texts(&self.metadata))
+            .with("modify_index", self.modified)
+            .with("name", self.name.as_str())
+            .with("namespace_id", namespace_id(ask))
+            .with("parent_group_ids", id_texts(&parents))
+            .with("policies", self.policies.clone())
+            .with("type", "internal"))
+    }
 }
 
 /// `LIST identity/group/id`.
@@ -58,71 +80,16 @@ pub(super) fn list(ask: &Ask<'_>, overlay: &mut Overlay<'_>) -> Result<Done> {
     })
 }
 
-/// `DELETE identity/group/id/ID`: its members stay.
-pub(super) fn delete(ask: &Ask<'_>, overlay: &mut Overlay<'_>, id: &str) -> Result<Done> {
-    let found = by_id(overlay, id)?;
-    remove(ask, overlay, found)
-}
-
-/// `DELETE identity/group/name/NAME`.
-pub(super) fn delete_by_name(ask: &Ask<'_>, overlay: &mut Overlay<'_>, name: &str) -> Result<Done> {
-    let found = by_name(overlay, name)?;
-    remove(ask, overlay, found)
-}
-
 /// `WRITE identity/lookup/group`: nothing is answered where there is none.
 pub(super) fn lookup(ask: &Ask<'_>, overlay: &mut Overlay<'_>) -> Result<Done> {
     let data = Members(ask.data);
     data.known_only(&["id", "name"])?;
     let found = match one_of(data, &["id", "name"])? {
-        "id" => by_id(overlay, data.required("id")?)?,
+        "id" => by_id::<Group>(overlay, data.required("id")?)?,
         _ => by_name(overlay, data.required("name")?)?,
     };
     let Some(group) = found else { return Ok(Done::default()) };
-    Ok(Done { identity: Some(group.id().to_string()), ..Done::answer(to_object(ask, overlay, &group)?) })
-}
-
-fn by_id(overlay: &mut Overlay<'_>, id: &str) -> Result<Option<Group>> {
-    Id::parse(id).map_or(Ok(None), |id| Ok(identity::load_group(overlay, &id)?))
-}
-
-fn by_name(overlay: &mut Overlay<'_>, name: &str) -> Result<Option<Group>> {
-    let name = IdentityName::parse(name)?;
-    match identity::group_by_name(overlay, name.as_str())? {
-        Some(id) => Ok(identity::load_group(overlay, &id)?),
-        None => Ok(None),
-    }
-}
-
-/// Changes a group, or makes one. `named` is the name in the path, which goes before one in the data.
-fn save(ask: &Ask<'_>, overlay: &mut Overlay<'_>, old: Option<Group>, named: Option<&str>) -> Result<Done> {
-    let data = Members(ask.data);
-    data.known_only(&KNOWN)?;
-    if data.text("type")?.is_some_and(|kind| !matches!(kind, "" | "internal")) {
-        return Err(bad("type", "must be \"internal\": external groups come with login methods, which are not in this version"));
-    }
-    let mut new = old.clone().map_or_else(|| made(ask), Ok)?;
-    if let Some(name) = named.or(data.text("name")?).filter(|name| !name.is_empty()) {
-        let name = IdentityName::parse(name)?;
-        // What is read here becomes an expectation of the commit: of two that take one name, one is refused.
-        if identity::group_by_name(overlay, name.as_str())?.is_some_and(|id| id != new.id()) {
-            return Err(refused("the name is another group's: choose another"));
-        }
-        name.as_str().clone_into(&mut new.name);
-    }
-    new.metadata = metadata(data, "metadata")?.unwrap_or(new.metadata);
-    new.policies = policies(data)?.unwrap_or(new.policies);
-    new.entities = members(data, "member_entity_ids")?.unwrap_or(new.entities);
-    new.groups = members(data, "member_group_ids")?.unwrap_or(new.groups);
-    new.changed_millis = ask.now.as_millis();
-    new.modified += 1;
-    check_members(overlay, old.as_ref(), &new)?;
-    identity::save_group(overlay, old.as_ref(), &new)?;
-    let done = match old {
-        Some(_) => Done::default(),
-        None => Done::answer(Object::new().with("id", new.id().to_string()).with("name", new.name.as_str())),
-    };
-    Ok(publish(ask, &new.id(), done))
+    Ok(Done { identity: Some(group.id().to_string()), ..Done::answer(group.to_object(ask, overlay)?) })
 }
 
 fn made(ask: &Ask<'_>) -> Result<Group> {
@@ -176,34 +143,6 @@ fn check_room(overlay: &mut Overlay<'_>, member: &Id) -> Result<()> {
     Ok(())
 }
 
-fn remove(ask: &Ask<'_>, overlay: &mut Overlay<'_>, found: Option<Group>) -> Result<Done> {
-    let Some(group) = found else { return Ok(Done::default()) };
-    identity::remove_group(overlay, &group)?;
-    Ok(publish(ask, &group.id(), Done::default()))
-}
-
-fn to_object(ask: &Ask<'_>, overlay: &mut Overlay<'_>, group: &Group) -> Result<Object> {
-    let parents = identity::groups_of(overlay, &group.id())?;
-    Ok(Object::new()
-        .with("alias", Object::new())
-        .with("creation_time", Timestamp::from_millis(group.created_millis).to_string())
-        .with("id", group.id().to_string())
-        .with("last_update_time", Timestamp::from_millis(group.changed_millis).to_string())
-        .with("member_entity_ids", id_texts(&group.entities))
-        .with("member_group_ids", id_texts(&group.groups))
-        .with("metadata", texts(&group.metadata))
-        .with("modify_index", group.modified)
-        .with("name", group.name.as_str())
-        .with("namespace_id", namespace_id(ask))
-        .with("parent_group_ids", id_texts(&parents))
-        .with("policies", group.policies.clone())
-        .with("type", "internal"))
-}
-
 fn unknown(member: &str) -> Error {
     bad(member, "has an id that is none in this namespace")
-}
-
-fn not_found() -> Error {
-    Error::new(Code::NotFound, "there is no such group")
 }

@@ -2,9 +2,9 @@
 
 use super::given::{Members, bad};
 use super::system::{Ask, Done};
-use super::{identity_aliases, identity_entities, identity_groups};
+use super::{identity_aliases, identity_entities, identity_groups, identity_named as named};
 use crate::barrier::Overlay;
-use crate::identity::{IdentityName, OWNER};
+use crate::identity::{Entity, Group, IdentityName, OWNER};
 use crate::policy::PolicyName;
 use crate::types::id::Id;
 use crate::types::limits::{
@@ -77,29 +77,29 @@ pub(super) fn canonical_name(path: IdentityPath<'_>) -> Option<(&str, String)> {
 
 pub(super) fn execute(ask: &Ask<'_>, overlay: &mut Overlay<'_>, operation: Operation, path: IdentityPath<'_>) -> Result<Done> {
     match (operation, path) {
-        (Operation::Write, IdentityPath::Entity) => identity_entities::write(ask, overlay),
+        (Operation::Write, IdentityPath::Entity) => named::write::<Entity>(ask, overlay),
         (Operation::List, IdentityPath::EntityIds) => identity_entities::list(ask, overlay),
-        (Operation::Read, IdentityPath::EntityId(id)) => identity_entities::read(ask, overlay, id),
-        (Operation::Write, IdentityPath::EntityId(id)) => identity_entities::write_by_id(ask, overlay, id),
-        (Operation::Delete, IdentityPath::EntityId(id)) => identity_entities::delete(ask, overlay, id),
+        (Operation::Read, IdentityPath::EntityId(id)) => named::read::<Entity>(ask, overlay, id),
+        (Operation::Write, IdentityPath::EntityId(id)) => named::write_by_id::<Entity>(ask, overlay, id),
+        (Operation::Delete, IdentityPath::EntityId(id)) => named::delete::<Entity>(ask, overlay, id),
         (Operation::List, IdentityPath::EntityNames) => names(ask, overlay, "entity/name/"),
-        (Operation::Read, IdentityPath::EntityName(name)) => identity_entities::read_by_name(ask, overlay, name),
-        (Operation::Write, IdentityPath::EntityName(name)) => identity_entities::write_by_name(ask, overlay, name),
-        (Operation::Delete, IdentityPath::EntityName(name)) => identity_entities::delete_by_name(ask, overlay, name),
+        (Operation::Read, IdentityPath::EntityName(name)) => named::read_by_name::<Entity>(ask, overlay, name),
+        (Operation::Write, IdentityPath::EntityName(name)) => named::write_by_name::<Entity>(ask, overlay, name),
+        (Operation::Delete, IdentityPath::EntityName(name)) => named::delete_by_name::<Entity>(ask, overlay, name),
         (Operation::Write, IdentityPath::Alias) => identity_aliases::write(ask, overlay),
         (Operation::List, IdentityPath::AliasIds) => identity_aliases::list(ask, overlay),
         (Operation::Read, IdentityPath::AliasId(id)) => identity_aliases::read(ask, overlay, id),
         (Operation::Write, IdentityPath::AliasId(id)) => identity_aliases::write_by_id(ask, overlay, id),
         (Operation::Delete, IdentityPath::AliasId(id)) => identity_aliases::delete(ask, overlay, id),
-        (Operation::Write, IdentityPath::Group) => identity_groups::write(ask, overlay),
+        (Operation::Write, IdentityPath::Group) => named::write::<Group>(ask, overlay),
         (Operation::List, IdentityPath::GroupIds) => identity_groups::list(ask, overlay),
-        (Operation::Read, IdentityPath::GroupId(id)) => identity_groups::read(ask, overlay, id),
-        (Operation::Write, IdentityPath::GroupId(id)) => identity_groups::write_by_id(ask, overlay, id),
-        (Operation::Delete, IdentityPath::GroupId(id)) => identity_groups::delete(ask, overlay, id),
+        (Operation::Read, IdentityPath::GroupId(id)) => named::read::<Group>(ask, overlay, id),
+        (Operation::Write, IdentityPath::GroupId(id)) => named::write_by_id::<Group>(ask, overlay, id),
+        (Operation::Delete, IdentityPath::GroupId(id)) => named::delete::<Group>(ask, overlay, id),
         (Operation::List, IdentityPath::GroupNames) => names(ask, overlay, "group/name/"),
-        (Operation::Read, IdentityPath::GroupName(name)) => identity_groups::read_by_name(ask, overlay, name),
-        (Operation::Write, IdentityPath::GroupName(name)) => identity_groups::write_by_name(ask, overlay, name),
-        (Operation::Delete, IdentityPath::GroupName(name)) => identity_groups::delete_by_name(ask, overlay, name),
+        (Operation::Read, IdentityPath::GroupName(name)) => named::read_by_name::<Group>(ask, overlay, name),
+        (Operation::Write, IdentityPath::GroupName(name)) => named::write_by_name::<Group>(ask, overlay, name),
+        (Operation::Delete, IdentityPath::GroupName(name)) => named::delete_by_name::<Group>(ask, overlay, name),
         (Operation::Write, IdentityPath::LookupEntity) => identity_entities::lookup(ask, overlay),
         (Operation::Write, IdentityPath::LookupGroup) => identity_groups::lookup(ask, overlay),
         _ => Err(Error::new(Code::UnsupportedPath, "the vault has no such operation at this path")),

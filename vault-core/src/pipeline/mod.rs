@@ -16,6 +16,7 @@ mod identities;
 mod identity_aliases;
 mod identity_entities;
 mod identity_groups;
+mod identity_named;
 mod identity_paths;
 mod info_paths;
 #[cfg(all(test, loom))]

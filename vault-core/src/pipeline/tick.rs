@@ -151,7 +151,7 @@ fn remove_due(
                 return Ok(entry.ends());
             }
             let most = TOKEN_REMOVALS_MAX.saturating_sub(ended.removed.len());
-            ended.removed.extend(tokens::expire(overlay, &token, &barrier_of, most)?);
+            ended.removed.extend(tokens::remove(overlay, &token, tokens::Ending::Over, &barrier_of, most)?);
             ended.expired.push((namespace.audit_name(), entry));
         }
         // The token was removed, one way or another, or its namespace deleted.

@@ -99,8 +99,8 @@ pub(super) fn tidy(ask: &Ask<'_>, overlay: &mut Overlay<'_>) -> Result<Done> {
     }
     let mut gone = Vec::new();
     for (token, parentless) in &useless {
-        let end = if *parentless { tokens::remove } else { tokens::expire };
-        gone.extend(end(overlay, token, &barrier_of, TOKEN_REMOVALS_MAX.saturating_sub(gone.len()))?);
+        let ending = if *parentless { tokens::Ending::Revoked } else { tokens::Ending::Over };
+        gone.extend(tokens::remove(overlay, token, ending, &barrier_of, TOKEN_REMOVALS_MAX.saturating_sub(gone.len()))?);
     }
     let body = Object::new().with("removed", gone.len() as u64).with("more", useless.len() == TOKEN_REMOVALS_MAX);
     let tokens = Arc::clone(&ask.core.tokens);
@@ -151,7 +151,7 @@ fn revoke_tree(ask: &Ask<'_>, overlay: &mut Overlay<'_>, token: &TokenRef) -> Re
         Some(barrier) => overlay.within(&barrier, |overlay| records::load(overlay, &token.key))?,
         None => None,
     };
-    let gone = tokens::remove(overlay, token, &barrier_of, TOKEN_REMOVALS_MAX)?;
+    let gone = tokens::remove(overlay, token, tokens::Ending::Revoked, &barrier_of, TOKEN_REMOVALS_MAX)?;
     let tokens = Arc::clone(&ask.core.tokens);
     let concerns = entry.and_then(|entry| told_accessor(ask, &entry));
     Ok(Done { concerns, ..Done::default() }.publishing(move || tokens.forget(&gone)))

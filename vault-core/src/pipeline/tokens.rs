@@ -208,7 +208,7 @@ pub(super) fn end_used(core: &Core, token: &LiveToken, namespace: Option<String>
     let barrier_of = |id: &Id| namespaces.barrier(id);
     for _ in 0..=COMMIT_RETRIES_MAX {
         let mut overlay = core.writing();
-        let gone = expire(&mut overlay, &token.id, &barrier_of, TOKEN_REMOVALS_MAX)?;
+        let gone = remove(&mut overlay, &token.id, Ending::Over, &barrier_of, TOKEN_REMOVALS_MAX)?;
         let event = Event {
             operation: "revoke".into(),
             path: "auth/token".to_owned(),
@@ -229,27 +229,25 @@ pub(super) fn end_used(core: &Core, token: &LiveToken, namespace: Option<String>
     Err(Error::new(Code::Conflict, "the token was used up and is being changed: tidy removes it"))
 }
 
+/// Why a token is removed.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Ending {
+    /// It was revoked before its time, so that what it has read may have to be rotated.
+    Revoked,
+    /// Its time or its uses have come to their end.
+    Over,
+}
+
 /// Removes a token and of its descendants so many at most; what is left is worth nothing and removed by `tick`.
 pub(super) fn remove(
     overlay: &mut Overlay<'_>,
     token: &TokenRef,
+    ending: Ending,
     barrier_of: BarrierOf<'_>,
     most: usize,
 ) -> Result<Vec<TokenRef>, BarrierError> {
     let gone = records::remove_tree(overlay, token, barrier_of, most)?;
-    removed(overlay, barrier_of, &gone, true)?;
-    Ok(gone)
-}
-
-/// As above, for a token whose time or uses have come to their end: what it has read need not be rotated for that.
-pub(super) fn expire(
-    overlay: &mut Overlay<'_>,
-    token: &TokenRef,
-    barrier_of: BarrierOf<'_>,
-    most: usize,
-) -> Result<Vec<TokenRef>, BarrierError> {
-    let gone = records::remove_tree(overlay, token, barrier_of, most)?;
-    removed(overlay, barrier_of, &gone, false)?;
+    removed(overlay, barrier_of, &gone, ending)?;
     Ok(gone)
 }
 
@@ -261,7 +259,7 @@ pub(super) fn remove_and_orphan(
     most: usize,
 ) -> Result<Option<Vec<TokenRef>>, BarrierError> {
     let Some(mut changed) = records::remove_and_orphan(overlay, token, barrier_of, most)? else { return Ok(None) };
-    removed(overlay, barrier_of, &[*token], true)?;
+    removed(overlay, barrier_of, &[*token], Ending::Revoked)?;
     changed.push(*token);
     Ok(Some(changed))
 }
@@ -269,13 +267,13 @@ pub(super) fn remove_and_orphan(
 /// Removes descendants of tokens that are gone already; `None` when there are none.
 pub(super) fn sweep(overlay: &mut Overlay<'_>, barrier_of: BarrierOf<'_>, most: usize) -> Result<Option<Vec<TokenRef>>, BarrierError> {
     let Some(gone) = records::sweep_doomed(overlay, barrier_of, most)? else { return Ok(None) };
-    removed(overlay, barrier_of, &gone, true)?;
+    removed(overlay, barrier_of, &gone, Ending::Revoked)?;
     Ok(Some(gone))
 }
 
-/// What goes with tokens, in the commit that removes them, whatever removes them; those that have `left` were revoked before their time.
-fn removed(overlay: &mut Overlay<'_>, barrier_of: BarrierOf<'_>, gone: &[TokenRef], left: bool) -> Result<(), BarrierError> {
-    gone.iter().try_for_each(|token| usage::end_reader(overlay, token, left, barrier_of))?;
+/// What goes with tokens, in the commit that removes them, whatever removes them.
+fn removed(overlay: &mut Overlay<'_>, barrier_of: BarrierOf<'_>, gone: &[TokenRef], ending: Ending) -> Result<(), BarrierError> {
+    gone.iter().try_for_each(|token| usage::end_reader(overlay, token, ending == Ending::Revoked, barrier_of))?;
     removal::doom_cubbyholes(overlay, barrier_of, gone)
 }
 

@@ -224,7 +224,7 @@ fn content_of(ask: &Ask<'_>, overlay: &mut Overlay<'_>, token: &TokenRef) -> Res
 fn end(ask: &Ask<'_>, overlay: &mut Overlay<'_>, token: &TokenRef) -> Result<Done> {
     let namespaces = ask.core.namespaces.load_full();
     let barrier_of = |id: &Id| namespaces.barrier(id);
-    let gone = tokens::remove(overlay, token, &barrier_of, TOKEN_REMOVALS_MAX)?;
+    let gone = tokens::remove(overlay, token, tokens::Ending::Revoked, &barrier_of, TOKEN_REMOVALS_MAX)?;
     let tokens = Arc::clone(&ask.core.tokens);
     Ok(Done::default().publishing(move || tokens.forget(&gone)))
 }

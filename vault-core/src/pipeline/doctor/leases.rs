@@ -3,10 +3,10 @@
 //! A lease that is not found by its token, its target or its time is never ended. Its own record tells all of these places.
 
 use super::super::mounts::MountTable;
-use super::spaces::{Spaces, Whose};
+use super::spaces::Spaces;
 use super::survey::each;
 use crate::auth::records;
-use crate::barrier::{Kind, Overlay, fixed};
+use crate::barrier::{Kind, Overlay};
 use crate::engines::{EngineKind, database};
 use crate::lease::chore::{self, Chore};
 use crate::lease::{Lease, LeaseRef, State, index};
@@ -33,7 +33,7 @@ pub(super) fn corrections<'a>(spaces: &'a Spaces, records: &'a dyn Read) -> Resu
     let mut overlay = Overlay::reading(&spaces.all[0].barrier, records);
     let mut told = Told::default();
     each(records, |key, record| {
-        let Some((at, Kind::Lease)) = kind_of(spaces, &key, &record) else { return Ok(()) };
+        let Some(at) = spaces.space_of(&key, &record, &[Kind::Lease]) else { return Ok(()) };
         let lease = Lease::from_bytes(&spaces.all[at].barrier.open(Kind::Lease, &key, &record)?)?;
         place(spaces, &mut overlay, at, &lease, &mut told)
     })?;
@@ -53,23 +53,13 @@ pub(super) fn corrections<'a>(spaces: &'a Spaces, records: &'a dyn Read) -> Resu
     }
     connections(spaces, &mut overlay)?;
     each(records, |key, record| {
-        let Some((at, kind)) = kind_of(spaces, &key, &record) else { return Ok(()) };
-        if index::PLACES.contains(&kind) && !told.places.contains(&key) {
+        let Some(at) = spaces.space_of(&key, &record, &index::PLACES) else { return Ok(()) };
+        if !told.places.contains(&key) {
             overlay.within(&spaces.all[at].barrier, |overlay| overlay.delete(key));
         }
         Ok(())
     })?;
     Ok(overlay)
-}
-
-/// The namespace that a record is of, and which of the kinds it is that are looked at here.
-fn kind_of(spaces: &Spaces, key: &Key, record: &[u8]) -> Option<(usize, Kind)> {
-    if fixed::is_bare(key.as_bytes()) {
-        return None;
-    }
-    let Whose::Space(at, kind) = spaces.whose(key, record) else { return None };
-    let kind = index::PLACES.into_iter().chain([Kind::Lease]).find(|of| *of as u16 == kind)?;
-    Some((at, kind))
 }
 
 /// Lets a lease be found by all that finds it, and end with its token.

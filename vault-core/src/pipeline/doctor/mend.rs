@@ -198,7 +198,7 @@ impl<'m> Mend<'m> {
         let token = TokenRef { namespace: *barrier.namespace(), key: own };
         let mut overlay = self.overlay(barrier);
         let barrier_of = |id: &Id| self.opened.spaces.barrier(id);
-        tokens::remove(&mut overlay, &token, &barrier_of, usize::MAX)?;
+        tokens::remove(&mut overlay, &token, tokens::Ending::Revoked, &barrier_of, usize::MAX)?;
         put_all(overlay, target)
     }
 

@@ -4,9 +4,9 @@
 //! A credential that is not found by its time is never rotated, and one whose name leads nowhere is never read. Its own record tells all of these
 //! places.
 
-use super::spaces::{Spaces, Whose};
+use super::spaces::Spaces;
 use super::survey::each;
-use crate::barrier::{Kind, Overlay, fixed};
+use crate::barrier::{Kind, Overlay};
 use crate::managed::{Managed, index};
 use crate::storage::{Key, Read};
 use crate::types::Result;
@@ -28,7 +28,7 @@ pub(super) fn corrections<'a>(spaces: &'a Spaces, records: &'a dyn Read) -> Resu
     let mut overlay = Overlay::reading(&spaces.all[0].barrier, records);
     let mut told = Told::default();
     each(records, |key, record| {
-        let Some((at, Kind::Managed)) = kind_of(spaces, &key, &record) else { return Ok(()) };
+        let Some(at) = spaces.space_of(&key, &record, &[Kind::Managed]) else { return Ok(()) };
         let barrier = &spaces.all[at].barrier;
         let managed = Managed::from_bytes(&barrier.open(Kind::Managed, &key, &record)?)?;
         overlay.within(barrier, |overlay| place(overlay, at, &managed, &mut told))
@@ -44,23 +44,13 @@ pub(super) fn corrections<'a>(spaces: &'a Spaces, records: &'a dyn Read) -> Resu
         })?;
     }
     each(records, |key, record| {
-        let Some((at, kind)) = kind_of(spaces, &key, &record) else { return Ok(()) };
-        if kind != Kind::Managed && !told.places.contains(&key) {
+        let Some(at) = spaces.space_of(&key, &record, &index::PLACES) else { return Ok(()) };
+        if !told.places.contains(&key) {
             overlay.within(&spaces.all[at].barrier, |overlay| overlay.delete(key));
         }
         Ok(())
     })?;
     Ok(overlay)
-}
-
-/// The namespace that a record is of, and which of the kinds it is that are looked at here.
-fn kind_of(spaces: &Spaces, key: &Key, record: &[u8]) -> Option<(usize, Kind)> {
-    if fixed::is_bare(key.as_bytes()) {
-        return None;
-    }
-    let Whose::Space(at, kind) = spaces.whose(key, record) else { return None };
-    let kind = index::PLACES.into_iter().chain([Kind::Managed]).find(|of| *of as u16 == kind)?;
-    Some((at, kind))
 }
 
 /// Lets a credential be found by all that finds it, through an overlay of its namespace.

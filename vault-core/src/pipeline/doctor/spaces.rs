@@ -83,6 +83,15 @@ impl Spaces {
         }
     }
 
+    /// The namespace that a record is of, where its kind is one of these.
+    pub(super) fn space_of(&self, key: &Key, record: &[u8], kinds: &[Kind]) -> Option<usize> {
+        if fixed::is_bare(key.as_bytes()) {
+            return None;
+        }
+        let Whose::Space(at, kind) = self.whose(key, record) else { return None };
+        kinds.iter().any(|of| *of as u16 == kind).then_some(at)
+    }
+
     /// The barrier of a namespace.
     pub(super) fn barrier(&self, id: &Id) -> Option<Arc<Barrier>> {
         self.all.iter().find(|space| space.barrier.namespace() == id).map(|space| Arc::clone(&space.barrier))
