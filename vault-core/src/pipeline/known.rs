@@ -58,10 +58,10 @@ fn leases(overlay: &Overlay<'_>) -> Result<Vec<LeaseRef>> {
 fn told_lease(lease: Lease) -> KnownLease {
     KnownLease {
         state: match lease.state {
+            State::Stuck => "irrevocable",
             _ if lease.was_never_given() => "begun",
             State::Pending | State::Active => "active",
             State::Ending => "ending",
-            State::Stuck => "irrevocable",
         },
         issued: Timestamp::from_millis(lease.issued_millis),
         latest_end: lease.latest_end(),

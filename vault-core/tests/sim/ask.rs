@@ -48,41 +48,107 @@ pub const WISHES: [&str; 6] = ["rotate-role", "roll-back-role", "retry-role", "e
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ask {
-    Get { at: At, version: u64 },
-    Put { at: At, value: u64, cas: Option<u64> },
-    Delete { at: At },
-    Change { at: At, versions: Vec<u64>, fate: Fate },
-    Metadata { at: At },
-    Forget { at: At },
-    List { mount: u8, folder: u8 },
-    MakeToken { policies: Vec<u8>, ttl: Option<u64>, no_default: bool, slot: u8 },
+    Get {
+        at: At,
+        version: u64,
+    },
+    Put {
+        at: At,
+        value: u64,
+        cas: Option<u64>,
+    },
+    Delete {
+        at: At,
+    },
+    Change {
+        at: At,
+        versions: Vec<u64>,
+        fate: Fate,
+    },
+    Metadata {
+        at: At,
+    },
+    Forget {
+        at: At,
+    },
+    List {
+        mount: u8,
+        folder: u8,
+    },
+    MakeToken {
+        policies: Vec<u8>,
+        ttl: Option<u64>,
+        no_default: bool,
+        slot: u8,
+    },
     RevokeSelf,
     LookUpSelf,
-    WritePolicy { name: u8, rules: Vec<Rule> },
-    DeletePolicy { name: u8 },
-    ReadPolicy { name: u8 },
+    WritePolicy {
+        name: u8,
+        rules: Vec<Rule>,
+    },
+    DeletePolicy {
+        name: u8,
+    },
+    ReadPolicy {
+        name: u8,
+    },
     ListPolicies,
-    Mount { mount: u8 },
+    Mount {
+        mount: u8,
+    },
     Roll,
-    Retain { seconds: u64 },
-    Prune { before: u64 },
-    AddSlot { key: u8 },
-    RemoveSlot { id: u32 },
+    Retain {
+        seconds: u64,
+    },
+    Prune {
+        before: u64,
+    },
+    AddSlot {
+        key: u8,
+    },
+    RemoveSlot {
+        id: u32,
+    },
     Slots,
     /// A target system's connection is written, with a password of the vault's account there.
-    Connect { host: u8, password: String },
-    Disconnect { host: u8 },
-    Creds { role: u8 },
-    Lease { deed: Deed, id: String },
+    Connect {
+        host: u8,
+        password: String,
+    },
+    Disconnect {
+        host: u8,
+    },
+    Creds {
+        role: u8,
+    },
+    Lease {
+        deed: Deed,
+        id: String,
+    },
     /// Leases are ended by their prefix: a role's, or all.
-    EndLeases { role: Option<u8>, sync: bool },
+    EndLeases {
+        role: Option<u8>,
+        sync: bool,
+    },
     /// A static role: 0 has one account, 1 has two.
-    Enrol { role: u8 },
-    StaticCreds { role: u8 },
+    Enrol {
+        role: u8,
+    },
+    StaticCreds {
+        role: u8,
+    },
     /// What an operator wants of a static role, of `WISHES`.
-    Rotate { role: u8, wish: u8 },
-    RotateRoot { host: u8 },
-    SettleRoot { host: u8 },
+    Rotate {
+        role: u8,
+        wish: u8,
+    },
+    RotateRoot {
+        host: u8,
+    },
+    SettleRoot {
+        host: u8,
+    },
 }
 
 /// A request without its token.

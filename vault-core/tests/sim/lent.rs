@@ -215,7 +215,10 @@ impl World {
         let end = lease.expires.as_millis();
         let ends: Vec<u64> = self.states.iter().map(|state| self.capped(state, holder, now + by.ttl_seconds * 1000)).collect();
         assert!(ends.contains(&end), "a lease ends at {end}, and the model says {ends:?}");
-        assert!(response.lease_duration.as_secs() * 1000 <= end.saturating_sub(self.now()) + 999, "a lease was answered as longer than it is");
+        assert!(
+            response.lease_duration.as_secs() * 1000 <= end.saturating_sub(self.now()) + 999,
+            "a lease was answered as longer than it is"
+        );
         self.books.lent.push(Lent {
             latest: now + by.max_seconds * 1000,
             password: text("password"),

@@ -3,8 +3,8 @@
 use super::ask::{Ask, CONNECTIONS, Deed, raw_key};
 use super::coverage::Coverage;
 use super::disk::{Death, Disk};
-use super::ledger::Ledger;
 use super::host::{ADMIN, FROM_BEFORE, HOSTS, Hosts};
+use super::ledger::Ledger;
 use super::lent::{Books, ROLES, Sure};
 use super::model::{Opener, State, TokenId};
 use super::numbers::Numbers;
@@ -266,7 +266,9 @@ impl World {
             Step::Ask { who, fresh, ask } => self.ask_by(*who, *fresh, ask),
             Step::Forward { millis } => self.ground.clock.set(Timestamp::from_millis(self.now() + millis)),
             Step::SetClock { seconds } => self.ground.clock.set(Timestamp::from_secs(*seconds)),
-            Step::Tick => self.tick(),
+            Step::Tick => {
+                self.tick();
+            }
             Step::Host { number, mood } => self.ground.hosts.set(usize::from(*number), *mood),
             Step::Lease { who, which, deed } => self.about_lease(*who, *which, *deed),
             Step::Connect { host } => {
@@ -367,7 +369,8 @@ impl World {
         self.states = states;
     }
 
-    pub fn tick(&mut self) {
+    /// Lets the vault tick; whether it is through with all that was due.
+    pub fn tick(&mut self) -> bool {
         let (now, before, asked) = (self.now(), self.live().storage.commit_number(), self.ledger.len());
         let outcome = self.live().vault.tick();
         self.let_tick();
@@ -384,7 +387,10 @@ impl World {
             }
         }
         self.simplify();
-        self.leases_ticked(now, outcome.is_ok());
+        // One that wants to be called again at once is not through with what is over.
+        let is_through = outcome.as_ref().is_ok_and(|next| next.is_none_or(|next| next.as_millis() > now));
+        self.leases_ticked(now, is_through);
+        is_through
     }
 
     /// A key of a slot that is there in every possible state, with the slot's number.
