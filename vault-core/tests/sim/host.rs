@@ -222,7 +222,7 @@ impl Hosts {
                 failed(ConnectorFailure::Unknown)
             }
             HostMood::LiesDone => {
-                if matches!(duty, Duty::Create | Duty::Revoke) {
+                if matches!(duty, Duty::Create | Duty::Renew | Duty::Revoke) {
                     state.lied.insert(name.to_owned());
                 }
                 Ok(())

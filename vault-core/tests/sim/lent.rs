@@ -246,6 +246,7 @@ impl World {
     fn judge_lease(&mut self, deed: Deed, id: &str, now: u64, is_free: bool, outcome: &Result<Response>) {
         let Some(at) = self.books.lent.iter().position(|lent| lent.id == id) else { return };
         let lent = self.books.lent[at].clone();
+        let is_free = is_free || self.ground.hosts.is_excused(&lent.username);
         let (before, after) = (lent.holds(&self.states, now), lent.holds(&self.states, self.now()));
         let code = outcome.as_ref().err().map(Error::code);
         if let Deed::Revoke { .. } = deed {

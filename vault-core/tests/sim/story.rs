@@ -14,6 +14,9 @@ pub const HOLDERS: u8 = 6;
 /// When stories begin.
 pub const BEGINNING_SECONDS: u64 = 1_795_457_040;
 
+/// How far clocks are set from there in stories with leases.
+const CLOCK_SECONDS_MAX: u64 = 2 * 365 * 86_400;
+
 /// Where the machine dies: so many operations from now, the last of which may still be carried out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Dies {
@@ -140,6 +143,12 @@ pub fn story(seed: u64, steps: u64) -> Vec<Step> {
     let mut all = opening(&numbers);
     let lends = Setting::of(seed).lends;
     all.extend((0..steps).map(|number| if lends && numbers.once_in(3) { lending(&numbers) } else { step(&numbers, number) }));
+    for step in all.iter_mut().filter(|_| lends) {
+        // A tick looks through the buckets of six years at most, so that decades would take many, and say little more.
+        if let Step::SetClock { seconds } = step {
+            *seconds = (*seconds).clamp(BEGINNING_SECONDS - CLOCK_SECONDS_MAX, BEGINNING_SECONDS + CLOCK_SECONDS_MAX);
+        }
+    }
     all.truncate(usize::try_from(steps).expect("a short story"));
     all
 }
@@ -286,8 +295,8 @@ impl Step {
             Step::SetClock { .. } => "step: the clock is set".to_owned(),
             Step::Tick => "step: tick".to_owned(),
             Step::Host { mood, .. } => format!("step: a target becomes {mood:?}"),
-            Step::Lease { .. } => "step: a lease is asked about".to_owned(),
-            Step::Connect { .. } => "step: a connection is written".to_owned(),
+            Step::Lease { deed, .. } => format!("ask: {}", Ask::Lease { deed: *deed, id: String::new() }.name()),
+            Step::Connect { .. } => "ask: write a connection".to_owned(),
             Step::Calm => "step: all is well for some hours".to_owned(),
             Step::Seal => "step: seal and unseal".to_owned(),
             Step::Rekey { .. } => "step: rekey".to_owned(),
