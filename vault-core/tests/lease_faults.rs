@@ -522,3 +522,18 @@ fn counting_leases_needs_sudo_as_listing_them_does() {
     assert_eq!(kinds, BTreeSet::from([0, 1]));
     assert_eq!(ask(&world.root, Operation::Read, "sys/leases/count", r#"{"type":"x"}"#).unwrap_err().code(), Code::InvalidData);
 }
+
+/// Found by the simulation (seed 1722).
+#[test]
+fn accounts_are_revoked_though_a_late_target_has_set_a_password_that_was_given_up() {
+    let world = world();
+    let one = creds(&world.root).unwrap();
+    world.target.plan(Duty::SetPassword, &[Fault::UnknownNotDone]);
+    assert_eq!(ask(&world.root, Operation::Write, "database/rotate-root/db", "").unwrap_err().code(), Code::TargetUnavailable);
+    let settled = ask(&world.root, Operation::Write, "database/settle-root/db", "").unwrap().data.unwrap();
+    assert_eq!(settled.get("works").and_then(Value::as_str), Some("old"));
+    let late = world.target.state.lock().unwrap().last_set.1.clone();
+    world.target.state.lock().unwrap().accounts.insert(ROOT_NAME.to_owned(), late);
+    revoke(&world.root, &one.lease_id, true).unwrap();
+    assert!(world.target.accounts().is_empty());
+}

@@ -604,12 +604,6 @@ fn opening_a_vault_loads_none_of_20_000_leases() {
 }
 
 #[test]
-#[ignore = "takes minutes: a million leases"]
-fn opening_a_vault_loads_none_of_a_million_leases() {
-    many(1_000_000);
-}
-
-#[test]
 fn the_typed_face_looks_up_renews_lists_and_revokes() {
     let world = world();
     let one = creds(&world.root).unwrap();

@@ -445,22 +445,3 @@ fn a_refresh_reads_and_records_whatever_is_held() {
     assert_eq!(reads(&world.root, "secret/data/x"), [true; 2]);
     assert!(!format!("{live:?} {again:?}").contains("one"));
 }
-
-/// The figure that the documentation has: run with `--ignored --nocapture`, in release.
-#[test]
-#[ignore = "prints a figure: run it in release, with --nocapture"]
-fn figure_of_a_look_that_finds_nothing_new() {
-    let world = world();
-    let (live, _) = held(&world, TokenOptions::default());
-    // The fastest of many short runs: what a machine with other work adds is left out.
-    let looks = 1_000_u32;
-    let run = || {
-        let began = std::time::Instant::now();
-        for _ in 0..looks {
-            std::hint::black_box(live.get().unwrap());
-        }
-        began.elapsed()
-    };
-    let best = (0..1_000).map(|_| run()).min().unwrap();
-    println!("{} ns", best.as_nanos() / u128::from(looks));
-}

@@ -130,6 +130,44 @@ fn a_clock_that_is_set_back_by_years_neither_loses_a_rotation_nor_repeats_it() {
     world.vault.verify().unwrap();
 }
 
+/// Found by the simulation (seed 1326).
+#[test]
+fn a_clock_that_leaps_by_decades_keeps_no_rotation_waiting_for_the_buckets_in_between() {
+    let world = enrolled();
+    world.clock.set(Timestamp::from_secs(START - 54 * 365 * 86_400));
+    world.vault.tick().unwrap();
+    world.clock.set(Timestamp::from_secs(START + 90_000));
+    world.vault.tick().unwrap();
+    assert_eq!(world.target.calls(Duty::SetPassword), 2, "one call finds what is due");
+    world.clock.set(Timestamp::from_secs(START + 50 * 365 * 86_400));
+    world.target.always(Some(Fault::Unreachable));
+    world.vault.tick().unwrap();
+    world.target.heal();
+    settle(&world, 60);
+    assert_eq!(creds_now(&world.root).1, password_at(&world, "app"));
+    assert_eq!(world.target.calls(Duty::SetPassword), 4, "what failed once is found again");
+    world.vault.verify().unwrap();
+}
+
+/// Found by the simulation (seed 1600).
+#[test]
+fn a_rotation_that_waits_goes_on_when_the_clock_is_set_back_though_another_one_is_overdue() {
+    let world = enrolled();
+    account(&world, "other", "from-before");
+    write(&world.root, "static-roles/other", &DAILY.replace("\"app\"", "\"other\"")).unwrap();
+    world.clock.advance(Ttl::from_secs(15 * 86_400));
+    // One target, which answers once: the second one is not asked in this call, and stays overdue.
+    world.target.plan(Duty::Test, &[Fault::Unreachable]);
+    world.vault.tick().unwrap();
+    world.clock.set(Timestamp::from_secs(START + 12 * 86_400));
+    // No wait is longer than an hour.
+    settle(&world, 3_700);
+    for (name, role) in [("app", "static-creds/app"), ("other", "static-creds/other")] {
+        assert_eq!(text(&read(&world.root, role), "password"), password_at(&world, name), "{name}");
+    }
+    world.vault.verify().unwrap();
+}
+
 #[test]
 fn two_accounts_take_turns_and_the_old_one_works_through_its_grace_and_is_closed_then() {
     let world = world();

@@ -21,8 +21,12 @@ mod disk;
 mod explore;
 #[path = "sim/finale.rs"]
 mod finale;
+#[path = "sim/host.rs"]
+mod host;
 #[path = "sim/ledger.rs"]
 mod ledger;
+#[path = "sim/lent.rs"]
+mod lent;
 #[path = "sim/life.rs"]
 mod life;
 #[path = "sim/model.rs"]
@@ -33,6 +37,8 @@ mod numbers;
 mod outside;
 #[path = "sim/rules.rs"]
 mod rules;
+#[path = "sim/settle.rs"]
+mod settle;
 #[path = "sim/shrink.rs"]
 mod shrink;
 #[path = "sim/story.rs"]
@@ -57,7 +63,7 @@ use vault_core::storage::conformance;
 use wal::WalStorage;
 
 const STEPS_OF_STORY: u64 = 100;
-const STEPS_DEFAULT: u64 = 6_000;
+const STEPS_DEFAULT: u64 = 9_000;
 /// In a long run, steps for each short story in which every crash is tried.
 const STEPS_OF_EXPLORATION: u64 = 20_000;
 

@@ -115,7 +115,7 @@ pub(crate) fn crash(rounds: &str, backend: &str) -> Outcome {
 /// The simulation for this many steps, in stories of 100 with a seed each; for each 20,000 of them a short story with a crash at every operation.
 pub(crate) fn sim(seed: &str, steps: &str) -> Outcome {
     let mut sim = cargo();
-    sim.args(["test", "--release", "-p", "vault-core", "--features", "testing", "--test", "sim", "--", "--nocapture"]);
+    sim.args(["test", "--release", "-p", "vault-core", "--all-features", "--test", "sim", "--", "--nocapture"]);
     run(sim.env("LIBVAULT_SEED", seed).env("LIBVAULT_SIM_STEPS", steps))
 }
 

@@ -63,6 +63,8 @@ pub(super) struct Core {
     pub(super) usage: Arc<Usage>,
     /// The turns that namespaces have taken at their rotations.
     pub(super) rotation_turn: AtomicUsize,
+    /// When rotations were last looked at, in milliseconds since the Unix epoch; 0 before that.
+    pub(super) rotation_seen: AtomicU64,
     pub(super) metrics: Arc<Metrics>,
     pub(super) log: Arc<LogQueue>,
     pub(super) facts: Facts,
@@ -134,6 +136,7 @@ impl Core {
             quotas: Arc::new(Quotas::new(quotas)),
             usage: Arc::default(),
             rotation_turn: AtomicUsize::new(0),
+            rotation_seen: AtomicU64::new(0),
             metrics,
             log,
             facts,

@@ -7,7 +7,7 @@ use super::core::Core;
 use super::lease_renewal;
 use super::leases::{self, barrier_of, notice};
 use super::namespaces::Namespace;
-use super::outside::{ask, text_of};
+use super::outside::{Part, ask, text_of};
 use super::rotate_root;
 use crate::audit::Event;
 use crate::barrier::{BarrierError, Overlay};
@@ -276,22 +276,10 @@ pub(super) enum Told {
     Busy,
 }
 
-/// What one look at the queue has found.
-#[derive(Default)]
-struct Found {
-    due: BTreeMap<[u8; 16], VecDeque<LeaseRef>>,
-    /// Targets of which more is due than one call tells.
-    full: HashSet<[u8; 16]>,
-    /// When the next of the others is due.
-    next: Option<Timestamp>,
-    /// Where the look ended, unless it came to the end of the queue.
-    left_at: Option<Key>,
-}
-
 /// Looks at what waits for its target behind a place in the queue: a bounded part of it, or all where only some leases are asked for.
-fn look(core: &Core, after: Option<Key>, only: Option<&HashSet<LeaseRef>>, now: Timestamp) -> Result<Found> {
-    let longest = now.plus(Ttl::from_secs(RETRY_SECONDS_LONGEST));
-    let (mut found, mut looked_at) = (Found::default(), 0);
+fn look(core: &Core, after: Option<Key>, only: Option<&HashSet<LeaseRef>>, now: Timestamp) -> Result<Part> {
+    let mut found = Part { due: BTreeMap::new(), next: None, in_vain: false, left_at: None, looked: now };
+    let mut looked_at = 0;
     index::each_queued(&core.reading(), after, |place, queued| {
         looked_at += 1;
         if only.is_none() && looked_at >= LEASES_LOOKED_AT_PER_TICK_MAX {
@@ -300,19 +288,19 @@ fn look(core: &Core, after: Option<Key>, only: Option<&HashSet<LeaseRef>>, now: 
         if only.is_some_and(|only| !only.contains(&queued.lease)) || core.outside.is_busy(&queued.lease) {
             return found.left_at.is_none();
         }
-        if queued.next > now && queued.next <= longest {
+        if waits(queued.next, now) {
             found.next = earlier(found.next, Some(queued.next));
         } else {
-            let of_target = found.due.entry(queued.target).or_default();
-            if of_target.len() >= REVOCATIONS_PER_TICK_MAX {
-                found.full.insert(queued.target);
-            } else {
-                of_target.push_back(queued.lease);
-            }
+            found.due.entry(queued.target).or_default().push_back(queued.lease);
         }
         found.left_at.is_none()
     })?;
     Ok(found)
+}
+
+/// Whether a target is to be told only later.
+fn waits(next: Timestamp, now: Timestamp) -> bool {
+    next > now && next <= now.plus(Ttl::from_secs(RETRY_SECONDS_LONGEST))
 }
 
 /// The earlier of two instants of which there may be none.
@@ -322,71 +310,68 @@ fn earlier(one: Option<Timestamp>, other: Option<Timestamp>) -> Option<Timestamp
 
 /// Tells targets of leases that have ended: what is due of the part of the queue whose turn it is, or those of some leases; when the next is due.
 fn tell_due(core: &Core, now: Timestamp, only: Option<&HashSet<LeaseRef>>) -> Result<Option<Timestamp>> {
+    let kept = if only.is_none() { core.outside.take_part(now) } else { None };
     let after = if only.is_none() { core.outside.queue_place() } else { None };
-    let Found { due, full, mut next, left_at } = look(core, after, only, now)?;
-    if !due.is_empty() {
-        let told = tell_each(core, due, now)?;
-        next = earlier(next, told.next);
-        // One that does not answer is not asked at once again, however many wait for it.
-        next = earlier(next, (!full.is_subset(&told.away)).then_some(now));
-        if told.in_vain {
-            // Due again at an instant that was drawn just now.
-            next = earlier(next, look(core, after, only, now)?.next.filter(|next| *next > now));
-        }
+    // A part is told before the next one is looked at: however many wait, each is looked at about as often as it is told.
+    let mut part = kept.map_or_else(|| look(core, after, only, now), Ok)?;
+    tell_each(core, &mut part, now)?;
+    if !part.due.is_empty() && only.is_none() {
+        core.outside.keep_part(part);
+        return Ok(Some(now));
+    }
+    let mut next = earlier(part.next, (!part.due.is_empty()).then_some(now));
+    if part.in_vain {
+        // Due again at an instant that was drawn just now.
+        next = earlier(next, look(core, after, only, now)?.next.filter(|next| *next > now));
     }
     if only.is_some() {
         return Ok(next);
     }
     // Until all parts were looked at it is not known when the first is due: then the next one is looked at.
-    Ok(core.outside.leave_queue_at(left_at, next).map_or(Some(now), |all| all))
+    Ok(core.outside.leave_queue_at(part.left_at, next).map_or(Some(now), |all| all))
 }
 
-/// What came of telling targets.
-#[derive(Default)]
-struct ToldEach {
-    /// When something more is to be done.
-    next: Option<Timestamp>,
-    /// Which do not answer.
-    away: HashSet<[u8; 16]>,
-    /// Some are to be told again.
-    in_vain: bool,
+/// The record of a lease.
+fn record(core: &Core, lease: &LeaseRef) -> Result<Option<Lease>> {
+    let Some(namespace) = core.namespaces.load().get(&lease.namespace) else { return Ok(None) };
+    Ok(Lease::load(&mut Overlay::reading(&namespace.barrier, core.source()), &lease.key)?)
 }
 
-fn is_there(core: &Core, lease: &LeaseRef) -> Result<bool> {
-    let Some(namespace) = core.namespaces.load().get(&lease.namespace) else { return Ok(false) };
-    Ok(Lease::load(&mut Overlay::reading(&namespace.barrier, core.source()), &lease.key)?.is_some())
-}
-
-/// Tells each target in its turn: those that do not answer hold up none of the others.
-fn tell_each(core: &Core, mut due: BTreeMap<[u8; 16], VecDeque<LeaseRef>>, now: Timestamp) -> Result<ToldEach> {
-    let (mut told, mut count) = (ToldEach::default(), 0);
-    while !due.is_empty() {
-        for target in due.keys().copied().collect::<Vec<_>>() {
-            let Some(lease) = due.get_mut(&target).and_then(VecDeque::pop_front) else {
-                due.remove(&target);
+/// Tells each target in its turn of what is due of a part, up to a bound: those that do not answer hold up none of the others, and are asked no
+/// further for this part.
+fn tell_each(core: &Core, part: &mut Part, now: Timestamp) -> Result<()> {
+    let mut count = 0;
+    for _ in 0..REVOCATIONS_PER_TICK_MAX {
+        if part.due.is_empty() || count >= TOLD_MAX {
+            break;
+        }
+        for target in part.due.keys().copied().collect::<Vec<_>>() {
+            let lease = part.due.get_mut(&target).and_then(VecDeque::pop_front);
+            if part.due.get(&target).is_none_or(VecDeque::is_empty) {
+                part.due.remove(&target);
+            }
+            let Some(lease) = lease else { continue };
+            // Somebody else may have told it since it was looked at.
+            if record(core, &lease)?.is_some_and(|lease| waits(Timestamp::from_millis(lease.next_millis), now)) {
+                part.in_vain = true;
                 continue;
-            };
+            }
             match tell(core, &lease, now)? {
                 // What was never handed out is undone once more later.
-                Told::Gone => told.in_vain |= is_there(core, &lease)?,
-                Told::Refused => told.in_vain = true,
+                Told::Gone => part.in_vain |= record(core, &lease)?.is_some(),
+                Told::Refused => part.in_vain = true,
                 // One that does not answer is not asked for the others too.
                 Told::Away => {
-                    told.next = earlier(told.next, Some(now.plus(Ttl::from_secs(AWAY_SECONDS.min(RETRY_MILLIS / 1000)))));
-                    due.remove(&target);
-                    told.away.insert(target);
-                    told.in_vain = true;
+                    part.next = earlier(part.next, Some(now.plus(Ttl::from_secs(AWAY_SECONDS.min(RETRY_MILLIS / 1000)))));
+                    part.due.remove(&target);
+                    part.in_vain = true;
                 }
-                Told::Busy => told.next = Some(now),
+                Told::Busy => part.next = Some(now),
             }
             count += 1;
         }
-        if count >= TOLD_MAX && !due.is_empty() {
-            told.next = Some(now);
-            break;
-        }
     }
-    Ok(told)
+    Ok(())
 }
 
 /// Tells a lease's target that it has ended, and commits what came of it.
@@ -441,15 +426,16 @@ fn unqueue(core: &Core, namespace: Option<&Namespace>, lease: &LeaseRef) -> Resu
     committed.map(drop)
 }
 
-/// Removes an account. While a password is being changed the target may have either.
+/// Removes an account. While a password is being changed the target may have either, and one that was given up may have been set late.
 fn revoke(connector: &dyn Connector, connection: &Connection, account: &Account<'_>) -> Result<(), ConnectorError> {
-    let outcome = ask(|| connector.revoke(&connection.target(), account));
-    match (&outcome, &connection.pending) {
-        (Err(error), Some(pending)) if error.failure() == ConnectorFailure::Unauthenticated => {
-            ask(|| connector.revoke(&connection.target_with(pending), account))
+    let mut outcome = ask(|| connector.revoke(&connection.target(), account));
+    for other in [&connection.pending, &connection.given_up].into_iter().flatten() {
+        if !outcome.as_ref().is_err_and(|error| error.failure() == ConnectorFailure::Unauthenticated) {
+            break;
         }
-        _ => outcome,
+        outcome = ask(|| connector.revoke(&connection.target_with(other), account));
     }
+    outcome
 }
 
 /// Tells a target the end of a lease that was to be renewed, where it is not known which one it has; and commits what came of it.

@@ -22,6 +22,8 @@ mod info_paths;
 #[cfg(all(test, loom))]
 mod interleavings_tests;
 mod keys;
+#[cfg(feature = "testing")]
+mod known;
 mod lease_paths;
 mod lease_quotas;
 mod lease_renewal;

@@ -10,13 +10,15 @@ use crate::storage::Key;
 use crate::types::limits::{REVOCATIONS_PER_TARGET_MAX, SINK_NAME_BYTES_MAX, TARGET_ERROR_BYTES_MAX};
 use crate::types::{Code, Error, Result, Timestamp, Ttl};
 use parking_lot::Mutex;
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::hash::Hash;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 /// How long a connection is left alone whose password could not be changed, in seconds.
 const REST_SECONDS: u64 = 10;
+/// How long a part of the queue has its turn, in seconds, where more of it is due than one call tells.
+const PART_SECONDS: u64 = 1;
 
 /// What the host has given, and what is under way. It outlives an opening: a call that began before the vault was sealed is still under way
 /// when it is unsealed again.
@@ -41,6 +43,21 @@ struct Turn {
     after: Option<Key>,
     /// When the first of those is due that were looked at since the queue was begun.
     next: Option<Timestamp>,
+    /// What was found of the part whose turn it is, and was not all told yet.
+    part: Option<Part>,
+}
+
+/// A part of the queue of leases that wait for their targets, which was looked at.
+pub(super) struct Part {
+    /// What is due of it, by target.
+    pub(super) due: BTreeMap<[u8; 16], VecDeque<LeaseRef>>,
+    /// When the next of the others is due.
+    pub(super) next: Option<Timestamp>,
+    /// Some are to be told again.
+    pub(super) in_vain: bool,
+    /// Where it ends, unless that is the end of the queue.
+    pub(super) left_at: Option<Key>,
+    pub(super) looked: Timestamp,
 }
 
 #[derive(Default)]
@@ -176,6 +193,22 @@ impl Outside {
     /// Where the part of the queue begins whose turn it is.
     pub(super) fn queue_place(&self) -> Option<Key> {
         self.queue.lock().after
+    }
+
+    /// Takes what is left of the part whose turn it is. One that was looked at too long ago is left to the next round through the queue, so that
+    /// what stands behind it has its turn however slow a target is.
+    pub(super) fn take_part(&self, now: Timestamp) -> Option<Part> {
+        let part = self.queue.lock().part.take()?;
+        if now >= part.looked && now < part.looked.plus(Ttl::from_secs(PART_SECONDS)) {
+            return Some(part);
+        }
+        self.leave_queue_at(part.left_at, Some(now));
+        None
+    }
+
+    /// Keeps what is left of the part whose turn it is.
+    pub(super) fn keep_part(&self, part: Part) {
+        self.queue.lock().part = Some(part);
     }
 
     /// Notes where a look at the queue ended, or that it came to its end, and when the first is due of what it saw; once all of the queue was looked

@@ -6,7 +6,7 @@ use super::namespaces::Namespace;
 use super::rotation::{Cause, Made, carry_on, commit_step, hold, load};
 use super::rotation_ask::is_of_the_vault;
 use super::rotation_secret;
-use crate::barrier::Overlay;
+use crate::barrier::{BarrierError, Overlay};
 use crate::commit::{CommitError, Proposal};
 use crate::engines::database;
 use crate::managed::{Managed, index};
@@ -17,7 +17,7 @@ use std::collections::{BTreeSet, HashSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-/// Buckets of time that one call goes through in a namespace.
+/// Buckets of time that one call goes through in a namespace; where the clock was set forth by more, it looks at all credentials instead.
 const BUCKETS_MAX: u64 = 10_000;
 /// Wait before looking again at what could not be gone on with, in seconds.
 const AGAIN_SECONDS: u64 = 10;
@@ -40,10 +40,10 @@ struct Queue {
     ids: VecDeque<[u8; 16]>,
     /// The first bucket that no call has gone through.
     mark: u64,
-    /// The last bucket that this one goes through.
+    /// The bucket of now, which is the last that this one goes through.
     last: u64,
-    /// The clock was set back behind the mark.
-    went_back: bool,
+    /// All credentials are looked at, since buckets do not tell what is due: the clock was set.
+    all: bool,
 }
 
 /// Does what is due; when it wants to be called next.
@@ -51,14 +51,20 @@ pub(super) fn work(core: &Core, now: Timestamp) -> Result<Option<Timestamp>> {
     let mut round = Round { now, left: ROTATIONS_PER_TICK_MAX, away: HashSet::new(), unreadable: HashSet::new(), next: None };
     let turn = core.rotation_turn.load(Ordering::Relaxed);
     let mut queues = Vec::new();
+    // What waits since before an opening, or since before the clock was set back, may wait for a time that is far off.
+    let seen = core.rotation_seen.load(Ordering::Relaxed);
+    let is_back = seen == 0 || now.as_millis() < seen;
     for namespace in core.namespaces.load_full().iter() {
-        queues.extend(queue_of(core, namespace, turn, &mut round)?);
+        queues.extend(queue_of(core, namespace, (turn, is_back), &mut round)?);
     }
     queues.sort_unstable_by_key(|queue| *queue.namespace.id.as_bytes());
     let taken = take_turns(core, &mut queues, turn, &mut round)?;
     core.rotation_turn.store(turn.wrapping_add(taken), Ordering::Relaxed);
     for queue in &queues {
         leave(core, queue, &mut round)?;
+    }
+    if !is_back || queues.iter().all(|queue| queue.ids.is_empty()) {
+        core.rotation_seen.store(now.as_millis().max(1), Ordering::Relaxed);
     }
     Ok(round.next)
 }
@@ -93,32 +99,32 @@ impl Round {
 
 /// What is to be looked at in a namespace: first what was asked and not answered, then what is due, in the order in which it is; none where
 /// there never was a credential.
-fn queue_of(core: &Core, namespace: &Arc<Namespace>, turn: usize, round: &mut Round) -> Result<Option<Queue>> {
+fn queue_of(core: &Core, namespace: &Arc<Namespace>, (turn, is_back): (usize, bool), round: &mut Round) -> Result<Option<Queue>> {
     let mut overlay = Overlay::reading(&namespace.barrier, core.source());
     let Some(mark) = index::mark(&mut overlay)? else { return Ok(None) };
-    let current = index::bucket_at(round.now);
+    let last = index::bucket_at(round.now);
     let mut ids: VecDeque<_> = index::asked(&overlay)?.into();
-    if current < mark {
-        // What waits for a time that is far off is looked at once. No time tells who is first: each call begins with others.
+    let all = is_back || last < mark || last - mark > BUCKETS_MAX;
+    if all {
+        // No time tells who is first: each call begins with others.
         let mut all = index::all(&overlay)?;
         let first = turn % all.len().max(1);
         all.rotate_left(first);
         ids.extend(all);
-        return Ok(Some(Queue { namespace: Arc::clone(namespace), ids, mark, last: current, went_back: true }));
-    }
-    let last = current.min(mark.saturating_add(BUCKETS_MAX));
-    let mut due = BTreeSet::new();
-    for bucket in mark..=last {
-        for (id, at) in index::in_bucket(&overlay, bucket)? {
-            if at <= round.now {
-                due.insert((at, id));
-            } else {
-                round.wants(at);
+    } else {
+        let mut due = BTreeSet::new();
+        for bucket in mark..=last {
+            for (id, at) in index::in_bucket(&overlay, bucket)? {
+                if at <= round.now {
+                    due.insert((at, id));
+                } else {
+                    round.wants(at);
+                }
             }
         }
+        ids.extend(due.into_iter().map(|(_, id)| id));
     }
-    ids.extend(due.into_iter().map(|(_, id)| id));
-    Ok(Some(Queue { namespace: Arc::clone(namespace), ids, mark, last, went_back: false }))
+    Ok(Some(Queue { namespace: Arc::clone(namespace), ids, mark, last, all }))
 }
 
 /// Moves the mark of a namespace to where nothing before it is due any more.
@@ -126,25 +132,31 @@ fn leave(core: &Core, queue: &Queue, round: &mut Round) -> Result<()> {
     let Queue { namespace, mark, last, .. } = queue;
     if !queue.ids.is_empty() {
         round.wants(round.now);
-        if queue.went_back {
+        if queue.all {
             return Ok(());
         }
     }
-    if queue.went_back {
-        return set_mark(core, namespace, *mark, *last);
-    }
     // What is still due lies where it was: the mark stays before it.
-    let overlay = Overlay::reading(&namespace.barrier, core.source());
+    let mut overlay = Overlay::reading(&namespace.barrier, core.source());
     let mut reached = *last;
-    for bucket in *mark..*last {
-        if index::in_bucket(&overlay, bucket)?.iter().any(|(id, _)| !round.unreadable.contains(id)) {
-            reached = bucket;
-            break;
+    if queue.all {
+        for id in index::all(&overlay)?.into_iter().filter(|id| !round.unreadable.contains(id)) {
+            let next = match Managed::load(&mut overlay, &id) {
+                Err(BarrierError::Corrupt) => None,
+                managed => managed?.and_then(|managed| managed.next()),
+            };
+            reached = next.map_or(reached, |next| reached.min(index::bucket_at(next)));
+        }
+    } else {
+        for bucket in *mark..*last {
+            if index::in_bucket(&overlay, bucket)?.iter().any(|(id, _)| !round.unreadable.contains(id)) {
+                reached = bucket;
+                break;
+            }
         }
     }
     drop(overlay);
-    let current = index::bucket_at(round.now);
-    round.wants(if *last < current { round.now } else { index::bucket_start(current + 1) });
+    round.wants(index::bucket_start(*last + 1));
     if reached == *mark { Ok(()) } else { set_mark(core, namespace, *mark, reached) }
 }
 

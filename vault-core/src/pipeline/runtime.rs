@@ -448,6 +448,12 @@ impl Runtime {
         self.with_core(|core| audit_log::export(core, sink, after))
     }
 
+    /// What the vault knows of the accounts at its targets.
+    #[cfg(feature = "testing")]
+    pub(crate) fn known(&self) -> Result<crate::testing::Known> {
+        self.with_core(super::known::known)
+    }
+
     /// Whether the vault was restored and not yet adopted.
     pub(crate) fn is_frozen(&self) -> bool {
         self.core.load().as_ref().is_some_and(|core| core.frozen.load(Ordering::Acquire))

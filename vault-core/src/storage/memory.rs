@@ -7,6 +7,9 @@ use std::sync::Arc;
 
 type Records = BTreeMap<Key, Arc<[u8]>>;
 
+/// Records for which a page has room from the beginning.
+const PAGE_RESERVED_MAX: usize = 1_024;
+
 /// A store that is gone when it is dropped.
 #[derive(Default)]
 pub struct MemoryStorage(RwLock<Memory>);
@@ -127,11 +130,14 @@ impl Storage for MemoryStorage {
 
 fn page(records: &Records, prefix: &[u8], after: Option<&Key>, limit: usize) -> Page {
     let start = after.copied().unwrap_or(Key::new(&[prefix])).max(Key::new(&[prefix]));
-    records
+    // Of its full size at once: a page that grows is copied each time.
+    let mut page = Page::with_capacity(limit.min(PAGE_RESERVED_MAX));
+    let found = records
         .range(start..)
         .filter(|(key, _)| after.is_none_or(|after| *key > after))
         .take_while(|(key, _)| key.as_bytes().starts_with(prefix))
         .take(limit)
-        .map(|(key, value)| (*key, value.to_vec()))
-        .collect()
+        .map(|(key, value)| (*key, value.to_vec()));
+    page.extend(found);
+    page
 }

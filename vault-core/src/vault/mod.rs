@@ -256,6 +256,11 @@ impl Vault {
         self.runtime.verify()
     }
 
+    #[cfg(feature = "testing")]
+    pub(crate) fn known(&self) -> Result<crate::testing::Known> {
+        self.runtime.known()
+    }
+
     /// Gives disk space back that no record needs any more, while the vault is in use; how large the records are on the device before and
     /// after. Over sled readers go on, and writers but for a moment; it needs room for a second copy of what is there. Over redb all wait.
     /// Needs no token, as [`Vault::verify`]; `WRITE sys/storage/compact` is the same for a token with `update` and `sudo`.

@@ -1,5 +1,7 @@
 //! What the sessions of a story ask for, and the request that it becomes.
 
+use super::host::{ADMIN, PLUGIN, ROTATED};
+use super::lent::ROLES;
 use super::rules::{Rule, text_of};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -9,6 +11,8 @@ use vault_core::{Session, Vault};
 pub const MOUNTS: [&str; 2] = ["secret", "team"];
 pub const KEYS: [&str; 4] = ["a/x", "a/y", "b/x", "c"];
 pub const FOLDERS: [&str; 3] = ["", "a", "b/"];
+pub const CONNECTIONS: [&str; 2] = ["d0", "d1"];
+const STATIC_ROLES: [&str; 2] = ["one", "two"];
 
 /// A secret: its mount and its path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -25,29 +29,126 @@ pub enum Fate {
     Destroy,
 }
 
+/// What is to be done about a lease.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deed {
+    LookUp,
+    /// So many seconds from now on; 0 for the lease's own time.
+    Renew {
+        increment: u64,
+    },
+    /// With `sync` the target is told before the answer.
+    Revoke {
+        sync: bool,
+    },
+}
+
+/// What an operator can want of a static role.
+pub const WISHES: [&str; 6] = ["rotate-role", "roll-back-role", "retry-role", "end-grace-role", "rehearse-role", "rotate-role"];
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ask {
-    Get { at: At, version: u64 },
-    Put { at: At, value: u64, cas: Option<u64> },
-    Delete { at: At },
-    Change { at: At, versions: Vec<u64>, fate: Fate },
-    Metadata { at: At },
-    Forget { at: At },
-    List { mount: u8, folder: u8 },
-    MakeToken { policies: Vec<u8>, ttl: Option<u64>, no_default: bool, slot: u8 },
+    Get {
+        at: At,
+        version: u64,
+    },
+    Put {
+        at: At,
+        value: u64,
+        cas: Option<u64>,
+    },
+    Delete {
+        at: At,
+    },
+    Change {
+        at: At,
+        versions: Vec<u64>,
+        fate: Fate,
+    },
+    Metadata {
+        at: At,
+    },
+    Forget {
+        at: At,
+    },
+    List {
+        mount: u8,
+        folder: u8,
+    },
+    MakeToken {
+        policies: Vec<u8>,
+        ttl: Option<u64>,
+        no_default: bool,
+        slot: u8,
+    },
     RevokeSelf,
     LookUpSelf,
-    WritePolicy { name: u8, rules: Vec<Rule> },
-    DeletePolicy { name: u8 },
-    ReadPolicy { name: u8 },
+    WritePolicy {
+        name: u8,
+        rules: Vec<Rule>,
+    },
+    DeletePolicy {
+        name: u8,
+    },
+    ReadPolicy {
+        name: u8,
+    },
     ListPolicies,
-    Mount { mount: u8 },
+    Mount {
+        mount: u8,
+    },
     Roll,
-    Retain { seconds: u64 },
-    Prune { before: u64 },
-    AddSlot { key: u8 },
-    RemoveSlot { id: u32 },
+    Retain {
+        seconds: u64,
+    },
+    Prune {
+        before: u64,
+    },
+    AddSlot {
+        key: u8,
+    },
+    RemoveSlot {
+        id: u32,
+    },
     Slots,
+    /// A target system's connection is written, with a password of the vault's account there.
+    Connect {
+        host: u8,
+        password: String,
+    },
+    Disconnect {
+        host: u8,
+    },
+    Creds {
+        role: u8,
+    },
+    Lease {
+        deed: Deed,
+        id: String,
+    },
+    /// Leases are ended by their prefix: a role's, or all.
+    EndLeases {
+        role: Option<u8>,
+        sync: bool,
+    },
+    /// A static role: 0 has one account, 1 has two.
+    Enrol {
+        role: u8,
+    },
+    StaticCreds {
+        role: u8,
+    },
+    /// What an operator wants of a static role, of `WISHES`.
+    Rotate {
+        role: u8,
+        wish: u8,
+    },
+    RotateRoot {
+        host: u8,
+    },
+    SettleRoot {
+        host: u8,
+    },
 }
 
 /// A request without its token.
@@ -93,6 +194,19 @@ impl Ask {
             Ask::AddSlot { .. } => "add a slot",
             Ask::RemoveSlot { .. } => "remove a slot",
             Ask::Slots => "list slots",
+            Ask::Connect { .. } => "write a connection",
+            Ask::Disconnect { .. } => "delete a connection",
+            Ask::Creds { .. } => "credentials",
+            Ask::Lease { deed: Deed::LookUp, .. } => "look up a lease",
+            Ask::Lease { deed: Deed::Renew { .. }, .. } => "renew a lease",
+            Ask::Lease { deed: Deed::Revoke { sync: false }, .. } => "revoke a lease",
+            Ask::Lease { deed: Deed::Revoke { sync: true }, .. } => "revoke a lease and wait",
+            Ask::EndLeases { .. } => "revoke leases by prefix",
+            Ask::Enrol { .. } => "write a static role",
+            Ask::StaticCreds { .. } => "static credentials",
+            Ask::Rotate { wish, .. } => WISHES[usize::from(*wish)],
+            Ask::RotateRoot { .. } => "rotate a connection's password",
+            Ask::SettleRoot { .. } => "settle a connection's password",
         }
     }
 
@@ -100,9 +214,19 @@ impl Ask {
         matches!(self.to_request().operation, Operation::Read | Operation::List)
     }
 
+    /// Whether it is of accounts at targets, which the books judge.
+    pub fn is_of_accounts(&self) -> bool {
+        match self {
+            Ask::Connect { .. } | Ask::Disconnect { .. } | Ask::Creds { .. } | Ask::Lease { .. } | Ask::EndLeases { .. } => true,
+            Ask::Enrol { .. } | Ask::StaticCreds { .. } | Ask::Rotate { .. } | Ask::RotateRoot { .. } | Ask::SettleRoot { .. } => true,
+            _ => false,
+        }
+    }
+
     /// Whether the path needs `sudo` too.
     pub fn needs_sudo(&self) -> bool {
-        matches!(self, Ask::Roll | Ask::Retain { .. } | Ask::Prune { .. } | Ask::AddSlot { .. } | Ask::RemoveSlot { .. } | Ask::Slots)
+        let of_slots = matches!(self, Ask::AddSlot { .. } | Ask::RemoveSlot { .. } | Ask::Slots);
+        of_slots || matches!(self, Ask::Roll | Ask::Retain { .. } | Ask::Prune { .. } | Ask::EndLeases { .. })
     }
 
     pub fn to_request(&self) -> Asked {
@@ -157,6 +281,50 @@ impl Ask {
             }
             Ask::RemoveSlot { id } => (Operation::Delete, format!("sys/seals/{id}"), None),
             Ask::Slots => (Operation::Read, "sys/seals".to_owned(), None),
+            _ => return self.to_request_of_accounts(),
+        };
+        Asked { operation, path, data: data.map(Value::from) }
+    }
+}
+
+impl Ask {
+    fn to_request_of_accounts(&self) -> Asked {
+        let at_role = |part: &str, role: &u8| format!("database/{part}/{}", STATIC_ROLES[usize::from(*role)]);
+        let at_host = |part: &str, host: &u8| format!("database/{part}/{}", CONNECTIONS[usize::from(*host)]);
+        let (operation, path, data) = match self {
+            Ask::Connect { host, password } => {
+                let url = format!("sim://{{{{username}}}}:{{{{password}}}}@h{host}");
+                let body = Object::new().with("plugin_name", PLUGIN).with("connection_url", url).with("allowed_roles", "*");
+                (Operation::Write, at_host("config", host), Some(body.with("username", ADMIN).with("password", password.as_str())))
+            }
+            Ask::Disconnect { host } => (Operation::Delete, at_host("config", host), None),
+            Ask::Creds { role } => (Operation::Read, format!("database/creds/{}", ROLES[usize::from(*role)].name), None),
+            Ask::Lease { deed, id } => {
+                let body = Object::new().with("lease_id", id.as_str());
+                let (verb, body) = match deed {
+                    Deed::LookUp => ("lookup", body),
+                    Deed::Renew { increment } => ("renew", body.with("increment", *increment)),
+                    Deed::Revoke { sync } => ("revoke", body.with("sync", *sync)),
+                };
+                (Operation::Write, format!("sys/leases/{verb}"), Some(body))
+            }
+            Ask::EndLeases { role, sync } => {
+                let below = role.map_or(String::new(), |role| format!("/{}", ROLES[usize::from(role)].name));
+                (Operation::Write, format!("sys/leases/revoke-prefix/database/creds{below}"), Some(Object::new().with("sync", *sync)))
+            }
+            Ask::Enrol { role } => {
+                let body = Object::new().with("db_name", CONNECTIONS[0]).with("rotation_period", "24h");
+                let body = match role {
+                    0 => body.with("username", ROTATED[0]),
+                    _ => body.with("usernames", vec![ROTATED[1], ROTATED[2]]).with("grace", "1h"),
+                };
+                (Operation::Write, at_role("static-roles", role), Some(body))
+            }
+            Ask::StaticCreds { role } => (Operation::Read, at_role("static-creds", role), None),
+            Ask::Rotate { role, wish } => (Operation::Write, at_role(WISHES[usize::from(*wish)], role), None),
+            Ask::RotateRoot { host } => (Operation::Write, at_host("rotate-root", host), None),
+            Ask::SettleRoot { host } => (Operation::Write, at_host("settle-root", host), None),
+            _ => unreachable!("not of accounts"),
         };
         Asked { operation, path, data: data.map(Value::from) }
     }

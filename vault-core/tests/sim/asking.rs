@@ -34,6 +34,7 @@ impl World {
         self.ground.busy.store(false, Ordering::Relaxed);
         let durable = reply.commit().is_some();
         let outcome = reply.into_result();
+        self.let_tick();
         if self.live().storage.commit_number() > before {
             self.ledger.committed(number, now);
         }
@@ -66,6 +67,20 @@ impl World {
         self.coverage.hit(kind);
     }
 
+    /// What a call to a target that took its time has let the vault do meanwhile.
+    pub fn let_tick(&mut self) {
+        if !self.ground.has_ticked() {
+            return;
+        }
+        let now = self.now();
+        let mut applied = self.states.clone();
+        applied.iter_mut().for_each(|state| state.expire(now));
+        self.states.extend(applied);
+        self.simplify();
+        self.leases_ticked(now, false);
+        self.coverage.hit("host: the vault was let tick meanwhile");
+    }
+
     fn anchor_failures(&self) -> u64 {
         self.ground.anchor.as_ref().map_or(0, |anchor| anchor.failures.load(Ordering::Relaxed))
     }
@@ -75,6 +90,10 @@ impl World {
         let Sent { token, now, made, anchor_failed } = sent;
         let mut applied = self.states.clone();
         let answers: Vec<Answer> = applied.iter_mut().map(|state| state.answer(token, ask, now, made)).collect();
+        if ask.is_of_accounts() {
+            self.judge_lending(token, ask, now, &answers, outcome);
+            return self.note_caller(sent, outcome);
+        }
         match outcome.as_ref().map_err(Error::code) {
             Err(code) if is_failure(code) => {
                 self.failed(code, ask.name());

@@ -61,7 +61,16 @@ fn calm(steps: Vec<Step>) -> Vec<Step> {
     let is_calm = |step: &Step| {
         matches!(
             step,
-            Step::Ask { .. } | Step::Forward { .. } | Step::Tick | Step::Seal | Step::Rekey { .. } | Step::RemoveSlot | Step::Sink { .. }
+            Step::Ask { .. }
+                | Step::Forward { .. }
+                | Step::Tick
+                | Step::Seal
+                | Step::Rekey { .. }
+                | Step::RemoveSlot
+                | Step::Sink { .. }
+                | Step::Host { .. }
+                | Step::Lease { .. }
+                | Step::Connect { .. }
         )
     };
     let mut calm: Vec<Step> = steps.into_iter().filter(is_calm).collect();

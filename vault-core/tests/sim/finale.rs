@@ -18,6 +18,7 @@ impl World {
         self.ground.anchor.iter().for_each(|anchor| anchor.fail(None));
         self.ground.disk.set_room(None);
         self.crash(Death::PowerCut, None);
+        self.end_lending();
         let lines = self.lines_of_log();
         self.feed_sinks();
         for sink in &self.ground.sinks {
@@ -31,6 +32,8 @@ impl World {
         }
         let accessors: BTreeMap<TokenId, String> = self.tokens.iter().map(|(id, held)| (*id, held.accessor.clone())).collect();
         self.ledger.check(&self.ground.sinks[0].taken(), &accessors);
+        self.check_log_of_leases(&self.ground.sinks[0].taken());
+        self.ground.hosts.calls().into_iter().for_each(|(call, times)| (0..times).for_each(|_| self.coverage.hit(call.as_str())));
         let pruned = self.live().vault.verify().expect("the store verifies").audit.pruned;
         if pruned > 0 {
             self.coverage.hit("outcome: the log was pruned");

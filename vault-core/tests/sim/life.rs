@@ -1,6 +1,6 @@
 //! The ends of a process and the beginnings of the next: crashes, recovery with crashes of its own, closing, sealing, moves, and stores that are put back.
 
-use super::ask::{Ask, At};
+use super::ask::{Ask, At, Deed};
 use super::disk::{Death, Disk, Doom};
 use super::model::Opener;
 use super::story::Dies;
@@ -38,6 +38,7 @@ impl World {
     /// A sink that holds a session would otherwise keep its vault for ever.
     pub fn end_life(&mut self) {
         self.ground.sinks.iter().for_each(|sink| *sink.meanwhile.lock() = None);
+        *self.ground.hosts.meanwhile.lock() = None;
         self.live = None;
     }
 
@@ -71,6 +72,8 @@ impl World {
             assert!(ticked.is_ok() || self.ground.disk.is_dead() || self.is_excused(), "the first tick failed: {ticked:?}");
             self.states.extend(applied);
             self.simplify();
+            self.let_tick();
+            self.leases_ticked(now, false);
         }
     }
 
@@ -132,6 +135,9 @@ impl World {
         self.ask_root(&Ask::Slots);
         let newest: Vec<u64> = self.tokens.keys().rev().take(8).copied().collect();
         newest.into_iter().for_each(|token| drop(self.ask(Some(token), &Ask::LookUpSelf, u64::MAX)));
+        let lent: Vec<String> = self.books.lent.iter().rev().take(8).map(|lent| lent.id.clone()).collect();
+        lent.into_iter().for_each(|id| self.ask_root(&Ask::Lease { deed: Deed::LookUp, id }));
+        self.check_accounts();
         let found = self.live().vault.verify().unwrap_or_else(|error| panic!("the store does not verify: {error}"));
         let sequence = found.audit.records + found.audit.pruned;
         assert!(sequence >= self.ledger.certain(), "{sequence} records, and {} requests must have one", self.ledger.certain());

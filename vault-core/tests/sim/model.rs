@@ -23,6 +23,8 @@ pub enum Answer {
     /// Success or a refusal of the request: what decides is not of the model.
     Loose,
     Refused(Code, Option<Value>),
+    /// It may be asked for; what is answered the books of accounts say.
+    Elsewhere,
 }
 
 /// What opens a slot, as far as anybody knows.
@@ -128,7 +130,13 @@ impl State {
             Ask::Mount { .. } | Ask::Retain { .. } => Answer::Data(None),
             Ask::WritePolicy { .. } | Ask::DeletePolicy { .. } | Ask::ReadPolicy { .. } | Ask::ListPolicies => self.on_policy(ask),
             Ask::AddSlot { .. } | Ask::RemoveSlot { .. } | Ask::Slots => self.on_slot(ask),
+            _ => Answer::Elsewhere,
         }
+    }
+
+    /// When a token ends, if it is there and does.
+    pub fn end_of(&self, id: TokenId) -> Option<u64> {
+        self.tokens.get(&id).map(|token| token.expires).filter(|expires| *expires != 0)
     }
 
     /// Whether the token and all that it descends from are there and last.

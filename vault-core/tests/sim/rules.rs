@@ -8,7 +8,7 @@ const SUDO: &str = "sudo";
 const DENY: &str = "deny";
 
 /// The paths that rules of the stories are written for.
-pub const PATHS: [&str; 20] = [
+pub const PATHS: [&str; 25] = [
     "secret/*",
     "secret/data/a/*",
     "secret/data/a/x",
@@ -29,6 +29,11 @@ pub const PATHS: [&str; 20] = [
     "secret/destroy/a/*",
     "auth/token/lookup-self",
     "auth/token/revoke-self",
+    "database/creds/*",
+    "database/creds/r1",
+    "database/static-creds/+",
+    "sys/leases/*",
+    "sys/leases/renew",
 ];
 
 /// A rule: one of the paths, and capabilities as bits.
@@ -39,10 +44,12 @@ pub struct Rule {
 }
 
 /// The policy that each token holds unless told otherwise.
-pub const DEFAULT_RULES: [Rule; 3] = [
+pub const DEFAULT_RULES: [Rule; 5] = [
     Rule { path: "auth/token/lookup-self", capabilities: 0b10 },
     Rule { path: "auth/token/revoke-self", capabilities: 0b100 },
     Rule { path: "sys/capabilities-self", capabilities: 0b100 },
+    Rule { path: "sys/leases/lookup", capabilities: 0b100 },
+    Rule { path: "sys/leases/renew", capabilities: 0b100 },
 ];
 
 /// The text of a policy of these rules.

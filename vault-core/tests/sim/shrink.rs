@@ -94,6 +94,15 @@ fn simpler(step: &Step) -> Vec<Step> {
             all.retain(|other| other != step);
             all
         }
+        Step::Lease { who, which, deed } => {
+            let mut all = vec![
+                Step::Lease { who: 0, which: 0, deed: *deed },
+                Step::Lease { who: 0, which: *which, deed: *deed },
+                Step::Lease { who: *who, which: 0, deed: *deed },
+            ];
+            all.retain(|other| other != step);
+            all
+        }
         Step::Crash { death, again } => {
             let mut all = vec![Step::Crash { death: Death::Kill, again: None }, Step::Crash { death: *death, again: None }];
             if again.is_some() {

@@ -1,7 +1,8 @@
 //! A story: the steps that a seed decides, and the vault's settings in it.
 
-use super::ask::{Ask, At, Fate};
+use super::ask::{Ask, At, Deed, Fate, WISHES};
 use super::disk::{Death, Fault};
+use super::host::{HOST_MOODS, HOSTS, HostMood};
 use super::numbers::Numbers;
 use super::outside::{AnchorFault, MOODS, Mood};
 use super::rules::{PATHS, Rule};
@@ -12,6 +13,9 @@ pub const HOLDERS: u8 = 6;
 
 /// When stories begin.
 pub const BEGINNING_SECONDS: u64 = 1_795_457_040;
+
+/// How far clocks are set from there in stories with leases.
+const CLOCK_SECONDS_MAX: u64 = 2 * 365 * 86_400;
 
 /// Where the machine dies: so many operations from now, the last of which may still be carried out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +40,23 @@ pub enum Step {
         seconds: u64,
     },
     Tick,
+    /// A target system does otherwise from now on.
+    Host {
+        number: u8,
+        mood: HostMood,
+    },
+    /// A session asks for something about one of the leases that were granted last.
+    Lease {
+        who: u8,
+        which: u8,
+        deed: Deed,
+    },
+    /// The root token writes the connection to a target, with the password that the vault's account has there.
+    Connect {
+        host: u8,
+    },
+    /// Everything is well for some hours.
+    Calm,
     /// The vault is sealed and unsealed again.
     Seal,
     /// A rekey gives key shares; other slots stay where it keeps the root key.
@@ -85,6 +106,8 @@ pub struct Setting {
     pub anchor: Option<u64>,
     pub sinks: u64,
     pub tail_bytes: u64,
+    /// There are target systems, whose accounts are lent and rotated.
+    pub lends: bool,
     pub planted: Planted,
 }
 
@@ -108,6 +131,7 @@ impl Setting {
             anchor: *numbers.pick(&[None, Some(0), Some(60)]),
             sinks: 1 + numbers.below(2),
             tail_bytes: *numbers.pick(&[1024, 2048, 8192]),
+            lends: !numbers.once_in(4),
             planted: Planted::Nothing,
         }
     }
@@ -117,7 +141,14 @@ impl Setting {
 pub fn story(seed: u64, steps: u64) -> Vec<Step> {
     let numbers = Numbers::new(seed);
     let mut all = opening(&numbers);
-    all.extend((0..steps).map(|number| step(&numbers, number)));
+    let lends = Setting::of(seed).lends;
+    all.extend((0..steps).map(|number| if lends && numbers.once_in(3) { lending(&numbers) } else { step(&numbers, number) }));
+    for step in all.iter_mut().filter(|_| lends) {
+        // A tick looks through the buckets of six years at most, so that decades would take many, and say little more.
+        if let Step::SetClock { seconds } = step {
+            *seconds = (*seconds).clamp(BEGINNING_SECONDS - CLOCK_SECONDS_MAX, BEGINNING_SECONDS + CLOCK_SECONDS_MAX);
+        }
+    }
     all.truncate(usize::try_from(steps).expect("a short story"));
     all
 }
@@ -163,6 +194,30 @@ fn step(numbers: &Numbers, number: u64) -> Step {
         196..=198 => Step::PutBack,
         199 => Step::Move { dies: numbers.once_in(2).then(|| dies(numbers, 30)) },
         _ => unreachable!("below 200"),
+    }
+}
+
+/// A step about accounts at target systems.
+fn lending(numbers: &Numbers) -> Step {
+    let who = if numbers.once_in(3) { 1 + numbers.below(u64::from(HOLDERS)) as u8 } else { 0 };
+    let (host, role) = (numbers.below(HOSTS as u64) as u8, numbers.below(2) as u8);
+    let by = |who, ask| Step::Ask { who, fresh: numbers.once_in(8), ask };
+    let lease = |deed| Step::Lease { who, which: numbers.below(5) as u8, deed };
+    match numbers.below(100) {
+        0..=26 => by(who, Ask::Creds { role }),
+        27..=41 => lease(Deed::Renew { increment: *numbers.pick(&[0, 0, 30, 1_200, 50_000, 1_000_000]) }),
+        42..=46 => lease(Deed::LookUp),
+        47..=53 => lease(Deed::Revoke { sync: numbers.once_in(2) }),
+        54..=55 => by(who, Ask::EndLeases { role: numbers.once_in(2).then_some(role), sync: numbers.once_in(2) }),
+        56..=74 => Step::Host { number: host, mood: if numbers.once_in(3) { HostMood::Well } else { *numbers.pick(&HOST_MOODS) } },
+        75..=77 => by(0, Ask::Enrol { role }),
+        78..=81 => by(who, Ask::StaticCreds { role }),
+        82..=87 => by(0, Ask::Rotate { role, wish: numbers.index(WISHES.len()) as u8 }),
+        88..=90 => by(0, Ask::RotateRoot { host }),
+        91 => by(0, Ask::SettleRoot { host }),
+        92..=94 => Step::Connect { host },
+        95..=96 => by(0, Ask::Disconnect { host }),
+        _ => Step::Calm,
     }
 }
 
@@ -239,6 +294,10 @@ impl Step {
             Step::Forward { .. } => "step: the clock goes on".to_owned(),
             Step::SetClock { .. } => "step: the clock is set".to_owned(),
             Step::Tick => "step: tick".to_owned(),
+            Step::Host { mood, .. } => format!("step: a target becomes {mood:?}"),
+            Step::Lease { deed, .. } => format!("ask: {}", Ask::Lease { deed: *deed, id: String::new() }.name()),
+            Step::Connect { .. } => "ask: write a connection".to_owned(),
+            Step::Calm => "step: all is well for some hours".to_owned(),
             Step::Seal => "step: seal and unseal".to_owned(),
             Step::Rekey { .. } => "step: rekey".to_owned(),
             Step::RemoveSlot => "step: remove a slot".to_owned(),

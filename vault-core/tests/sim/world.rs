@@ -1,9 +1,11 @@
 //! A vault over the simulated medium, with all that a story needs beside it; each step is carried out and compared with the model.
 
-use super::ask::{Ask, raw_key};
+use super::ask::{Ask, CONNECTIONS, Deed, raw_key};
 use super::coverage::Coverage;
 use super::disk::{Death, Disk};
+use super::host::{ADMIN, FROM_BEFORE, HOSTS, Hosts};
 use super::ledger::Ledger;
+use super::lent::{Books, ROLES, Sure};
 use super::model::{Opener, State, TokenId};
 use super::numbers::Numbers;
 use super::outside::{Anchored, SimAnchor, Sink, millis};
@@ -14,7 +16,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use vault_core::host::ManualClock;
 use vault_core::storage::Storage;
-use vault_core::types::{Code, Operation, Response, SecretString, Timestamp, Ttl};
+use vault_core::types::{Code, Object, Operation, Response, SecretString, Timestamp, Ttl};
 use vault_core::{AuditMode, Config, NewSeal, Session, UnsealKey, Vault};
 
 /// Steps that a vault goes on with after a commit has failed, before it is reopened.
@@ -31,6 +33,7 @@ pub struct Ground {
     pub busy: Arc<AtomicBool>,
     pub sinks: Vec<Arc<Sink>>,
     pub anchor: Option<Arc<SimAnchor>>,
+    pub hosts: Arc<Hosts>,
 }
 
 /// The process.
@@ -64,6 +67,7 @@ pub struct World {
     /// The states that the vault may be in: one, but for what is in doubt.
     pub states: Vec<State>,
     pub ledger: Ledger,
+    pub books: Books,
     pub tokens: BTreeMap<TokenId, Held>,
     holders: [Option<TokenId>; HOLDERS as usize],
     pub copied: Option<Copied>,
@@ -84,6 +88,7 @@ impl Ground {
             rng: Arc::new(Numbers::new(!setting.seed)),
             sinks: (0..setting.sinks).map(sink).collect(),
             anchor: setting.anchor.map(|_| Arc::default()),
+            hosts: Arc::new(Hosts::new(setting.seed ^ 0x7A67, Arc::clone(&clock))),
             clock,
             busy,
         }
@@ -98,6 +103,7 @@ impl Ground {
             rng: Arc::new(self.rng.fork()),
             sinks: self.sinks.iter().map(|sink| Arc::new(sink.fork(Arc::clone(&clock), Arc::clone(&busy)))).collect(),
             anchor: self.anchor.as_ref().map(|anchor| Arc::new(anchor.fork())),
+            hosts: Arc::new(self.hosts.fork(Arc::clone(&clock))),
             clock,
             busy,
         }
@@ -117,9 +123,21 @@ impl Ground {
         self.plain(storage).with_anchor(anchor.clone(), Ttl::from_secs(self.setting.anchor.unwrap_or_default()))
     }
 
-    /// As above, with its sinks.
+    /// As above, with its sinks and its target systems.
     pub fn config(&self, storage: &Arc<WalStorage>) -> Config {
-        self.sinks.iter().fold(self.anchored(storage), |config, sink| config.with_audit_sink(sink.clone()))
+        *self.hosts.disk.lock() = Arc::downgrade(&self.disk);
+        let config = self.anchored(storage).with_connector(self.hosts.clone());
+        self.sinks.iter().fold(config, |config, sink| config.with_audit_sink(sink.clone()))
+    }
+
+    /// Whether a target system did otherwise in this step than it should.
+    pub fn is_troubled(&self) -> bool {
+        self.hosts.is_troubled()
+    }
+
+    /// Whether the vault was let tick in this step while a target took its time.
+    pub fn has_ticked(&self) -> bool {
+        self.hosts.has_ticked()
     }
 
     pub fn planted(&self, storage: WalStorage) -> Arc<WalStorage> {
@@ -141,6 +159,7 @@ impl World {
             numbers: Numbers::new(setting.seed ^ 0xA5A5),
             states: vec![State::new(setting.planted == Planted::Lenient)],
             ledger: Ledger::default(),
+            books: Books { connected: vec![Sure::No; HOSTS], enrolled: vec![Sure::No; 2], ..Books::default() },
             tokens: [(0, root)].into(),
             holders: [None; HOLDERS as usize],
             copied: None,
@@ -152,7 +171,27 @@ impl World {
         world.begin_life(storage, vault);
         let accessor = world.root().tokens().lookup_self().expect("the root token is valid").accessor;
         world.tokens.get_mut(&0).expect("the root token").accessor = accessor;
+        if setting.lends {
+            world.lay_out_accounts();
+        }
         world
+    }
+
+    /// A mount, a connection to each target system, a role at each; and in every other story static roles.
+    fn lay_out_accounts(&mut self) {
+        let root = self.root();
+        let write = |path: &str, body: Object| root.request(Operation::Write, path, Some(body.into())).expect("a new vault takes it");
+        write("sys/mounts/database", Object::new().with("type", "database"));
+        for role in &ROLES {
+            let times = Object::new().with("default_ttl", role.ttl_seconds).with("max_ttl", role.max_seconds);
+            let body = times.with("db_name", CONNECTIONS[role.host]).with("creation_statements", vec!["CREATE {{name}}"]);
+            write(&format!("database/roles/{}", role.name), body);
+        }
+        let mut asks: Vec<Ask> = (0..2).map(|host| Ask::Connect { host, password: FROM_BEFORE.to_owned() }).collect();
+        if self.numbers.once_in(2) {
+            asks.extend((0..2).map(|role| Ask::Enrol { role }));
+        }
+        asks.iter().for_each(|ask| drop(self.ask(Some(0), ask, u64::MAX)));
     }
 
     /// The same world once more, without its process: to try something else on.
@@ -164,6 +203,7 @@ impl World {
             numbers: self.numbers.fork(),
             states: self.states.clone(),
             ledger: self.ledger.clone(),
+            books: self.books.clone(),
             tokens: self.tokens.clone(),
             holders: self.holders,
             copied: None,
@@ -186,6 +226,13 @@ impl World {
                 assert_eq!(failed, None, "a request failed while a sink stalled");
             }));
         }
+        let (other, busy) = (vault.clone(), Arc::clone(&self.ground.busy));
+        *self.ground.hosts.meanwhile.lock() = Some(Box::new(move || {
+            // Another thread's: sinks may be called by it. Where it fails the request that goes on meets the same.
+            let was_busy = busy.swap(false, Ordering::Relaxed);
+            let _outcome = other.tick();
+            busy.store(was_busy, Ordering::Relaxed);
+        }));
         self.live = Some(Live { storage, vault, sessions, poisoned: None });
     }
 
@@ -205,6 +252,7 @@ impl World {
     pub fn apply(&mut self, step: &Step) {
         self.apply_without_recovery(step);
         self.look_after();
+        self.check_accounts();
     }
 
     /// Carries a step out, and leaves what has died as it is.
@@ -212,12 +260,22 @@ impl World {
         self.steps += 1;
         self.coverage.hit(step.name());
         self.ground.disk.forget_struck();
+        self.ground.hosts.begin_step();
         self.ground.anchor.iter().for_each(|anchor| anchor.failures.store(0, Ordering::Relaxed));
         match step {
             Step::Ask { who, fresh, ask } => self.ask_by(*who, *fresh, ask),
             Step::Forward { millis } => self.ground.clock.set(Timestamp::from_millis(self.now() + millis)),
             Step::SetClock { seconds } => self.ground.clock.set(Timestamp::from_secs(*seconds)),
-            Step::Tick => self.tick(),
+            Step::Tick => {
+                self.tick();
+            }
+            Step::Host { number, mood } => self.ground.hosts.set(usize::from(*number), *mood),
+            Step::Lease { who, which, deed } => self.about_lease(*who, *which, *deed),
+            Step::Connect { host } => {
+                let password = self.ground.hosts.accounts(usize::from(*host))[ADMIN].password.clone();
+                self.ask_by(0, false, &Ask::Connect { host: *host, password });
+            }
+            Step::Calm => self.calm(),
             Step::Seal => self.seal(),
             Step::Rekey { keep } => self.rekey(*keep),
             Step::RemoveSlot => self.remove_slot(),
@@ -250,6 +308,13 @@ impl World {
                 self.coverage.hit("outcome: reopened after a failed commit");
                 self.crash(Death::Kill, None);
             }
+        }
+    }
+
+    fn about_lease(&mut self, who: u8, which: u8, deed: Deed) {
+        let at = self.books.lent.len().checked_sub(usize::from(which) + 1);
+        if let Some(id) = at.map(|at| self.books.lent[at].id.clone()) {
+            self.ask_by(who, false, &Ask::Lease { deed, id });
         }
     }
 
@@ -304,9 +369,11 @@ impl World {
         self.states = states;
     }
 
-    fn tick(&mut self) {
+    /// Lets the vault tick; whether it is through with all that was due.
+    pub fn tick(&mut self) -> bool {
         let (now, before, asked) = (self.now(), self.live().storage.commit_number(), self.ledger.len());
         let outcome = self.live().vault.tick();
+        self.let_tick();
         if self.live().storage.commit_number() > before {
             self.ledger.committed(asked, now);
         }
@@ -314,12 +381,16 @@ impl World {
         applied.iter_mut().for_each(|state| state.expire(now));
         match outcome {
             Ok(_) => self.states = applied,
-            Err(error) => {
+            Err(ref error) => {
                 self.failed(error.code(), "a tick");
                 self.in_doubt(applied);
             }
         }
         self.simplify();
+        // One that wants to be called again at once is not through with what is over.
+        let is_through = outcome.as_ref().is_ok_and(|next| next.is_none_or(|next| next.as_millis() > now));
+        self.leases_ticked(now, is_through);
+        is_through
     }
 
     /// A key of a slot that is there in every possible state, with the slot's number.

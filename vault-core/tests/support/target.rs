@@ -120,6 +120,11 @@ impl Fake {
         self.state.lock().unwrap().accounts.keys().filter(|name| *name != ROOT_NAME).cloned().collect()
     }
 
+    /// How many accounts there are that the vault has made.
+    pub fn account_count(&self) -> usize {
+        self.state.lock().unwrap().accounts.len() - 1
+    }
+
     pub fn calls(&self, duty: Duty) -> usize {
         self.state.lock().unwrap().calls.get(&duty).copied().unwrap_or_default()
     }

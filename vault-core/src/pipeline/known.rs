@@ -1,0 +1,83 @@
+//! What an opened vault knows of the accounts at its targets, in the root namespace: for simulations, which compare it with what is there.
+
+use super::core::Core;
+use crate::barrier::Overlay;
+use crate::engines::database;
+use crate::lease::{Lease, LeaseRef, State, index};
+use crate::managed::{self, Managed};
+use crate::testing::{Known, KnownConnection, KnownCredential, KnownLease};
+use crate::types::id::Id;
+use crate::types::{Result, SecretString, Timestamp};
+
+/// What the records tell.
+pub(super) fn known(core: &Core) -> Result<Known> {
+    let mut overlay = core.reading();
+    let mut known = Known::default();
+    for key in leases(&overlay)? {
+        known.leases.extend(Lease::load(&mut overlay, &key.key)?.map(told_lease));
+    }
+    for id in managed::index::all(&overlay)? {
+        known.credentials.extend(Managed::load(&mut overlay, &id)?.map(|managed| told_credential(&managed)));
+    }
+    let mounts: Vec<Id> = core.namespaces.load().get(&Id::ROOT).map_or_else(Vec::new, |root| {
+        let mounts = root.mounts.load();
+        mounts.entries().map(super::mounts::MountEntry::uuid).collect()
+    });
+    for mount in mounts {
+        for id in database::of_mount(&mut overlay, &mount)? {
+            let connection = database::load(&mut overlay, &id)?.map(|found| found.connection);
+            known.connections.extend(connection.map(|connection| KnownConnection {
+                username: connection.username,
+                is_changing: connection.pending.is_some(),
+                passwords: [Some(connection.password), connection.pending, connection.given_up].into_iter().flatten().collect(),
+                config: connection.config,
+            }));
+        }
+    }
+    Ok(known)
+}
+
+/// All that there are, whatever their state.
+fn leases(overlay: &Overlay<'_>) -> Result<Vec<LeaseRef>> {
+    let mut keys = Vec::new();
+    for owner in [index::LIVE, index::ENDING] {
+        index::walk(overlay, &owner, "", &mut |id| {
+            keys.push(LeaseRef::of(overlay.barrier(), id));
+            Ok(true)
+        })?;
+    }
+    index::each_begun(overlay, |lease, _| {
+        keys.push(lease);
+        Ok(true)
+    })?;
+    keys.sort_unstable();
+    keys.dedup();
+    Ok(keys)
+}
+
+fn told_lease(lease: Lease) -> KnownLease {
+    KnownLease {
+        state: match lease.state {
+            State::Stuck => "irrevocable",
+            _ if lease.was_never_given() => "begun",
+            State::Pending | State::Active => "active",
+            State::Ending => "ending",
+        },
+        issued: Timestamp::from_millis(lease.issued_millis),
+        latest_end: lease.latest_end(),
+        expires: lease.expires(),
+        asked: lease.asked_millis.map(Timestamp::from_millis),
+        username: lease.account.username,
+        id: lease.id,
+    }
+}
+
+fn told_credential(managed: &Managed) -> KnownCredential {
+    let copied = |password: &SecretString| SecretString::copy_from(password.expose());
+    KnownCredential {
+        usernames: managed.usernames.clone(),
+        current: managed.current().map(|(username, password)| (username.to_owned(), copied(password))),
+        passwords: managed.values.iter().map(|(_, password)| copied(password)).collect(),
+        needs_attention: managed.state.attention.is_some(),
+    }
+}
