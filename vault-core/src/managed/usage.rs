@@ -3,6 +3,7 @@
 //! A reader is a token; who stands behind several of them has no record of its own here. [`reader_key`] names what kind of reader it is, so that
 //! another kind has its own names beside the tokens'.
 
+use super::index::Found;
 use super::record::Managed;
 use crate::auth::TokenRef;
 use crate::auth::records::BarrierOf;
@@ -78,6 +79,13 @@ pub(crate) struct HasRead {
     pub(crate) version: u64,
 }
 
+impl HasRead {
+    /// Whether both are of the same credential.
+    fn is_of(&self, other: &HasRead) -> bool {
+        (self.namespace, self.id) == (other.namespace, other.id)
+    }
+}
+
 /// How often the current version was read since it became that, or since a run began, as far as it is written down.
 pub(crate) fn reads(overlay: &mut Overlay<'_>, managed: &Managed, version: u64) -> Result<u64, BarrierError> {
     let key = reads_key(overlay.barrier(), &managed.id);
@@ -116,19 +124,22 @@ pub(crate) fn is_noted(
     Ok(overlay.within(&barrier, |overlay| read_by(overlay, &key))?.contains(read))
 }
 
-/// Notes that a token has read a version, which must be the current one: it takes the place of the one that the token had read before. Of what is
-/// too much for one token the oldest counts as if it had left: it is not forgotten that somebody knows it.
+/// Notes that a token has read a version, which must be the current one: it takes the place of those that the token had read before, but for
+/// those that `may_return`: they may become the current one again. Of what is too much for one token the oldest counts as if it had left: it is not
+/// forgotten that somebody knows it.
 pub(crate) fn note_reader(
     overlay: &mut Overlay<'_>,
     token: &TokenRef,
-    read: HasRead,
+    (read, may_return): (HasRead, &[u64]),
     barrier_of: BarrierOf<'_>,
 ) -> Result<(), BarrierError> {
     let Some(barrier) = barrier_of(&token.namespace) else { return Ok(()) };
     let key = reader_key(&barrier, token);
     let mut all = overlay.within(&barrier, |overlay| read_by(overlay, &key))?;
-    all.retain(|other| (other.namespace, other.id) != (read.namespace, read.id));
-    if all.len() >= CREDENTIALS_PER_READER_MAX {
+    all.retain(|other| !other.is_of(&read) || may_return.contains(&other.version));
+    // At the end, as the one that is read with it.
+    all.sort_by_key(|other| other.is_of(&read));
+    while all.iter().filter(|other| !other.is_of(&read)).count() >= CREDENTIALS_PER_READER_MAX {
         put_left(overlay, all.remove(0), barrier_of)?;
     }
     all.push(read);
@@ -150,13 +161,13 @@ pub(crate) fn end_reader(overlay: &mut Overlay<'_>, token: &TokenRef, left: bool
 }
 
 /// Versions of credentials of a namespace that were read by somebody who has left, some of them.
-pub(crate) fn left(overlay: &Overlay<'_>, most: usize) -> Result<Vec<HasRead>, BarrierError> {
-    let mut found = Vec::new();
-    overlay.scan(Kind::ManagedLeft, &overlay.barrier().member_prefix(Kind::ManagedLeft, &[]), |_, bytes| {
-        found.push(minicbor::decode(bytes).map_err(|_| BarrierError::Corrupt)?);
-        Ok(found.len() < most)
+pub(crate) fn left(overlay: &Overlay<'_>, most: usize) -> Result<Found<HasRead>, BarrierError> {
+    let mut all = Vec::new();
+    let unreadable = overlay.scan_readable(Kind::ManagedLeft, &overlay.barrier().member_prefix(Kind::ManagedLeft, &[]), |bytes| {
+        all.push(minicbor::decode(bytes).map_err(|_| BarrierError::Corrupt)?);
+        Ok(all.len() < most)
     })?;
-    Ok(found)
+    Ok(Found { all, unreadable })
 }
 
 /// Strikes off that somebody has left, once that is seen to.

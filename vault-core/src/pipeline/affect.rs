@@ -98,7 +98,8 @@ impl<'s, 'r> Executed<'s, 'r> {
             }
             None => return Err(CommitError::Failed(Error::new(Code::Internal, "a request without an effect was taken for one"))),
         };
-        core.committer.commit(Proposal { writes: self.overlay.into_writes(), events, ..Proposal::default() })?;
+        let holds = Some(self.stage.holds_at_commit().map_err(CommitError::Failed)?);
+        core.committer.commit(Proposal { writes: self.overlay.into_writes(), events, holds, ..Proposal::default() })?;
         Ok(Intended { stage: self.stage, done: self.done, deed })
     }
 
@@ -367,6 +368,7 @@ pub(super) fn hand_out(
         events: vec![event],
         publish: Some(Box::new(publish)),
         before: Some(before),
+        holds: Some(stage.holds_at_commit()?),
         ..Proposal::default()
     };
     match core.committer.commit(proposal) {

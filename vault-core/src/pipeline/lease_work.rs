@@ -54,7 +54,17 @@ pub(super) fn work(core: &Core, now: Timestamp) -> Result<Option<Timestamp>> {
 /// Carries out what ends many leases at once.
 fn carry_out(core: &Core, now: Timestamp) -> Result<Option<Timestamp>> {
     let mut steps = STEPS;
-    let mut next = None;
+    loop {
+        let (next, has_grown) = carry_out_noted(core, &mut steps, now)?;
+        if !has_grown || steps == 0 {
+            return Ok(if has_grown { Some(now) } else { next });
+        }
+    }
+}
+
+/// Carries out what is noted by now; when something is to be gone on with, and whether more may have been noted by it.
+fn carry_out_noted(core: &Core, steps: &mut usize, now: Timestamp) -> Result<(Option<Timestamp>, bool)> {
+    let (mut next, mut has_grown) = (None, false);
     for namespace in core.namespaces.load_full().iter() {
         for chore in chore::all(&Overlay::reading(&namespace.barrier, core.source()))? {
             if let Chore::Rotation(id) = &chore {
@@ -64,13 +74,14 @@ fn carry_out(core: &Core, now: Timestamp) -> Result<Option<Timestamp>> {
                 continue;
             }
             loop {
-                if steps == 0 {
-                    return Ok(Some(now));
+                if *steps == 0 {
+                    return Ok((Some(now), has_grown));
                 }
                 match retried(|| step(core, namespace, &chore, now))? {
-                    Some(Stepped::On) => steps -= 1,
+                    Some(Stepped::On) => *steps -= 1,
                     Some(Stepped::Off) => {
-                        steps -= 1;
+                        *steps -= 1;
+                        has_grown |= matches!(chore, Chore::Family(_));
                         break;
                     }
                     // It costs no step: however many wait, those behind them go on.
@@ -83,7 +94,7 @@ fn carry_out(core: &Core, now: Timestamp) -> Result<Option<Timestamp>> {
             }
         }
     }
-    Ok(next)
+    Ok((next, has_grown))
 }
 
 /// Tries what may lose races with others; `None` where it lost all of them.
@@ -114,6 +125,11 @@ fn step(core: &Core, namespace: &Namespace, chore: &Chore, now: Timestamp) -> Re
     let mut overlay = Overlay::writing(&namespace.barrier, core.source());
     if !chore.is_there(&mut overlay)? {
         return Ok(Stepped::Waits);
+    }
+    if let Chore::Family(family) = chore {
+        chore::end_children(&mut overlay, family, &barrier_of(&namespaces))?;
+        core.committer.commit(Proposal { writes: overlay.into_writes(), ..Proposal::default() })?;
+        return Ok(Stepped::Off);
     }
     let forced = matches!(chore, Chore::Prefix(prefix) if prefix.forced);
     let found = chore::next_of(&mut overlay, chore, LEASE_PAGE_RECORDS_MAX)?;

@@ -33,7 +33,7 @@ pub(super) fn holds(core: &Core, overlay: &mut Overlay<'_>, lease: &Lease, now: 
         return Ok(false);
     }
     let token = tokens::look_up(core, &namespaces, lease.holder())?;
-    Ok(token.is_some_and(|token| !token.has_expired(now)))
+    Ok(token.is_some_and(|token| !token.has_expired(now) && !token.is_quarantined()))
 }
 
 /// The same of many leases of one namespace, for requests that only read: what they have in common is read once.
@@ -56,7 +56,7 @@ impl Holding {
             return Ok(*known);
         }
         let namespaces = core.namespaces.load_full();
-        let token = tokens::look_up(core, &namespaces, lease.holder())?.filter(|token| !token.has_expired(now));
+        let token = tokens::look_up(core, &namespaces, lease.holder())?.filter(|token| !token.has_expired(now) && !token.is_quarantined());
         let holds = token.is_some() && chore::is_held(overlay, lease, &barrier_of(&namespaces))?;
         self.tokens.insert(lease.holder(), holds);
         Ok(holds)

@@ -219,7 +219,7 @@ pub(super) fn version_now(overlay: &mut Overlay<'_>, managed: &Managed) -> Resul
 /// Removes rotations of a mount that is gone, so many at most; whether none is left.
 pub(super) fn forget_all_of(overlay: &mut Overlay<'_>, owner: &Id, most: usize) -> Result<bool> {
     let mut left = most;
-    for id in index::all(overlay)? {
+    for id in index::all(overlay)?.whole()? {
         let Some(managed) = Managed::load(overlay, &id)?.filter(|managed| managed.owner == *owner.as_bytes()) else { continue };
         if left == 0 {
             return Ok(false);

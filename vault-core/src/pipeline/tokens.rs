@@ -98,6 +98,25 @@ impl TokenCache {
     }
 }
 
+/// A token with its ancestors as memory holds them. Whether that is still so is told without the store.
+pub(super) struct Lineage {
+    cache: Arc<TokenCache>,
+    live: Arc<LiveToken>,
+    epoch: u64,
+}
+
+impl Lineage {
+    /// A token as it was looked up in an epoch of the cache.
+    pub(super) fn of(core: &Core, live: Arc<LiveToken>, epoch: u64) -> Self {
+        Lineage { cache: Arc::clone(&core.tokens), live, epoch }
+    }
+
+    /// Whether nothing of the token or of one of its ancestors was changed since, as far as that is published.
+    pub(super) fn is_current(&self) -> bool {
+        self.cache.epoch() == self.epoch && self.live.is_current()
+    }
+}
+
 /// The live token of that text in a namespace, if it is one of its own.
 pub(super) fn find(core: &Core, namespaces: &Namespaces, namespace: &Namespace, text: &str) -> Result<Option<Arc<LiveToken>>> {
     let id = TokenRef { namespace: namespace.id, key: token::key_of(&namespace.barrier, text) };

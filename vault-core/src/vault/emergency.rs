@@ -254,9 +254,8 @@ impl<'s> Emergency<'s> {
         })
     }
 
-    /// Holds a token still, with all that it has made: nothing of it is lost but its own leases. Those of the tokens that it has made stay until
-    /// these are held still themselves, and what they have under way may still be committed: revoke it where that matters. Needs `update` and `sudo` on
-    /// `sys/emergency/quarantine`.
+    /// Holds a token still, with all that it has made: nothing of them is lost but their leases, and nothing that they have under way is committed
+    /// any more. Needs `update` and `sudo` on `sys/emergency/quarantine`.
     ///
     /// # Errors
     /// `InvalidRequest` when there is no such token, or it is the session's own or one that this was made by.

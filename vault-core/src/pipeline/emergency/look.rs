@@ -76,7 +76,8 @@ pub(super) fn look(ask: &Ask<'_>, subject: Subject, since: Timestamp) -> Result<
     let (leases, all_leases) = leases_of(&mut overlay, &subject, &told.family)?;
     let mut credentials = Vec::new();
     let mut replaced = BTreeSet::new();
-    for id in managed::index::all(&overlay)? {
+    let all = managed::index::all(&overlay)?;
+    for id in all.all {
         let Some(managed) = Managed::load(&mut overlay, &id)? else { continue };
         let (rotated, read_path) = rotated(ask, &managed);
         if subject.covers(&rotated.path) || subject.covers(&read_path) || told.paths.contains_key(&read_path) {
@@ -90,7 +91,7 @@ pub(super) fn look(ask: &Ask<'_>, subject: Subject, since: Timestamp) -> Result<
     let mut readers: Vec<Reader> = told.readers.into_values().collect();
     readers.sort_by_key(|reader| reader.order);
     let can_end = readers.iter().all(|reader| reader.ends_with().is_some());
-    let (looked, is_complete) = (ask.now, told.are_all && all_leases && can_end);
+    let (looked, is_complete) = (ask.now, told.are_all && all_leases && can_end && all.unreadable == 0);
     Ok(Exposure { subject, since, looked, readers, paths: told.paths.into_iter().collect(), leases, credentials, by_hand, is_complete })
 }
 

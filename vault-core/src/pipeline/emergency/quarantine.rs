@@ -1,4 +1,4 @@
-//! A token that is held still: it and all that it has made may do nothing until it is released or revoked, and only its leases are lost.
+//! A token that is held still: it and all that it has made may do nothing until it is released or revoked, and only their leases are lost.
 
 use crate::auth::{TokenEntry, records};
 use crate::barrier::Overlay;
@@ -10,7 +10,8 @@ use crate::types::id::Id;
 use crate::types::{Code, Error, Result};
 use std::sync::Arc;
 
-/// `WRITE sys/emergency/quarantine` and `release`, by accessor. Its leases end with the quarantine: what they gave works outside the vault.
+/// `WRITE sys/emergency/quarantine` and `release`, by accessor. Its leases and those of its
+/// descendants end with the quarantine: what they gave works outside the vault.
 pub(super) fn set(ask: &Ask<'_>, overlay: &mut Overlay<'_>, held: bool) -> Result<Done> {
     Members(ask.data).known_only(&["accessor"])?;
     let target = token_look::by_accessor(ask, overlay)?;
@@ -27,7 +28,7 @@ pub(super) fn set(ask: &Ask<'_>, overlay: &mut Overlay<'_>, held: bool) -> Resul
     let new = TokenEntry { quarantined_millis: held.then(|| ask.now.as_millis()), ..target.entry.clone() };
     records::replace(overlay, &target.id.key, (&target.entry, &new), &barrier_of)?;
     if held {
-        chore::end_token(overlay, &target.id, &barrier_of)?;
+        chore::end_family(overlay, &target.id, &barrier_of)?;
     }
     let (tokens, id) = (Arc::clone(&ask.core.tokens), target.id);
     Ok(Done { concerns, ..Done::default() }.publishing(move || tokens.forget(&[id])))
