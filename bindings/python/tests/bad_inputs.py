@@ -292,7 +292,9 @@ _SUSPECT: Given = {
     "path": ("secret/data/x", Kind([1, 1.5, b"x", [], {}, Foreign(), LONE, NUL, LONG, "a/../b", "//"])),
     "prefix": (None, TEXT.optional()),
     "accessor": (None, TEXT.optional()),
+    "entity": (None, TEXT.optional()),
     "since": (0, WHOLE),
+    "after": (0, WHOLE),
 }
 _ACCESSOR: Given = {"accessor": ("x", TEXT)}
 _EMERGENCY: dict[str, Given] = {

@@ -97,6 +97,7 @@ pub(crate) enum Kind {
     ManagedReads = 97,
     ManagedReader = 98,
     ManagedLeft = 99,
+    LeaseOfEntity = 100,
 }
 
 /// Encrypts and decrypts the records of one namespace.

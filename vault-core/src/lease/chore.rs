@@ -28,6 +28,9 @@ pub(crate) enum Chore {
     /// The token of this namespace is held still: the leases of all that it has made have ended.
     #[n(4)]
     Family(#[n(0)] Family),
+    /// The entity of this namespace is held still: the leases of its tokens have ended.
+    #[n(5)]
+    Entity(#[cbor(n(0), with = "minicbor::bytes")] [u8; 16]),
 }
 
 /// A token whose children's leases end, and how far that has come.
@@ -92,6 +95,7 @@ impl Chore {
             Chore::Token(token) => lease.holder == *token,
             Chore::Prefix(prefix) => lease.era <= prefix.era && lease.id.starts_with(&prefix.folder),
             Chore::Target(target) => lease.target == *target,
+            Chore::Entity(entity) => lease.entity.is_some_and(|of| of.id == *entity),
             // Of a token that is held still, and of its descendants, no lease holds.
             Chore::Rotation(_) | Chore::Family(_) => false,
         }
@@ -198,6 +202,7 @@ pub(crate) fn next_of(overlay: &mut Overlay<'_>, chore: &Chore, limit: usize) ->
     match chore {
         Chore::Token(token) => index::of_token(overlay, token, limit),
         Chore::Target(target) => index::of_target(overlay, target, index::Part::Current, limit),
+        Chore::Entity(entity) => index::of_entity(overlay, entity, limit),
         Chore::Prefix(prefix) => below(overlay, prefix, limit),
         Chore::Rotation(_) | Chore::Family(_) => Ok(Vec::new()),
     }
@@ -208,6 +213,7 @@ pub(crate) fn strike_off(overlay: &mut Overlay<'_>, chore: &Chore, lease: &super
     match chore {
         Chore::Token(token) => index::strike_off_token(overlay, token, lease),
         Chore::Target(target) => index::strike_off_target(overlay, target, index::Part::Current, lease),
+        Chore::Entity(entity) => index::strike_off_entity(overlay, entity, lease),
         Chore::Prefix(_) | Chore::Rotation(_) | Chore::Family(_) => {}
     }
 }

@@ -8,4 +8,4 @@ pub(crate) mod index;
 mod record;
 pub(crate) mod terms;
 
-pub(crate) use record::{Account, Lease, LeaseRef, State, new_id};
+pub(crate) use record::{Account, Entity, Lease, LeaseRef, State, new_id};

@@ -140,6 +140,7 @@ impl<'s, 'r> Executed<'s, 'r> {
             undone: false,
             refused: false,
             asked_millis: None,
+            entity: token.entry.entity().map(|of| lease::Entity { namespace: *of.namespace.as_bytes(), id: *of.id.as_bytes() }),
         };
         // Claimed before it is durable: no tick undoes it while it is being made.
         let at = (connection.id, new.account.role.as_str());

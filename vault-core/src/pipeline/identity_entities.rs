@@ -6,7 +6,8 @@ use super::identity_aliases;
 use super::identity_paths::{detailed, generated_name, id_texts, metadata, namespace_id, one_of, policies, publish, refused, texts};
 use super::system::{Ask, Done};
 use crate::barrier::{Kind, Overlay};
-use crate::identity::{self, AliasName, Entity, IdentityName, OWNER};
+use crate::identity::{self, AliasName, Entity, EntityRef, IdentityName, OWNER};
+use crate::managed::usage::{self, Reader};
 use crate::types::id::Id;
 use crate::types::limits::COUNTED_ENTITIES_MAX;
 use crate::types::{Code, Error, Object, Result, Timestamp, Value};
@@ -153,6 +154,9 @@ fn save(ask: &Ask<'_>, overlay: &mut Overlay<'_>, old: Option<Entity>, named: Op
     new.disabled = data.truth("disabled")?.unwrap_or(new.disabled);
     new.changed_millis = ask.now.as_millis();
     identity::save_entity(overlay, old.as_ref(), &new)?;
+    if new.disabled && old.as_ref().is_some_and(|old| !old.disabled) {
+        let_leave(ask, overlay, &new)?;
+    }
     let done = match old {
         Some(_) => Done::default(),
         None => Done::answer(Object::new().with("id", new.id().to_string()).with("name", new.name.as_str()).with("aliases", Value::Null)),
@@ -163,7 +167,15 @@ fn save(ask: &Ask<'_>, overlay: &mut Overlay<'_>, old: Option<Entity>, named: Op
 fn remove(ask: &Ask<'_>, overlay: &mut Overlay<'_>, found: Option<Entity>) -> Result<Done> {
     let Some(entity) = found else { return Ok(Done::default()) };
     identity::remove_entity(overlay, &entity)?;
+    let_leave(ask, overlay, &entity)?;
     Ok(publish(ask, &entity.id(), Done::default()))
+}
+
+/// All tokens of an entity leave: what they have read is rotated where that is asked for.
+fn let_leave(ask: &Ask<'_>, overlay: &mut Overlay<'_>, entity: &Entity) -> Result<()> {
+    let namespaces = ask.core.namespaces.load_full();
+    let reader = Reader::Entity(EntityRef { namespace: ask.place.namespace.id, id: entity.id() });
+    Ok(usage::end_reader(overlay, &reader, true, &|id| namespaces.barrier(id))?)
 }
 
 fn to_object(ask: &Ask<'_>, overlay: &mut Overlay<'_>, entity: &Entity) -> Result<Object> {
@@ -173,7 +185,12 @@ fn to_object(ask: &Ask<'_>, overlay: &mut Overlay<'_>, entity: &Entity) -> Resul
     let all: Vec<Id> = identity::groups_above(overlay, &id)?.ok_or_else(too_many)?.iter().map(identity::Group::id).collect();
     let inherited = all.iter().filter(|group| !direct.contains(group));
     let aliases: Vec<Object> = entity.aliases.iter().map(|alias| identity_aliases::to_object(entity, alias)).collect();
-    Ok(Object::new()
+    let quarantined = entity.quarantined_millis.map(|millis| Timestamp::from_millis(millis).to_string());
+    let body = match quarantined {
+        Some(since) => Object::new().with("quarantined", since),
+        None => Object::new(),
+    };
+    Ok(body
         .with("aliases", aliases)
         .with("creation_time", Timestamp::from_millis(entity.created_millis).to_string())
         .with("direct_group_ids", id_texts(&direct))

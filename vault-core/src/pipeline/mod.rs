@@ -71,6 +71,7 @@ mod version_history;
 mod wrapping;
 
 pub use backup::BackupSeals;
+pub use emergency::Suspect;
 pub use reply::{Recorded, Reply, Unrecorded};
 pub use runtime::SealStatus;
 pub use verify::Verification;

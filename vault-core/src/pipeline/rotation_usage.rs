@@ -6,13 +6,12 @@ use super::mounts::Routing;
 use super::namespaces::Namespace;
 use super::rotation_secret;
 use super::stage::Authenticated;
-use crate::auth::TokenRef;
 use crate::barrier::{BarrierError, Overlay};
 use crate::commit::{CommitError, Proposal};
 use crate::engines::Call;
 use crate::host::{LogLevel, LogTopic};
 use crate::managed::index::{self, Found};
-use crate::managed::usage::{self, HasRead};
+use crate::managed::usage::{self, HasRead, Reader};
 use crate::managed::{Managed, Use, Used};
 use crate::types::id::Id;
 use crate::types::limits::{COMMIT_RETRIES_MAX, READERS_LEFT_PER_TICK_MAX, READS_UNWRITTEN_MAX};
@@ -146,12 +145,12 @@ pub(super) fn note(stage: &Authenticated<'_>, used: Used, version: u64) -> Resul
     Ok(())
 }
 
-/// Notes the token that reads the current version; for a batch token, which is nowhere, the one that made it. Its revocation comes before that, and
+/// Notes the token that reads the current version, and whose it is; for a batch token, which is nowhere, the one that made it. Its revocation comes before that, and
 /// then nothing is answered, or behind it. An older version takes no newer one's place in the note.
 fn note_reader(stage: &Authenticated<'_>, id: [u8; 16], version: u64) -> Result<()> {
     let (core, namespace, token) = (stage.core(), &stage.place().namespace, stage.token());
-    let reader: Option<TokenRef> = if token.entry.is_batch() { token.entry.parent() } else { Some(token.id) };
-    let Some(reader) = reader else { return Ok(()) };
+    let holder = if token.entry.is_batch() { token.entry.parent() } else { Some(token.id) };
+    let readers: Vec<Reader> = holder.map(Reader::Token).into_iter().chain(token.entry.entity().map(Reader::Entity)).collect();
     let read = HasRead { namespace: *namespace.id.as_bytes(), id, version };
     for _ in 0..=COMMIT_RETRIES_MAX {
         let namespaces = core.namespaces.load_full();
@@ -160,11 +159,19 @@ fn note_reader(stage: &Authenticated<'_>, id: [u8; 16], version: u64) -> Result<
             return Err(Error::permission_denied());
         }
         let barrier_of = |id: &Id| namespaces.barrier(id);
-        if usage::is_noted(&mut overlay, &reader, &read, &barrier_of)? {
+        let mut new = Vec::new();
+        for reader in &readers {
+            if !usage::is_noted(&mut overlay, reader, &read, &barrier_of)? {
+                new.push(reader);
+            }
+        }
+        if new.is_empty() {
             return Ok(());
         }
         let Some(may_return) = beside_current(core, namespace, &id, version)? else { return Ok(()) };
-        usage::note_reader(&mut overlay, &reader, (read, &may_return), &barrier_of)?;
+        for reader in new {
+            usage::note_reader(&mut overlay, reader, (read, &may_return), &barrier_of)?;
+        }
         let holds = Some(stage.holds_at_commit()?);
         match core.committer.commit(Proposal { writes: overlay.into_writes(), holds, ..Proposal::default() }) {
             Err(CommitError::Conflict) => {}

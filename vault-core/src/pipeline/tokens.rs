@@ -10,7 +10,7 @@ use crate::auth::token::{self, TokenEntry, TokenKey, TokenRef};
 use crate::auth::{BarrierOf, LiveToken, batch, records};
 use crate::barrier::{Barrier, BarrierError, Overlay};
 use crate::commit::{CommitError, Proposal};
-use crate::managed::usage;
+use crate::managed::usage::{self, Reader};
 use crate::types::id::Id;
 use crate::types::limits::{COMMIT_RETRIES_MAX, TOKEN_CACHE_MAX, TOKEN_REMOVALS_MAX};
 use crate::types::{Code, Error, Result, SecretString, Timestamp};
@@ -294,7 +294,7 @@ pub(super) fn sweep(overlay: &mut Overlay<'_>, barrier_of: BarrierOf<'_>, most: 
 
 /// What goes with tokens, in the commit that removes them, whatever removes them; those that have `left` were revoked before their time.
 fn removed(overlay: &mut Overlay<'_>, barrier_of: BarrierOf<'_>, gone: &[TokenRef], left: bool) -> Result<(), BarrierError> {
-    gone.iter().try_for_each(|token| usage::end_reader(overlay, token, left, barrier_of))?;
+    gone.iter().try_for_each(|token| usage::end_reader(overlay, &Reader::Token(*token), left, barrier_of))?;
     removal::doom_cubbyholes(overlay, barrier_of, gone)
 }
 

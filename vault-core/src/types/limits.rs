@@ -204,6 +204,8 @@ pub const EMERGENCY_EVENTS_MAX: u64 = 1_000_000;
 pub const EMERGENCY_LEASES_MAX: usize = 10_000;
 /// Readers, and paths, that one look of an emergency names.
 pub const EMERGENCY_NAMES_MAX: usize = 10_000;
+/// Most tokens and leases together, and credentials apart, that a containment may be told to end in one call.
+pub const EMERGENCY_STEPS_MAX: u64 = 10_000;
 /// Most credentials that a containment may be told to rotate at one time.
 pub const EMERGENCY_PARALLEL_MAX: u64 = 16;
 /// Shortest time after which a token that is not used may be told to be lost, in seconds.
