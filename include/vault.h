@@ -824,6 +824,11 @@ typedef vault_status_t (*vault_read_fn)(void *user, uint8_t *out, size_t capacit
 #define VAULT_ERR_TARGET_REFUSED 132
 
 /**
+ * The role shares accounts among the tokens of an entity, and the token is of none: log in by an alias, or use another role.
+ */
+#define VAULT_ERR_ENTITY_REQUIRED 140
+
+/**
  * The token is missing, bad or not allowed.
  */
 #define VAULT_ERR_PERMISSION_DENIED 200

@@ -38,7 +38,8 @@ fn put(world: &World, name: &str) {
 fn a_look_by_entity_tells_what_all_of_its_tokens_have_read_and_a_containment_ends_them() {
     for by in ["name", "id", "deleted"] {
         let world = world();
-        ["a", "b"].map(|name| put(&world, name));
+        put(&world, "a");
+        put(&world, "b");
         let (id, [(one, accessor), (other, silent)]) = ann(&world);
         one.kv("secret").get("a").unwrap();
         world.root.kv("secret").get("b").unwrap();

@@ -91,8 +91,16 @@ pub(crate) struct Place {
 
 /// What kinds of records those are.
 #[cfg(any(feature = "sled", feature = "redb"))]
-pub(crate) const PLACES: [Kind; 7] =
-    [Kind::LeaseOfToken, Kind::LeaseOfEntity, Kind::LeaseOfTarget, Kind::LeaseDue, Kind::LeaseQueue, Kind::LeaseStuck, Kind::LeaseBegun];
+pub(crate) const PLACES: [Kind; 8] = [
+    Kind::LeaseOfToken,
+    Kind::LeaseOfEntity,
+    Kind::LeaseOfShared,
+    Kind::LeaseOfTarget,
+    Kind::LeaseDue,
+    Kind::LeaseQueue,
+    Kind::LeaseStuck,
+    Kind::LeaseBegun,
+];
 
 /// Every place but the folders.
 pub(crate) fn places(lease: &Lease, at: &LeaseRef, here: Id, barrier_of: BarrierOf<'_>) -> BTreeMap<Key, Place> {
@@ -115,6 +123,9 @@ pub(crate) fn places(lease: &Lease, at: &LeaseRef, here: Id, barrier_of: Barrier
         }
         Part::Begun => add(&here, Kind::LeaseBegun, &[], &at.key, lease.id.as_bytes()),
         Part::Ended => {}
+    }
+    if let Some(shared) = &lease.shared {
+        add(&here, Kind::LeaseOfShared, &shared.id, &at.key, &[]);
     }
     add(&here, Kind::LeaseOfTarget, &group_of(&lease.target, part), &at.key, &[]);
     match lease.state {
@@ -181,6 +192,11 @@ pub(crate) fn of_token(overlay: &Overlay<'_>, token: &[u8; 16], limit: usize) ->
 /// The first leases of an entity's tokens, through an overlay of the entity's namespace.
 pub(crate) fn of_entity(overlay: &Overlay<'_>, entity: &[u8; 16], limit: usize) -> Result<Vec<LeaseRef>, BarrierError> {
     group(overlay, Kind::LeaseOfEntity, entity, limit)
+}
+
+/// The leases that share an account, through an overlay of their namespace.
+pub(crate) fn of_shared(overlay: &Overlay<'_>, id: &[u8; 16]) -> Result<Vec<LeaseRef>, BarrierError> {
+    group(overlay, Kind::LeaseOfShared, id, usize::MAX)
 }
 
 /// The first leases at a target, through an overlay of its namespace.

@@ -10,7 +10,7 @@ use crate::commit::{CommitError, Proposal};
 use crate::host::{LeaseChange, LeaseNotice};
 use crate::identity;
 use crate::lease::chore::{self, Chore};
-use crate::lease::{Lease, LeaseRef, index};
+use crate::lease::{Lease, LeaseRef, index, shared};
 use crate::types::id::Id;
 use crate::types::{Result, Timestamp};
 use std::collections::HashMap;
@@ -99,6 +99,9 @@ pub(super) fn update(
     let Some(old) = Lease::load(&mut overlay, &key)? else { return Ok(None) };
     let Some(new) = change(&old) else { return Ok(None) };
     index::save(&mut overlay, Some(&old), new.as_ref(), &barrier_of(&namespaces))?;
+    if new.is_none() {
+        shared::forget_with(&mut overlay, &old)?;
+    }
     core.committer.commit(Proposal { writes: overlay.into_writes(), events, ..Proposal::default() })?;
     Ok(Some((old, new)))
 }

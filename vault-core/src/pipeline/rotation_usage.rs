@@ -114,7 +114,8 @@ pub(super) fn unwrapped(stage: &Authenticated<'_>, path: &str) -> Result<(Option
     let (core, namespace) = (stage.core(), &stage.place().namespace);
     let mounts = namespace.mounts.load();
     let Some(routing) = mounts.route(path).filter(|_| !stage.token().entry.is_wrapping()) else { return Ok((None, None)) };
-    let call = Call { operation: Operation::Read, path: routing.rest, data: None, now: stage.now(), holder: None, display_name: "" };
+    let call =
+        Call { operation: Operation::Read, path: routing.rest, data: None, now: stage.now(), holder: None, display_name: "", entity: None };
     if routing.engine.may_write(&call) {
         return Ok((None, None));
     }

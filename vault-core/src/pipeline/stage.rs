@@ -456,6 +456,7 @@ impl<'r> Authenticated<'r> {
             now: self.routed.now,
             holder: (token.namespace == self.routed.place.namespace.id && !self.known.live.entry.is_batch()).then_some(&token.key),
             display_name: &self.known.live.entry.display_name,
+            entity: self.known.live.entry.entity(),
         }
     }
 

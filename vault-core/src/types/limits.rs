@@ -150,6 +150,8 @@ pub const REVOCATIONS_PER_TICK_MAX: usize = 64;
 pub const LEASES_LOOKED_AT_PER_TICK_MAX: usize = 2_048;
 /// Times that a target is told of a revocation before the lease counts as irrevocable.
 pub const REVOCATION_ATTEMPTS_MAX: u32 = 6;
+/// Longest wait for somebody else who makes, joins or puts off a shared account, in seconds.
+pub const SHARED_WAIT_SECONDS_MAX: u64 = 60;
 /// Leases that one commit ends.
 pub const LEASE_PAGE_RECORDS_MAX: usize = 64;
 /// Longest text of a target's error that is kept, in bytes.

@@ -9,6 +9,7 @@ use crate::auth::records;
 use crate::barrier::{Kind, Overlay, fixed};
 use crate::engines::{EngineKind, database};
 use crate::lease::chore::{self, Chore};
+use crate::lease::shared::Shared;
 use crate::lease::{Lease, LeaseRef, State, index};
 use crate::storage::{Key, Read};
 use crate::types::Result;
@@ -26,6 +27,8 @@ struct Told {
     eras: BTreeMap<usize, u64>,
     /// The connections that they are at, by namespace.
     targets: BTreeSet<(usize, [u8; 16])>,
+    /// The accounts that they share, by namespace.
+    shared: BTreeSet<(usize, [u8; 16])>,
 }
 
 /// The changes that let each lease be found, and nothing but leases; on a view that shows only what decrypts.
@@ -54,7 +57,18 @@ pub(super) fn corrections<'a>(spaces: &'a Spaces, records: &'a dyn Read) -> Resu
     connections(spaces, &mut overlay)?;
     each(records, |key, record| {
         let Some((at, kind)) = kind_of(spaces, &key, &record) else { return Ok(()) };
-        if index::PLACES.contains(&kind) && !told.places.contains(&key) {
+        let leads_nowhere = match kind {
+            Kind::SharedAccount => {
+                let account: Shared = Shared::from_bytes(&spaces.all[at].barrier.open(kind, &key, &record)?)?;
+                !told.shared.contains(&(at, account.id))
+            }
+            Kind::SharedSlot => {
+                let id = spaces.all[at].barrier.open(kind, &key, &record)?;
+                !id.as_slice().try_into().is_ok_and(|id| told.shared.contains(&(at, id)))
+            }
+            kind => index::PLACES.contains(&kind) && !told.places.contains(&key),
+        };
+        if leads_nowhere {
             overlay.within(&spaces.all[at].barrier, |overlay| overlay.delete(key));
         }
         Ok(())
@@ -68,7 +82,7 @@ fn kind_of(spaces: &Spaces, key: &Key, record: &[u8]) -> Option<(usize, Kind)> {
         return None;
     }
     let Whose::Space(at, kind) = spaces.whose(key, record) else { return None };
-    let kind = index::PLACES.into_iter().chain([Kind::Lease]).find(|of| *of as u16 == kind)?;
+    let kind = index::PLACES.into_iter().chain([Kind::Lease, Kind::SharedAccount, Kind::SharedSlot]).find(|of| *of as u16 == kind)?;
     Some((at, kind))
 }
 
@@ -88,6 +102,7 @@ fn place(spaces: &Spaces, overlay: &mut Overlay<'_>, at: usize, lease: &Lease, t
         told.places.insert(key);
     }
     told.targets.insert((at, lease.target));
+    told.shared.extend(lease.shared.map(|of| (at, of.id)));
     let era = told.eras.entry(at).or_default();
     *era = (*era).max(lease.era);
     if lease.state != State::Active {
