@@ -194,9 +194,9 @@ pub(crate) fn of_entity(overlay: &Overlay<'_>, entity: &[u8; 16], limit: usize) 
     group(overlay, Kind::LeaseOfEntity, entity, limit)
 }
 
-/// The leases that share an account, through an overlay of their namespace.
-pub(crate) fn of_shared(overlay: &Overlay<'_>, id: &[u8; 16]) -> Result<Vec<LeaseRef>, BarrierError> {
-    group(overlay, Kind::LeaseOfShared, id, usize::MAX)
+/// The first leases that share an account, through an overlay of their namespace.
+pub(crate) fn of_shared(overlay: &Overlay<'_>, id: &[u8; 16], limit: usize) -> Result<Vec<LeaseRef>, BarrierError> {
+    group(overlay, Kind::LeaseOfShared, id, limit)
 }
 
 /// The first leases at a target, through an overlay of its namespace.

@@ -12,6 +12,9 @@ use crate::types::id::Id;
 use crate::types::{SecretString, Timestamp, Ttl};
 use minicbor::{Decode, Encode};
 
+/// Leases among which another one is looked for first.
+const SOME: usize = 4;
+
 /// An account that is shared.
 #[derive(Encode, Decode)]
 pub(crate) struct Shared {
@@ -145,12 +148,15 @@ pub(crate) fn slot_key(barrier: &Barrier, mount: &Id, role: &str, entity: &Entit
 /// Another lease of an account, whatever its state: what the account's end takes is up to that one then. What is read here becomes an
 /// expectation, so that of two leases that end at once one knows that it is the last.
 pub(crate) fn another(overlay: &mut Overlay<'_>, id: &[u8; 16], than: &LeaseRef) -> Result<Option<Lease>, BarrierError> {
-    for lease in index::of_shared(overlay, id)? {
-        if lease.key == than.key {
-            continue;
-        }
-        if let Some(other) = Lease::load(overlay, &lease.key)?.filter(|other| other.shares(id)) {
-            return Ok(Some(other));
+    // Mostly one of the first is there: all are looked at only where these lead nowhere.
+    for limit in [SOME, usize::MAX] {
+        for lease in index::of_shared(overlay, id, limit)? {
+            if lease.key == than.key {
+                continue;
+            }
+            if let Some(other) = Lease::load(overlay, &lease.key)?.filter(|other| other.shares(id)) {
+                return Ok(Some(other));
+            }
         }
     }
     Ok(None)

@@ -12,7 +12,7 @@ use crate::crypto::sha256;
 use crate::identity::EntityRef;
 use crate::storage::Key;
 use crate::types::id::Id;
-use crate::types::limits::CREDENTIALS_PER_READER_MAX;
+use crate::types::limits::{CREDENTIALS_PER_ENTITY_MAX, CREDENTIALS_PER_READER_MAX};
 use minicbor::{Decode, Encode};
 
 /// What is to be done about a read of a credential.
@@ -88,6 +88,13 @@ pub(crate) enum Reader {
 }
 
 impl Reader {
+    fn credentials_max(&self) -> usize {
+        match self {
+            Reader::Token(_) => CREDENTIALS_PER_READER_MAX,
+            Reader::Entity(_) => CREDENTIALS_PER_ENTITY_MAX,
+        }
+    }
+
     fn namespace(&self) -> &Id {
         match self {
             Reader::Token(token) => &token.namespace,
@@ -156,7 +163,7 @@ pub(crate) fn note_reader(
     all.retain(|other| !other.is_of(&read) || may_return.contains(&other.version));
     // At the end, as the one that is read with it.
     all.sort_by_key(|other| other.is_of(&read));
-    while all.iter().filter(|other| !other.is_of(&read)).count() >= CREDENTIALS_PER_READER_MAX {
+    while all.iter().filter(|other| !other.is_of(&read)).count() >= reader.credentials_max() {
         put_left(overlay, all.remove(0), barrier_of)?;
     }
     all.push(read);

@@ -192,6 +192,8 @@ pub const ROTATION_READS_MAX: u64 = 1_000_000_000;
 pub const READS_UNWRITTEN_MAX: u64 = 64;
 /// Rotated credentials of which it is noted that one token has read them; with each further one the oldest counts as if its reader had left.
 pub const CREDENTIALS_PER_READER_MAX: usize = 256;
+/// The same of all tokens of one entity together.
+pub const CREDENTIALS_PER_ENTITY_MAX: usize = 2_048;
 /// Readers who have left that one tick looks after in a namespace.
 pub const READERS_LEFT_PER_TICK_MAX: usize = 64;
 /// Longest password that can be given to a rotation, in bytes.
