@@ -833,6 +833,11 @@ typedef vault_status_t (*vault_read_fn)(void *user, uint8_t *out, size_t capacit
 #define VAULT_ERR_TARGET_REFUSED 132
 
 /**
+ * The role shares accounts among the tokens of an entity, and the token is of none: log in by an alias, or use another role.
+ */
+#define VAULT_ERR_ENTITY_REQUIRED 140
+
+/**
  * The token is missing, bad or not allowed.
  */
 #define VAULT_ERR_PERMISSION_DENIED 200
@@ -1740,10 +1745,10 @@ vault_status_t vault_static_role(vault_session_t *session,
  * Tells who has read what is out, since when, and which leases and rotated credentials hang on it. Changes nothing.
  *
  * - `session`: borrowed. Needs `update` and `sudo` on `sys/emergency/look`.
- * - `asked`, `asked_len`: a JSON object with one of `path` (with all that is below it), `prefix` and `accessor` (a token, with those that it has
- *   made), and `since` (seconds since 1970, or RFC 3339); borrowed for the call.
- * - `out_exposure`: receives a JSON object: `readers`, `paths`, `leases`, `credentials`, `by_hand`, `is_complete`, `looked`, and `timeline`, lines
- *   for a postmortem. `/readers/0/accessor` and the like with `vault_secret_field`. Owner: the caller; free it with `vault_secret_free`. NULL
+ * - `asked`, `asked_len`: a JSON object with one of `path` (with all that is below it), `prefix`, `accessor` (a token, with those that it has
+ *   made) and `entity` (the id or the name of one, with all its tokens), and `since` (seconds since 1970, or RFC 3339); borrowed for the call.
+ * - `out_exposure`: receives a JSON object: `readers`, `paths`, `leases`, `credentials`, `by_hand`, `is_complete`, `next` (where it is a number
+ *   there is more: pass it as `after`), `looked`, and `timeline`, lines for a postmortem. `/readers/0/accessor` and the like with `vault_secret_field`. Owner: the caller; free it with `vault_secret_free`. NULL
  *   on failure.
  * - Threads: any, also several at once with one session.
  */

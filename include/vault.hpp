@@ -1063,7 +1063,7 @@ public:
     [[nodiscard]] Kv kv(std::string_view mount) const & { return Kv(raw_, host_, mount); }
     Kv kv(std::string_view mount) const && = delete;
 
-    /// Who has had what is out (`path`, `prefix` or `accessor`, and `since`; JSON), and what hangs on it. Changes nothing.
+    /// Who has had what is out (`path`, `prefix`, `accessor` or `entity`, and `since` and `after`; JSON), and what hangs on it. Changes nothing.
     [[nodiscard]] Secret emergency_look(std::string_view json) const { return try_emergency_look(json).value(); }
     Result<Secret> try_emergency_look(std::string_view json) const {
         vault_secret_t *raw = nullptr;

@@ -103,13 +103,13 @@ pub mod audit_proof {
 
 pub use audit::AuditSummary;
 pub use crypto::Argon2Params;
-pub use pipeline::{BackupSeals, Recorded, Reply, SealStatus, Unrecorded, Verification};
+pub use pipeline::{BackupSeals, Recorded, Reply, SealStatus, Suspect, Unrecorded, Verification};
 pub use seal::{NewSeal, SealError, SlotInfo, UnsealKey};
 pub use vault::{
     Audit, AuditMode, AuditReport, Backup, Config, ContainOptions, Containment, ContainmentStep, Emergency, Exposure, Init, Kv, KvMetadata,
     KvSecret, KvSettings, KvVersion, LeaseInfo, Leases, Listening, LiveSecret, Policies, Reader, ReaderTokens, Rehearsal, RetryError,
-    Rotation, RotationStatus, SealedVault, SecretSnapshot, Session, StaticCreds, Suspect, TokenInfo, TokenOptions, Tokens, Unsealing,
-    Vault, Wrapping, WrappingInfo,
+    Rotation, RotationStatus, SealedVault, SecretSnapshot, Session, StaticCreds, TokenInfo, TokenOptions, Tokens, Unsealing, Vault,
+    Wrapping, WrappingInfo,
 };
 
 /// The README's Rust runs as a test.

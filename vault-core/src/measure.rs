@@ -108,6 +108,8 @@ impl LeaseRecords {
             renewable: true,
             expires_millis: NOW.as_millis() + 3_600_000,
             asked_millis: None,
+            entity: None,
+            shared: None,
             era: 0,
             account: Account { username: "v-app-0123456789abcdef".to_owned(), role: "app".to_owned(), ..Account::default() },
             attempts: 0,

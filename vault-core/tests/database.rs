@@ -75,7 +75,7 @@ fn roles_are_written_shown_listed_and_deleted() {
     let text = String::from_utf8(shown.to_json().to_vec()).unwrap();
     assert_eq!(
         text,
-        r#"{"creation_statements":["CREATE {{name}}"],"credential_type":"password","db_name":"db","default_ttl":7200,"max_ttl":10800,"renew_statements":["R"],"revocation_statements":["DROP {{name}}"],"rollback_statements":[]}"#
+        r#"{"creation_statements":["CREATE {{name}}"],"credential_sharing":"none","credential_type":"password","db_name":"db","default_ttl":7200,"max_ttl":10800,"renew_statements":["R"],"revocation_statements":["DROP {{name}}"],"rollback_statements":[]}"#
     );
     let names = ask(&world.root, Operation::List, "database/roles/", "").unwrap().data.unwrap();
     assert_eq!(names.get("keys"), Some(&Value::from(vec!["ro", "rw"])));

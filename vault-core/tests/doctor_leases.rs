@@ -4,6 +4,8 @@
 
 #[path = "support/harmed.rs"]
 mod harmed;
+#[path = "support/identities.rs"]
+mod identities;
 #[path = "support/target.rs"]
 mod support;
 
@@ -12,9 +14,13 @@ use std::sync::Arc;
 use support::*;
 use vault_core::doctor::{self, Options, Verdict};
 use vault_core::storage::memory::MemoryStorage;
-use vault_core::storage::{Read, Storage};
-use vault_core::types::{Operation, SecretString, Timestamp};
+use vault_core::storage::{Batch, Read, Storage};
+use vault_core::types::{Operation, SecretString, Timestamp, Value};
 use vault_core::{Config, TokenOptions, UnsealKey, Vault};
+
+fn text_of(value: &Value) -> String {
+    String::from_utf8_lossy(&value.to_json()).into_owned()
+}
 
 fn config(storage: &Arc<MemoryStorage>) -> Config {
     Config::on(Arc::clone(storage) as Arc<dyn Storage>)
@@ -106,4 +112,40 @@ fn whichever_record_of_an_index_is_lost_the_doctor_tells_it_and_a_salvage_lets_e
     let untold = accounts + 1;
     assert!(lost.iter().all(|count| *count <= untold), "{lost:?} of {untold}");
     assert!(told >= 4 * 4 + 2, "each lease has that many places at least: {told}");
+}
+
+#[test]
+fn whichever_record_of_a_shared_account_is_lost_the_account_goes_with_what_is_left_of_its_leases() {
+    let storage = Arc::new(MemoryStorage::new());
+    let world = world_on(config(&storage));
+    role(&world.root, "ro", r#"{"credential_sharing":"entity"}"#);
+    world.root.policies().write("everything", r#"path "*" { capabilities = ["read", "update"] }"#).unwrap();
+    let id = identities::entity(&world.root, "ann", "everything");
+    identities::alias(&world.root, &id, "ann");
+    identities::login_role(&world.root, "");
+    let names =
+        |storage: &MemoryStorage| -> Vec<_> { storage.scan(&[], None, 100_000).unwrap().into_iter().map(|(name, _)| name).collect() };
+    let tokens = [0; 3].map(|_| identities::logged_in(&world.root, "ann", ""));
+    let before = names(&storage);
+    for token in &tokens {
+        creds(&identities::session_of(&world.vault, token)).unwrap();
+    }
+    assert_eq!(world.target.accounts().len(), 1);
+    let storage = Arc::new(storage.copy());
+    let sound = doctor::examine(&config(&storage), Some(&key())).unwrap();
+    assert_eq!(sound.verdict, Verdict::Sound, "{sound}");
+    let (mut told, mut of_leases) = (0, 0);
+    for (at, name) in names(&storage).iter().enumerate().filter(|(_, name)| !before.contains(name)) {
+        let harmed = without(&storage, at);
+        let report = doctor::examine(&config(&harmed), Some(&key())).unwrap();
+        assert_ne!(report.verdict, Verdict::Sound, "record {at}");
+        of_leases += 1;
+        told += usize::from(report.has("lease-indexes"));
+        let expired = left_after(&harmed, &world, |world| world.clock.set(Timestamp::from_secs(START + 800 * 3600)));
+        let prefixed = left_after(&harmed, &world, |world| {
+            ask(&world.root, Operation::Write, "sys/leases/revoke-prefix/database", "").unwrap();
+        });
+        assert_eq!((expired, prefixed), (0, 0), "{name:?}: the other leases tell of the account");
+    }
+    assert!(told >= 3 * 5 && of_leases > told, "a token, an entity, an account, a target and a time of each: {told} of {of_leases}");
 }

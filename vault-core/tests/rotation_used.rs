@@ -429,13 +429,24 @@ fn an_older_version_that_is_read_too_lets_nobody_forget_who_has_read_the_current
 
 /// The store with the record altered that a credential's rotation is: the largest of those that go with it.
 fn with_harmed_rotation(world: &World, storage: &MemoryStorage, path: &str) -> Arc<MemoryStorage> {
+    let records: BTreeMap<_, _> = storage.scan(&[], None, 100_000).unwrap().into_iter().collect();
+    let largest = gone_with(world, storage, path).into_iter().max_by_key(|name| records[name].len()).unwrap();
+    with_harmed(storage, &largest)
+}
+
+/// The records that go with the rotation of a credential.
+fn gone_with(world: &World, storage: &MemoryStorage, path: &str) -> Vec<Key> {
     let without = Arc::new(storage.copy());
     let other = reopen(without.clone(), world);
     ask(&other.root, Operation::Delete, path, "").unwrap();
+    let names = storage.scan(&[], None, 100_000).unwrap().into_iter().map(|(name, _)| name);
+    names.filter(|name| name.as_bytes().len() >= 16 && without.get(name).unwrap().is_none()).collect()
+}
+
+/// The store with one record altered.
+fn with_harmed(storage: &MemoryStorage, name: &Key) -> Arc<MemoryStorage> {
     let mut records: BTreeMap<_, _> = storage.scan(&[], None, 100_000).unwrap().into_iter().collect();
-    let has_gone = |name: &Key| name.as_bytes().len() == 16 && without.get(name).unwrap().is_none();
-    let (_, bytes) = records.iter_mut().filter(|(name, _)| has_gone(name)).max_by_key(|(_, bytes)| bytes.len()).unwrap();
-    *bytes.last_mut().unwrap() ^= 1;
+    *records.get_mut(name).unwrap().last_mut().unwrap() ^= 1;
     let harmed = Arc::new(MemoryStorage::new());
     for number in 1..=storage.commit_number() {
         let changes = if number == 1 {
@@ -490,4 +501,70 @@ fn what_makes_no_sense_is_refused() {
     }
     let never = write(&world.root, "static-roles/app", r#"{"db_name":"db","username":"app","rotate_after_reads":0}"#).unwrap_err();
     assert!(never.to_string().contains("rotate_after_reads"), "{never}");
+}
+
+#[test]
+fn whoever_has_read_a_version_that_was_rolled_back_to_lets_it_be_rotated() {
+    for reads_again in [false, true] {
+        let world = world();
+        for name in ["a", "b"] {
+            account(&world, name, "from-before");
+        }
+        role_of(&world, r#"{"db_name":"db","usernames":["a","b"],"rotation_period":"240h","grace":"1h","rotate_when_reader_leaves":true}"#);
+        let (reader, accessor) = token(&world);
+        let first = version(&reader);
+        write(&world.root, "rotate-role/app", "").unwrap();
+        let second = version(&reader);
+        assert_ne!(first, second);
+        write(&world.root, "roll-back-role/app", "").unwrap();
+        assert_eq!(version(&world.root), first);
+        if reads_again {
+            settle(&world, 7200);
+            write(&world.root, "rotate-role/app", "").unwrap();
+            assert_ne!(version(&reader), first);
+            write(&world.root, "roll-back-role/app", "").unwrap();
+            assert_eq!(version(&world.root), first, "and once more, with nobody reading it in between");
+        }
+        revoke_token(&world, &accessor);
+        settle(&world, 7200);
+        assert_ne!(version(&world.root), first, "reads again: {reads_again}; {:?}", causes(&world));
+        assert!(causes(&world).contains(&"reader-left".to_owned()), "{:?}", causes(&world));
+    }
+}
+
+#[test]
+fn a_harmed_record_that_leads_to_a_rotation_keeps_no_other_from_a_tick_and_is_told() {
+    let storage = Arc::new(MemoryStorage::new());
+    let world = world_on(Config::on(storage.clone()));
+    let members = r#"{"rotate_when_reader_leaves":true,"rotation_period":"240h","skip_import_rotation":true}"#;
+    let (reader, accessor) = token(&world);
+    for name in ["a", "b"] {
+        world.root.kv("secret").put(name, Object::new().with("password", "from-before")).unwrap();
+        ask(&world.root, Operation::Write, &format!("sys/rotation/secrets/secret/{name}"), members).unwrap();
+        reader.kv("secret").get(name).unwrap();
+    }
+    let is_there = |name: &Key| storage.get(name).unwrap().is_some();
+    let before: Vec<Key> = storage.scan(&[], None, 100_000).unwrap().into_iter().map(|(name, _)| name).collect();
+    revoke_token(&world, &accessor);
+    let after = storage.scan(&[], None, 100_000).unwrap();
+    // What tells that somebody has left goes with the next tick.
+    let ticked = Arc::new(storage.copy());
+    let other = reopen(ticked.clone(), &world);
+    other.vault.tick().unwrap();
+    let left = after.into_iter().map(|(name, _)| name).filter(|name| !before.contains(name) && ticked.get(name).unwrap().is_none());
+    let mut harmed: Vec<Key> = left.filter(|name| name.as_bytes().len() > 16).collect();
+    assert!(harmed.len() >= 2, "of both credentials: {harmed:?}");
+    harmed.extend(gone_with(&world, &storage, "sys/rotation/secrets/secret/a").into_iter().filter(is_there));
+    for name in harmed {
+        let world = reopen(with_harmed(&storage, &name), &world);
+        for _ in 0..2 {
+            assert!(world.vault.tick().unwrap().is_some());
+        }
+        let is_new = |name: &str| {
+            let secret = world.root.kv("secret").get(name).unwrap();
+            secret.data.get("password").and_then(Value::as_str) != Some("from-before")
+        };
+        assert!(is_new("a") || is_new("b"), "the other one goes on");
+        assert!(!causes(&world).is_empty());
+    }
 }

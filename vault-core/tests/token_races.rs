@@ -13,11 +13,11 @@ use std::time::Duration;
 use store::Watched;
 use support::*;
 use vault_core::storage::Storage;
-use vault_core::types::{Code, Error, Operation, Ttl};
+use vault_core::types::limits::LEASE_PAGE_RECORDS_MAX;
+use vault_core::types::{Code, Error, Object, Operation, SecretString, Ttl};
 use vault_core::{Config, Session, TokenOptions, Vault};
 
-const POLICY: &str =
-    r#"path "auth/token/*" { capabilities = ["create", "update", "sudo"] } path "database/creds/*" { capabilities = ["read"] }"#;
+const POLICY: &str = r#"path "auth/token/*" { capabilities = ["create", "read", "update", "sudo"] } path "database/creds/*" { capabilities = ["read"] } path "secret/data/*" { capabilities = ["create", "update"] }"#;
 /// As long as a child may take; one that takes longer waits for a lock.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -143,4 +143,84 @@ fn a_child_that_is_made_at_any_read_of_its_parents_end_by_revoke_orphan_goes_on_
         let children = 1 + usize::from(child.is_ok());
         assert_eq!(settled(race), (1 + children, children));
     });
+}
+
+/// Holds the parent of a token's parent still behind each read of a request of that token in turn, and looks at what came of the request.
+fn quarantine_at_each_read(work: fn(&Session) -> Result<(), Error>, check: fn(&World)) {
+    for read in 1.. {
+        let Race { world, storage, parent, .. } = race(0, false);
+        let child = world.vault.session(parent.tokens().create(options()).unwrap().client_token);
+        let grandchild = world.vault.session(child.tokens().create(options()).unwrap().client_token);
+        grandchild.tokens().lookup_self().unwrap();
+        let held = parent.tokens().lookup_self().unwrap().accessor;
+        let root = world.vault.session(SecretString::copy_from(&world.token));
+        let waits = Arc::new(AtomicBool::new(false));
+        let has_waited = Arc::clone(&waits);
+        storage.behind(
+            read,
+            Box::new(move || {
+                let (tell, told) = mpsc::channel();
+                thread::spawn(move || tell.send(root.emergency().quarantine(&held)).unwrap_or_default());
+                has_waited.store(told.recv_timeout(PATIENCE).map(Result::unwrap).is_err(), Ordering::SeqCst);
+            }),
+        );
+        let done = work(&grandchild);
+        if waits.load(Ordering::SeqCst) || !storage.is_over() {
+            assert!(read > 2, "the quarantine never came between");
+            return;
+        }
+        assert_eq!(done.unwrap_err().code(), Code::PermissionDenied, "at read {read}");
+        check(&world);
+        world.vault.verify().unwrap();
+    }
+}
+
+#[test]
+fn no_write_of_a_descendant_commits_behind_a_quarantine_that_was_answered() {
+    let put = |session: &Session| session.kv("secret").put("app", Object::new().with("a", 1_u64)).map(drop);
+    quarantine_at_each_read(put, |world| {
+        assert_eq!(world.root.kv("secret").get("app").unwrap_err().code(), Code::NotFound);
+    });
+}
+
+#[test]
+fn no_lease_of_a_descendant_is_handed_out_behind_a_quarantine_and_its_account_goes() {
+    quarantine_at_each_read(
+        |session| creds(session).map(drop),
+        |world| {
+            for _ in 0..4 {
+                world.vault.tick().unwrap();
+                world.clock.advance(Ttl::from_secs(90));
+            }
+            assert!(world.target.accounts().is_empty());
+        },
+    );
+}
+
+#[test]
+fn a_quarantine_ends_the_leases_of_all_descendants_however_many_and_however_deep() {
+    let Race { world, parent, .. } = race(3, false);
+    let mut deep = world.vault.session(parent.tokens().create(options()).unwrap().client_token);
+    for _ in 0..5 {
+        creds(&deep).unwrap();
+        deep = world.vault.session(deep.tokens().create(options()).unwrap().client_token);
+    }
+    let id = creds(&deep).unwrap().lease_id;
+    // More children than one step sees to.
+    let wide = world.vault.session(parent.tokens().create(options()).unwrap().client_token);
+    for _ in 0..LEASE_PAGE_RECORDS_MAX + 1 {
+        wide.tokens().create(options()).unwrap();
+    }
+    let last = grant_to_child(&world.vault, &wide).unwrap();
+    let other = creds(&world.root).unwrap();
+    let held = parent.tokens().lookup_self().unwrap().accessor;
+    world.root.emergency().quarantine(&held).unwrap();
+    assert!(lookup(&world.root, &id).is_err(), "at once");
+    world.vault.tick().unwrap();
+    assert_eq!(world.target.accounts().into_iter().collect::<Vec<_>>(), [other.username]);
+    world.root.emergency().release(&held).unwrap();
+    last.tokens().lookup_self().unwrap();
+    let again = creds(&deep).unwrap();
+    world.vault.tick().unwrap();
+    assert!(lookup(&world.root, &again.lease_id).is_ok() && world.target.accounts().len() == 2);
 }

@@ -60,6 +60,8 @@ pub const VAULT_ERR_LEASE_ENDED: vault_status_t = 130;
 pub const VAULT_ERR_UNKNOWN_CONNECTOR: vault_status_t = 131;
 /// The target refused what it was asked: the configuration or the statements need to be changed.
 pub const VAULT_ERR_TARGET_REFUSED: vault_status_t = 132;
+/// The role shares accounts among the tokens of an entity, and the token is of none: log in by an alias, or use another role.
+pub const VAULT_ERR_ENTITY_REQUIRED: vault_status_t = 140;
 /// The token is missing, bad or not allowed.
 pub const VAULT_ERR_PERMISSION_DENIED: vault_status_t = 200;
 /// Nothing is there.

@@ -25,9 +25,20 @@ impl Emergency {
 }
 
 /// What is out, as the request says it.
-fn suspect(path: Option<Text<'_>>, prefix: Option<Text<'_>>, accessor: Option<Text<'_>>, since: Whole) -> Object {
-    let mut data = Object::new().with("since", since.0);
-    for (name, text) in [("path", path), ("prefix", prefix), ("accessor", accessor)] {
+fn suspect(named: [(&str, Option<Text<'_>>); 4], since: Whole, after: Whole) -> Object {
+    let mut data = Object::new().with("since", since.0).with("after", after.0);
+    for (name, text) in named {
+        if let Some(text) = text {
+            data.insert(name, text.0);
+        }
+    }
+    data
+}
+
+/// Who is held still, or let go on.
+fn whom(accessor: Option<Text<'_>>, entity: Option<Text<'_>>) -> Object {
+    let mut data = Object::new();
+    for (name, text) in [("accessor", accessor), ("entity", entity)] {
         if let Some(text) = text {
             data.insert(name, text.0);
         }
@@ -38,26 +49,37 @@ fn suspect(path: Option<Text<'_>>, prefix: Option<Text<'_>>, accessor: Option<Te
 #[pymethods]
 impl Emergency {
     /// Who has read what is out, since when (seconds since 1970), and what hangs on it: `readers`, `paths`, `leases`, `credentials`, `by_hand`,
-    /// `is_complete`, `looked`, and `timeline`, lines for a postmortem. Changes nothing. Pass one of a path (with all that is below it), a prefix,
-    /// and the accessor of a token (with those that it has made).
-    #[pyo3(signature = (path=None, *, prefix=None, accessor=None, since=Whole(0)), text_signature = "($self, path=None, *, prefix=None, accessor=None, since=0)")]
+    /// `is_complete`, `next`, `looked`, and `timeline`, lines for a postmortem. Changes nothing. Pass one of a path (with all that is below it), a
+    /// prefix, the accessor of a token (with those that it has made), and an entity (its id or name, with all its tokens). Where `next` is not
+    /// None there is more: pass it as `after`.
+    #[pyo3(
+        signature = (path=None, *, prefix=None, accessor=None, entity=None, since=Whole(0), after=Whole(0)),
+        text_signature = "($self, path=None, *, prefix=None, accessor=None, entity=None, since=0, after=0)"
+    )]
+    #[allow(clippy::too_many_arguments, reason = "they are keywords in Python")]
     fn look<'py>(
         &self,
         py: Python<'py>,
         path: Option<Text<'_>>,
         prefix: Option<Text<'_>>,
         accessor: Option<Text<'_>>,
+        entity: Option<Text<'_>>,
         since: Whole,
+        after: Whole,
     ) -> PyResult<Bound<'py, PyAny>> {
-        self.ask(py, "sys/emergency/look", suspect(path, prefix, accessor, since))
+        self.ask(
+            py,
+            "sys/emergency/look",
+            suspect([("path", path), ("prefix", prefix), ("accessor", accessor), ("entity", entity)], since, after),
+        )
     }
 
     /// Ends what a look finds: the tokens of the readers (`tokens`: revoke, quarantine or keep), the leases, then the credentials, `parallel` at one
     /// time and `most` in this call. The answer of a look, and `steps`, `left` (call it again until that is 0), `is_complete` (false: somebody may have it still), `failed`. Pass the look's `looked`
     /// as `before`: what was rotated since is left. With `dry_run` it tells what it would do.
     #[pyo3(
-        signature = (path=None, *, prefix=None, accessor=None, since=Whole(0), before=None, tokens=Text("revoke"), leases=true, rotate=true, most=Whole(100), parallel=Whole(4), dry_run=false),
-        text_signature = "($self, path=None, *, prefix=None, accessor=None, since=0, before=None, tokens='revoke', leases=True, rotate=True, most=100, parallel=4, dry_run=False)"
+        signature = (path=None, *, prefix=None, accessor=None, entity=None, since=Whole(0), after=Whole(0), before=None, tokens=Text("revoke"), leases=true, rotate=true, most=Whole(100), parallel=Whole(4), dry_run=false),
+        text_signature = "($self, path=None, *, prefix=None, accessor=None, entity=None, since=0, after=0, before=None, tokens='revoke', leases=True, rotate=True, most=100, parallel=4, dry_run=False)"
     )]
     #[allow(clippy::too_many_arguments, reason = "they are keywords in Python")]
     fn contain<'py>(
@@ -66,7 +88,9 @@ impl Emergency {
         path: Option<Text<'_>>,
         prefix: Option<Text<'_>>,
         accessor: Option<Text<'_>>,
+        entity: Option<Text<'_>>,
         since: Whole,
+        after: Whole,
         before: Option<Text<'_>>,
         tokens: Text<'_>,
         leases: bool,
@@ -75,7 +99,7 @@ impl Emergency {
         parallel: Whole,
         dry_run: bool,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let mut data = suspect(path, prefix, accessor, since)
+        let mut data = suspect([("path", path), ("prefix", prefix), ("accessor", accessor), ("entity", entity)], since, after)
             .with("tokens", tokens.0)
             .with("leases", leases)
             .with("rotate", rotate)
@@ -88,13 +112,15 @@ impl Emergency {
         self.ask(py, "sys/emergency/contain", data)
     }
 
-    /// Holds a token still, with all that it has made: nothing of it is lost but its leases.
-    fn quarantine(&self, py: Python<'_>, accessor: Text<'_>) -> PyResult<()> {
-        self.ask(py, "sys/emergency/quarantine", Object::new().with("accessor", accessor.0)).map(drop)
+    /// Holds a token still, with all that it has made, or all tokens of an entity (its id or name): nothing of it is lost but the leases.
+    #[pyo3(signature = (accessor=None, *, entity=None), text_signature = "($self, accessor=None, *, entity=None)")]
+    fn quarantine(&self, py: Python<'_>, accessor: Option<Text<'_>>, entity: Option<Text<'_>>) -> PyResult<()> {
+        self.ask(py, "sys/emergency/quarantine", whom(accessor, entity)).map(drop)
     }
 
-    /// Lets a token go on that was held still.
-    fn release(&self, py: Python<'_>, accessor: Text<'_>) -> PyResult<()> {
-        self.ask(py, "sys/emergency/release", Object::new().with("accessor", accessor.0)).map(drop)
+    /// Lets a token, or an entity, go on that was held still.
+    #[pyo3(signature = (accessor=None, *, entity=None), text_signature = "($self, accessor=None, *, entity=None)")]
+    fn release(&self, py: Python<'_>, accessor: Option<Text<'_>>, entity: Option<Text<'_>>) -> PyResult<()> {
+        self.ask(py, "sys/emergency/release", whom(accessor, entity)).map(drop)
     }
 }

@@ -294,9 +294,11 @@ _SUSPECT: Given = {
     "path": ("secret/data/x", Kind([1, 1.5, b"x", [], {}, Foreign(), LONE, NUL, LONG, "a/../b", "//"])),
     "prefix": (None, TEXT.optional()),
     "accessor": (None, TEXT.optional()),
+    "entity": (None, TEXT.optional()),
     "since": (0, WHOLE),
+    "after": (0, WHOLE),
 }
-_ACCESSOR: Given = {"accessor": ("x", TEXT)}
+_ACCESSOR: Given = {"accessor": ("x", TEXT), "entity": (None, TEXT.optional())}
 _EMERGENCY: dict[str, Given] = {
     "look": _SUSPECT,
     "contain": {
@@ -454,7 +456,8 @@ def _shares() -> list[libvault.SecretStr]:
 def _accessor(world: World) -> Given:
     made = world.root.request("write", "auth/token/create", {"policies": ["default"]})
     assert made is not None
-    return {"accessor": (made["auth"]["accessor"], TEXT)}
+    # None is no accessor: with no entity beside it that is refused too.
+    return {"accessor": (made["auth"]["accessor"], TEXT), "entity": (None, TEXT.optional())}
 
 
 def names() -> list[str]:

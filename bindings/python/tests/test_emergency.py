@@ -49,9 +49,35 @@ def test_a_token_in_quarantine_is_released(world: World) -> None:
         session.kv("secret").get("app/db")
 
 
+def test_an_entity_is_looked_for_and_held_still_with_all_its_tokens(world: World) -> None:
+    _, accessor = reader(world)
+    made = world.root.request("write", "identity/entity", {"name": "ann", "policies": ["reader"]})
+    assert made is not None
+    alias = {"name": "ann", "canonical_id": made["data"]["id"], "mount_accessor": "auth_token"}
+    world.root.request("write", "identity/entity-alias", alias)
+    world.root.request("write", "auth/token/roles/login", {"allowed_entity_aliases": "*"})
+    token = world.root.request("write", "auth/token/create/login", {"entity_alias": "ann"})
+    assert token is not None
+    session = world.vault.session(token["auth"]["client_token"])
+    session.kv("secret").get("app/db")
+    emergency = world.root.emergency()
+    exposure = emergency.look(entity="ann")
+    assert [found["accessor"] for found in exposure["readers"]] == [token["auth"]["accessor"]]
+    assert exposure["entity"] == made["data"]["id"] and exposure["next"] is None
+    assert emergency.look("secret/data/app", after=1_000_000)["readers"] == []
+    emergency.quarantine(entity="ann")
+    with pytest.raises(libvault.PermissionDenied):
+        session.kv("secret").get("app/db")
+    emergency.release(entity="ann")
+    session.kv("secret").get("app/db")
+    for wrong in ({}, {"accessor": accessor, "entity": "ann"}, {"entity": "nobody"}):
+        with pytest.raises(libvault.InvalidRequest):
+            emergency.quarantine(**wrong)
+
+
 def test_what_is_asked_wrongly_is_refused(world: World) -> None:
     emergency = world.root.emergency()
-    for wrong in ({}, {"path": "a", "prefix": "b"}, {"path": "a", "accessor": "b"}):
+    for wrong in ({}, {"path": "a", "prefix": "b"}, {"path": "a", "accessor": "b"}, {"path": "a", "entity": "b"}):
         with pytest.raises(libvault.InvalidRequest):
             emergency.look(**wrong)
     with pytest.raises(libvault.InvalidRequest):

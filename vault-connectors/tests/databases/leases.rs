@@ -14,6 +14,7 @@ use vault_core::types::{Code, Error, Object, Operation, Response, Timestamp, Ttl
 at_every_server!(
     a_credential_logs_in_until_its_lease_ends_and_a_renewal_moves_the_end,
     a_revoked_lease_is_denied_at_the_target_at_once,
+    an_account_that_an_entity_shares_logs_in_until_the_last_of_its_leases_ends,
     leases_that_end_together_are_all_gone_with_the_ticks_that_tell_them,
     a_server_that_ends_in_the_middle_of_a_creation_leaves_no_account_that_nobody_knows,
     a_server_that_ends_in_the_middle_of_a_renewal_leaves_the_lease_and_its_account,
@@ -148,6 +149,39 @@ fn a_revoked_lease_is_denied_at_the_target_at_once(kind: Kind) {
 }
 
 #[allow(clippy::print_stderr, reason = "it tells what it has measured")]
+fn an_account_that_an_entity_shares_logs_in_until_the_last_of_its_leases_ends(kind: Kind) {
+    let (target, server) = (connected(kind), shared(kind));
+    let life = life(connector_to(kind), config(kind, server));
+    let role = Object::new().with("db_name", "db").with("creation_statements", creation(kind)).with("credential_sharing", "entity");
+    life.write("database/roles/shared", role.with("default_ttl", "1h").with("max_ttl", "24h"));
+    assert_eq!(life.lease("shared").err().map(|error| error.code()), Some(Code::EntityRequired));
+    let everything = r#"path "*" { capabilities = ["read", "update"] }"#;
+    life.root.policies().write("everything", everything).unwrap();
+    life.write("identity/entity-alias", Object::new().with("name", "shop").with("mount_accessor", "auth_token"));
+    life.write("auth/token/roles/replica", Object::new().with("allowed_entity_aliases", "shop").with("allowed_policies", "everything"));
+    let replicas: Vec<_> = (0..8)
+        .map(|_| {
+            let asked = Object::new().with("entity_alias", "shop");
+            let made = life.root.request(Operation::Write, "auth/token/create/replica", Some(asked.into())).unwrap();
+            life.vault.session(made.auth.unwrap().client_token)
+        })
+        .collect();
+    let given: Vec<Creds> = std::thread::scope(|scope| {
+        let ask = |replica| Creds::of(vault_core::Session::request(replica, Operation::Read, "database/creds/shared", None).unwrap());
+        let callers: Vec<_> = replicas.iter().map(|replica| scope.spawn(move || ask(replica))).collect();
+        callers.into_iter().map(|caller| caller.join().unwrap()).collect()
+    });
+    let names: BTreeSet<_> = given.iter().map(|one| one.username.as_str()).collect();
+    assert_eq!(names.len(), 1, "one user for all");
+    for one in &given {
+        target.test(&one.username, &one.password).unwrap();
+        life.revoke(&one.lease).unwrap();
+    }
+    assert_eq!(target.test(&given[0].username, &given[0].password), DENIED);
+    assert!(accounts(kind, server, &given[0].username).is_empty());
+    life.vault.verify().unwrap();
+}
+
 fn leases_that_end_together_are_all_gone_with_the_ticks_that_tell_them(kind: Kind) {
     const LEASES: usize = 100;
     let server = shared(kind);

@@ -275,7 +275,27 @@ pub(crate) fn minute_of(entry: &TokenEntry) -> Option<u64> {
     entry.ends().map(minute_at)
 }
 
-type Child = (Key, TokenRef);
+/// A child, and where it stands among those of its parent.
+pub(crate) type Child = (Key, TokenRef);
+
+/// The children of a token that come after one, so many at most, through an overlay of the token's namespace; whether they are all.
+pub(crate) fn children_after(
+    overlay: &Overlay<'_>,
+    token: &TokenKey,
+    after: Option<Key>,
+    most: usize,
+) -> Result<(Vec<Child>, bool), BarrierError> {
+    let mut children = Vec::new();
+    let mut are_all = true;
+    overlay.scan_after(Kind::TokenChild, &overlay.barrier().member_prefix(Kind::TokenChild, token), after, |key, child| {
+        are_all = children.len() < most;
+        if are_all {
+            children.push((*key, TokenRef::from_bytes(child)?));
+        }
+        Ok(are_all)
+    })?;
+    Ok((children, are_all))
+}
 
 /// A token's children, so many at most, and whether they are all.
 fn children_of(
@@ -284,18 +304,7 @@ fn children_of(
     token: &TokenRef,
     most: usize,
 ) -> Result<(Vec<Child>, bool), BarrierError> {
-    let mut children = Vec::new();
-    let mut are_all = true;
-    overlay.within(barrier, |overlay| {
-        overlay.scan(Kind::TokenChild, &barrier.member_prefix(Kind::TokenChild, &token.key), |key, child| {
-            are_all = children.len() < most;
-            if are_all {
-                children.push((*key, TokenRef::from_bytes(child)?));
-            }
-            Ok(are_all)
-        })
-    })?;
-    Ok((children, are_all))
+    overlay.within(barrier, |overlay| children_after(overlay, &token.key, None, most))
 }
 
 /// The child that a token made last. What is read here becomes an expectation: each child that is made changes it.

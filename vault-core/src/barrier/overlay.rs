@@ -231,8 +231,37 @@ impl<'a> Overlay<'a> {
         &self,
         kind: Kind,
         prefix: &[u8],
-        mut after: Option<Key>,
+        after: Option<Key>,
         mut each: impl FnMut(&Key, &[u8]) -> Result<bool, BarrierError>,
+    ) -> Result<(), BarrierError> {
+        self.scan_opened(kind, prefix, after, |key, opened| each(key, &opened?))
+    }
+
+    /// Reads the published records under a prefix that can be read, until `each` answers false; how many of those before that cannot, which
+    /// `each` may find out too. For what goes on without them.
+    pub(crate) fn scan_readable(
+        &self,
+        kind: Kind,
+        prefix: &[u8],
+        mut each: impl FnMut(&[u8]) -> Result<bool, BarrierError>,
+    ) -> Result<usize, BarrierError> {
+        let mut unreadable = 0;
+        self.scan_opened(kind, prefix, None, |_, opened| match opened.and_then(|bytes| each(&bytes)) {
+            Err(BarrierError::Corrupt) => {
+                unreadable += 1;
+                Ok(true)
+            }
+            other => other,
+        })?;
+        Ok(unreadable)
+    }
+
+    fn scan_opened(
+        &self,
+        kind: Kind,
+        prefix: &[u8],
+        mut after: Option<Key>,
+        mut each: impl FnMut(&Key, Result<WipedBytes, BarrierError>) -> Result<bool, BarrierError>,
     ) -> Result<(), BarrierError> {
         // What comes into a range later has no key that could be watched now.
         self.cannot_watch();
@@ -240,7 +269,7 @@ impl<'a> Overlay<'a> {
         loop {
             let page = self.source.scan(prefix, after.as_ref(), limit)?;
             for (key, record) in &page {
-                if !each(key, &self.barrier.open(kind, key, record)?)? {
+                if !each(key, self.barrier.open(kind, key, record))? {
                     return Ok(());
                 }
             }

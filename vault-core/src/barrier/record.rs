@@ -97,6 +97,10 @@ pub(crate) enum Kind {
     ManagedReads = 97,
     ManagedReader = 98,
     ManagedLeft = 99,
+    LeaseOfEntity = 100,
+    SharedAccount = 101,
+    SharedSlot = 102,
+    LeaseOfShared = 103,
 }
 
 /// Encrypts and decrypts the records of one namespace.

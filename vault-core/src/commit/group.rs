@@ -86,7 +86,8 @@ impl Committer {
         for proposal in proposals {
             barriers.extend(proposal.writes.barriers.iter().cloned());
             let is_late = proposal.before.is_some_and(|before| now >= before);
-            let joined = if is_late { Err(CommitError::Conflict) } else { join(&mut merged, proposal.writes) };
+            let is_over = is_late || proposal.holds.is_some_and(|holds| !holds());
+            let joined = if is_over { Err(CommitError::Conflict) } else { join(&mut merged, proposal.writes) };
             if joined.is_ok() {
                 adopts = adopts.or(proposal.adopts);
                 proposal.events.iter().for_each(|event| events.push(&event.to_bytes()));

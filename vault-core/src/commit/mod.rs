@@ -28,6 +28,9 @@ use std::sync::atomic::Ordering;
 /// What runs once a proposal is durable, under the leader: it swaps snapshots and raises flags, and calls nothing of the host.
 pub(crate) type Publish = Box<dyn FnOnce() + Send>;
 
+/// Whether what a proposal was judged by in memory is still so. The leader asks it: it looks at flags, and calls nothing of the host.
+pub(crate) type Holds = Box<dyn Fn() -> bool + Send>;
+
 /// What a caller wants committed.
 #[derive(Default)]
 pub(crate) struct Proposal {
@@ -41,6 +44,8 @@ pub(crate) struct Proposal {
     pub(crate) adopts: Option<[u8; 16]>,
     /// It commits only before this instant of the clock; from then on what it was judged by is over.
     pub(crate) before: Option<Timestamp>,
+    /// It commits only while this is so: of all that is published before its own group it knows.
+    pub(crate) holds: Option<Holds>,
 }
 
 /// Shows that a reply's record is durable, or admitted to the queue. Only the committer makes one.

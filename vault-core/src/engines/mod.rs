@@ -8,15 +8,16 @@ pub(crate) mod database;
 pub(crate) mod kv;
 mod kv1;
 
-#[cfg(any(feature = "sled", feature = "redb"))]
 use crate::barrier::Barrier;
 use crate::barrier::{Kind, Overlay};
+#[cfg(any(feature = "sled", feature = "redb"))]
+use crate::identity::EntityRef;
 use crate::managed::Used;
 #[cfg(any(feature = "sled", feature = "redb"))]
 use crate::storage::Key;
 use crate::types::id::Id;
 use crate::types::{Operation, Result, Timestamp, Ttl, Value};
-pub(crate) use common::effect::{Begun, Connection, Effect, NewLease, Probe};
+pub(crate) use common::effect::{Begun, Connection, Effect, NewLease, Probe, Sharing};
 use common::plain::PlainSecrets;
 use cubbyhole::CubbyholeEngine;
 use database::DatabaseEngine;
@@ -38,6 +39,8 @@ pub(crate) struct Call<'c> {
     pub(crate) holder: Option<&'c [u8; 16]>,
     /// The name of the caller's token, as it was made.
     pub(crate) display_name: &'c str,
+    /// Whose the caller's token is.
+    pub(crate) entity: Option<EntityRef>,
 }
 
 /// What answers below a mount.

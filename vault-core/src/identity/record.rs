@@ -35,6 +35,9 @@ pub(crate) struct Entity {
     /// At most one for each auth method.
     #[n(7)]
     pub(crate) aliases: Vec<Alias>,
+    /// Since when it is held still (an emergency), in milliseconds since the Unix epoch: its tokens are refused.
+    #[n(8)]
+    pub(crate) quarantined_millis: Option<u64>,
 }
 
 /// What an entity is called at one auth method.
@@ -104,6 +107,11 @@ impl EntityRef {
 impl Entity {
     pub(crate) fn id(&self) -> Id {
         Id::from_bytes(self.id)
+    }
+
+    /// Whether its tokens may be used.
+    pub(crate) fn is_good(&self) -> bool {
+        !self.disabled && self.quarantined_millis.is_none()
     }
 
     pub(crate) fn alias(&self, id: &Id) -> Option<&Alias> {

@@ -23,7 +23,7 @@ const NEVER: [&str; 2] = ["root", "response-wrapping"];
 
 /// Reads how an entity stands.
 pub(crate) fn standing(overlay: &mut Overlay<'_>, id: &Id) -> Result<Standing, BarrierError> {
-    let Some(entity) = load_entity(overlay, id)?.filter(|entity| !entity.disabled) else { return Ok(Standing::default()) };
+    let Some(entity) = load_entity(overlay, id)?.filter(Entity::is_good) else { return Ok(Standing::default()) };
     // A group that is lost might have denied something: without it the entity is worth nothing.
     let Some(groups) = groups_above(overlay, id)? else { return Ok(Standing::default()) };
     let names = entity.policies.iter().chain(groups.iter().flat_map(|group| &group.policies));

@@ -3,10 +3,11 @@
 use super::index::{self, holder_key};
 use super::record::Lease;
 use crate::auth::TokenRef;
-use crate::auth::records::BarrierOf;
+use crate::auth::records::{self, BarrierOf};
 use crate::barrier::{BarrierError, Kind, Overlay};
 use crate::crypto::sha256;
-use crate::storage::Key;
+use crate::storage::{KEY_BYTES_MAX, Key};
+use crate::types::limits::LEASE_PAGE_RECORDS_MAX;
 use minicbor::{Decode, Encode};
 
 /// What is to be carried out.
@@ -24,6 +25,22 @@ pub(crate) enum Chore {
     /// A connection's password is being changed: which one the target has is to be found out.
     #[n(3)]
     Rotation(#[cbor(n(0), with = "minicbor::bytes")] [u8; 16]),
+    /// The token of this namespace is held still: the leases of all that it has made have ended.
+    #[n(4)]
+    Family(#[n(0)] Family),
+    /// The entity of this namespace is held still: the leases of its tokens have ended.
+    #[n(5)]
+    Entity(#[cbor(n(0), with = "minicbor::bytes")] [u8; 16]),
+}
+
+/// A token whose children's leases end, and how far that has come.
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+pub(crate) struct Family {
+    #[cbor(n(0), with = "minicbor::bytes")]
+    token: [u8; 16],
+    /// Where the last child stands that was seen to; empty before the first.
+    #[cbor(n(1), with = "minicbor::bytes")]
+    after: Vec<u8>,
 }
 
 /// What was ended by prefix.
@@ -78,7 +95,9 @@ impl Chore {
             Chore::Token(token) => lease.holder == *token,
             Chore::Prefix(prefix) => lease.era <= prefix.era && lease.id.starts_with(&prefix.folder),
             Chore::Target(target) => lease.target == *target,
-            Chore::Rotation(_) => false,
+            Chore::Entity(entity) => lease.entity.is_some_and(|of| of.id == *entity),
+            // Of a token that is held still, and of its descendants, no lease holds.
+            Chore::Rotation(_) | Chore::Family(_) => false,
         }
     }
 }
@@ -105,6 +124,33 @@ pub(crate) fn end_token(overlay: &mut Overlay<'_>, token: &TokenRef, barrier_of:
         }
         Ok(())
     })
+}
+
+/// Ends the leases of a token and of all its descendants: its own in this commit, those of the others by the chore that is noted.
+pub(crate) fn end_family(overlay: &mut Overlay<'_>, token: &TokenRef, barrier_of: BarrierOf<'_>) -> Result<(), BarrierError> {
+    end_token(overlay, token, barrier_of)?;
+    let Some(barrier) = barrier_of(&token.namespace) else { return Ok(()) };
+    let family = Chore::Family(Family { token: token.key, after: Vec::new() });
+    overlay.within(&barrier, |overlay| family.put(overlay))
+}
+
+/// Ends the leases of some children of a token, and notes what is left: further children, and the children's own.
+pub(crate) fn end_children(overlay: &mut Overlay<'_>, family: &Family, barrier_of: BarrierOf<'_>) -> Result<(), BarrierError> {
+    let after = (!family.after.is_empty()).then(|| Key::new(&[&family.after[..family.after.len().min(KEY_BYTES_MAX)]]));
+    let (children, are_all) = records::children_after(overlay, &family.token, after, LEASE_PAGE_RECORDS_MAX)?;
+    for (_, child) in &children {
+        end_token(overlay, child, barrier_of)?;
+        let Some(barrier) = barrier_of(&child.namespace) else { continue };
+        overlay.within(&barrier, |overlay| {
+            let (some, _) = records::children_after(overlay, &child.key, None, 1)?;
+            if some.is_empty() { Ok(()) } else { Chore::Family(Family { token: child.key, after: Vec::new() }).put(overlay) }
+        })?;
+    }
+    Chore::Family(family.clone()).delete(overlay);
+    match children.last() {
+        Some((last, _)) if !are_all => Chore::Family(Family { after: last.as_bytes().to_vec(), ..family.clone() }).put(overlay),
+        _ => Ok(()),
+    }
 }
 
 /// Ends all leases below a folder of ids, through an overlay of their namespace; those that are granted from now on are of another era.
@@ -156,8 +202,9 @@ pub(crate) fn next_of(overlay: &mut Overlay<'_>, chore: &Chore, limit: usize) ->
     match chore {
         Chore::Token(token) => index::of_token(overlay, token, limit),
         Chore::Target(target) => index::of_target(overlay, target, index::Part::Current, limit),
+        Chore::Entity(entity) => index::of_entity(overlay, entity, limit),
         Chore::Prefix(prefix) => below(overlay, prefix, limit),
-        Chore::Rotation(_) => Ok(Vec::new()),
+        Chore::Rotation(_) | Chore::Family(_) => Ok(Vec::new()),
     }
 }
 
@@ -166,7 +213,8 @@ pub(crate) fn strike_off(overlay: &mut Overlay<'_>, chore: &Chore, lease: &super
     match chore {
         Chore::Token(token) => index::strike_off_token(overlay, token, lease),
         Chore::Target(target) => index::strike_off_target(overlay, target, index::Part::Current, lease),
-        Chore::Prefix(_) | Chore::Rotation(_) => {}
+        Chore::Entity(entity) => index::strike_off_entity(overlay, entity, lease),
+        Chore::Prefix(_) | Chore::Rotation(_) | Chore::Family(_) => {}
     }
 }
 

@@ -91,8 +91,16 @@ pub(crate) struct Place {
 
 /// What kinds of records those are.
 #[cfg(any(feature = "sled", feature = "redb"))]
-pub(crate) const PLACES: [Kind; 6] =
-    [Kind::LeaseOfToken, Kind::LeaseOfTarget, Kind::LeaseDue, Kind::LeaseQueue, Kind::LeaseStuck, Kind::LeaseBegun];
+pub(crate) const PLACES: [Kind; 8] = [
+    Kind::LeaseOfToken,
+    Kind::LeaseOfEntity,
+    Kind::LeaseOfShared,
+    Kind::LeaseOfTarget,
+    Kind::LeaseDue,
+    Kind::LeaseQueue,
+    Kind::LeaseStuck,
+    Kind::LeaseBegun,
+];
 
 /// Every place but the folders.
 pub(crate) fn places(lease: &Lease, at: &LeaseRef, here: Id, barrier_of: BarrierOf<'_>) -> BTreeMap<Key, Place> {
@@ -107,9 +115,17 @@ pub(crate) fn places(lease: &Lease, at: &LeaseRef, here: Id, barrier_of: Barrier
     };
     let part = Part::of(lease);
     match part {
-        Part::Current => add(&Id::from_bytes(lease.holder_namespace), Kind::LeaseOfToken, &lease.holder, &at.key, &[]),
+        Part::Current => {
+            add(&Id::from_bytes(lease.holder_namespace), Kind::LeaseOfToken, &lease.holder, &at.key, &[]);
+            if let Some(entity) = &lease.entity {
+                add(&Id::from_bytes(entity.namespace), Kind::LeaseOfEntity, &entity.id, &at.key, &[]);
+            }
+        }
         Part::Begun => add(&here, Kind::LeaseBegun, &[], &at.key, lease.id.as_bytes()),
         Part::Ended => {}
+    }
+    if let Some(shared) = &lease.shared {
+        add(&here, Kind::LeaseOfShared, &shared.id, &at.key, &[]);
     }
     add(&here, Kind::LeaseOfTarget, &group_of(&lease.target, part), &at.key, &[]);
     match lease.state {
@@ -173,6 +189,16 @@ pub(crate) fn of_token(overlay: &Overlay<'_>, token: &[u8; 16], limit: usize) ->
     group(overlay, Kind::LeaseOfToken, token, limit)
 }
 
+/// The first leases of an entity's tokens, through an overlay of the entity's namespace.
+pub(crate) fn of_entity(overlay: &Overlay<'_>, entity: &[u8; 16], limit: usize) -> Result<Vec<LeaseRef>, BarrierError> {
+    group(overlay, Kind::LeaseOfEntity, entity, limit)
+}
+
+/// The first leases that share an account, through an overlay of their namespace.
+pub(crate) fn of_shared(overlay: &Overlay<'_>, id: &[u8; 16], limit: usize) -> Result<Vec<LeaseRef>, BarrierError> {
+    group(overlay, Kind::LeaseOfShared, id, limit)
+}
+
 /// The first leases at a target, through an overlay of its namespace.
 pub(crate) fn of_target(overlay: &Overlay<'_>, target: &[u8; 16], part: Part, limit: usize) -> Result<Vec<LeaseRef>, BarrierError> {
     group(overlay, Kind::LeaseOfTarget, &group_of(target, part), limit)
@@ -197,6 +223,12 @@ pub(crate) fn each_begun(
 /// Removes what leads to a lease from its token, where that lease is gone or is found elsewhere; through an overlay of the token's namespace.
 pub(crate) fn strike_off_token(overlay: &mut Overlay<'_>, token: &[u8; 16], lease: &LeaseRef) {
     let key = overlay.barrier().member_key(Kind::LeaseOfToken, token, &lease.key);
+    overlay.delete(key);
+}
+
+/// The same of its entity, through an overlay of the entity's namespace.
+pub(crate) fn strike_off_entity(overlay: &mut Overlay<'_>, entity: &[u8; 16], lease: &LeaseRef) {
+    let key = overlay.barrier().member_key(Kind::LeaseOfEntity, entity, &lease.key);
     overlay.delete(key);
 }
 

@@ -6,6 +6,7 @@
 pub(crate) mod chore;
 pub(crate) mod index;
 mod record;
+pub(crate) mod shared;
 pub(crate) mod terms;
 
-pub(crate) use record::{Account, Lease, LeaseRef, State, new_id};
+pub(crate) use record::{Account, Entity, Lease, LeaseRef, SharedRef, State, new_id};

@@ -51,6 +51,22 @@ pub(crate) struct Account {
     pub(crate) renewal: Vec<String>,
 }
 
+/// Whose a lease is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct Entity {
+    #[cbor(n(0), with = "minicbor::bytes")]
+    pub(crate) namespace: [u8; 16],
+    #[cbor(n(1), with = "minicbor::bytes")]
+    pub(crate) id: [u8; 16],
+}
+
+/// An account that is shared, by its id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct SharedRef {
+    #[cbor(n(0), with = "minicbor::bytes")]
+    pub(crate) id: [u8; 16],
+}
+
 /// A lease's record.
 #[derive(Clone, Debug, PartialEq, Encode, Decode)]
 pub(crate) struct Lease {
@@ -112,6 +128,12 @@ pub(crate) struct Lease {
     /// The end that a renewal asked of the target and that the lease does not have, or not yet: its account may last so long there.
     #[n(20)]
     pub(crate) asked_millis: Option<u64>,
+    /// The entity that the token which holds it is of, in its namespace.
+    #[n(21)]
+    pub(crate) entity: Option<Entity>,
+    /// The account that it shares with others.
+    #[n(22)]
+    pub(crate) shared: Option<SharedRef>,
 }
 
 impl LeaseRef {
@@ -160,6 +182,11 @@ impl Lease {
 
     pub(crate) fn expires(&self) -> Timestamp {
         Timestamp::from_millis(self.expires_millis)
+    }
+
+    /// Whether it is one of those that share an account.
+    pub(crate) fn shares(&self, id: &[u8; 16]) -> bool {
+        self.shared.is_some_and(|shared| shared.id == *id)
     }
 
     /// The end that no renewal goes past.

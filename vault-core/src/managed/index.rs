@@ -126,30 +126,44 @@ pub(crate) fn set_mark(overlay: &mut Overlay<'_>, bucket: u64) -> Result<(), Bar
     overlay.put(Kind::ManagedMark, key, &bucket.to_le_bytes())
 }
 
+/// What was found, and how many places could not be read: they hide what they lead to, and nothing else.
+pub(crate) struct Found<T> {
+    pub(crate) all: Vec<T>,
+    pub(crate) unreadable: usize,
+}
+
+impl<T> Found<T> {
+    /// All of it, for what is not to go on without the rest.
+    pub(crate) fn whole(self) -> Result<Vec<T>, BarrierError> {
+        if self.unreadable == 0 { Ok(self.all) } else { Err(BarrierError::Corrupt) }
+    }
+}
+
 /// Those that lie in a bucket, and when something is to be done about each.
-pub(crate) fn in_bucket(overlay: &Overlay<'_>, bucket: u64) -> Result<Vec<([u8; 16], Timestamp)>, BarrierError> {
+pub(crate) fn in_bucket(overlay: &Overlay<'_>, bucket: u64) -> Result<Found<([u8; 16], Timestamp)>, BarrierError> {
     let mut found = Vec::new();
-    overlay.scan(Kind::ManagedDue, &overlay.barrier().member_prefix(Kind::ManagedDue, &bucket.to_le_bytes()), |_, bytes| {
+    let prefix = overlay.barrier().member_prefix(Kind::ManagedDue, &bucket.to_le_bytes());
+    let unreadable = overlay.scan_readable(Kind::ManagedDue, &prefix, |bytes| {
         let (id, at) = bytes.split_first_chunk::<16>().ok_or(BarrierError::Corrupt)?;
         let at = at.try_into().map_err(|_| BarrierError::Corrupt)?;
         found.push((*id, Timestamp::from_millis(u64::from_le_bytes(at))));
         Ok(true)
     })?;
-    Ok(found)
+    Ok(Found { all: found, unreadable })
 }
 
 /// Those that were asked of their target and not answered.
-pub(crate) fn asked(overlay: &Overlay<'_>) -> Result<Vec<[u8; 16]>, BarrierError> {
+pub(crate) fn asked(overlay: &Overlay<'_>) -> Result<Found<[u8; 16]>, BarrierError> {
     group(overlay, Kind::ManagedAsked)
 }
 
 /// Those that need somebody.
-pub(crate) fn stuck(overlay: &Overlay<'_>) -> Result<Vec<[u8; 16]>, BarrierError> {
+pub(crate) fn stuck(overlay: &Overlay<'_>) -> Result<Found<[u8; 16]>, BarrierError> {
     group(overlay, Kind::ManagedStuck)
 }
 
 /// All of a namespace.
-pub(crate) fn all(overlay: &Overlay<'_>) -> Result<Vec<[u8; 16]>, BarrierError> {
+pub(crate) fn all(overlay: &Overlay<'_>) -> Result<Found<[u8; 16]>, BarrierError> {
     group(overlay, Kind::ManagedAll)
 }
 
@@ -208,11 +222,11 @@ fn account_key(overlay: &Overlay<'_>, target: &[u8; 16], username: &str) -> Key 
     overlay.barrier().key(Kind::ManagedOfAccount, &[target, username.as_bytes()])
 }
 
-fn group(overlay: &Overlay<'_>, kind: Kind) -> Result<Vec<[u8; 16]>, BarrierError> {
-    let mut found = Vec::new();
-    overlay.scan(kind, &overlay.barrier().member_prefix(kind, &[]), |_, bytes| {
-        found.push(bytes.try_into().map_err(|_| BarrierError::Corrupt)?);
+fn group(overlay: &Overlay<'_>, kind: Kind) -> Result<Found<[u8; 16]>, BarrierError> {
+    let mut all = Vec::new();
+    let unreadable = overlay.scan_readable(kind, &overlay.barrier().member_prefix(kind, &[]), |bytes| {
+        all.push(bytes.try_into().map_err(|_| BarrierError::Corrupt)?);
         Ok(true)
     })?;
-    Ok(found)
+    Ok(Found { all, unreadable })
 }

@@ -1,16 +1,18 @@
 //! What makes a rotation due by use: how often the current version was read, and which tokens have read it.
 //!
-//! A reader is a token; who stands behind several of them has no record of its own here. [`reader_key`] names what kind of reader it is, so that
-//! another kind has its own names beside the tokens'.
+//! A reader is a token, and the entity that it is of: what all tokens of an entity have read is noted once more under the entity, so that it leaves with all
+//! of them in one step, whatever their number.
 
+use super::index::Found;
 use super::record::Managed;
 use crate::auth::TokenRef;
 use crate::auth::records::BarrierOf;
 use crate::barrier::{Barrier, BarrierError, Kind, Overlay};
 use crate::crypto::sha256;
+use crate::identity::EntityRef;
 use crate::storage::Key;
 use crate::types::id::Id;
-use crate::types::limits::CREDENTIALS_PER_READER_MAX;
+use crate::types::limits::{CREDENTIALS_PER_ENTITY_MAX, CREDENTIALS_PER_READER_MAX};
 use minicbor::{Decode, Encode};
 
 /// What is to be done about a read of a credential.
@@ -78,6 +80,36 @@ pub(crate) struct HasRead {
     pub(crate) version: u64,
 }
 
+/// Who has read something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reader {
+    Token(TokenRef),
+    Entity(EntityRef),
+}
+
+impl Reader {
+    fn credentials_max(&self) -> usize {
+        match self {
+            Reader::Token(_) => CREDENTIALS_PER_READER_MAX,
+            Reader::Entity(_) => CREDENTIALS_PER_ENTITY_MAX,
+        }
+    }
+
+    fn namespace(&self) -> &Id {
+        match self {
+            Reader::Token(token) => &token.namespace,
+            Reader::Entity(entity) => &entity.namespace,
+        }
+    }
+}
+
+impl HasRead {
+    /// Whether both are of the same credential.
+    fn is_of(&self, other: &HasRead) -> bool {
+        (self.namespace, self.id) == (other.namespace, other.id)
+    }
+}
+
 /// How often the current version was read since it became that, or since a run began, as far as it is written down.
 pub(crate) fn reads(overlay: &mut Overlay<'_>, managed: &Managed, version: u64) -> Result<u64, BarrierError> {
     let key = reads_key(overlay.barrier(), &managed.id);
@@ -104,31 +136,34 @@ pub(super) fn forget(overlay: &mut Overlay<'_>, id: &[u8; 16]) -> Result<(), Bar
     Ok(())
 }
 
-/// Whether it is noted already that a token has read a version, or the token's namespace is gone, and the token with it.
+/// Whether it is noted already that somebody has read a version, or the namespace of whoever that is is gone.
 pub(crate) fn is_noted(
     overlay: &mut Overlay<'_>,
-    token: &TokenRef,
+    reader: &Reader,
     read: &HasRead,
     barrier_of: BarrierOf<'_>,
 ) -> Result<bool, BarrierError> {
-    let Some(barrier) = barrier_of(&token.namespace) else { return Ok(true) };
-    let key = reader_key(&barrier, token);
+    let Some(barrier) = barrier_of(reader.namespace()) else { return Ok(true) };
+    let key = reader_key(&barrier, reader);
     Ok(overlay.within(&barrier, |overlay| read_by(overlay, &key))?.contains(read))
 }
 
-/// Notes that a token has read a version, which must be the current one: it takes the place of the one that the token had read before. Of what is
-/// too much for one token the oldest counts as if it had left: it is not forgotten that somebody knows it.
+/// Notes that somebody has read a version, which must be the current one: it takes the place of those that were read before, but for
+/// those that `may_return`: they may become the current one again. Of what is too much for one reader the oldest counts as if it had left: it is not
+/// forgotten that somebody knows it.
 pub(crate) fn note_reader(
     overlay: &mut Overlay<'_>,
-    token: &TokenRef,
-    read: HasRead,
+    reader: &Reader,
+    (read, may_return): (HasRead, &[u64]),
     barrier_of: BarrierOf<'_>,
 ) -> Result<(), BarrierError> {
-    let Some(barrier) = barrier_of(&token.namespace) else { return Ok(()) };
-    let key = reader_key(&barrier, token);
+    let Some(barrier) = barrier_of(reader.namespace()) else { return Ok(()) };
+    let key = reader_key(&barrier, reader);
     let mut all = overlay.within(&barrier, |overlay| read_by(overlay, &key))?;
-    all.retain(|other| (other.namespace, other.id) != (read.namespace, read.id));
-    if all.len() >= CREDENTIALS_PER_READER_MAX {
+    all.retain(|other| !other.is_of(&read) || may_return.contains(&other.version));
+    // At the end, as the one that is read with it.
+    all.sort_by_key(|other| other.is_of(&read));
+    while all.iter().filter(|other| !other.is_of(&read)).count() >= reader.credentials_max() {
         put_left(overlay, all.remove(0), barrier_of)?;
     }
     all.push(read);
@@ -136,11 +171,12 @@ pub(crate) fn note_reader(
     overlay.within(&barrier, |overlay| overlay.put(Kind::ManagedReader, key, &bytes))
 }
 
-/// Lets go of what a token has read, in the commit that removes the token: where it has `left` before its time, what it has read is to be rotated.
-pub(crate) fn end_reader(overlay: &mut Overlay<'_>, token: &TokenRef, left: bool, barrier_of: BarrierOf<'_>) -> Result<(), BarrierError> {
-    // With its namespace goes the token; and what it could read is there or below.
-    let Some(barrier) = barrier_of(&token.namespace) else { return Ok(()) };
-    let key = reader_key(&barrier, token);
+/// Lets go of what somebody has read, in the commit that removes a token, or in which an entity is disabled or deleted: where it has `left` before
+/// its time, what it has read is to be rotated.
+pub(crate) fn end_reader(overlay: &mut Overlay<'_>, reader: &Reader, left: bool, barrier_of: BarrierOf<'_>) -> Result<(), BarrierError> {
+    // With its namespace it goes; and what it could read is there or below.
+    let Some(barrier) = barrier_of(reader.namespace()) else { return Ok(()) };
+    let key = reader_key(&barrier, reader);
     let all = overlay.within(&barrier, |overlay| read_by(overlay, &key))?;
     if all.is_empty() {
         return Ok(());
@@ -150,13 +186,13 @@ pub(crate) fn end_reader(overlay: &mut Overlay<'_>, token: &TokenRef, left: bool
 }
 
 /// Versions of credentials of a namespace that were read by somebody who has left, some of them.
-pub(crate) fn left(overlay: &Overlay<'_>, most: usize) -> Result<Vec<HasRead>, BarrierError> {
-    let mut found = Vec::new();
-    overlay.scan(Kind::ManagedLeft, &overlay.barrier().member_prefix(Kind::ManagedLeft, &[]), |_, bytes| {
-        found.push(minicbor::decode(bytes).map_err(|_| BarrierError::Corrupt)?);
-        Ok(found.len() < most)
+pub(crate) fn left(overlay: &Overlay<'_>, most: usize) -> Result<Found<HasRead>, BarrierError> {
+    let mut all = Vec::new();
+    let unreadable = overlay.scan_readable(Kind::ManagedLeft, &overlay.barrier().member_prefix(Kind::ManagedLeft, &[]), |bytes| {
+        all.push(minicbor::decode(bytes).map_err(|_| BarrierError::Corrupt)?);
+        Ok(all.len() < most)
     })?;
-    Ok(found)
+    Ok(Found { all, unreadable })
 }
 
 /// Strikes off that somebody has left, once that is seen to.
@@ -180,8 +216,11 @@ fn reads_key(barrier: &Barrier, id: &[u8; 16]) -> Key {
     barrier.key(Kind::ManagedReads, &[id])
 }
 
-fn reader_key(barrier: &Barrier, token: &TokenRef) -> Key {
-    barrier.key(Kind::ManagedReader, &[b"token", &token.key])
+fn reader_key(barrier: &Barrier, reader: &Reader) -> Key {
+    match reader {
+        Reader::Token(token) => barrier.key(Kind::ManagedReader, &[b"token", &token.key]),
+        Reader::Entity(entity) => barrier.key(Kind::ManagedReader, &[b"entity", entity.id.as_bytes()]),
+    }
 }
 
 fn left_key(barrier: &Barrier, read: &HasRead) -> Key {

@@ -14,9 +14,11 @@ use super::{audit_log, emergency, lease_quotas, lease_work, rotate_root, rotatio
 use crate::audit::{AuditMode, Event};
 use crate::barrier::{Barrier, Overlay};
 use crate::commit::{CommitError, Proposal};
-use crate::engines::{Begun, Connection, Effect, NewLease, Probe, database};
+use crate::engines::{Begun, Connection, Effect, NewLease, Probe, Sharing, database};
 use crate::host::{Account, ConnectorError, LeaseChange, NewAccount};
-use crate::lease::{self, Lease, LeaseRef, State, chore, index, terms};
+use crate::lease::shared::Shared;
+use crate::lease::{self, Lease, LeaseRef, SharedRef, State, chore, index, terms};
+use crate::storage::Key;
 use crate::types::limits::{COMMIT_RETRIES_MAX, PENDING_PER_TARGET_MAX};
 use crate::types::{Code, Error, Response, Result, Timestamp, WrapInfo};
 use std::sync::Arc;
@@ -64,6 +66,15 @@ impl<'s, 'r> Executed<'s, 'r> {
         Ok(self)
     }
 
+    /// The slot of the shared account that the request makes, joins or puts off.
+    pub(super) fn slot(&self) -> Option<Key> {
+        match self.done.effect.as_ref()? {
+            Deed::Engine(Effect::Issue(_, new)) => new.sharing.shared().map(|shared| shared.slot(self.overlay.barrier())),
+            Deed::Renew(renewal) => renewal.shared.as_ref().map(|shared| shared.slot(self.overlay.barrier())),
+            _ => None,
+        }
+    }
+
     pub(super) fn has_effect(&self) -> bool {
         self.done.effect.is_some()
     }
@@ -98,12 +109,13 @@ impl<'s, 'r> Executed<'s, 'r> {
             }
             None => return Err(CommitError::Failed(Error::new(Code::Internal, "a request without an effect was taken for one"))),
         };
-        core.committer.commit(Proposal { writes: self.overlay.into_writes(), events, ..Proposal::default() })?;
+        let holds = Some(self.stage.holds_at_commit().map_err(CommitError::Failed)?);
+        core.committer.commit(Proposal { writes: self.overlay.into_writes(), events, holds, ..Proposal::default() })?;
         Ok(Intended { stage: self.stage, done: *self.done, deed })
     }
 
     /// Writes the lease as one that is being made.
-    fn intend_issue(&mut self, connection: Arc<Connection>, new: Box<NewLease>) -> Result<Intent<'r>> {
+    fn intend_issue(&mut self, connection: Arc<Connection>, mut new: Box<NewLease>) -> Result<Intent<'r>> {
         let (stage, core, now) = (self.stage, self.stage.core(), self.stage.now());
         core.outside.connector(&connection.plugin)?;
         let barrier = &stage.place().namespace.barrier;
@@ -139,6 +151,8 @@ impl<'s, 'r> Executed<'s, 'r> {
             undone: false,
             refused: false,
             asked_millis: None,
+            shared: new.sharing.shared().map(|shared| SharedRef { id: shared.id }),
+            entity: token.entry.entity().map(|of| lease::Entity { namespace: *of.namespace.as_bytes(), id: *of.id.as_bytes() }),
         };
         // Claimed before it is durable: no tick undoes it while it is being made.
         let at = (connection.id, new.account.role.as_str());
@@ -148,6 +162,17 @@ impl<'s, 'r> Executed<'s, 'r> {
         let namespaces = core.namespaces.load_full();
         index::note_holder(&mut self.overlay, &holder, &barrier_of(&namespaces))?;
         index::save(&mut self.overlay, None, Some(&lease), &barrier_of(&namespaces))?;
+        match &mut new.sharing {
+            Sharing::None => {}
+            Sharing::First(shared) => {
+                shared.ask_until(expires);
+                shared.take_slot(&mut self.overlay)?;
+            }
+            Sharing::Joined(shared) => {
+                shared.ask_until(expires);
+                shared.put(&mut self.overlay)?;
+            }
+        }
         Ok(Intent::Issue { connection, new, lease: Box::new(lease), _claim: claim })
     }
 }
@@ -161,7 +186,11 @@ impl Intended<'_, '_> {
         match self.deed {
             Intent::Issue { connection, new, lease, _claim } => {
                 event.lease = Some(lease.id.clone());
-                create(core, &connection, &new, &lease).map_err(|error| refused(stage, &lease, &error, event))?;
+                let made = match &new.sharing {
+                    Sharing::Joined(shared) => lease_renewal::put_off(core, &connection, &lease, shared),
+                    Sharing::None | Sharing::First(_) => create(core, &connection, &new, &lease),
+                };
+                made.map_err(|error| refused(stage, &lease, &error, event))?;
                 let granted = grant(stage, &connection, *lease, event, &done)?;
                 core.outside.tell(vec![leases::notice(LeaseChange::Granted, &granted.lease, &stage.place().namespace)]);
                 Ok(handed_out(granted, done, event, core.clock.now()))
@@ -331,6 +360,11 @@ fn grant(stage: &Authenticated<'_>, connection: &Connection, pending: Lease, eve
         index::note_holder(&mut overlay, &pending.holder(), &barrier_of(&namespaces))?;
         let lease = Lease { state: State::Active, era: chore::era(&mut overlay)?, ..pending.clone() };
         index::save(&mut overlay, Some(&pending), Some(&lease), &barrier_of(&namespaces))?;
+        if let Some(of) = &pending.shared {
+            let shared = Shared::load(&mut overlay, &of.id)?.filter(|shared| !shared.is_closed).ok_or_else(ended)?;
+            let ends_millis = shared.ends_millis.max(pending.expires_millis);
+            Shared { is_ready: true, ends_millis, ..shared }.put(&mut overlay)?;
+        }
         let before = pending.expires();
         if let Some(given) = hand_out(stage, overlay, (lease, before), event, done)? {
             return Ok(given);
@@ -367,6 +401,7 @@ pub(super) fn hand_out(
         events: vec![event],
         publish: Some(Box::new(publish)),
         before: Some(before),
+        holds: Some(stage.holds_at_commit()?),
         ..Proposal::default()
     };
     match core.committer.commit(proposal) {

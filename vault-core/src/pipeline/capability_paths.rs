@@ -98,7 +98,8 @@ pub(super) fn explain(ask: &Ask<'_>) -> Result<Done> {
 fn listed_elsewhere(ask: &Ask<'_>, path: &str) -> Option<String> {
     let mounts = ask.place.namespace.mounts.load();
     let routing = mounts.route(path).filter(|_| SystemPath::parse(path).is_none())?;
-    let call = Call { operation: Operation::List, path: routing.rest, data: None, now: ask.now, holder: None, display_name: "" };
+    let call =
+        Call { operation: Operation::List, path: routing.rest, data: None, now: ask.now, holder: None, display_name: "", entity: None };
     let folder = routing.engine.listed_elsewhere(&call)?;
     Some(format!("{}{folder}", path.strip_suffix(routing.rest).unwrap_or_default()))
 }

@@ -167,7 +167,7 @@ impl Identity {
     pub(super) fn stands(&self, home: &Namespace, overlay: &mut Overlay<'_>) -> Result<bool, BarrierError> {
         let Some(namespace) = home.upward().find(|namespace| namespace.id == self.entity.namespace) else { return Ok(false) };
         let entity = overlay.within(&namespace.barrier, |overlay| identity::load_entity(overlay, &self.entity.id))?;
-        Ok(entity.is_some_and(|entity| !entity.disabled))
+        Ok(entity.is_some_and(|entity| entity.is_good()))
     }
 
     /// The policies that it gives a token of a namespace: those of an entity are its own namespace's, where names mean what they mean there.

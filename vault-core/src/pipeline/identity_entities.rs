@@ -7,7 +7,8 @@ use super::identity_named::{Named, by_id, by_name, new_name};
 use super::identity_paths::{detailed, generated_name, id_texts, metadata, namespace_id, one_of, policies, publish, refused, texts};
 use super::system::{Ask, Done};
 use crate::barrier::{Kind, Overlay};
-use crate::identity::{self, AliasName, Entity, OWNER};
+use crate::identity::{self, AliasName, Entity, EntityRef, OWNER};
+use crate::managed::usage::{self, Reader};
 use crate::types::id::Id;
 use crate::types::limits::COUNTED_ENTITIES_MAX;
 use crate::types::{Object, Result, Timestamp, Value};
@@ -35,6 +36,9 @@ impl Named for Entity {
         new.disabled = data.truth("disabled")?.unwrap_or(new.disabled);
         new.changed_millis = ask.now.as_millis();
         identity::save_entity(overlay, old.as_ref(), &new)?;
+        if new.disabled && old.as_ref().is_some_and(|old| !old.disabled) {
+            let_leave(ask, overlay, &new)?;
+        }
         let done = match old {
             Some(_) => Done::default(),
             None => {
@@ -46,6 +50,7 @@ impl Named for Entity {
 
     fn remove(&self, ask: &Ask<'_>, overlay: &mut Overlay<'_>) -> Result<Done> {
         identity::remove_entity(overlay, self)?;
+        let_leave(ask, overlay, self)?;
         Ok(publish(ask, &self.id(), Done::default()))
     }
 
@@ -56,7 +61,11 @@ impl Named for Entity {
         let all: Vec<Id> = identity::groups_above(overlay, &id)?.ok_or_else(too_many)?.iter().map(identity::Group::id).collect();
         let inherited = all.iter().filter(|group| !direct.contains(group));
         let aliases: Vec<Object> = self.aliases.iter().map(|alias| identity_aliases::to_object(self, alias)).collect();
-        Ok(Object::new()
+        let body = match self.quarantined_millis {
+            Some(millis) => Object::new().with("quarantined", Timestamp::from_millis(millis).to_string()),
+            None => Object::new(),
+        };
+        Ok(body
             .with("aliases", aliases)
             .with("creation_time", Timestamp::from_millis(self.created_millis).to_string())
             .with("direct_group_ids", id_texts(&direct))
@@ -131,4 +140,11 @@ pub(super) fn made(ask: &Ask<'_>) -> Result<Entity> {
     let (id, now) = (ask.core.random_id()?, ask.now.as_millis());
     let name = generated_name("entity", &id);
     Ok(Entity { id: *id.as_bytes(), name, created_millis: now, changed_millis: now, ..Entity::default() })
+}
+
+/// All tokens of an entity leave: what they have read is rotated where that is asked for.
+fn let_leave(ask: &Ask<'_>, overlay: &mut Overlay<'_>, entity: &Entity) -> Result<()> {
+    let namespaces = ask.core.namespaces.load_full();
+    let reader = Reader::Entity(EntityRef { namespace: ask.place.namespace.id, id: entity.id() });
+    Ok(usage::end_reader(overlay, &reader, true, &|id| namespaces.barrier(id))?)
 }

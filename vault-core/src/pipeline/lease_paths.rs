@@ -8,6 +8,7 @@ use super::system::{Ask, Done, Granted};
 use crate::barrier::Overlay;
 use crate::engines::database;
 use crate::lease::chore;
+use crate::lease::shared::Shared;
 use crate::lease::{Lease, LeaseRef, State, index, terms};
 use crate::types::limits::{COUNTED_LEASES_MAX, LIST_NAMES_MAX};
 use crate::types::{Code, Error, Object, Operation, Result, Timestamp, Ttl, Value};
@@ -190,7 +191,12 @@ fn renew(ask: &Ask<'_>, overlay: &mut Overlay<'_>, in_path: &str) -> Result<Done
     let configured = database::load(overlay, &lease.target)?.filter(|found| !found.connection.is_retired);
     let connection = configured.ok_or_else(|| ended(&lease))?.connection;
     let expires = terms::renewed_end(&lease, now, increment, leases::end_of_holder(core, &lease)?);
-    let renewal = Renewal::of(lease, Arc::new(connection), expires, now);
+    let mut account = lease.shared.map(|of| Shared::load(overlay, &of.id)).transpose()?.flatten();
+    if let Some(shared) = &mut account {
+        shared.ask_until(expires);
+        shared.put(overlay)?;
+    }
+    let renewal = Renewal::of(lease, Arc::new(connection), (expires, account), now);
     let namespaces = core.namespaces.load_full();
     index::save(overlay, Some(&renewal.before), Some(&renewal.asked), &barrier_of(&namespaces))?;
     let wanted = if increment == Ttl::ZERO { Ttl::from_secs(renewal.before.ttl_seconds) } else { increment };

@@ -16,6 +16,7 @@ use crate::barrier::{Barrier, Overlay};
 use crate::commit::CommitError;
 use crate::engines::{Connection, database};
 use crate::host::{Account, ConnectorError};
+use crate::lease::shared::Shared;
 use crate::lease::{Lease, LeaseRef, index};
 use crate::types::limits::COMMIT_RETRIES_MAX;
 use crate::types::{Code, Error, Result, Timestamp, Ttl};
@@ -29,10 +30,12 @@ pub(super) struct Renewal {
     /// The lease with the end that the target is asked for.
     pub(super) asked: Lease,
     expires: Timestamp,
+    /// The account, where others have it too, with what is asked of its target noted.
+    pub(super) shared: Option<Shared>,
 }
 
 impl Renewal {
-    pub(super) fn of(before: Lease, connection: Arc<Connection>, expires: Timestamp, now: Timestamp) -> Self {
+    pub(super) fn of(before: Lease, connection: Arc<Connection>, (expires, shared): (Timestamp, Option<Shared>), now: Timestamp) -> Self {
         let asked = Lease {
             // Another one whose outcome is not known may have asked for more.
             asked_millis: before.asked_millis.max(Some(expires.as_millis())),
@@ -41,7 +44,7 @@ impl Renewal {
             attempts: 0,
             ..before.clone()
         };
-        Renewal { connection, before, asked, expires }
+        Renewal { connection, before, asked, expires, shared }
     }
 
     /// Claims the lease before the intent is durable: two renewals of one lease would leave the target with the end of either.
@@ -67,7 +70,13 @@ impl Renewal {
 pub(super) fn carry_out(stage: &Authenticated<'_>, renewal: Renewal, event: &mut Event, done: &Done) -> Result<Given> {
     let core = stage.core();
     event.lease = Some(renewal.before.id.clone());
-    put_end(core, &renewal.connection, &renewal.asked, renewal.expires).map_err(|error| {
+    let put = match &renewal.shared {
+        Some(shared) => {
+            put_off(core, &renewal.connection, &Lease { expires_millis: renewal.expires.as_millis(), ..renewal.asked.clone() }, shared)
+        }
+        None => put_end(core, &renewal.connection, &renewal.asked, renewal.expires),
+    };
+    put.map_err(|error| {
         event.target_error = Some(text_of(&error));
         if !error.failure().may_be_done() {
             forget(core, &stage.place().namespace, &renewal);
@@ -124,6 +133,12 @@ fn grant(stage: &Authenticated<'_>, renewal: &Renewal, event: &Event, done: &Don
         let why = "the connection was written anew meanwhile, with another account of the vault's: the lease has its old end, try again";
         return Err(Error::new(Code::Conflict, why));
     }
+    if let Some(of) = &renewal.asked.shared
+        && let Some(shared) = Shared::load(&mut overlay, &of.id)?
+    {
+        let ends_millis = shared.ends_millis.max(renewal.expires.as_millis());
+        Shared { ends_millis, ..shared }.put(&mut overlay)?;
+    }
     let token_ends = leases::end_of_holder(core, &renewal.asked)?;
     let before = token_ends.map_or(renewal.asked.expires(), |ends| ends.min(renewal.asked.expires()));
     let lease = renewal.done(now);
@@ -131,7 +146,17 @@ fn grant(stage: &Authenticated<'_>, renewal: &Renewal, event: &Event, done: &Don
     hand_out(stage, overlay, (lease, before), event, done)
 }
 
-/// Puts the end of an account back to that of its lease, where more was asked for and the lease does not have it; what the target said.
-pub(super) fn put_back(core: &Core, connection: &Connection, lease: &Lease) -> Result<(), ConnectorError> {
-    put_end(core, connection, lease, lease.expires())
+/// Lets a shared account last for one of its leases, where it does not already: to the latest end of all of them.
+pub(super) fn put_off(core: &Core, connection: &Connection, lease: &Lease, shared: &Shared) -> Result<(), ConnectorError> {
+    if lease.expires_millis <= shared.ends_millis {
+        return Ok(());
+    }
+    put_end(core, connection, lease, Timestamp::from_millis(shared.ends_millis.max(lease.expires_millis)))
+}
+
+/// Puts the end of an account back to that of its lease, where more was asked for and the lease does not have it; of one that is shared to what
+/// its target has taken for the others. What the target said.
+pub(super) fn put_back(core: &Core, connection: &Connection, lease: &Lease, shared: Option<&Shared>) -> Result<(), ConnectorError> {
+    let others = shared.map_or(Timestamp::EPOCH, |shared| Timestamp::from_millis(shared.ends_millis));
+    put_end(core, connection, lease, lease.expires().max(others))
 }

@@ -15,6 +15,7 @@ use crate::commit::{CommitError, Proposal};
 use crate::engines::{Connection, database};
 use crate::host::{Account, Connector, ConnectorError, ConnectorFailure, LeaseChange};
 use crate::lease::chore::{self, Chore};
+use crate::lease::shared::{self, Shared};
 use crate::lease::{Lease, LeaseRef, State, index};
 use crate::storage::Key;
 use crate::types::id::Id;
@@ -54,7 +55,17 @@ pub(super) fn work(core: &Core, now: Timestamp) -> Result<Option<Timestamp>> {
 /// Carries out what ends many leases at once.
 fn carry_out(core: &Core, now: Timestamp) -> Result<Option<Timestamp>> {
     let mut steps = STEPS;
-    let mut next = None;
+    loop {
+        let (next, has_grown) = carry_out_noted(core, &mut steps, now)?;
+        if !has_grown || steps == 0 {
+            return Ok(if has_grown { Some(now) } else { next });
+        }
+    }
+}
+
+/// Carries out what is noted by now; when something is to be gone on with, and whether more may have been noted by it.
+fn carry_out_noted(core: &Core, steps: &mut usize, now: Timestamp) -> Result<(Option<Timestamp>, bool)> {
+    let (mut next, mut has_grown) = (None, false);
     for namespace in core.namespaces.load_full().iter() {
         for chore in chore::all(&Overlay::reading(&namespace.barrier, core.source()))? {
             if let Chore::Rotation(id) = &chore {
@@ -64,13 +75,14 @@ fn carry_out(core: &Core, now: Timestamp) -> Result<Option<Timestamp>> {
                 continue;
             }
             loop {
-                if steps == 0 {
-                    return Ok(Some(now));
+                if *steps == 0 {
+                    return Ok((Some(now), has_grown));
                 }
                 match retried(|| step(core, namespace, &chore, now))? {
-                    Some(Stepped::On) => steps -= 1,
+                    Some(Stepped::On) => *steps -= 1,
                     Some(Stepped::Off) => {
-                        steps -= 1;
+                        *steps -= 1;
+                        has_grown |= matches!(chore, Chore::Family(_));
                         break;
                     }
                     // It costs no step: however many wait, those behind them go on.
@@ -83,7 +95,7 @@ fn carry_out(core: &Core, now: Timestamp) -> Result<Option<Timestamp>> {
             }
         }
     }
-    Ok(next)
+    Ok((next, has_grown))
 }
 
 /// Tries what may lose races with others; `None` where it lost all of them.
@@ -114,6 +126,11 @@ fn step(core: &Core, namespace: &Namespace, chore: &Chore, now: Timestamp) -> Re
     let mut overlay = Overlay::writing(&namespace.barrier, core.source());
     if !chore.is_there(&mut overlay)? {
         return Ok(Stepped::Waits);
+    }
+    if let Chore::Family(family) = chore {
+        chore::end_children(&mut overlay, family, &barrier_of(&namespaces))?;
+        core.committer.commit(Proposal { writes: overlay.into_writes(), ..Proposal::default() })?;
+        return Ok(Stepped::Off);
     }
     let forced = matches!(chore, Chore::Prefix(prefix) if prefix.forced);
     let found = chore::next_of(&mut overlay, chore, LEASE_PAGE_RECORDS_MAX)?;
@@ -393,6 +410,13 @@ pub(super) fn tell(core: &Core, lease: &LeaseRef, now: Timestamp) -> Result<Told
         State::Active if lease.asked_millis.is_some() => return put_back(core, &namespace, &lease, now),
         State::Active | State::Stuck => return Ok(Told::Refused),
     }
+    if lease.shared.is_some() {
+        match retried(|| leave_account(core, &namespace, &lease, now))? {
+            Some(Leaving::Last) => {}
+            Some(Leaving::Left) => return Ok(Told::Gone),
+            Some(Leaving::Changed) | None => return Ok(Told::Busy),
+        }
+    }
     let mut overlay = Overlay::reading(&namespace.barrier, core.source());
     let connection = database::load(&mut overlay, &lease.target)?.map(|found| found.connection);
     let outcome = match &connection {
@@ -410,6 +434,43 @@ pub(super) fn tell(core: &Core, lease: &LeaseRef, now: Timestamp) -> Result<Told
     };
     drop(overlay);
     settle(core, &namespace, &lease, outcome, now)
+}
+
+/// What the end of a lease is to the account that it shares.
+enum Leaving {
+    /// Others have it still: the lease is gone, and the account stays.
+    Left,
+    /// It was the last one: the account is handed out no more, and its target is to be told.
+    Last,
+    /// The lease is not what it was.
+    Changed,
+}
+
+/// Lets go of a shared account. That nobody has it any more is durable before the target is told: no lease is made on one that goes.
+fn leave_account(core: &Core, namespace: &Namespace, lease: &Lease, now: Timestamp) -> Result<Leaving, CommitError> {
+    let Some(of) = &lease.shared else { return Ok(Leaving::Last) };
+    let namespaces = core.namespaces.load_full();
+    let mut overlay = Overlay::writing(&namespace.barrier, core.source());
+    let own = LeaseRef::of(&namespace.barrier, &lease.id);
+    if Lease::load(&mut overlay, &own.key)?.as_ref() != Some(lease) {
+        return Ok(Leaving::Changed);
+    }
+    if shared::another(&mut overlay, &of.id, &own)?.is_none() {
+        match Shared::load(&mut overlay, &of.id)? {
+            Some(account) if !account.is_closed => account.close(&mut overlay)?,
+            _ => return Ok(Leaving::Last),
+        }
+        core.committer.commit(Proposal { writes: overlay.into_writes(), ..Proposal::default() })?;
+        return Ok(Leaving::Last);
+    }
+    index::save(&mut overlay, Some(lease), None, &barrier_of(&namespaces))?;
+    let operation = if lease.was_never_given() { "roll-back" } else { "revoke" };
+    let event = leases::event(core, namespace, operation, lease, now).map_err(CommitError::Failed)?;
+    core.committer.commit(Proposal { writes: overlay.into_writes(), events: vec![event], ..Proposal::default() })?;
+    if !lease.was_never_given() {
+        core.outside.tell(vec![notice(LeaseChange::Revoked, lease, namespace)]);
+    }
+    Ok(Leaving::Left)
 }
 
 /// Removes what leads to a lease that is not there any more from among those that wait: it would be in the way of those behind it.
@@ -448,7 +509,15 @@ fn put_back(core: &Core, namespace: &Namespace, lease: &Lease, now: Timestamp) -
     if core.outside.connector(&connection.plugin).is_err() {
         return Ok(Told::Away);
     }
-    let outcome = lease_renewal::put_back(core, &connection, lease);
+    let account = lease.shared.map(|of| Shared::load(&mut overlay, &of.id)).transpose()?.flatten();
+    // Whoever puts it off meanwhile is not undone by this.
+    let turn = account.as_ref().map(|account| core.outside.try_slot(account.slot(&namespace.barrier)));
+    if matches!(turn, Some(None)) {
+        return Ok(Told::Busy);
+    }
+    // Read in its turn.
+    let account = lease.shared.map(|of| Shared::load(&mut overlay, &of.id)).transpose()?.flatten();
+    let outcome = lease_renewal::put_back(core, &connection, lease, account.as_ref());
     let wait = wait_after(core, lease.attempts)?.min(RETRY_SECONDS_LONGEST * 1000);
     let error = outcome.as_ref().err();
     let becomes = match error {

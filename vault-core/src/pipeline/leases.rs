@@ -8,8 +8,9 @@ use crate::auth::TokenRef;
 use crate::barrier::{Barrier, Overlay};
 use crate::commit::{CommitError, Proposal};
 use crate::host::{LeaseChange, LeaseNotice};
+use crate::identity;
 use crate::lease::chore::{self, Chore};
-use crate::lease::{Lease, LeaseRef, index};
+use crate::lease::{Lease, LeaseRef, index, shared};
 use crate::types::id::Id;
 use crate::types::{Result, Timestamp};
 use std::collections::HashMap;
@@ -32,8 +33,19 @@ pub(super) fn holds(core: &Core, overlay: &mut Overlay<'_>, lease: &Lease, now: 
     if !lease.is_running(now) || chore::ends_already(overlay, lease, &barrier_of(&namespaces))? {
         return Ok(false);
     }
+    if of_held_entity(overlay, lease, &namespaces)? {
+        return Ok(false);
+    }
     let token = tokens::look_up(core, &namespaces, lease.holder())?;
-    Ok(token.is_some_and(|token| !token.has_expired(now)))
+    Ok(token.is_some_and(|token| !token.has_expired(now) && !token.is_quarantined()))
+}
+
+/// Whether a lease is of an entity that is held still: what ends its leases may lie in a namespace above.
+fn of_held_entity(overlay: &mut Overlay<'_>, lease: &Lease, namespaces: &Namespaces) -> Result<bool> {
+    let Some(of) = &lease.entity else { return Ok(false) };
+    let Some(barrier) = namespaces.barrier(&Id::from_bytes(of.namespace)) else { return Ok(false) };
+    let entity = overlay.within(&barrier, |overlay| identity::load_entity(overlay, &Id::from_bytes(of.id)))?;
+    Ok(entity.is_some_and(|entity| entity.quarantined_millis.is_some()))
 }
 
 /// The same of many leases of one namespace, for requests that only read: what they have in common is read once.
@@ -56,8 +68,9 @@ impl Holding {
             return Ok(*known);
         }
         let namespaces = core.namespaces.load_full();
-        let token = tokens::look_up(core, &namespaces, lease.holder())?.filter(|token| !token.has_expired(now));
-        let holds = token.is_some() && chore::is_held(overlay, lease, &barrier_of(&namespaces))?;
+        let token = tokens::look_up(core, &namespaces, lease.holder())?.filter(|token| !token.has_expired(now) && !token.is_quarantined());
+        let holds =
+            token.is_some() && chore::is_held(overlay, lease, &barrier_of(&namespaces))? && !of_held_entity(overlay, lease, &namespaces)?;
         self.tokens.insert(lease.holder(), holds);
         Ok(holds)
     }
@@ -86,6 +99,9 @@ pub(super) fn update(
     let Some(old) = Lease::load(&mut overlay, &key)? else { return Ok(None) };
     let Some(new) = change(&old) else { return Ok(None) };
     index::save(&mut overlay, Some(&old), new.as_ref(), &barrier_of(&namespaces))?;
+    if new.is_none() {
+        shared::forget_with(&mut overlay, &old)?;
+    }
     core.committer.commit(Proposal { writes: overlay.into_writes(), events, ..Proposal::default() })?;
     Ok(Some((old, new)))
 }

@@ -74,6 +74,7 @@ mod version_history;
 mod wrapping;
 
 pub use backup::BackupSeals;
+pub use emergency::Suspect;
 pub use reply::{Recorded, Reply, Unrecorded};
 pub use runtime::SealStatus;
 pub use verify::Verification;
@@ -160,6 +161,8 @@ fn journey(
 
 fn carry_out(authenticated: &Authenticated<'_>, mode: AuditMode, event: &mut Event) -> Result<Carried> {
     let (mut tries, retries_max) = (0, authenticated.retries_max());
+    // Held until the request is done: whoever makes a shared account, joins it or puts its end off does so alone.
+    let mut turn = None;
     loop {
         tries += 1;
         // What the request has read was changed by others before it could commit: it is carried out anew on what is there now.
@@ -170,6 +173,14 @@ fn carry_out(authenticated: &Authenticated<'_>, mode: AuditMode, event: &mut Eve
             }
             executed => executed?.probe()?,
         };
+        if let (None, Some(slot)) = (&turn, executed.slot()) {
+            let (claim, has_waited) = authenticated.core().outside.begin_slot(slot)?;
+            turn = Some(claim);
+            if has_waited {
+                // What others have done meanwhile is there now.
+                continue;
+            }
+        }
         if executed.has_effect() {
             // From its first commit on it is not carried out anew: what it does outside is done once.
             match executed.intend() {

@@ -7,13 +7,14 @@ use crate::host::{
 };
 use crate::lease::LeaseRef;
 use crate::storage::Key;
-use crate::types::limits::{REVOCATIONS_PER_TARGET_MAX, SINK_NAME_BYTES_MAX, TARGET_ERROR_BYTES_MAX};
+use crate::types::limits::{REVOCATIONS_PER_TARGET_MAX, SHARED_WAIT_SECONDS_MAX, SINK_NAME_BYTES_MAX, TARGET_ERROR_BYTES_MAX};
 use crate::types::{Code, Error, Result, Timestamp, Ttl};
-use parking_lot::Mutex;
+use parking_lot::{Condvar, Mutex};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::hash::Hash;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// How long a connection is left alone whose password could not be changed, in seconds.
 const REST_SECONDS: u64 = 10;
@@ -28,6 +29,8 @@ pub(super) struct Outside {
     rotation_hook: Option<Arc<dyn RotationHook>>,
     log: Arc<LogQueue>,
     busy: Mutex<Busy>,
+    /// Rung when a slot is free.
+    freed: Condvar,
     due: Mutex<Due>,
     /// Connections whose password is not to be changed before.
     rests: Mutex<HashMap<[u8; 16], Timestamp>>,
@@ -82,6 +85,8 @@ struct Busy {
     rotations: HashSet<[u8; 16]>,
     /// Leases whose end is being put off, or put back.
     renewals: HashSet<LeaseRef>,
+    /// Slots of shared accounts in which one is being made, joined or put off.
+    slots: BTreeSet<Key>,
 }
 
 /// Something is under way outside until this is dropped.
@@ -95,6 +100,7 @@ enum What {
     Revocation(LeaseRef, [u8; 16]),
     Rotation([u8; 16]),
     Renewal(LeaseRef),
+    Slot(Key),
 }
 
 impl Outside {
@@ -118,6 +124,7 @@ impl Outside {
             rotation_hook,
             log,
             busy: Mutex::default(),
+            freed: Condvar::new(),
             due: Mutex::default(),
             queue: Mutex::default(),
             rests: Mutex::default(),
@@ -279,6 +286,27 @@ impl Outside {
         is_had.then(|| Claim { outside: self, what: What::Renewal(lease) })
     }
 
+    /// Lets one at a time make, join or put off a shared account: each of them may ask the target. Waits for whoever is at it; whether it had to.
+    pub(super) fn begin_slot(&self, slot: Key) -> Result<(Claim<'_>, bool)> {
+        let mut busy = self.busy.lock();
+        let mut has_waited = false;
+        while !busy.slots.insert(slot) {
+            has_waited = true;
+            if self.freed.wait_for(&mut busy, Duration::from_secs(SHARED_WAIT_SECONDS_MAX)).timed_out() {
+                let why = "the account of this entity is being made or put off, and its target has not answered yet: try again later";
+                return Err(Error::new(Code::Conflict, why));
+            }
+        }
+        drop(busy);
+        Ok((Claim { outside: self, what: What::Slot(slot) }, has_waited))
+    }
+
+    /// The same, unless somebody is at it.
+    pub(super) fn try_slot(&self, slot: Key) -> Option<Claim<'_>> {
+        let is_had = self.busy.lock().slots.insert(slot);
+        is_had.then(|| Claim { outside: self, what: What::Slot(slot) })
+    }
+
     /// Whether a connection is left alone for now, since it has just failed.
     pub(super) fn rests(&self, target: &[u8; 16], now: Timestamp) -> Option<Timestamp> {
         self.rests.lock().get(target).copied().filter(|until| *until > now && until.as_secs() - now.as_secs() <= REST_SECONDS)
@@ -315,6 +343,10 @@ impl Drop for Claim<'_> {
             }
             What::Renewal(lease) => {
                 busy.renewals.remove(lease);
+            }
+            What::Slot(slot) => {
+                busy.slots.remove(slot);
+                self.outside.freed.notify_all();
             }
         }
     }

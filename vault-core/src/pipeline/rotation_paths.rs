@@ -55,19 +55,20 @@ pub(super) fn execute(ask: &Ask<'_>, overlay: &mut Overlay<'_>, operation: Opera
 /// `READ sys/rotation`.
 fn all(ask: &Ask<'_>, overlay: &mut Overlay<'_>) -> Result<Done> {
     let mut stuck = Vec::new();
-    for id in index::stuck(overlay)? {
+    for id in index::stuck(overlay)?.whole()? {
         let Some(managed) = Managed::load(overlay, &id)? else { continue };
         let path = path_of(&ask.place.namespace, &managed);
         stuck.push(Value::from(database::status(&managed, ask.now).with("path", path)));
     }
-    let body = Object::new().with("credentials", index::all(overlay)?.len() as u64).with("asked", index::asked(overlay)?.len() as u64);
+    let (all, asked) = (index::all(overlay)?.whole()?.len(), index::asked(overlay)?.whole()?.len());
+    let body = Object::new().with("credentials", all as u64).with("asked", asked as u64);
     Ok(Done::answer(body.with("needing_attention", stuck.len() as u64).with("attention", stuck)))
 }
 
 /// `LIST sys/rotation/secrets`: the paths of secrets that are rotated.
 fn secrets(ask: &Ask<'_>, overlay: &mut Overlay<'_>) -> Result<Done> {
     let mut paths = Vec::new();
-    for id in index::all(overlay)? {
+    for id in index::all(overlay)?.whole()? {
         let found = Managed::load(overlay, &id)?.filter(|managed| managed.target.is_none());
         paths.extend(found.map(|managed| path_of(&ask.place.namespace, &managed)));
     }
@@ -89,8 +90,8 @@ pub(super) fn counts(core: &Core) -> Result<Counts, BarrierError> {
     for namespace in core.namespaces.load_full().iter() {
         let mut overlay = Overlay::reading(&namespace.barrier, core.source());
         if index::mark(&mut overlay)?.is_some() {
-            counts.all += index::all(&overlay)?.len();
-            counts.stuck += index::stuck(&overlay)?.len();
+            counts.all += index::all(&overlay)?.all.len();
+            counts.stuck += index::stuck(&overlay)?.all.len();
         }
     }
     Ok(counts)

@@ -61,7 +61,8 @@ fn named(ask: &Ask<'_>, overlay: &mut Overlay<'_>, path: &str, member: Option<&s
     };
     let (uuid, data_path) = (mount.uuid(), format!("data/{rest}"));
     let managed = Managed::named(overlay, &uuid, rest)?;
-    let write = Call { operation: Operation::Write, path: &data_path, data: None, now: ask.now, holder: None, display_name: "" };
+    let write =
+        Call { operation: Operation::Write, path: &data_path, data: None, now: ask.now, holder: None, display_name: "", entity: None };
     let exists = EngineKind::Kv2.engine(uuid, Ttl::ZERO, Ttl::ZERO).exists(overlay, &write)?;
     let rotated = managed.as_ref().map(|managed| managed.member.as_str());
     let asked = member.or_else(|| rotated.is_none().then_some(MEMBER_DEFAULT));
@@ -193,7 +194,7 @@ pub(super) fn store(overlay: &mut Overlay<'_>, managed: &Managed, password: &Sec
     let members = Object::new().with(&managed.member, password.expose());
     // The mount may ask for a check-and-set.
     let data = Object::new().with("data", members).with("options", Object::new().with("cas", version)).into();
-    let patch = Call { operation: Operation::Patch, path: &path, data: Some(&data), now, holder: None, display_name: "" };
+    let patch = Call { operation: Operation::Patch, path: &path, data: Some(&data), now, holder: None, display_name: "", entity: None };
     match engine.execute(overlay, &patch) {
         Err(error) if matches!(error.code(), Code::NotFound | Code::VersionDeleted) => {
             engine.execute(overlay, &Call { operation: Operation::Write, ..patch })?;
@@ -209,7 +210,7 @@ pub(super) fn version_now(overlay: &mut Overlay<'_>, managed: &Managed) -> Resul
     let path = format!("metadata/{}", managed.name);
     // No time is looked at for this.
     let now = Timestamp::EPOCH;
-    let read = Call { operation: Operation::Read, path: &path, data: None, now, holder: None, display_name: "" };
+    let read = Call { operation: Operation::Read, path: &path, data: None, now, holder: None, display_name: "", entity: None };
     match engine.execute(overlay, &read) {
         Err(error) if error.code() == Code::NotFound => Ok(None),
         read => Ok(read?.data.and_then(|data| data.get("current_version").and_then(Value::as_u64))),
@@ -219,7 +220,7 @@ pub(super) fn version_now(overlay: &mut Overlay<'_>, managed: &Managed) -> Resul
 /// Removes rotations of a mount that is gone, so many at most; whether none is left.
 pub(super) fn forget_all_of(overlay: &mut Overlay<'_>, owner: &Id, most: usize) -> Result<bool> {
     let mut left = most;
-    for id in index::all(overlay)? {
+    for id in index::all(overlay)?.whole()? {
         let Some(managed) = Managed::load(overlay, &id)?.filter(|managed| managed.owner == *owner.as_bytes()) else { continue };
         if left == 0 {
             return Ok(false);
@@ -291,7 +292,15 @@ mod tests {
         MEMBER_DEFAULT.clone_into(&mut managed.member);
         managed.settings.period_seconds = 3600;
         let engine = EngineKind::Kv2.engine(named.mount.uuid(), Ttl::ZERO, Ttl::ZERO);
-        let read = Call { operation: Operation::Read, path: "data/a", data: None, now: Timestamp::EPOCH, holder: None, display_name: "" };
+        let read = Call {
+            operation: Operation::Read,
+            path: "data/a",
+            data: None,
+            now: Timestamp::EPOCH,
+            holder: None,
+            display_name: "",
+            entity: None,
+        };
         let mut seen = Vec::new();
         for _ in 0..3 {
             rotation::advance(&mut overlay, &mut managed, Input::Begin, Timestamp::EPOCH).expect("a step");

@@ -6,12 +6,13 @@ use super::mounts::Routing;
 use super::namespaces::Namespace;
 use super::rotation_secret;
 use super::stage::Authenticated;
-use crate::auth::TokenRef;
 use crate::barrier::{BarrierError, Overlay};
 use crate::commit::{CommitError, Proposal};
 use crate::engines::Call;
-use crate::managed::usage::{self, HasRead};
-use crate::managed::{Managed, Use, Used, index};
+use crate::host::{LogLevel, LogTopic};
+use crate::managed::index::{self, Found};
+use crate::managed::usage::{self, HasRead, Reader};
+use crate::managed::{Managed, Use, Used};
 use crate::types::id::Id;
 use crate::types::limits::{COMMIT_RETRIES_MAX, READERS_LEFT_PER_TICK_MAX, READS_UNWRITTEN_MAX};
 use crate::types::{Class, Code, Error, Operation, Result, Timestamp, Ttl};
@@ -60,7 +61,8 @@ impl UsedSecrets {
         let mut overlay = Overlay::reading(&namespace.barrier, core.source());
         let mut found = HashMap::new();
         if index::mark(&mut overlay)?.is_some() {
-            for id in index::all(&overlay)? {
+            // What is hidden by a place that cannot be read keeps no secret from its readers: the batch tells of it.
+            for id in index::all(&overlay)?.all {
                 let managed = readable(&mut overlay, &id)?.filter(|managed| managed.target.is_none());
                 let used =
                     managed.and_then(|managed| Some(((Id::from_bytes(managed.owner), managed.name.clone()), managed.used_by_reads()?)));
@@ -112,7 +114,8 @@ pub(super) fn unwrapped(stage: &Authenticated<'_>, path: &str) -> Result<(Option
     let (core, namespace) = (stage.core(), &stage.place().namespace);
     let mounts = namespace.mounts.load();
     let Some(routing) = mounts.route(path).filter(|_| !stage.token().entry.is_wrapping()) else { return Ok((None, None)) };
-    let call = Call { operation: Operation::Read, path: routing.rest, data: None, now: stage.now(), holder: None, display_name: "" };
+    let call =
+        Call { operation: Operation::Read, path: routing.rest, data: None, now: stage.now(), holder: None, display_name: "", entity: None };
     if routing.engine.may_write(&call) {
         return Ok((None, None));
     }
@@ -143,12 +146,12 @@ pub(super) fn note(stage: &Authenticated<'_>, used: Used, version: u64) -> Resul
     Ok(())
 }
 
-/// Notes the token that reads the current version; for a batch token, which is nowhere, the one that made it. Its revocation comes before that, and
+/// Notes the token that reads the current version, and whose it is; for a batch token, which is nowhere, the one that made it. Its revocation comes before that, and
 /// then nothing is answered, or behind it. An older version takes no newer one's place in the note.
 fn note_reader(stage: &Authenticated<'_>, id: [u8; 16], version: u64) -> Result<()> {
     let (core, namespace, token) = (stage.core(), &stage.place().namespace, stage.token());
-    let reader: Option<TokenRef> = if token.entry.is_batch() { token.entry.parent() } else { Some(token.id) };
-    let Some(reader) = reader else { return Ok(()) };
+    let holder = if token.entry.is_batch() { token.entry.parent() } else { Some(token.id) };
+    let readers: Vec<Reader> = holder.map(Reader::Token).into_iter().chain(token.entry.entity().map(Reader::Entity)).collect();
     let read = HasRead { namespace: *namespace.id.as_bytes(), id, version };
     for _ in 0..=COMMIT_RETRIES_MAX {
         let namespaces = core.namespaces.load_full();
@@ -157,11 +160,21 @@ fn note_reader(stage: &Authenticated<'_>, id: [u8; 16], version: u64) -> Result<
             return Err(Error::permission_denied());
         }
         let barrier_of = |id: &Id| namespaces.barrier(id);
-        if usage::is_noted(&mut overlay, &reader, &read, &barrier_of)? || !is_current(core, namespace, &id, version)? {
+        let mut new = Vec::new();
+        for reader in &readers {
+            if !usage::is_noted(&mut overlay, reader, &read, &barrier_of)? {
+                new.push(reader);
+            }
+        }
+        if new.is_empty() {
             return Ok(());
         }
-        usage::note_reader(&mut overlay, &reader, read, &barrier_of)?;
-        match core.committer.commit(Proposal { writes: overlay.into_writes(), ..Proposal::default() }) {
+        let Some(may_return) = beside_current(core, namespace, &id, version)? else { return Ok(()) };
+        for reader in new {
+            usage::note_reader(&mut overlay, reader, (read, &may_return), &barrier_of)?;
+        }
+        let holds = Some(stage.holds_at_commit()?);
+        match core.committer.commit(Proposal { writes: overlay.into_writes(), holds, ..Proposal::default() }) {
             Err(CommitError::Conflict) => {}
             committed => return Ok(committed.map(drop)?),
         }
@@ -169,11 +182,12 @@ fn note_reader(stage: &Authenticated<'_>, id: [u8; 16], version: u64) -> Result<
     Err(CommitError::Conflict.into())
 }
 
-/// Whether a version is the one that readers are given now.
-fn is_current(core: &Core, namespace: &Namespace, id: &[u8; 16], version: u64) -> Result<bool> {
+/// Of a version that is the one that readers are given now: those that may be given them again in its place. `None` of another version.
+fn beside_current(core: &Core, namespace: &Namespace, id: &[u8; 16], version: u64) -> Result<Option<Vec<u64>>> {
     let mut overlay = Overlay::reading(&namespace.barrier, core.source());
-    let Some(managed) = readable(&mut overlay, id)? else { return Ok(false) };
-    Ok(version_now(&mut overlay, &managed)? == Some(version))
+    let Some(managed) = readable(&mut overlay, id)? else { return Ok(None) };
+    let is_current = version_now(&mut overlay, &managed)? == Some(version);
+    Ok(is_current.then(|| managed.state.beside_current().map(|credential| credential.value.0).collect()))
 }
 
 /// A credential, unless its record cannot be read: `verify` tells of that, and no other credential is to suffer from it.
@@ -201,29 +215,54 @@ pub(super) fn work(core: &Core, now: Timestamp) -> Result<Option<Timestamp>> {
         if namespace.used_secrets.are_any() {
             next = next.or(Some(again));
         }
-        let mut overlay = Overlay::reading(&namespace.barrier, core.source());
-        if index::mark(&mut overlay)?.is_none() {
-            continue;
-        }
-        let left = usage::left(&overlay, READERS_LEFT_PER_TICK_MAX)?;
-        if left.len() == READERS_LEFT_PER_TICK_MAX {
-            next = Some(now);
-        }
-        for read in left {
-            let struck_off = change(core, namespace, &read.id, |overlay, managed| {
-                usage::strike_off_left(overlay, &read);
-                let Some(managed) = managed else { return Ok(()) };
-                if managed.settings.when_reader_leaves && version_now(overlay, managed)? == Some(read.version) {
-                    managed.use_up(Use::ReaderLeft, now);
-                }
-                Ok(())
-            });
-            if !is_done(struck_off)? {
+        match look_after_left(core, namespace, now) {
+            Ok(wants) => next = [next, wants].into_iter().flatten().min(),
+            // The other namespaces go on.
+            Err(error) if error.class() == Class::Corrupt => {
+                core.log.note_failure(LogTopic::Rotation, &error);
                 next = next.or(Some(again));
             }
+            Err(error) => return Err(error),
         }
     }
     Ok(next)
+}
+
+/// Lets what was read by those who have left be rotated; when it wants to be called next.
+fn look_after_left(core: &Core, namespace: &Namespace, now: Timestamp) -> Result<Option<Timestamp>> {
+    let again = now.plus(Ttl::from_secs(AGAIN_SECONDS));
+    let mut overlay = Overlay::reading(&namespace.barrier, core.source());
+    if index::mark(&mut overlay)?.is_none() {
+        return Ok(None);
+    }
+    let Found { all: left, unreadable } = usage::left(&overlay, READERS_LEFT_PER_TICK_MAX)?;
+    tell_unreadable(core, unreadable);
+    let mut next = (left.len() == READERS_LEFT_PER_TICK_MAX).then_some(now);
+    for read in left {
+        let struck_off = change(core, namespace, &read.id, |overlay, managed| {
+            usage::strike_off_left(overlay, &read);
+            let Some(managed) = managed else { return Ok(()) };
+            if managed.settings.when_reader_leaves && version_now(overlay, managed)? == Some(read.version) {
+                managed.use_up(Use::ReaderLeft, now);
+            }
+            Ok(())
+        });
+        if !is_done(struck_off)? {
+            next = next.or(Some(again));
+        }
+    }
+    Ok(next)
+}
+
+/// Tells the host's log of records that lead to credentials and cannot be read: what they lead to is not rotated until they are mended.
+pub(super) fn tell_unreadable(core: &Core, unreadable: usize) {
+    if unreadable > 0 {
+        core.log.note(LogLevel::Error, LogTopic::Rotation, Some(Code::Corrupt), || {
+            format!(
+                "{unreadable} records that lead to credentials which are to be rotated cannot be read: let the doctor look at the store"
+            )
+        });
+    }
 }
 
 /// Writes down all that is counted; whether there was any.

@@ -6,10 +6,13 @@ use super::namespaces::Namespace;
 use super::rotation::{Cause, Made, carry_on, commit_step, hold, load};
 use super::rotation_ask::is_of_the_vault;
 use super::rotation_secret;
+use super::rotation_usage::tell_unreadable;
 use crate::barrier::{BarrierError, Overlay};
 use crate::commit::{CommitError, Proposal};
 use crate::engines::database;
-use crate::managed::{Managed, index};
+use crate::host::LogTopic;
+use crate::managed::Managed;
+use crate::managed::index::{self, Found};
 use crate::rotation::Input;
 use crate::types::limits::ROTATIONS_PER_TICK_MAX;
 use crate::types::{Class, Code, Result, Timestamp, Ttl};
@@ -55,7 +58,15 @@ pub(super) fn work(core: &Core, now: Timestamp) -> Result<Option<Timestamp>> {
     let seen = core.rotation_seen.load(Ordering::Relaxed);
     let is_back = seen == 0 || now.as_millis() < seen;
     for namespace in core.namespaces.load_full().iter() {
-        queues.extend(queue_of(core, namespace, (turn, is_back), &mut round)?);
+        match queue_of(core, namespace, (turn, is_back), &mut round) {
+            Ok(queue) => queues.extend(queue),
+            // The other namespaces go on.
+            Err(error) if error.class() == Class::Corrupt => {
+                core.log.note_failure(LogTopic::Rotation, &error);
+                round.wants(round.again());
+            }
+            Err(error) => return Err(error),
+        }
     }
     queues.sort_unstable_by_key(|queue| *queue.namespace.id.as_bytes());
     let taken = take_turns(core, &mut queues, turn, &mut round)?;
@@ -103,18 +114,18 @@ fn queue_of(core: &Core, namespace: &Arc<Namespace>, (turn, is_back): (usize, bo
     let mut overlay = Overlay::reading(&namespace.barrier, core.source());
     let Some(mark) = index::mark(&mut overlay)? else { return Ok(None) };
     let last = index::bucket_at(round.now);
-    let mut ids: VecDeque<_> = index::asked(&overlay)?.into();
+    let mut ids: VecDeque<_> = readable(core, index::asked(&overlay)?).into();
     let all = is_back || last < mark || last - mark > BUCKETS_MAX;
     if all {
         // No time tells who is first: each call begins with others.
-        let mut all = index::all(&overlay)?;
+        let mut all = readable(core, index::all(&overlay)?);
         let first = turn % all.len().max(1);
         all.rotate_left(first);
         ids.extend(all);
     } else {
         let mut due = BTreeSet::new();
         for bucket in mark..=last {
-            for (id, at) in index::in_bucket(&overlay, bucket)? {
+            for (id, at) in readable(core, index::in_bucket(&overlay, bucket)?) {
                 if at <= round.now {
                     due.insert((at, id));
                 } else {
@@ -125,6 +136,12 @@ fn queue_of(core: &Core, namespace: &Arc<Namespace>, (turn, is_back): (usize, bo
         ids.extend(due.into_iter().map(|(_, id)| id));
     }
     Ok(Some(Queue { namespace: Arc::clone(namespace), ids, mark, last, all }))
+}
+
+/// What can be read of what was looked for; of the rest the host's log is told.
+fn readable<T>(core: &Core, found: Found<T>) -> Vec<T> {
+    tell_unreadable(core, found.unreadable);
+    found.all
 }
 
 /// Moves the mark of a namespace to where nothing before it is due any more.
@@ -140,7 +157,7 @@ fn leave(core: &Core, queue: &Queue, round: &mut Round) -> Result<()> {
     let mut overlay = Overlay::reading(&namespace.barrier, core.source());
     let mut reached = *last;
     if queue.all {
-        for id in index::all(&overlay)?.into_iter().filter(|id| !round.unreadable.contains(id)) {
+        for id in index::all(&overlay)?.all.into_iter().filter(|id| !round.unreadable.contains(id)) {
             let next = match Managed::load(&mut overlay, &id) {
                 Err(BarrierError::Corrupt) => None,
                 managed => managed?.and_then(|managed| managed.next()),
@@ -149,7 +166,7 @@ fn leave(core: &Core, queue: &Queue, round: &mut Round) -> Result<()> {
         }
     } else {
         for bucket in *mark..*last {
-            if index::in_bucket(&overlay, bucket)?.iter().any(|(id, _)| !round.unreadable.contains(id)) {
+            if index::in_bucket(&overlay, bucket)?.all.iter().any(|(id, _)| !round.unreadable.contains(id)) {
                 reached = bucket;
                 break;
             }

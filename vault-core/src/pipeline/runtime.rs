@@ -245,7 +245,7 @@ impl Runtime {
         let mut overlay = core.writing();
         let retired = seals::retire_superseded(&core, &mut overlay, slot)?;
         let (writes, publish) = retired.map_or_else(Default::default, |done| (overlay.into_writes(), done.publish));
-        core.committer.commit(Proposal { writes, events, publish, adopts, before: None })?;
+        core.committer.commit(Proposal { writes, events, publish, adopts, ..Proposal::default() })?;
         self.core.store(Some(Arc::new(core)));
         Ok(())
     }

@@ -9,12 +9,13 @@ use super::namespace_table::NamespaceTable;
 use super::namespaces::{Namespace, Place};
 use super::policies::PolicyStore;
 use super::system::{self, Ask, Done, SystemPath, capability_for};
+use super::tokens::Lineage;
 use super::wrapping;
 use super::{audit_log, rotation_usage, second_path, tokens};
 use crate::audit::{AuditMode, Decided, Event};
 use crate::auth::{LiveToken, records};
 use crate::barrier::{Overlay, Sight};
-use crate::commit::{CommitError, Proposal, Receipt};
+use crate::commit::{CommitError, Holds, Proposal, Receipt};
 use crate::engines::Call;
 use crate::metrics::{Authentication, Target};
 use crate::os::Stopwatch;
@@ -315,7 +316,29 @@ impl<'r> Authenticated<'r> {
         let namespace = self.home.upward().find(|namespace| namespace.id == record.namespace);
         let Some(namespace) = namespace else { return Ok(false) };
         let entry = overlay.within(&namespace.barrier, |overlay| records::load(overlay, &record.key))?;
-        Ok(entry.is_some_and(|entry| entry.quarantined_millis.is_none()))
+        Ok(entry.is_some_and(|entry| entry.quarantined_millis.is_none()) && self.lineage()?.is_some())
+    }
+
+    /// The token with its ancestors, none of which is gone or held still; `None` where one is. What is known of them already is taken while it
+    /// is current, so that most writes ask the store of none.
+    fn lineage(&self) -> Result<Option<Lineage>> {
+        let (core, known) = (self.core(), &self.known);
+        let learned = Lineage::of(core, Arc::clone(&known.live), known.token_epoch);
+        if learned.is_current() {
+            return Ok(Some(learned));
+        }
+        let epoch = core.tokens.epoch();
+        let record = if known.live.entry.is_batch() { known.live.entry.parent() } else { Some(known.live.id) };
+        let Some(record) = record else { return Ok(Some(Lineage::of(core, Arc::clone(&known.live), epoch))) };
+        let live = tokens::look_up(core, &core.namespaces.load(), record)?;
+        let live = live.filter(|live| !live.is_quarantined() && !live.has_expired(self.now()));
+        Ok(live.map(|live| Lineage::of(core, live, epoch)))
+    }
+
+    /// What a write of the caller commits by: its token's own record is among what it has read, and of the ancestors memory tells.
+    pub(super) fn holds_at_commit(&self) -> Result<Holds> {
+        let lineage = self.lineage()?.ok_or_else(Error::permission_denied)?;
+        Ok(Box::new(move || lineage.is_current()))
     }
 
     pub(super) fn core(&self) -> &'r Core {
@@ -434,6 +457,7 @@ impl<'r> Authenticated<'r> {
             now: self.routed.now,
             holder: (token.namespace == self.routed.place.namespace.id && !self.known.live.entry.is_batch()).then_some(&token.key),
             display_name: &self.known.live.entry.display_name,
+            entity: self.known.live.entry.entity(),
         }
     }
 
@@ -646,6 +670,7 @@ impl Executed<'_, '_> {
                 publish: self.done.publish,
                 adopts: self.done.adopts,
                 before: None,
+                holds: Some(self.stage.holds_at_commit().map_err(CommitError::Failed)?),
             };
             let watch = Stopwatch::start();
             let receipt = core.committer.commit(proposal)?;

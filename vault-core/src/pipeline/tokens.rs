@@ -10,7 +10,7 @@ use crate::auth::token::{self, TokenEntry, TokenKey, TokenRef};
 use crate::auth::{BarrierOf, LiveToken, batch, records};
 use crate::barrier::{Barrier, BarrierError, Overlay};
 use crate::commit::{CommitError, Proposal};
-use crate::managed::usage;
+use crate::managed::usage::{self, Reader};
 use crate::types::id::Id;
 use crate::types::limits::{COMMIT_RETRIES_MAX, TOKEN_CACHE_MAX, TOKEN_REMOVALS_MAX};
 use crate::types::{Code, Error, Result, SecretString, Timestamp};
@@ -95,6 +95,25 @@ impl TokenCache {
         let token = Arc::new(token);
         live.insert(token.id.key, Arc::clone(&token));
         token
+    }
+}
+
+/// A token with its ancestors as memory holds them. Whether that is still so is told without the store.
+pub(super) struct Lineage {
+    cache: Arc<TokenCache>,
+    live: Arc<LiveToken>,
+    epoch: u64,
+}
+
+impl Lineage {
+    /// A token as it was looked up in an epoch of the cache.
+    pub(super) fn of(core: &Core, live: Arc<LiveToken>, epoch: u64) -> Self {
+        Lineage { cache: Arc::clone(&core.tokens), live, epoch }
+    }
+
+    /// Whether nothing of the token or of one of its ancestors was changed since, as far as that is published.
+    pub(super) fn is_current(&self) -> bool {
+        self.cache.epoch() == self.epoch && self.live.is_current()
     }
 }
 
@@ -273,7 +292,7 @@ pub(super) fn sweep(overlay: &mut Overlay<'_>, barrier_of: BarrierOf<'_>, most: 
 
 /// What goes with tokens, in the commit that removes them, whatever removes them.
 fn removed(overlay: &mut Overlay<'_>, barrier_of: BarrierOf<'_>, gone: &[TokenRef], ending: Ending) -> Result<(), BarrierError> {
-    gone.iter().try_for_each(|token| usage::end_reader(overlay, token, ending == Ending::Revoked, barrier_of))?;
+    gone.iter().try_for_each(|token| usage::end_reader(overlay, &Reader::Token(*token), ending == Ending::Revoked, barrier_of))?;
     removal::doom_cubbyholes(overlay, barrier_of, gone)
 }
 

@@ -230,6 +230,12 @@ impl Slot {
 }
 
 impl State {
+    /// What is known beside the current one, and may become it, or become it again.
+    pub(crate) fn beside_current(&self) -> impl Iterator<Item = Credential> + '_ {
+        let single = [self.pending, self.previous, self.idle, self.given].into_iter().flatten();
+        single.chain(self.abandoned.iter().copied())
+    }
+
     /// A rotation of a credential that works today: account `A` with the value number 1.
     #[must_use]
     pub fn enrolled() -> Self {

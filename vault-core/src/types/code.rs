@@ -134,6 +134,8 @@ codes! {
     UnknownConnector = 131, InvalidRequest;
     /// The target refused what it was asked: the configuration or the statements need to be changed.
     TargetRefused = 132, InvalidRequest;
+    /// The role shares accounts among the tokens of an entity, and the token is of none: log in by an alias, or use another role.
+    EntityRequired = 140, InvalidRequest;
 
     /// The token is missing, bad or not allowed.
     PermissionDenied = 200, PermissionDenied;

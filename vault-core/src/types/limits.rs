@@ -150,6 +150,8 @@ pub const REVOCATIONS_PER_TICK_MAX: usize = 64;
 pub const LEASES_LOOKED_AT_PER_TICK_MAX: usize = 2_048;
 /// Times that a target is told of a revocation before the lease counts as irrevocable.
 pub const REVOCATION_ATTEMPTS_MAX: u32 = 6;
+/// Longest wait for somebody else who makes, joins or puts off a shared account, in seconds.
+pub const SHARED_WAIT_SECONDS_MAX: u64 = 60;
 /// Leases that one commit ends.
 pub const LEASE_PAGE_RECORDS_MAX: usize = 64;
 /// Longest text of a target's error that is kept, in bytes.
@@ -190,6 +192,8 @@ pub const ROTATION_READS_MAX: u64 = 1_000_000_000;
 pub const READS_UNWRITTEN_MAX: u64 = 64;
 /// Rotated credentials of which it is noted that one token has read them; with each further one the oldest counts as if its reader had left.
 pub const CREDENTIALS_PER_READER_MAX: usize = 256;
+/// The same of all tokens of one entity together.
+pub const CREDENTIALS_PER_ENTITY_MAX: usize = 2_048;
 /// Readers who have left that one tick looks after in a namespace.
 pub const READERS_LEFT_PER_TICK_MAX: usize = 64;
 /// Longest password that can be given to a rotation, in bytes.
@@ -204,6 +208,8 @@ pub const EMERGENCY_EVENTS_MAX: u64 = 1_000_000;
 pub const EMERGENCY_LEASES_MAX: usize = 10_000;
 /// Readers, and paths, that one look of an emergency names.
 pub const EMERGENCY_NAMES_MAX: usize = 10_000;
+/// Most tokens and leases together, and credentials apart, that a containment may be told to end in one call.
+pub const EMERGENCY_STEPS_MAX: u64 = 10_000;
 /// Most credentials that a containment may be told to rotate at one time.
 pub const EMERGENCY_PARALLEL_MAX: u64 = 16;
 /// Shortest time after which a token that is not used may be told to be lost, in seconds.

@@ -1,6 +1,7 @@
 //! The typed face of `sys/emergency`: a credential is out. Who has had it, what hangs on it, and the end of both, with a timeline.
 
 use super::Session;
+use crate::pipeline::Suspect;
 use crate::types::{Object, Operation, Result, Timestamp, Value};
 use std::fmt;
 
@@ -32,18 +33,6 @@ pub struct Emergency<'s> {
     session: &'s Session,
 }
 
-/// What is out, or whose token is not trusted any more.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Suspect {
-    /// A path of the root namespace with all that is below it, such as `secret/data/app` or `database/creds/app`.
-    Path(String),
-    /// All paths that begin so, but for the vault's own (`sys/`, `auth/`, `cubbyhole/`). Not all of the vault: it is not empty.
-    Prefix(String),
-    /// The accessor of a token: all that it, and those that it has made, have read.
-    Accessor(String),
-}
-
 /// Who has had what is out, and what hangs on it. Its `Display` is the timeline.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -52,9 +41,13 @@ pub struct Exposure {
     pub suspect: Suspect,
     /// From when on the log was read.
     pub since: Timestamp,
+    /// Behind which number of the log it was read: 0 for the first page.
+    pub after: u64,
+    /// The number behind which the next page begins ([`Emergency::look_on`]); none where the log was read to its end.
+    pub next: Option<u64>,
     /// When that was.
     pub looked: Timestamp,
-    /// Who has read it, in the order of their first reads; for an accessor the token and those that it has made, reads or not.
+    /// Who has read it, in the order of their first reads; for an accessor or an entity also the tokens that have read nothing.
     pub readers: Vec<Reader>,
     /// The paths that were read.
     pub paths: Vec<String>,
@@ -98,7 +91,7 @@ pub enum ReaderTokens {
     /// They are revoked, with their children and leases. That does not come back.
     #[default]
     Revoke,
-    /// They are held still, with all that they have made, and lose their own leases: [`Emergency::release`] lets them go on.
+    /// They are held still, with all that they have made, and lose their leases: [`Emergency::release`] lets them go on.
     Quarantine,
     /// They are left as they are.
     Keep,
@@ -194,17 +187,32 @@ impl<'s> Emergency<'s> {
         self.look_at(&Suspect::Path(path.to_owned()), since)
     }
 
-    /// The same of a path, a prefix, or a token.
+    /// The same of a path, a prefix, a token, or an entity.
     ///
     /// # Errors
     /// As [`Emergency::look`].
     pub fn look_at(&self, suspect: &Suspect, since: Timestamp) -> Result<Exposure> {
-        let data = asked(suspect, since);
+        self.look_after(suspect, since, 0)
+    }
+
+    /// The next page of a look that did not come to the end of the log; `None` where it did. A look names at most 10,000 readers and 10,000
+    /// paths, and takes a million reads from the log.
+    ///
+    /// # Errors
+    /// As [`Emergency::look`].
+    pub fn look_on(&self, exposure: &Exposure) -> Result<Option<Exposure>> {
+        exposure.next.map(|next| self.look_after(&exposure.suspect, exposure.since, next)).transpose()
+    }
+
+    fn look_after(&self, suspect: &Suspect, since: Timestamp, after: u64) -> Result<Exposure> {
+        let data = asked(suspect, since, after);
         let data = self.session.request(Operation::Write, "sys/emergency/look", Some(data.into()))?.data.unwrap_or(Value::Null);
         let items = |name| data.get(name).and_then(Value::as_array).unwrap_or_default();
         Ok(Exposure {
             suspect: suspect.clone(),
             since,
+            after,
+            next: data.get("next").and_then(Value::as_u64),
             looked: data.get("looked").and_then(Value::as_str).and_then(Timestamp::parse).unwrap_or_default(),
             readers: items("readers").iter().map(reader).collect(),
             paths: items("paths").iter().map(|path| text(path, "path")).collect(),
@@ -225,7 +233,8 @@ impl<'s> Emergency<'s> {
         self.contain_with(exposure, &ContainOptions { most, ..ContainOptions::default() })
     }
 
-    /// Looks once more, since others may have read meanwhile, and ends what that finds. The session's own token is kept, and so are those that it was made by. A step that fails keeps
+    /// Looks once more, since others may have read meanwhile, and ends what that finds; of a look that was one of several pages, what that page
+    /// finds. The session's own token is kept, and so are those that it was made by. A step that fails keeps
     /// none of the others from being done. Called again it goes on: what was rotated since the look is not rotated twice. Needs `update` and
     /// `sudo` on `sys/emergency/contain`, and whatever each step needs: `update` on `auth/token/revoke-accessor` (or, with `sudo`,
     /// `sys/emergency/quarantine`), on `sys/leases/revoke`, with `sudo` on `sys/leases/revoke-prefix`, on `MOUNT/rotate-role/NAME` and
@@ -234,7 +243,7 @@ impl<'s> Emergency<'s> {
     /// # Errors
     /// `PermissionDenied`, `InvalidData`; any class. What fails of the steps is told in the answer.
     pub fn contain_with(&self, exposure: &Exposure, options: &ContainOptions) -> Result<Containment> {
-        let data = asked(&exposure.suspect, exposure.since)
+        let data = asked(&exposure.suspect, exposure.since, exposure.after)
             .with("before", exposure.looked.to_string())
             .with("tokens", options.tokens.name())
             .with("leases", options.ends_leases)
@@ -254,15 +263,13 @@ impl<'s> Emergency<'s> {
         })
     }
 
-    /// Holds a token still, with all that it has made: nothing of it is lost but its own leases. Those of the tokens that it has made stay until
-    /// these are held still themselves, and what they have under way may still be committed: revoke it where that matters. Needs `update` and `sudo` on
-    /// `sys/emergency/quarantine`.
+    /// Holds a token still, with all that it has made: nothing of them is lost but their leases, and nothing that they have under way is committed
+    /// any more. Needs `update` and `sudo` on `sys/emergency/quarantine`.
     ///
     /// # Errors
     /// `InvalidRequest` when there is no such token, or it is the session's own or one that this was made by.
     pub fn quarantine(&self, accessor: &str) -> Result<()> {
-        let data = Object::new().with("accessor", accessor);
-        self.session.request(Operation::Write, "sys/emergency/quarantine", Some(data.into())).map(drop)
+        self.hold("quarantine", "accessor", accessor)
     }
 
     /// Lets a token go on that was held still. Needs `update` and `sudo` on `sys/emergency/release`.
@@ -270,18 +277,33 @@ impl<'s> Emergency<'s> {
     /// # Errors
     /// `InvalidRequest` when there is no such token.
     pub fn release(&self, accessor: &str) -> Result<()> {
-        let data = Object::new().with("accessor", accessor);
-        self.session.request(Operation::Write, "sys/emergency/release", Some(data.into())).map(drop)
+        self.hold("release", "accessor", accessor)
+    }
+
+    /// Holds all tokens of an entity still, by its id or name: nothing of them is lost but their leases. Needs what [`Emergency::quarantine`] does.
+    ///
+    /// # Errors
+    /// `InvalidRequest` when there is no such entity, or the session's token is of it.
+    pub fn quarantine_entity(&self, entity: &str) -> Result<()> {
+        self.hold("quarantine", "entity", entity)
+    }
+
+    /// Lets the tokens of an entity go on that were held still.
+    ///
+    /// # Errors
+    /// `InvalidRequest` when there is no such entity.
+    pub fn release_entity(&self, entity: &str) -> Result<()> {
+        self.hold("release", "entity", entity)
+    }
+
+    fn hold(&self, verb: &str, name: &str, whom: &str) -> Result<()> {
+        let data = Object::new().with(name, whom);
+        self.session.request(Operation::Write, &format!("sys/emergency/{verb}"), Some(data.into())).map(drop)
     }
 }
 
-fn asked(suspect: &Suspect, since: Timestamp) -> Object {
-    let (name, text) = match suspect {
-        Suspect::Path(path) => ("path", path),
-        Suspect::Prefix(prefix) => ("prefix", prefix),
-        Suspect::Accessor(accessor) => ("accessor", accessor),
-    };
-    Object::new().with(name, text.as_str()).with("since", since.to_string())
+fn asked(suspect: &Suspect, since: Timestamp, after: u64) -> Object {
+    Object::new().with(suspect.name(), suspect.text()).with("since", since.to_string()).with("after", after)
 }
 
 fn text(value: &Value, name: &str) -> String {

@@ -18,7 +18,7 @@ pub use crate::audit::AuditMode;
 pub use audit::{Audit, AuditReport};
 pub use backup::Backup;
 pub use config::Config;
-pub use emergency::{ContainOptions, Containment, ContainmentStep, Emergency, Exposure, Reader, ReaderTokens, Suspect};
+pub use emergency::{ContainOptions, Containment, ContainmentStep, Emergency, Exposure, Reader, ReaderTokens};
 pub use kv::{Kv, KvMetadata, KvSecret, KvSettings, KvVersion};
 pub use leases::{LeaseInfo, Leases};
 pub use live::{Listening, LiveSecret, RetryError, SecretSnapshot};

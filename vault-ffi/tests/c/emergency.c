@@ -41,6 +41,16 @@ int main(void) {
     EXPECT("and does nothing", VAULT_OK, vault_kv_get(app, "secret", "app/db", 0, &found));
     vault_secret_free(found);
 
+    static const char by_entity[] = "{\"entity\":\"ann\"}", later[] = "{\"path\":\"secret/data/app\",\"after\":1000000}";
+    EXPECT("no entity", VAULT_ERR_INVALID_REQUEST, vault_emergency_look(root, by_entity, strlen(by_entity), &found));
+    EXPECT("an entity", VAULT_OK, vault_request(root, VAULT_OP_WRITE, "identity/entity", "{\"name\":\"ann\"}", 14, NULL));
+    EXPECT("by its name", VAULT_OK, vault_emergency_look(root, by_entity, strlen(by_entity), &found));
+    CHECK("has read nothing", field_is(found, "/is_complete", "true") && vault_secret_field(found, "/readers/0", &text, NULL) == VAULT_ERR_NOT_FOUND);
+    vault_secret_free(found);
+    EXPECT("a later page", VAULT_OK, vault_emergency_look(root, later, strlen(later), &found));
+    EXPECT("has nobody", VAULT_ERR_NOT_FOUND, vault_secret_field(found, "/readers/0", &text, NULL));
+    vault_secret_free(found);
+
     EXPECT("the end", VAULT_OK, ask(root, ASKED, &found));
     CHECK("is told", field_is(found, "/steps/0/step", "revoke-token") && field_is(found, "/steps/0/outcome", "done"));
     CHECK("nothing is left", field_is(found, "left", "0") && field_is(found, "failed", "0"));

@@ -365,7 +365,14 @@ class Rotation:
 @final
 class Emergency:
     def look(
-        self, path: str | None = None, *, prefix: str | None = None, accessor: str | None = None, since: int = 0
+        self,
+        path: str | None = None,
+        *,
+        prefix: str | None = None,
+        accessor: str | None = None,
+        entity: str | None = None,
+        since: int = 0,
+        after: int = 0,
     ) -> dict[str, Any]: ...
     def contain(
         self,
@@ -373,7 +380,9 @@ class Emergency:
         *,
         prefix: str | None = None,
         accessor: str | None = None,
+        entity: str | None = None,
         since: int = 0,
+        after: int = 0,
         before: str | None = None,
         tokens: str = "revoke",
         leases: bool = True,
@@ -382,8 +391,8 @@ class Emergency:
         parallel: int = 4,
         dry_run: bool = False,
     ) -> dict[str, Any]: ...
-    def quarantine(self, accessor: str) -> None: ...
-    def release(self, accessor: str) -> None: ...
+    def quarantine(self, accessor: str | None = None, *, entity: str | None = None) -> None: ...
+    def release(self, accessor: str | None = None, *, entity: str | None = None) -> None: ...
 
 @final
 class Session:

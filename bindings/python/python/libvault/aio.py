@@ -238,11 +238,11 @@ class Emergency(_Face[_native.Emergency]):
 
     @_asks(_native.Emergency.quarantine)
     def quarantine(self) -> None:
-        """Hold a token still, with all that it has made."""
+        """Hold a token still, with all that it has made, or an entity."""
 
     @_asks(_native.Emergency.release)
     def release(self) -> None:
-        """Let a token go on that was held still."""
+        """Let a token, or an entity, go on that was held still."""
 
 
 class Rotation(_Face[_native.Rotation]):

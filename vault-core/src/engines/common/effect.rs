@@ -2,6 +2,7 @@
 
 use crate::host::Target;
 use crate::lease::Account;
+use crate::lease::shared::Shared;
 use crate::lease::terms::Terms;
 use crate::rotation::{Ask, Input, Phase};
 use crate::types::{SecretString, Value};
@@ -36,6 +37,27 @@ pub(crate) struct NewLease {
     pub(crate) creation: Vec<String>,
     pub(crate) rollback: Vec<String>,
     pub(crate) terms: Terms,
+    pub(crate) sharing: Sharing,
+}
+
+/// Whether others have the account too.
+pub(crate) enum Sharing {
+    /// It is nobody else's.
+    None,
+    /// It is a new one, for others too.
+    First(Box<Shared>),
+    /// It is there already.
+    Joined(Box<Shared>),
+}
+
+impl Sharing {
+    /// The account that is shared.
+    pub(crate) fn shared(&self) -> Option<&Shared> {
+        match self {
+            Sharing::None => None,
+            Sharing::First(shared) | Sharing::Joined(shared) => Some(shared),
+        }
+    }
 }
 
 /// What is to be done outside.

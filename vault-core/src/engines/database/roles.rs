@@ -2,6 +2,7 @@
 
 use super::record;
 use crate::barrier::{BarrierError, Kind, Overlay};
+use crate::crypto::sha256;
 use crate::engines::Outcome;
 use crate::engines::common::input::{known_only, member, not_found};
 use crate::lease::terms::RoleTerms;
@@ -27,15 +28,25 @@ pub(super) struct Role {
     pub(super) default_ttl_seconds: u64,
     #[n(6)]
     pub(super) max_ttl_seconds: u64,
+    /// The tokens of one entity are given one account.
+    #[cbor(n(7), default)]
+    pub(super) shares_by_entity: bool,
 }
 
 impl Role {
+    /// What tells accounts that it has made from those that it would make now.
+    pub(super) fn hash(&self) -> [u8; 32] {
+        let lengths: Vec<[u8; 8]> = self.creation.iter().map(|statement| (statement.len() as u64).to_le_bytes()).collect();
+        let parts = lengths.iter().zip(&self.creation).flat_map(|(length, statement)| [&length[..], statement.as_bytes()]);
+        sha256(&parts.collect::<Vec<_>>())
+    }
+
     pub(super) fn terms(&self) -> RoleTerms {
         RoleTerms { default_ttl: Ttl::from_secs(self.default_ttl_seconds), max_ttl: Ttl::from_secs(self.max_ttl_seconds) }
     }
 }
 
-const KNOWN: [&str; 9] = [
+const KNOWN: [&str; 10] = [
     "db_name",
     "creation_statements",
     "revocation_statements",
@@ -45,6 +56,7 @@ const KNOWN: [&str; 9] = [
     "max_ttl",
     "credential_type",
     "credential_config",
+    "credential_sharing",
 ];
 
 pub(super) fn load(overlay: &mut Overlay<'_>, mount: &Id, name: &str) -> Result<Option<Role>> {
@@ -58,6 +70,7 @@ pub(super) fn read(overlay: &mut Overlay<'_>, mount: &Id, name: &str) -> Result<
     let body = Object::new()
         .with("db_name", role.db_name)
         .with("credential_type", "password")
+        .with("credential_sharing", if role.shares_by_entity { "entity" } else { "none" })
         .with("creation_statements", role.creation)
         .with("revocation_statements", role.revocation)
         .with("rollback_statements", role.rollback)
@@ -79,6 +92,12 @@ pub(super) fn write(overlay: &mut Overlay<'_>, mount: &Id, name: &str, data: Opt
     }
     if member(data, "credential_config").and_then(Value::as_object).is_some_and(|config| !config.is_empty()) {
         return Err(bad("\"credential_config\" is not supported: name a password policy in the connection"));
+    }
+    match member(data, "credential_sharing").map(|sharing| sharing.as_str().unwrap_or_default()) {
+        None => {}
+        Some("none") => role.shares_by_entity = false,
+        Some("entity") => role.shares_by_entity = true,
+        Some(_) => return Err(bad("\"credential_sharing\" must be \"none\" or \"entity\": one account for all tokens of an entity")),
     }
     if let Some(connection) = member(data, "db_name") {
         role.db_name = super::checked(connection.as_str().unwrap_or_default())?.to_owned();

@@ -9,11 +9,18 @@ use crate::auth::records;
 use crate::barrier::{Kind, Overlay};
 use crate::engines::{EngineKind, database};
 use crate::lease::chore::{self, Chore};
+use crate::lease::shared::Shared;
 use crate::lease::{Lease, LeaseRef, State, index};
 use crate::storage::{Key, Read};
 use crate::types::Result;
 use crate::types::id::Id;
 use std::collections::{BTreeMap, BTreeSet};
+
+/// What leads to leases, and the accounts that some of them share.
+const KINDS: [Kind; index::PLACES.len() + 2] = {
+    let [token, target, due, queue, stuck, begun] = index::PLACES;
+    [token, target, due, queue, stuck, begun, Kind::SharedAccount, Kind::SharedSlot]
+};
 
 /// What the leases tell all together.
 #[derive(Default)]
@@ -26,6 +33,8 @@ struct Told {
     eras: BTreeMap<usize, u64>,
     /// The connections that they are at, by namespace.
     targets: BTreeSet<(usize, [u8; 16])>,
+    /// The accounts that they share, by namespace.
+    shared: BTreeSet<(usize, [u8; 16])>,
 }
 
 /// The changes that let each lease be found, and nothing but leases; on a view that shows only what decrypts.
@@ -33,7 +42,7 @@ pub(super) fn corrections<'a>(spaces: &'a Spaces, records: &'a dyn Read) -> Resu
     let mut overlay = Overlay::reading(&spaces.all[0].barrier, records);
     let mut told = Told::default();
     each(records, |key, record| {
-        let Some(at) = spaces.space_of(&key, &record, &[Kind::Lease]) else { return Ok(()) };
+        let Some((at, _)) = spaces.among(&key, &record, &[Kind::Lease]) else { return Ok(()) };
         let lease = Lease::from_bytes(&spaces.all[at].barrier.open(Kind::Lease, &key, &record)?)?;
         place(spaces, &mut overlay, at, &lease, &mut told)
     })?;
@@ -53,8 +62,19 @@ pub(super) fn corrections<'a>(spaces: &'a Spaces, records: &'a dyn Read) -> Resu
     }
     connections(spaces, &mut overlay)?;
     each(records, |key, record| {
-        let Some(at) = spaces.space_of(&key, &record, &index::PLACES) else { return Ok(()) };
-        if !told.places.contains(&key) {
+        let Some((at, kind)) = spaces.among(&key, &record, &KINDS) else { return Ok(()) };
+        let leads_nowhere = match kind {
+            Kind::SharedAccount => {
+                let account: Shared = Shared::from_bytes(&spaces.all[at].barrier.open(kind, &key, &record)?)?;
+                !told.shared.contains(&(at, account.id))
+            }
+            Kind::SharedSlot => {
+                let id = spaces.all[at].barrier.open(kind, &key, &record)?;
+                !id.as_slice().try_into().is_ok_and(|id| told.shared.contains(&(at, id)))
+            }
+            _ => !told.places.contains(&key),
+        };
+        if leads_nowhere {
             overlay.within(&spaces.all[at].barrier, |overlay| overlay.delete(key));
         }
         Ok(())
@@ -78,6 +98,7 @@ fn place(spaces: &Spaces, overlay: &mut Overlay<'_>, at: usize, lease: &Lease, t
         told.places.insert(key);
     }
     told.targets.insert((at, lease.target));
+    told.shared.extend(lease.shared.map(|of| (at, of.id)));
     let era = told.eras.entry(at).or_default();
     *era = (*era).max(lease.era);
     if lease.state != State::Active {

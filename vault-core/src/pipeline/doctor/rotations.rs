@@ -28,7 +28,7 @@ pub(super) fn corrections<'a>(spaces: &'a Spaces, records: &'a dyn Read) -> Resu
     let mut overlay = Overlay::reading(&spaces.all[0].barrier, records);
     let mut told = Told::default();
     each(records, |key, record| {
-        let Some(at) = spaces.space_of(&key, &record, &[Kind::Managed]) else { return Ok(()) };
+        let Some((at, _)) = spaces.among(&key, &record, &[Kind::Managed]) else { return Ok(()) };
         let barrier = &spaces.all[at].barrier;
         let managed = Managed::from_bytes(&barrier.open(Kind::Managed, &key, &record)?)?;
         overlay.within(barrier, |overlay| place(overlay, at, &managed, &mut told))
@@ -44,7 +44,7 @@ pub(super) fn corrections<'a>(spaces: &'a Spaces, records: &'a dyn Read) -> Resu
         })?;
     }
     each(records, |key, record| {
-        let Some(at) = spaces.space_of(&key, &record, &index::PLACES) else { return Ok(()) };
+        let Some((at, _)) = spaces.among(&key, &record, &index::PLACES) else { return Ok(()) };
         if !told.places.contains(&key) {
             overlay.within(&spaces.all[at].barrier, |overlay| overlay.delete(key));
         }

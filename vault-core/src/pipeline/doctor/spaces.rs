@@ -83,13 +83,13 @@ impl Spaces {
         }
     }
 
-    /// The namespace that a record is of, where its kind is one of these.
-    pub(super) fn space_of(&self, key: &Key, record: &[u8], kinds: &[Kind]) -> Option<usize> {
+    /// The namespace that a record is of, and its kind, where that is one of these.
+    pub(super) fn among(&self, key: &Key, record: &[u8], kinds: &[Kind]) -> Option<(usize, Kind)> {
         if fixed::is_bare(key.as_bytes()) {
             return None;
         }
         let Whose::Space(at, kind) = self.whose(key, record) else { return None };
-        kinds.iter().any(|of| *of as u16 == kind).then_some(at)
+        kinds.iter().find(|of| **of as u16 == kind).map(|kind| (at, *kind))
     }
 
     /// The barrier of a namespace.

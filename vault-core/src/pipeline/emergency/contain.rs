@@ -4,14 +4,14 @@
 //! and one that fails keeps none of the others from being done.
 
 use super::look::{self, Exposure};
-use super::{Subject, since};
+use super::{Suspect, page, since};
 use crate::audit::AuditMode;
 use crate::os;
 use crate::pipeline::affect::Follow;
 use crate::pipeline::given::{Members, bad};
 use crate::pipeline::stage::Authenticated;
 use crate::pipeline::system::{Ask, Done};
-use crate::types::limits::EMERGENCY_PARALLEL_MAX;
+use crate::types::limits::{EMERGENCY_PARALLEL_MAX, EMERGENCY_STEPS_MAX};
 use crate::types::{Class, Code, Context, Error, Object, Operation, Path, Request, Response, Result, Timestamp, Value};
 use parking_lot::Mutex;
 use std::collections::{BTreeSet, VecDeque};
@@ -21,7 +21,8 @@ const MOST: u64 = 100;
 /// Credentials that are rotated at one time unless told.
 const PARALLEL: u64 = 4;
 
-const KNOWN: [&str; 11] = ["path", "prefix", "accessor", "since", "before", "tokens", "leases", "rotate", "most", "parallel", "dry_run"];
+const KNOWN: [&str; 13] =
+    ["path", "prefix", "accessor", "entity", "since", "after", "before", "tokens", "leases", "rotate", "most", "parallel", "dry_run"];
 
 /// What is to be done.
 pub(in crate::pipeline) struct Plan {
@@ -76,9 +77,9 @@ pub(super) fn plan(ask: &Ask<'_>) -> Result<Done> {
         let fits = (1..=most).contains(&number);
         if fits { Ok(usize::try_from(number).unwrap_or(usize::MAX)) } else { Err(bad(name, &format!("must be from 1 to {most}"))) }
     };
-    let (most, parallel) = (number("most", MOST, 10_000)?, number("parallel", PARALLEL, EMERGENCY_PARALLEL_MAX)?);
+    let (most, parallel) = (number("most", MOST, EMERGENCY_STEPS_MAX)?, number("parallel", PARALLEL, EMERGENCY_PARALLEL_MAX)?);
     let before = if data.get("before").is_some() { since(ask, "before")? } else { ask.now };
-    let exposure = look::look(ask, Subject::of(ask)?, since(ask, "since")?)?;
+    let exposure = look::look(ask, Suspect::of(ask)?, page(ask)?)?;
     let mut plan = Plan { exposure, steps: VecDeque::new(), settled: Vec::new(), parallel, most };
     plan.end_tokens(ask, tokens);
     if data.truth("leases")?.unwrap_or(true) {
@@ -127,7 +128,7 @@ impl Plan {
     /// Below a path with one request, whatever their number; else one by one.
     fn end_leases(&mut self) {
         let name = "end-leases";
-        if let (Subject::Path(path), false) = (&self.exposure.subject, self.exposure.leases.is_empty()) {
+        if let (Suspect::Path(path), false) = (&self.exposure.suspect, self.exposure.leases.is_empty()) {
             self.steps.push_back(Step { name, what: path.clone(), path: format!("sys/leases/revoke-prefix/{path}"), data: None });
             return;
         }

@@ -1,6 +1,6 @@
 //! Who has read what is out, from the audit log; which leases and which rotated credentials are behind it.
 
-use super::Subject;
+use super::{Page, Suspect};
 use crate::audit::Event;
 use crate::auth::{TokenRef, records};
 use crate::barrier::Overlay;
@@ -15,8 +15,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// What a look has found.
 pub(super) struct Exposure {
-    pub(super) subject: Subject,
-    since: Timestamp,
+    pub(super) suspect: Suspect,
+    page: Page,
     pub(super) looked: Timestamp,
     pub(super) readers: Vec<Reader>,
     /// What was read.
@@ -27,6 +27,8 @@ pub(super) struct Exposure {
     by_hand: Vec<String>,
     /// Whether all was read and named, and each of the readers can be ended.
     pub(super) is_complete: bool,
+    /// The number behind which the next look goes on, where this one did not come to the end of the log.
+    next: Option<u64>,
 }
 
 /// How often, and from when to when.
@@ -46,7 +48,7 @@ pub(super) struct Reader {
     pub(super) display_name: String,
     seen: Seen,
     is_live: bool,
-    /// The number of the event by which it was first met.
+    /// The number of the event by which it was first met here.
     order: u64,
 }
 
@@ -64,22 +66,24 @@ struct Told {
     /// By accessor, that of a batch token's parent, and name.
     readers: BTreeMap<(String, String, String), Reader>,
     paths: BTreeMap<String, Seen>,
-    /// The accessors of the token that is not trusted, and of those it has made.
+    /// The accessors of the tokens that are not trusted, and of those they have made.
     family: BTreeSet<String>,
-    are_all: bool,
+    /// Where it did not come to the end: the last number that it has seen to.
+    ended_at: Option<u64>,
 }
 
 /// Looks.
-pub(super) fn look(ask: &Ask<'_>, subject: Subject, since: Timestamp) -> Result<Exposure> {
-    let told = read_log(ask, &subject, since)?;
+pub(super) fn look(ask: &Ask<'_>, suspect: Suspect, page: Page) -> Result<Exposure> {
+    let told = read_log(ask, &suspect, page)?;
     let mut overlay = ask.core.reading();
-    let (leases, all_leases) = leases_of(&mut overlay, &subject, &told.family)?;
+    let (leases, all_leases) = leases_of(&mut overlay, &suspect, &told.family)?;
     let mut credentials = Vec::new();
     let mut replaced = BTreeSet::new();
-    for id in managed::index::all(&overlay)? {
+    let all = managed::index::all(&overlay)?;
+    for id in all.all {
         let Some(managed) = Managed::load(&mut overlay, &id)? else { continue };
         let (rotated, read_path) = rotated(ask, &managed);
-        if subject.covers(&rotated.path) || subject.covers(&read_path) || told.paths.contains_key(&read_path) {
+        if suspect.covers(&rotated.path) || suspect.covers(&read_path) || told.paths.contains_key(&read_path) {
             replaced.insert(read_path);
             credentials.push(rotated);
         }
@@ -88,10 +92,13 @@ pub(super) fn look(ask: &Ask<'_>, subject: Subject, since: Timestamp) -> Result<
     let is_leased = |path: &str| leases.iter().any(|lease| lease.strip_prefix(path).is_some_and(|rest| rest.starts_with('/')));
     let by_hand = told.paths.keys().filter(|path| !replaced.contains(*path) && !is_leased(path)).cloned().collect();
     let mut readers: Vec<Reader> = told.readers.into_values().collect();
-    readers.sort_by_key(|reader| reader.order);
+    // Those that have read nothing come last.
+    readers.sort_by_key(|reader| (reader.seen.reads == 0, reader.order));
     let can_end = readers.iter().all(|reader| reader.ends_with().is_some());
-    let (looked, is_complete) = (ask.now, told.are_all && all_leases && can_end);
-    Ok(Exposure { subject, since, looked, readers, paths: told.paths.into_iter().collect(), leases, credentials, by_hand, is_complete })
+    let (looked, next) = (ask.now, told.ended_at);
+    let is_complete = next.is_none() && all_leases && can_end && all.unreadable == 0;
+    let paths = told.paths.into_iter().collect();
+    Ok(Exposure { suspect, page, looked, readers, paths, leases, credentials, by_hand, is_complete, next })
 }
 
 /// A credential that is rotated, and the path at which it is read.
@@ -107,32 +114,56 @@ fn rotated(ask: &Ask<'_>, managed: &Managed) -> (Rotated, String) {
     (Rotated { path, rotate_path, promoted_millis: managed.state.promoted_millis }, read_path)
 }
 
-fn read_log(ask: &Ask<'_>, subject: &Subject, since: Timestamp) -> Result<Told> {
-    let mut told = Told { are_all: true, ..Told::default() };
-    if let Subject::Accessor(accessor) = subject {
+/// Reads the log from its beginning, since that tells who has made whom, and notes what comes behind the page's number.
+fn read_log(ask: &Ask<'_>, suspect: &Suspect, page: Page) -> Result<Told> {
+    let mut told = Told::default();
+    if let Suspect::Accessor(accessor) = suspect {
         told.family.insert(accessor.clone());
+        if page.after == 0 {
+            told.note_silent(accessor, 0);
+        }
     }
-    let (mut looked_at, since) = (0, since.as_millis());
+    let (mut looked_at, since) = (0, page.since.as_millis());
     audit_log::each_event(ask.core, 0, |sequence, event| {
         if event.namespace.is_some() || event.outcome != 0 {
             return Ok(true);
         }
-        let of_family = event.accessor.as_ref().or(event.batch_parent.as_ref()).is_some_and(|accessor| told.family.contains(accessor));
-        if let Some(made) = event.accessor_created.as_ref().filter(|_| of_family) {
-            told.family.insert(made.clone());
+        let is_new = sequence > page.after;
+        if is_new && (looked_at >= EMERGENCY_EVENTS_MAX || told.is_full()) {
+            told.ended_at = Some(sequence - 1);
+            return Ok(false);
         }
-        if event.time_millis < since {
+        let entity = match suspect {
+            Suspect::Entity(id) => Some(id),
+            _ => None,
+        };
+        let is_entitys = entity.is_some() && event.entity.as_ref() == entity;
+        let holder = event.accessor.as_ref().or(event.batch_parent.as_ref());
+        let of_family = is_entitys || holder.is_some_and(|accessor| told.family.contains(accessor));
+        if let Some(accessor) = event.accessor.as_ref().filter(|accessor| is_entitys && !told.family.contains(*accessor)) {
+            told.family.insert(accessor.clone());
+            if is_new {
+                told.note_silent(accessor, sequence);
+            }
+        }
+        // A token that was made for the entity, or by one of those.
+        let is_made_so = of_family || entity.is_some() && event.identity_concerned.as_ref() == entity;
+        if let Some(made) = event.accessor_created.as_ref().filter(|_| is_made_so) {
+            told.family.insert(made.clone());
+            if is_new {
+                told.note_silent(made, sequence);
+            }
+        }
+        if event.time_millis < since || !is_new {
             return Ok(true);
         }
-        if let Some(path) = read_path(event).filter(|path| of_family && !is_own(path) || subject.covers(path)) {
+        if let Some(path) = read_path(event).filter(|path| of_family && !is_own(path) || suspect.covers(path)) {
             // What is none of it does not count: nobody fills a look with other requests.
             looked_at += 1;
             told.note(event, sequence, path);
         }
-        told.are_all &= looked_at < EMERGENCY_EVENTS_MAX;
-        Ok(told.are_all)
+        Ok(true)
     })?;
-    told.add_silent();
     Ok(told)
 }
 
@@ -151,32 +182,30 @@ pub(super) fn is_own(path: &str) -> bool {
 }
 
 impl Told {
-    /// Adds the tokens of the family that have read nothing.
-    fn add_silent(&mut self) {
-        let known: BTreeSet<&String> = self.readers.keys().map(|(accessor, ..)| accessor).collect();
-        let silent: Vec<String> = self.family.iter().filter(|accessor| !known.contains(accessor)).cloned().collect();
-        for accessor in silent {
-            let seen = Seen { reads: 0, first_millis: 0, last_millis: 0 };
-            let reader = Reader {
-                accessor: accessor.clone(),
-                parent_accessor: String::new(),
-                display_name: String::new(),
-                seen,
-                is_live: false,
-                order: u64::MAX,
-            };
-            self.readers.insert((accessor, String::new(), String::new()), reader);
-        }
+    fn is_full(&self) -> bool {
+        self.readers.len() >= EMERGENCY_NAMES_MAX || self.paths.len() >= EMERGENCY_NAMES_MAX
+    }
+
+    /// Notes a token of the family that has read nothing so far.
+    fn note_silent(&mut self, accessor: &str, order: u64) {
+        let seen = Seen { reads: 0, first_millis: 0, last_millis: 0 };
+        let reader = Reader {
+            accessor: accessor.to_owned(),
+            parent_accessor: String::new(),
+            display_name: String::new(),
+            seen,
+            is_live: false,
+            order,
+        };
+        self.readers.entry((accessor.to_owned(), String::new(), String::new())).or_insert(reader);
     }
 
     fn note(&mut self, event: &Event, order: u64, path: &str) {
-        if self.readers.len() >= EMERGENCY_NAMES_MAX || self.paths.len() >= EMERGENCY_NAMES_MAX {
-            self.are_all = false;
-            return;
-        }
         let name = |text: &Option<String>| text.clone().unwrap_or_default();
         let once = Seen { reads: 0, first_millis: event.time_millis, last_millis: event.time_millis };
         let who = (name(&event.accessor), name(&event.batch_parent), name(&event.display_name));
+        // It is silent no more.
+        self.readers.remove(&(who.0.clone(), String::new(), String::new()));
         let reader = self.readers.entry(who).or_insert_with(|| Reader {
             accessor: name(&event.accessor),
             parent_accessor: name(&event.batch_parent),
@@ -214,12 +243,12 @@ impl Seen {
 }
 
 /// The ids of the leases below the path, or of those that the tokens hold; whether these are all.
-fn leases_of(overlay: &mut Overlay<'_>, subject: &Subject, family: &BTreeSet<String>) -> Result<(Vec<String>, bool)> {
+fn leases_of(overlay: &mut Overlay<'_>, suspect: &Suspect, family: &BTreeSet<String>) -> Result<(Vec<String>, bool)> {
     let mut leases = Vec::new();
-    let (folder, beginning) = match subject {
-        Subject::Path(path) => (format!("{path}/"), ""),
-        Subject::Prefix(prefix) => (prefix.rfind('/').map_or("", |slash| &prefix[..=slash]).to_owned(), prefix.as_str()),
-        Subject::Accessor(_) => return leases_of_tokens(overlay, family),
+    let (folder, beginning) = match suspect {
+        Suspect::Path(path) => (format!("{path}/"), ""),
+        Suspect::Prefix(prefix) => (prefix.rfind('/').map_or("", |slash| &prefix[..=slash]).to_owned(), prefix.as_str()),
+        Suspect::Accessor(_) | Suspect::Entity(_) => return leases_of_tokens(overlay, family),
     };
     let are_all = index::walk(overlay, &index::LIVE, &folder, &mut |id| {
         if id.starts_with(beginning) && leases.len() < EMERGENCY_LEASES_MAX {
@@ -268,8 +297,10 @@ impl Exposure {
         let rotated: Vec<Value> = self.credentials.iter().map(|rotated| Value::from(rotated.path.as_str())).collect();
         let lines: Vec<Value> = self.timeline().into_iter().map(Value::from).collect();
         Object::new()
-            .with(self.subject.name(), self.subject.text())
-            .with("since", self.since.to_string())
+            .with(self.suspect.name(), self.suspect.text())
+            .with("since", self.page.since.to_string())
+            .with("after", self.page.after)
+            .with("next", self.next)
             .with("looked", self.looked.to_string())
             .with("readers", readers)
             .with("paths", paths)
@@ -283,11 +314,12 @@ impl Exposure {
     /// The same as lines for a postmortem.
     pub(super) fn timeline(&self) -> Vec<String> {
         let time = Timestamp::from_millis;
-        let since = if self.since == Timestamp::EPOCH { String::new() } else { format!(" since {}", self.since) };
-        let what = match &self.subject {
-            Subject::Path(path) => format!("who has read {path}"),
-            Subject::Prefix(prefix) => format!("who has read what begins with {prefix}"),
-            Subject::Accessor(accessor) => format!("what the token {accessor} and those it has made have read"),
+        let since = if self.page.since == Timestamp::EPOCH { String::new() } else { format!(" since {}", self.page.since) };
+        let what = match &self.suspect {
+            Suspect::Path(path) => format!("who has read {path}"),
+            Suspect::Prefix(prefix) => format!("who has read what begins with {prefix}"),
+            Suspect::Accessor(accessor) => format!("what the token {accessor} and those it has made have read"),
+            Suspect::Entity(id) => format!("what the tokens of the entity {id} and those they have made have read"),
         };
         let mut lines = vec![format!("{}  looked for {what}{since}", self.looked)];
         for Reader { accessor, parent_accessor, display_name, seen, is_live, .. } in &self.readers {
@@ -306,8 +338,13 @@ impl Exposure {
                 ),
             });
         }
-        let whole =
-            if self.is_complete { "" } else { "; this is not all: there is more than one look takes, or a reader that cannot be ended" };
+        let whole = match (self.is_complete, self.next) {
+            (true, _) => String::new(),
+            (false, Some(next)) => format!("; this is not all: look on after {next}"),
+            (false, None) => {
+                "; this is not all: there are more leases than one look names, or there is a reader that cannot be ended".to_owned()
+            }
+        };
         let (readers, leases, credentials) = (self.readers.len(), self.leases.len(), self.credentials.len());
         lines.push(format!("{}  {readers} readers, {leases} leases, {credentials} credentials that can be rotated{whole}", self.looked));
         lines.extend(self.by_hand.iter().map(|path| format!("{}  to be replaced by hand: {path}", self.looked)));

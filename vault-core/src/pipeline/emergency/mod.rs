@@ -6,14 +6,15 @@
 mod contain;
 mod look;
 mod quarantine;
+mod suspect;
 
 pub(super) use contain::Plan;
+pub use suspect::Suspect;
 
 use super::given::{Members, bad};
 use super::system::{Ask, Done};
 use crate::barrier::Overlay;
-use crate::types::limits::{NAME_BYTES_MAX, PATH_BYTES_MAX};
-use crate::types::{Code, Error, Operation, Path, Result, Timestamp};
+use crate::types::{Code, Error, Operation, Result, Timestamp};
 
 /// One of the paths.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -40,8 +41,8 @@ impl EmergencyPath {
 pub(super) fn execute(ask: &Ask<'_>, overlay: &mut Overlay<'_>, operation: Operation, path: EmergencyPath) -> Result<Done> {
     match (operation, path) {
         (Operation::Write, EmergencyPath::Look) => {
-            Members(ask.data).known_only(&["path", "prefix", "accessor", "since"])?;
-            Ok(Done::answer(look::look(ask, Subject::of(ask)?, since(ask, "since")?)?.tell()))
+            Members(ask.data).known_only(&["path", "prefix", "accessor", "entity", "since", "after"])?;
+            Ok(Done::answer(look::look(ask, Suspect::of(ask)?, page(ask)?)?.tell()))
         }
         (Operation::Write, EmergencyPath::Contain) => contain::plan(ask),
         (Operation::Write, EmergencyPath::Quarantine) => quarantine::set(ask, overlay, true),
@@ -50,53 +51,17 @@ pub(super) fn execute(ask: &Ask<'_>, overlay: &mut Overlay<'_>, operation: Opera
     }
 }
 
-/// What is out, or who is not to be trusted any more.
-pub(super) enum Subject {
-    /// A path, with all that is below it.
-    Path(String),
-    /// All paths that begin so, but for the vault's own.
-    Prefix(String),
-    /// A token with those that it has made: what it has read.
-    Accessor(String),
+/// What of the audit log a look goes through.
+#[derive(Clone, Copy)]
+struct Page {
+    /// From when on.
+    since: Timestamp,
+    /// Behind which number: where the look before has ended.
+    after: u64,
 }
 
-impl Subject {
-    fn of(ask: &Ask<'_>) -> Result<Self> {
-        let data = Members(ask.data);
-        let given = [data.text("path")?, data.text("prefix")?, data.text("accessor")?];
-        let [path, prefix, accessor] = given.map(|text| text.filter(|text| !text.is_empty()));
-        // All of the vault is nothing that is out.
-        let has_beginning = prefix.is_none_or(|prefix| !prefix.trim_start_matches('/').is_empty());
-        match [path, prefix.filter(|_| has_beginning), accessor] {
-            [Some(path), None, None] => Ok(Subject::Path(Path::parse(path)?.as_str().trim_end_matches('/').to_owned())),
-            [None, Some(prefix), None] if prefix.len() <= PATH_BYTES_MAX => Ok(Subject::Prefix(prefix.trim_start_matches('/').to_owned())),
-            [None, None, Some(accessor)] if accessor.len() <= NAME_BYTES_MAX => Ok(Subject::Accessor(accessor.to_owned())),
-            _ => Err(Error::new(Code::InvalidData, "pass one of \"path\", \"prefix\" and \"accessor\": what is out, or whose token is")),
-        }
-    }
-
-    fn name(&self) -> &'static str {
-        match self {
-            Subject::Path(_) => "path",
-            Subject::Prefix(_) => "prefix",
-            Subject::Accessor(_) => "accessor",
-        }
-    }
-
-    fn text(&self) -> &str {
-        match self {
-            Subject::Path(text) | Subject::Prefix(text) | Subject::Accessor(text) => text,
-        }
-    }
-
-    /// Whether a path is among those that are out; none is by itself where it is a token that is not trusted.
-    fn covers(&self, path: &str) -> bool {
-        match self {
-            Subject::Path(folder) => path.strip_prefix(folder.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')),
-            Subject::Prefix(prefix) => path.starts_with(prefix.as_str()) && !look::is_own(path),
-            Subject::Accessor(_) => false,
-        }
-    }
+fn page(ask: &Ask<'_>) -> Result<Page> {
+    Ok(Page { since: since(ask, "since")?, after: Members(ask.data).whole("after")?.unwrap_or_default() })
 }
 
 /// An instant: seconds since the Unix epoch, or RFC 3339.
