@@ -14,7 +14,7 @@ use std::sync::Arc;
 use support::*;
 use vault_core::doctor::{self, Options, Verdict};
 use vault_core::storage::memory::MemoryStorage;
-use vault_core::storage::{Batch, Read, Storage};
+use vault_core::storage::{Read, Storage};
 use vault_core::types::{Operation, SecretString, Timestamp, Value};
 use vault_core::{Config, TokenOptions, UnsealKey, Vault};
 

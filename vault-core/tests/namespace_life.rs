@@ -279,11 +279,12 @@ fn writers_and_readers_meet_a_namespace_that_comes_and_goes_and_nothing_of_it_st
 fn who_misses_what_is_swept_of_a_deleted_namespace_learns_that_it_is_gone() {
     let storage = Arc::new(Watched::default());
     let (vault, root, _) = create(Config::on(storage.clone()));
-    let operations: [&dyn Fn(&Session) -> Result<(), Error>; 4] = [
-        &|session| put(session, "s", "2"),
-        &|session| session.kv("secret").get("s").map(drop),
-        &|session| session.kv("secret").list("").map(drop),
-        &|session| session.request(Operation::Read, "sys/mounts", None).map(drop),
+    type Act = fn(&Session) -> Result<(), Error>;
+    let operations: [Act; 4] = [
+        |session| put(session, "s", "2"),
+        |session| session.kv("secret").get("s").map(drop),
+        |session| session.kv("secret").list("").map(drop),
+        |session| session.request(Operation::Read, "sys/mounts", None).map(drop),
     ];
     for operation in operations {
         for read in 1.. {

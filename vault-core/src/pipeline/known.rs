@@ -16,7 +16,7 @@ pub(super) fn known(core: &Core) -> Result<Known> {
     for key in leases(&overlay)? {
         known.leases.extend(Lease::load(&mut overlay, &key.key)?.map(told_lease));
     }
-    for id in managed::index::all(&overlay)? {
+    for id in managed::index::all(&overlay)?.all {
         known.credentials.extend(Managed::load(&mut overlay, &id)?.map(|managed| told_credential(&managed)));
     }
     let mounts: Vec<Id> = core.namespaces.load().get(&Id::ROOT).map_or_else(Vec::new, |root| {

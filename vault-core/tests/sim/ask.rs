@@ -216,11 +216,19 @@ impl Ask {
 
     /// Whether it is of accounts at targets, which the books judge.
     pub fn is_of_accounts(&self) -> bool {
-        match self {
-            Ask::Connect { .. } | Ask::Disconnect { .. } | Ask::Creds { .. } | Ask::Lease { .. } | Ask::EndLeases { .. } => true,
-            Ask::Enrol { .. } | Ask::StaticCreds { .. } | Ask::Rotate { .. } | Ask::RotateRoot { .. } | Ask::SettleRoot { .. } => true,
-            _ => false,
-        }
+        matches!(
+            self,
+            Ask::Connect { .. }
+                | Ask::Disconnect { .. }
+                | Ask::Creds { .. }
+                | Ask::Lease { .. }
+                | Ask::EndLeases { .. }
+                | Ask::Enrol { .. }
+                | Ask::StaticCreds { .. }
+                | Ask::Rotate { .. }
+                | Ask::RotateRoot { .. }
+                | Ask::SettleRoot { .. }
+        )
     }
 
     /// Whether the path needs `sudo` too.

@@ -18,8 +18,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// What leads to leases, and the accounts that some of them share.
 const KINDS: [Kind; index::PLACES.len() + 2] = {
-    let [token, target, due, queue, stuck, begun] = index::PLACES;
-    [token, target, due, queue, stuck, begun, Kind::SharedAccount, Kind::SharedSlot]
+    let mut kinds = [Kind::SharedAccount; index::PLACES.len() + 2];
+    kinds[0] = Kind::SharedSlot;
+    let (_, places) = kinds.split_at_mut(2);
+    places.copy_from_slice(&index::PLACES);
+    kinds
 };
 
 /// What the leases tell all together.
