@@ -1,4 +1,5 @@
 //! A store in memory without one of its records, for what the doctor makes of that.
+#![allow(unreachable_pub, reason = "each test binary takes what it needs")]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::BTreeMap;
