@@ -8,7 +8,7 @@ use vault_core::storage::memory::MemoryStorage;
 use vault_core::storage::{Batch, Read, Storage};
 
 /// The store without one record, with its commits and its segments.
-pub fn without(storage: &MemoryStorage, at: usize) -> Arc<MemoryStorage> {
+pub(crate) fn without(storage: &MemoryStorage, at: usize) -> Arc<MemoryStorage> {
     let harmed = Arc::new(MemoryStorage::new());
     let mut records = storage.scan(&[], None, 100_000).unwrap();
     drop(records.remove(at));
