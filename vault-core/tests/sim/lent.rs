@@ -122,6 +122,9 @@ impl World {
             }
             _ => self.keep(&may, ask, outcome),
         }
+        if matches!(ask, Ask::EndLeases { .. }) || self.ground.has_ticked() {
+            self.note_unsaid_failure();
+        }
         let is_free = self.ground.is_troubled() || self.ground.has_ticked() || self.books.uneasy;
         match ask {
             Ask::Creds { role } => self.judge_creds(*role, token.unwrap_or_default(), now, is_free, outcome),
@@ -151,6 +154,14 @@ impl World {
             Ask::StaticCreds { role } => self.judge_static_creds(usize::from(*role), outcome),
             Ask::RotateRoot { .. } if code.is_some() => self.books.uneasy = true,
             _ => {}
+        }
+    }
+
+    /// What came after the commit of a request, or beside it, may have failed without its answer saying so: everything does then.
+    fn note_unsaid_failure(&mut self) {
+        let has_failed = self.ground.disk.struck().iter().any(|fault| *fault != "a read failed");
+        if let Some(live) = self.live.as_mut().filter(|_| has_failed) {
+            live.poisoned.get_or_insert(0);
         }
     }
 

@@ -272,6 +272,8 @@ impl World {
             Step::Host { number, mood } => self.ground.hosts.set(usize::from(*number), *mood),
             Step::Lease { who, which, deed } => self.about_lease(*who, *which, *deed),
             Step::Connect { host } => {
+                // Whoever writes a password has seen what the target has: what could still arrive is forgotten by that.
+                self.ground.hosts.let_all_arrive();
                 let password = self.ground.hosts.accounts(usize::from(*host))[ADMIN].password.clone();
                 self.ask_by(0, false, &Ask::Connect { host: *host, password });
             }
