@@ -52,6 +52,8 @@ pub struct Books {
     pub enrolled: Vec<Sure>,
     /// A connection's own password may be another one than the vault uses.
     pub uneasy: bool,
+    /// A connection was deleted: what is left of it to be undone goes by the password that it had.
+    pub had_others: bool,
     /// Leases whose records were seen, and those of them that are gone.
     pub seen: std::collections::BTreeSet<String>,
     pub gone: std::collections::BTreeSet<String>,
@@ -197,6 +199,7 @@ impl World {
     }
 
     fn disconnected(&mut self, host: usize, connected: Sure, over: Sure) {
+        self.books.had_others = true;
         self.books.connected[host] = connected;
         for lent in self.books.lent.iter_mut().filter(|lent| lent.host() == host && lent.over != Sure::Yes) {
             lent.over = over;
