@@ -216,19 +216,10 @@ impl Ask {
 
     /// Whether it is of accounts at targets, which the books judge.
     pub fn is_of_accounts(&self) -> bool {
-        matches!(
-            self,
-            Ask::Connect { .. }
-                | Ask::Disconnect { .. }
-                | Ask::Creds { .. }
-                | Ask::Lease { .. }
-                | Ask::EndLeases { .. }
-                | Ask::Enrol { .. }
-                | Ask::StaticCreds { .. }
-                | Ask::Rotate { .. }
-                | Ask::RotateRoot { .. }
-                | Ask::SettleRoot { .. }
-        )
+        let of_leases = matches!(self, Ask::Creds { .. } | Ask::Lease { .. } | Ask::EndLeases { .. });
+        let of_roles = matches!(self, Ask::Enrol { .. } | Ask::StaticCreds { .. } | Ask::Rotate { .. });
+        let of_connections = matches!(self, Ask::Connect { .. } | Ask::Disconnect { .. } | Ask::RotateRoot { .. } | Ask::SettleRoot { .. });
+        of_leases || of_roles || of_connections
     }
 
     /// Whether the path needs `sudo` too.

