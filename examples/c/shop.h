@@ -89,7 +89,6 @@ static inline void connect_the_vault(struct shop *shop) {
              "\"host=%s port=%s dbname=%s user={{username}} password='{{password}}' sslmode=disable\"}",
              password, variable("PGHOST", "127.0.0.1"), variable("PGPORT", "5432"), variable("PGDATABASE", "postgres"));
     shop_write(shop, "database/config/shop", text);
-    memset(text, 0, sizeof text);
     vault_secret_free(random);
     shop_write(shop, "database/rotate-root/shop", NULL);
 }

@@ -79,6 +79,8 @@ def serve(service: libvault.Session, number: int) -> None:
                 client.execute("DELETE FROM libvault_shop.orders")
             except psycopg.errors.InsufficientPrivilege as refused:
                 print("    a DELETE ", refused.diag.message_primary)
+            else:
+                raise AssertionError("the account may do more than read")
     login = account.login()
     print(f"    given back after {(time.monotonic() - began) * 1000:.0f} ms; a login then: {login}")
     assert login == "refused"

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::BTreeMap;
-use vault_core::types::{Object, Operation, Value};
+use vault_core::types::{Object, Operation, Ttl, Value};
 use vault_core::{Config, NewSeal, TokenOptions, UnsealKey, Vault};
 
 /// The text, read as Prometheus reads it: each line by its name and labels. Anything that it would refuse panics.
@@ -111,7 +111,8 @@ fn the_path_of_metrics_answers_the_text_and_json() {
 
 #[test]
 fn every_figure_is_described_with_an_alert_rule() {
-    let (vault, _) = Vault::create(Config::in_memory(), NewSeal::raw_key(&[7; 32]).unwrap()).unwrap();
+    let config = Config::in_memory().with_value_cache(1 << 20, Ttl::from_secs(60));
+    let (vault, _) = Vault::create(config, NewSeal::raw_key(&[7; 32]).unwrap()).unwrap();
     let page = include_str!("../../docs/metrics.md");
     for line in vault.metrics().lines().filter_map(|line| line.strip_prefix("# TYPE ")) {
         let name = line.split(' ').next().unwrap();

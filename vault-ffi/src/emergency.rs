@@ -13,10 +13,11 @@ use vault_core::types::{Operation, Result, Value};
 ///
 /// - `session`: borrowed. Needs `update` and `sudo` on `sys/emergency/look`.
 /// - `asked`, `asked_len`: a JSON object with one of `path` (with all that is below it), `prefix`, `accessor` (a token, with those that it has
-///   made) and `entity` (the id or the name of one, with all its tokens), and `since` (seconds since 1970, or RFC 3339); borrowed for the call.
+///   made) and `entity` (the id or the name of one, with all its tokens), `since` (seconds since 1970, or RFC 3339) and `after`
+///   (the `next` of the page before); borrowed for the call.
 /// - `out_exposure`: receives a JSON object: `readers`, `paths`, `leases`, `credentials`, `by_hand`, `is_complete`, `next` (where it is a number
-///   there is more: pass it as `after`), `looked`, and `timeline`, lines for a postmortem. `/readers/0/accessor` and the like with `vault_secret_field`. Owner: the caller; free it with `vault_secret_free`. NULL
-///   on failure.
+///   there is more: pass it as `after`), `looked`, and `timeline`, lines for a postmortem. `/readers/0/accessor` and the like with
+///   `vault_secret_field`. Owner: the caller; free it with `vault_secret_free`. NULL on failure.
 /// - Threads: any, also several at once with one session.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vault_emergency_look(

@@ -133,7 +133,8 @@ pub struct vault_options_t {
     /// until the vault is closed.
     pub log: *const vault_log_t,
     /// How many bytes of decrypted secrets are held in memory, so that a read of one that is held asks policy and is recorded as ever, and
-    /// neither reads the store nor decrypts; 0 for none. A write forgets what it changes before it is answered; sealing wipes all.
+    /// neither reads the store nor decrypts; 0 for none. A write forgets what it changes before it is answered; sealing wipes all. One that is
+    /// larger than a sixteenth of this is not held.
     pub value_cache_bytes: u64,
     /// How long a decrypted secret is held at most, in seconds; 0 for 60.
     pub value_cache_ttl_s: u64,

@@ -77,13 +77,15 @@ def opened() -> Generator[Shop, None, None]:
     key = libvault.Passphrase("correct horse battery staple")
     with log_in(os.environ.get("PGUSER", "postgres"), os.environ.get("PGPASSWORD", "")) as admin:
         admin.execute(CLEAN)
-        admin.execute(LAY)
-        vault, init = libvault.create(None, key=key, connectors=[libvault.PostgreSQL()])
-        with vault:
-            shop = Shop(vault, vault.session(init.root_token), admin)
-            shop.connect_the_vault()
-            yield shop
-        admin.execute(CLEAN)
+        try:
+            admin.execute(LAY)
+            vault, init = libvault.create(None, key=key, connectors=[libvault.PostgreSQL()])
+            with vault:
+                shop = Shop(vault, vault.session(init.root_token), admin)
+                shop.connect_the_vault()
+                yield shop
+        finally:
+            admin.execute(CLEAN)
 
 
 def log_in(username: str, password: str) -> psycopg.Connection[tuple[Any, ...]]:

@@ -67,9 +67,18 @@ impl Shop {
         Ok(self.root.request(Operation::Write, path, Some(data.into()))?.data.unwrap_or(Value::Null))
     }
 
-    pub(crate) fn close(mut self) -> Outcome<()> {
-        self.vault.close()?;
-        Ok(self.admin.batch_execute(CLEAN)?)
+    pub(crate) fn close(self) -> Outcome<()> {
+        Ok(self.vault.close()?)
+    }
+}
+
+impl Drop for Shop {
+    /// What was laid is removed, however the example ends.
+    #[allow(clippy::print_stderr, reason = "an example talks to its reader")]
+    fn drop(&mut self) {
+        if let Err(error) = self.admin.batch_execute(CLEAN) {
+            eprintln!("what begins with libvault_shop is still at the server: {error}");
+        }
     }
 }
 

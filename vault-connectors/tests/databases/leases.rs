@@ -148,7 +148,6 @@ fn a_revoked_lease_is_denied_at_the_target_at_once(kind: Kind) {
     assert_eq!(target.test(&one.username, &one.password), DENIED);
 }
 
-#[allow(clippy::print_stderr, reason = "it tells what it has measured")]
 fn an_account_that_an_entity_shares_logs_in_until_the_last_of_its_leases_ends(kind: Kind) {
     let (target, server) = (connected(kind), shared(kind));
     let life = life(connector_to(kind), config(kind, server));
@@ -182,6 +181,7 @@ fn an_account_that_an_entity_shares_logs_in_until_the_last_of_its_leases_ends(ki
     life.vault.verify().unwrap();
 }
 
+#[allow(clippy::print_stderr, reason = "it tells what it has measured")]
 fn leases_that_end_together_are_all_gone_with_the_ticks_that_tell_them(kind: Kind) {
     const LEASES: usize = 100;
     let server = shared(kind);

@@ -1,4 +1,5 @@
-//! The cache of decrypted values: off unless a host asks for it, bounded in bytes and time, and wiped when the vault seals.
+//! The cache of decrypted values: off unless a host asks for it, bounded in bytes and time, and wiped when the vault seals. Each of its
+//! shards holds its part of the bytes, and no value that is larger.
 //!
 //! A value is forgotten before a change of it is written, and is not taken in again until that change is durable and published; a reader who
 //! began before takes nothing in. So a reader is told what the store would tell, and after the answer of a write never what was before it.
@@ -36,6 +37,10 @@ struct Shard {
     misses: u64,
     /// When the first of them may be over.
     next_end: Timestamp,
+    /// When it was looked at last for those that are over.
+    swept: Timestamp,
+    /// The vault was sealed: nothing is taken in any more.
+    is_ended: bool,
 }
 
 struct Held {
@@ -106,7 +111,7 @@ impl ValueCache {
             return;
         }
         let mut shard = self.shard(key).lock();
-        if shard.changing > 0 || shard.changes != pass.changes {
+        if shard.is_ended || shard.changing > 0 || shard.changes != pass.changes {
             return;
         }
         shard.forget(key);
@@ -140,23 +145,25 @@ impl ValueCache {
         let mut next = NEVER;
         for shard in &self.shards {
             let mut shard = shard.lock();
-            if shard.next_end <= now {
+            // A clock that was set back tells nothing of when they end.
+            if shard.next_end <= now || now < shard.swept {
                 let over: Vec<Key> = shard.values.iter().filter(|(_, held)| !held.is_good(now)).map(|(key, _)| *key).collect();
                 over.iter().for_each(|key| shard.forget(key));
                 shard.next_end = shard.values.iter().map(|(_, held)| held.until).min().unwrap_or(NEVER);
             }
+            shard.swept = now;
             next = next.min(shard.next_end);
         }
         (next < NEVER).then_some(next)
     }
 
-    /// Forgets everything.
-    pub(crate) fn clear(&self) {
+    /// Forgets everything, for good.
+    pub(crate) fn end(&self) {
         for shard in &self.shards {
             let mut shard = shard.lock();
             shard.values.clear();
             shard.bytes = 0;
-            shard.changes += 1;
+            shard.is_ended = true;
         }
     }
 
@@ -184,7 +191,17 @@ impl ValueCache {
 
 impl Shard {
     fn new() -> Self {
-        Shard { values: LruCache::unbounded(), bytes: 0, changing: 0, changes: 0, hits: 0, misses: 0, next_end: NEVER }
+        Shard {
+            values: LruCache::unbounded(),
+            bytes: 0,
+            changing: 0,
+            changes: 0,
+            hits: 0,
+            misses: 0,
+            next_end: NEVER,
+            swept: Timestamp::EPOCH,
+            is_ended: false,
+        }
     }
 
     fn forget(&mut self, key: &Key) {
@@ -296,12 +313,24 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_left_when_it_is_cleared_and_a_reader_under_way_adds_nothing() {
+    fn a_clock_that_is_set_back_leaves_nothing_for_longer() {
+        let cache = cache(1 << 20);
+        let pass = |now| cache.get(&key(1), now).expect_err("not there").expect("nobody changes it");
+        let ahead = Timestamp::from_secs(1_000_000);
+        cache.put(&pass(ahead), &key(1), WipedBytes::new(b"one".to_vec()).share(), ahead);
+        assert!(cache.sweep(ahead).is_some());
+        assert_eq!(cache.sweep(NOW), None);
+        assert_eq!(cache.figures().values, 0);
+    }
+
+    #[test]
+    fn nothing_is_left_when_it_ends_and_a_reader_under_way_or_to_come_adds_nothing() {
         let cache = cache(1 << 20);
         fill(&cache, &key(1), b"one");
         let pass = cache.get(&key(2), NOW).expect_err("not there").expect("nobody changes it");
-        cache.clear();
+        cache.end();
         cache.put(&pass, &key(2), WipedBytes::new(b"two".to_vec()).share(), NOW);
+        fill(&cache, &key(3), b"three");
         assert_eq!((cache.figures().values, cache.figures().bytes), (0, 0));
     }
 }

@@ -8,9 +8,9 @@ pub(crate) mod database;
 pub(crate) mod kv;
 mod kv1;
 
+#[cfg(any(feature = "sled", feature = "redb"))]
 use crate::barrier::Barrier;
 use crate::barrier::{Kind, Overlay};
-#[cfg(any(feature = "sled", feature = "redb"))]
 use crate::identity::EntityRef;
 use crate::managed::Used;
 #[cfg(any(feature = "sled", feature = "redb"))]

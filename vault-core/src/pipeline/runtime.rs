@@ -539,7 +539,7 @@ impl Runtime {
         let written = rotation_usage::write_all(&core, now);
         let ended = core.committer.end().map_err(Error::from);
         // At once, whoever holds on to this opening for the rest of a request.
-        core.committer.values().into_iter().for_each(ValueCache::clear);
+        core.committer.values().into_iter().for_each(ValueCache::end);
         match &ended {
             Ok(()) => self.say(LogLevel::Info, "the keys are out of memory: the vault is sealed"),
             Err(error) => self.log.note_failure(LogTopic::Seal, error),

@@ -188,7 +188,8 @@ impl Config {
 
     /// Holds decrypted secrets in memory, at most `bytes` of them, each for at most `ttl`: a read of one that is held asks policy and is recorded
     /// as ever, and neither reads the store nor decrypts. A write forgets what it changes before it is answered; sealing wipes all. None are
-    /// held unless told, and none where either is zero: what is held is in memory in the clear for as long, and not only while it is read.
+    /// held unless told, and none where either is zero: what is held is in memory in the clear for as long, and not only while it is read. One that
+    /// is larger than a sixteenth of `bytes` is not held.
     #[must_use]
     pub fn with_value_cache(mut self, bytes: u64, ttl: Ttl) -> Self {
         self.value_cache = (bytes > 0 && ttl > Ttl::ZERO).then_some((bytes, ttl));

@@ -130,6 +130,21 @@ static void policies_are_decided_without_a_vault() {
     CHECK("quotes are escaped", vault::quoted("a\"\\\n\x01") == R"("a\"\\\u000a\u0001")");
 }
 
+static void secrets_are_held_for_as_long_as_the_options_say() {
+    vault::Options options = in_memory();
+    options.value_cache_bytes = 1 << 20;
+    options.value_cache_ttl = std::chrono::hours(1);
+    vault::Created created = vault::create(std::move(options));
+    const vault::Session session = created.vault.session(created.init.json());
+    session.kv("secret").put("a", R"({"k":"v"})");
+    const bool is_the_same = session.kv("secret").get("a").text("k") == "v" && session.kv("secret").get("a").text("k") == "v";
+    CHECK("a secret that is held reads as it is", is_the_same);
+    const auto has = [&](const char *line) { return created.vault.metrics().json().find(line) != std::string_view::npos; };
+    CHECK("the second time by what is held", has("libvault_value_cache_total{outcome=\"hit\"} 1\n"));
+    session.kv("secret").put("a", R"({"k":"w"})");
+    CHECK("a write is seen at once", session.kv("secret").get("a").text("k") == "w");
+}
+
 static void a_context_has_time_that_moves_when_told() {
     vault::testing::Context context;
     vault::Session reader = context.session_with(R"(path "secret/data/app" { capabilities = ["read"] })");
@@ -159,5 +174,6 @@ int main() {
     secrets_are_lent_and_copies_of_them_are_wiped();
     a_vault_is_sealed_verified_and_opened_by_shares();
     policies_are_decided_without_a_vault();
+    secrets_are_held_for_as_long_as_the_options_say();
     a_context_has_time_that_moves_when_told();
 }

@@ -176,7 +176,8 @@ def create(
     neither an answer nor in the audit log: at the end of ``tick``, ``unseal``, ``seal`` and ``close``, so that no request waits for it.
 
     ``value_cache_bytes`` holds so many bytes of decrypted secrets in memory, each for at most ``value_cache_ttl`` seconds: a read of one asks
-    policy and is recorded as ever, and neither reads the store nor decrypts. None are held unless told.
+    policy and is recorded as ever, and neither reads the store nor decrypts. None are held unless told, none where either is 0, and none
+    that is larger than a sixteenth of the bytes.
 
     Raises InvalidRequest when there is something at the place already, Unavailable when the device or a key service fails.
 
@@ -231,7 +232,7 @@ def open(
 
     Raises InvalidRequest when there is none, it is open elsewhere (the message names the process) or the key is wrong,
     Corrupt when what is on disk does not verify, Rollback when it is older than its anchor, unless ``accept_rollback``.
-    ``dialect`` and ``absolute_deny`` are as for ``create``: they are not kept with the store.
+    ``dialect``, ``absolute_deny`` and the bounds of held secrets are as for ``create``: they are not kept with the store.
 
     >>> import libvault, tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -283,7 +284,7 @@ def restore(
     """Write a backup into an empty place, or memory where ``path`` is None, and open it: frozen, until somebody writes to ``sys/storage/adopt``.
 
     Raises InvalidRequest when the backup is cut, altered or none of libvault's, the key opens none of its slots, or there is
-    something at the place; nothing is left there then.
+    something at the place; nothing is left there then. The other options are as for ``create``.
 
     >>> import io, libvault
     >>> key, file = libvault.RawKey(bytes(32)), io.BytesIO()
