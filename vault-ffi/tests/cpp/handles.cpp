@@ -139,8 +139,8 @@ static void secrets_are_held_for_as_long_as_the_options_say() {
     session.kv("secret").put("a", R"({"k":"v"})");
     const bool is_the_same = session.kv("secret").get("a").text("k") == "v" && session.kv("secret").get("a").text("k") == "v";
     CHECK("a secret that is held reads as it is", is_the_same);
-    const auto has = [&](const char *line) { return created.vault.metrics().json().find(line) != std::string_view::npos; };
-    CHECK("the second time by what is held", has("libvault_value_cache_total{outcome=\"hit\"} 1\n"));
+    const vault::Secret figures = created.vault.metrics();
+    CHECK("the second time by what is held", figures.json().find("libvault_value_cache_total{outcome=\"hit\"} 1\n") != std::string_view::npos);
     session.kv("secret").put("a", R"({"k":"w"})");
     CHECK("a write is seen at once", session.kv("secret").get("a").text("k") == "w");
 }
