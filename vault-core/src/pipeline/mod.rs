@@ -73,6 +73,8 @@ mod version_history;
 mod wrapping;
 
 pub use backup::BackupSeals;
+#[cfg(feature = "testing")]
+pub use known::{Known, KnownConnection, KnownCredential, KnownLease};
 pub use reply::{Recorded, Reply, Unrecorded};
 pub use runtime::SealStatus;
 pub use verify::Verification;
