@@ -28,6 +28,8 @@
 //! # Ok::<(), vault_core::types::Error>(())
 //! ```
 
+pub use crate::pipeline::{Known, KnownConnection, KnownCredential, KnownLease};
+
 use crate::host::{Clock, ManualClock};
 use crate::types::{SecretString, Timestamp, Ttl, Value};
 use crate::{Config, NewSeal, Session, TokenOptions, UnsealKey, Vault};
@@ -166,65 +168,6 @@ impl fmt::Debug for TestVault {
     }
 }
 
-/// What an unsealed vault knows of the accounts at its targets, in the root namespace: for a simulation, which compares it with what is there.
-/// It holds passwords: leave it out of whatever is shown.
-#[derive(Default)]
-#[non_exhaustive]
-pub struct Known {
-    /// Every lease that has a record: no account of another one may be at a target.
-    pub leases: Vec<KnownLease>,
-    /// Every credential that is rotated.
-    pub credentials: Vec<KnownCredential>,
-    /// Every connection that is configured.
-    pub connections: Vec<KnownConnection>,
-}
-
-/// What a lease's record tells.
-#[derive(Debug)]
-#[non_exhaustive]
-pub struct KnownLease {
-    /// Its id.
-    pub id: String,
-    /// The name of its account.
-    pub username: String,
-    /// `begun` where nobody was told of it, `active`, `ending` or `irrevocable`.
-    pub state: &'static str,
-    /// When it was issued.
-    pub issued: Timestamp,
-    /// When it ends.
-    pub expires: Timestamp,
-    /// The end that no renewal goes past.
-    pub latest_end: Timestamp,
-    /// The end that its target was asked for and that it does not have.
-    pub asked: Option<Timestamp>,
-}
-
-/// What the record of a credential tells that is rotated.
-#[non_exhaustive]
-pub struct KnownCredential {
-    /// Its account, or its two.
-    pub usernames: Vec<String>,
-    /// What readers are given: the account and its password.
-    pub current: Option<(String, SecretString)>,
-    /// Every password that may work.
-    pub passwords: Vec<SecretString>,
-    /// Its rotation has stopped, and needs somebody.
-    pub needs_attention: bool,
-}
-
-/// What the record of a connection tells.
-#[non_exhaustive]
-pub struct KnownConnection {
-    /// Its configuration, without secrets.
-    pub config: Value,
-    /// The account by which the vault manages others.
-    pub username: String,
-    /// Every password that this may have.
-    pub passwords: Vec<SecretString>,
-    /// Its password is being changed, and it is not known which one the target has.
-    pub is_changing: bool,
-}
-
 /// What a vault knows of the accounts at its targets.
 ///
 /// ```
@@ -237,22 +180,4 @@ pub struct KnownConnection {
 /// `Sealed`; `Unavailable` when the device fails; `Corrupt` when a record cannot be read.
 pub fn known(vault: &Vault) -> crate::types::Result<Known> {
     vault.known()
-}
-
-impl fmt::Debug for Known {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Known").field("leases", &self.leases).finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for KnownCredential {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("KnownCredential").field("usernames", &self.usernames).finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for KnownConnection {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("KnownConnection").field("username", &self.username).finish_non_exhaustive()
-    }
 }

@@ -5,9 +5,68 @@ use crate::barrier::Overlay;
 use crate::engines::database;
 use crate::lease::{Lease, LeaseRef, State, index};
 use crate::managed::{self, Managed};
-use crate::testing::{Known, KnownConnection, KnownCredential, KnownLease};
 use crate::types::id::Id;
-use crate::types::{Result, SecretString, Timestamp};
+use crate::types::{Result, SecretString, Timestamp, Value};
+use std::fmt;
+
+/// What an unsealed vault knows of the accounts at its targets, in the root namespace: for a simulation, which compares it with what is there.
+/// It holds passwords: leave it out of whatever is shown.
+#[derive(Default)]
+#[non_exhaustive]
+pub struct Known {
+    /// Every lease that has a record: no account of another one may be at a target.
+    pub leases: Vec<KnownLease>,
+    /// Every credential that is rotated.
+    pub credentials: Vec<KnownCredential>,
+    /// Every connection that is configured.
+    pub connections: Vec<KnownConnection>,
+}
+
+/// What a lease's record tells.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct KnownLease {
+    /// Its id.
+    pub id: String,
+    /// The name of its account.
+    pub username: String,
+    /// `begun` where nobody was told of it, `active`, `ending` or `irrevocable`.
+    pub state: &'static str,
+    /// When it was issued.
+    pub issued: Timestamp,
+    /// When it ends.
+    pub expires: Timestamp,
+    /// The end that no renewal goes past.
+    pub latest_end: Timestamp,
+    /// The end that its target was asked for and that it does not have.
+    pub asked: Option<Timestamp>,
+}
+
+/// What the record of a credential tells that is rotated.
+#[non_exhaustive]
+pub struct KnownCredential {
+    /// Its account, or its two.
+    pub usernames: Vec<String>,
+    /// What readers are given: the account and its password.
+    pub current: Option<(String, SecretString)>,
+    /// Every password that may work.
+    pub passwords: Vec<SecretString>,
+    /// Its rotation has stopped, and needs somebody.
+    pub needs_attention: bool,
+}
+
+/// What the record of a connection tells.
+#[non_exhaustive]
+pub struct KnownConnection {
+    /// Its configuration, without secrets.
+    pub config: Value,
+    /// The account by which the vault manages others.
+    pub username: String,
+    /// Every password that this may have.
+    pub passwords: Vec<SecretString>,
+    /// Its password is being changed, and it is not known which one the target has.
+    pub is_changing: bool,
+}
 
 /// What the records tell.
 pub(super) fn known(core: &Core) -> Result<Known> {
@@ -79,5 +138,23 @@ fn told_credential(managed: &Managed) -> KnownCredential {
         current: managed.current().map(|(username, password)| (username.to_owned(), copied(password))),
         passwords: managed.values.iter().map(|(_, password)| copied(password)).collect(),
         needs_attention: managed.state.attention.is_some(),
+    }
+}
+
+impl fmt::Debug for Known {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Known").field("leases", &self.leases).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for KnownCredential {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KnownCredential").field("usernames", &self.usernames).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for KnownConnection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KnownConnection").field("username", &self.username).finish_non_exhaustive()
     }
 }

@@ -75,6 +75,8 @@ mod wrapping;
 
 pub use backup::BackupSeals;
 pub use emergency::Suspect;
+#[cfg(feature = "testing")]
+pub use known::{Known, KnownConnection, KnownCredential, KnownLease};
 pub use reply::{Recorded, Reply, Unrecorded};
 pub use runtime::SealStatus;
 pub use verify::Verification;

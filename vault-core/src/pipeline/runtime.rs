@@ -450,7 +450,7 @@ impl Runtime {
 
     /// What the vault knows of the accounts at its targets.
     #[cfg(feature = "testing")]
-    pub(crate) fn known(&self) -> Result<crate::testing::Known> {
+    pub(crate) fn known(&self) -> Result<super::Known> {
         self.with_core(super::known::known)
     }
 

@@ -257,7 +257,7 @@ impl Vault {
     }
 
     #[cfg(feature = "testing")]
-    pub(crate) fn known(&self) -> Result<crate::testing::Known> {
+    pub(crate) fn known(&self) -> Result<crate::pipeline::Known> {
         self.runtime.known()
     }
 
