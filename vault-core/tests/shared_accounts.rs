@@ -14,7 +14,7 @@ use support::*;
 use vault_core::storage::faulty::{Fault as StoreFault, FaultyStorage};
 use vault_core::storage::memory::MemoryStorage;
 use vault_core::storage::{Read, Storage};
-use vault_core::types::{Auth, Code, Error, Operation, Timestamp, Ttl, Value};
+use vault_core::types::{Auth, Code, Error, Object, Operation, Timestamp, Ttl, Value};
 use vault_core::{Config, Session};
 
 fn text_of(value: &Value) -> String {
@@ -351,4 +351,62 @@ fn what_ends_many_at_once_ends_shared_leases_too() {
         }
         world.vault.verify().unwrap();
     }
+}
+
+#[test]
+fn nobody_is_given_an_account_whose_leases_were_ended_though_its_target_was_not_told_yet() {
+    for ends in ["prefix", "force", "contain", "revoke", "token", "quarantine"] {
+        let world = shared();
+        let [one, two] = [0; 2].map(|_| token_of(&world, "ann"));
+        let old = creds(&one).unwrap();
+        let root = &world.root;
+        match ends {
+            "prefix" => ask(root, Operation::Write, "sys/leases/revoke-prefix/database/creds/ro", "").map(drop),
+            "force" => ask(root, Operation::Write, "sys/leases/revoke-force/database/creds/ro", "").map(drop),
+            "contain" => {
+                let exposure = root.emergency().look("database/creds/ro", Timestamp::EPOCH).unwrap();
+                let data = Object::new().with("path", "database/creds/ro").with("tokens", "keep");
+                assert_eq!(exposure.leases.len(), 1);
+                root.request(Operation::Write, "sys/emergency/contain", Some(data.into())).map(drop)
+            }
+            "revoke" => revoke(root, &old.lease_id, false).map(drop),
+            "token" => one.tokens().revoke_self(),
+            _ => root.emergency().quarantine_entity("ann").and_then(|()| root.emergency().release_entity("ann")),
+        }
+        .unwrap();
+        let new = creds(&two).unwrap();
+        assert_ne!(new.username, old.username, "{ends}");
+        settle(&world, 200);
+        let left: Vec<_> = world.target.accounts().into_iter().collect();
+        assert_eq!(left, if ends == "quarantine" { vec![] } else { vec![new.username] }, "{ends}");
+        world.vault.verify().unwrap();
+    }
+}
+
+#[test]
+fn what_is_ended_by_prefix_while_an_account_is_joined_lets_nobody_have_it() {
+    let world = shared();
+    let [one, two] = [0; 2].map(|_| token_of(&world, "ann"));
+    let prefix = || ask(&world.root, Operation::Write, "sys/leases/revoke-prefix/database/creds/ro", "").unwrap();
+    let meanwhile = |duty, token: &Session| {
+        world.target.state.lock().unwrap().hold_again();
+        world.target.plan(duty, &[Fault::Stalls]);
+        thread::scope(|scope| {
+            let caller = scope.spawn(|| creds(token));
+            world.target.wait_for_stall();
+            prefix();
+            world.target.let_go();
+            caller.join().unwrap()
+        })
+    };
+    // Nobody has the password of one that is being made: it stays, and is joined.
+    let first = meanwhile(Duty::Create, &one).unwrap();
+    assert_eq!(creds(&two).unwrap().username, first.username);
+    advance(&world, 60);
+    let error = meanwhile(Duty::Renew, &two).err().unwrap();
+    assert_eq!(error.code(), Code::Conflict);
+    settle(&world, 200);
+    assert!(world.target.accounts().is_empty());
+    assert_ne!(creds(&two).unwrap().username, first.username);
+    world.vault.verify().unwrap();
 }

@@ -16,7 +16,7 @@ use crate::barrier::{Barrier, Overlay};
 use crate::commit::{CommitError, Proposal};
 use crate::engines::{Begun, Connection, Effect, NewLease, Probe, Sharing, database};
 use crate::host::{Account, ConnectorError, LeaseChange, NewAccount};
-use crate::lease::shared::Shared;
+use crate::lease::shared::{self, Shared};
 use crate::lease::{self, Lease, LeaseRef, SharedRef, State, chore, index, terms};
 use crate::storage::Key;
 use crate::types::limits::{COMMIT_RETRIES_MAX, PENDING_PER_TARGET_MAX};
@@ -75,6 +75,23 @@ impl<'s, 'r> Executed<'s, 'r> {
         }
     }
 
+    /// Whether the shared account that the request would join has no lease any more that holds. It ends then, and nobody is to have it further: it is
+    /// closed, and the request is to be carried out anew, with another one. What is read here is expected by the intent.
+    pub(super) fn closes_unheld(&mut self) -> Result<bool> {
+        let (stage, core) = (self.stage, self.stage.core());
+        let Some(Deed::Engine(Effect::Issue(_, new))) = &self.done.effect else { return Ok(false) };
+        let Sharing::Joined(shared) = &new.sharing else { return Ok(false) };
+        let holds = |overlay: &mut Overlay<'_>, _: &LeaseRef, lease: &Lease| leases::holds(core, overlay, lease, stage.now());
+        if shared::has_lease(&mut self.overlay, &shared.id, holds)? {
+            return Ok(false);
+        }
+        match leases::close_account(core, &stage.place().namespace, &shared.id) {
+            // Somebody else has changed it: what is there now is looked at anew.
+            Err(CommitError::Conflict) => Ok(true),
+            closed => Ok(closed.map(|()| true)?),
+        }
+    }
+
     pub(super) fn has_effect(&self) -> bool {
         self.done.effect.is_some()
     }
@@ -115,7 +132,7 @@ impl<'s, 'r> Executed<'s, 'r> {
     }
 
     /// Writes the lease as one that is being made.
-    fn intend_issue(&mut self, connection: Arc<Connection>, mut new: Box<NewLease>) -> Result<Intent<'r>> {
+    fn intend_issue(&mut self, connection: Arc<Connection>, new: Box<NewLease>) -> Result<Intent<'r>> {
         let (stage, core, now) = (self.stage, self.stage.core(), self.stage.now());
         core.outside.connector(&connection.plugin)?;
         let barrier = &stage.place().namespace.barrier;
@@ -162,16 +179,11 @@ impl<'s, 'r> Executed<'s, 'r> {
         let namespaces = core.namespaces.load_full();
         index::note_holder(&mut self.overlay, &holder, &barrier_of(&namespaces))?;
         index::save(&mut self.overlay, None, Some(&lease), &barrier_of(&namespaces))?;
-        match &mut new.sharing {
+        match &new.sharing {
             Sharing::None => {}
-            Sharing::First(shared) => {
-                shared.ask_until(expires);
-                shared.take_slot(&mut self.overlay)?;
-            }
-            Sharing::Joined(shared) => {
-                shared.ask_until(expires);
-                shared.put(&mut self.overlay)?;
-            }
+            Sharing::First(shared) => shared.take_slot(&mut self.overlay)?,
+            // Written as it is: what closes it at the same time, having seen no other lease of it, loses the race.
+            Sharing::Joined(shared) => shared.put(&mut self.overlay)?,
         }
         Ok(Intent::Issue { connection, new, lease: Box::new(lease), _claim: claim })
     }
@@ -358,12 +370,17 @@ fn grant(stage: &Authenticated<'_>, connection: &Connection, pending: Lease, eve
             return Err(ended());
         }
         index::note_holder(&mut overlay, &pending.holder(), &barrier_of(&namespaces))?;
-        let lease = Lease { state: State::Active, era: chore::era(&mut overlay)?, ..pending.clone() };
+        let era = chore::era(&mut overlay)?;
+        let lease = Lease { state: State::Active, era, ..pending.clone() };
         index::save(&mut overlay, Some(&pending), Some(&lease), &barrier_of(&namespaces))?;
         if let Some(of) = &pending.shared {
-            let shared = Shared::load(&mut overlay, &of.id)?.filter(|shared| !shared.is_closed).ok_or_else(ended)?;
+            let shared = Shared::load(&mut overlay, &of.id)?.ok_or_else(ended)?;
+            // What was ended by prefix meanwhile has ended those who have its password; before its first lease nobody has.
+            if shared.is_closed || shared.is_ready && shared.era != era {
+                return Err(ended());
+            }
             let ends_millis = shared.ends_millis.max(pending.expires_millis);
-            Shared { is_ready: true, ends_millis, ..shared }.put(&mut overlay)?;
+            Shared { is_ready: true, era, ends_millis, ..shared }.put(&mut overlay)?;
         }
         let before = pending.expires();
         if let Some(given) = hand_out(stage, overlay, (lease, before), event, done)? {

@@ -455,12 +455,10 @@ fn leave_account(core: &Core, namespace: &Namespace, lease: &Lease, now: Timesta
     if Lease::load(&mut overlay, &own.key)?.as_ref() != Some(lease) {
         return Ok(Leaving::Changed);
     }
-    if shared::another(&mut overlay, &of.id, &own)?.is_none() {
-        match Shared::load(&mut overlay, &of.id)? {
-            Some(account) if !account.is_closed => account.close(&mut overlay)?,
-            _ => return Ok(Leaving::Last),
+    if !shared::has_another(&mut overlay, &of.id, &own)? {
+        if Shared::close_by_id(&mut overlay, &of.id)? {
+            core.committer.commit(Proposal { writes: overlay.into_writes(), ..Proposal::default() })?;
         }
-        core.committer.commit(Proposal { writes: overlay.into_writes(), ..Proposal::default() })?;
         return Ok(Leaving::Last);
     }
     index::save(&mut overlay, Some(lease), None, &barrier_of(&namespaces))?;

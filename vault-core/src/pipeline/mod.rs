@@ -166,7 +166,7 @@ fn carry_out(authenticated: &Authenticated<'_>, mode: AuditMode, event: &mut Eve
     loop {
         tries += 1;
         // What the request has read was changed by others before it could commit: it is carried out anew on what is there now.
-        let executed = match authenticated.authorize(event)?.execute() {
+        let mut executed = match authenticated.authorize(event)?.execute() {
             Err(error) if error.code() == Code::Conflict && tries <= retries_max => {
                 authenticated.doubt();
                 continue;
@@ -180,6 +180,12 @@ fn carry_out(authenticated: &Authenticated<'_>, mode: AuditMode, event: &mut Eve
                 // What others have done meanwhile is there now.
                 continue;
             }
+        }
+        if executed.closes_unheld()? {
+            if tries > retries_max {
+                return Err(CommitError::Conflict.into());
+            }
+            continue;
         }
         if executed.has_effect() {
             // From its first commit on it is not carried out anew: what it does outside is done once.
