@@ -15,7 +15,7 @@ use crate::audit::{AuditMode, Event};
 use crate::barrier::{Barrier, Overlay};
 use crate::commit::{CommitError, Proposal};
 use crate::engines::{Begun, Connection, Effect, NewLease, Probe, Sharing, database};
-use crate::host::{Account, ConnectorError, LeaseChange, NewAccount};
+use crate::host::{Account, ConnectorError, ConnectorFailure, LeaseChange, NewAccount};
 use crate::lease::shared::{self, Shared};
 use crate::lease::{self, Lease, LeaseRef, SharedRef, State, chore, index, terms};
 use crate::storage::Key;
@@ -320,7 +320,7 @@ fn check_begun(core: &Core, barrier: &Arc<Barrier>, (target, role): ([u8; 16], &
 fn create(core: &Core, connection: &Connection, new: &NewLease, lease: &Lease) -> Result<(), ConnectorError> {
     let connector = core.outside.connector(&connection.plugin).map_err(|error| {
         // Looked for before the intent: a host's list does not change.
-        ConnectorError::new(crate::host::ConnectorFailure::Misconfigured, error.to_string())
+        ConnectorError::new(ConnectorFailure::Misconfigured, error.to_string())
     })?;
     let account = Account { username: &new.account.username, statements: &new.creation };
     let new = NewAccount { account, password: &new.password, expires: Some(lease.expires()), rollback: &new.rollback };
@@ -335,15 +335,27 @@ fn refused(stage: &Authenticated<'_>, lease: &Lease, error: &ConnectorError, eve
     if !error.failure().may_be_done() {
         for _ in 0..=COMMIT_RETRIES_MAX {
             // Where this fails the lease counts as one of which it is not known.
-            let noted = leases::update(core, &stage.place().namespace, &lease.id, Vec::new(), |lease| {
-                (lease.state == State::Pending).then(|| Some(Lease { refused: true, ..lease.clone() }))
-            });
-            if !matches!(noted, Err(CommitError::Conflict)) {
+            if !matches!(note_refused(core, &stage.place().namespace, lease, error), Err(CommitError::Conflict)) {
                 break;
             }
         }
     }
     failed(error)
+}
+
+/// Notes that a target has made nothing for a lease. Where it lets a shared account last no longer, nobody is given that one from here on: each of
+/// those who come would fail as this one did.
+fn note_refused(core: &Core, namespace: &Namespace, lease: &Lease, error: &ConnectorError) -> Result<(), CommitError> {
+    let namespaces = core.namespaces.load_full();
+    let mut overlay = Overlay::writing(&namespace.barrier, core.source());
+    let key = LeaseRef::of(&namespace.barrier, &lease.id).key;
+    let Some(old) = Lease::load(&mut overlay, &key)?.filter(|old| old.state == State::Pending) else { return Ok(()) };
+    let new = Lease { refused: true, ..old.clone() };
+    index::save(&mut overlay, Some(&old), Some(&new), &barrier_of(&namespaces))?;
+    if let Some(of) = old.shared.filter(|_| error.failure() == ConnectorFailure::Refused) {
+        Shared::close_by_id(&mut overlay, &of.id)?;
+    }
+    core.committer.commit(Proposal { writes: overlay.into_writes(), ..Proposal::default() }).map(drop)
 }
 
 /// Hands the lease out: in one commit it becomes active, and the request has its event. Whatever has ended meanwhile (the token, the mount,
