@@ -8,9 +8,10 @@ mod support;
 
 use identities::{alias, entity, logged_in, login_role, session_of};
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::thread;
 use support::*;
+use vault_core::host::{LeaseChange, LeaseHook, LeaseNotice};
 use vault_core::storage::faulty::{Fault as StoreFault, FaultyStorage};
 use vault_core::storage::memory::MemoryStorage;
 use vault_core::storage::{Read, Storage};
@@ -434,5 +435,42 @@ fn an_account_that_its_target_lets_last_no_longer_is_given_to_nobody_and_locks_n
     advance(&world, 2 * 3600);
     settle(&world, 200);
     assert!(world.target.accounts().is_empty());
+    world.vault.verify().unwrap();
+}
+
+/// A hook that does what the host is promised: it calls back.
+#[derive(Default)]
+struct CallsBack {
+    session: Mutex<Option<Session>>,
+    seen: Mutex<Vec<Result<String, Code>>>,
+}
+
+impl LeaseHook for CallsBack {
+    fn changed(&self, notice: &LeaseNotice) {
+        let session = match notice.change {
+            LeaseChange::Granted | LeaseChange::Renewed => self.session.lock().unwrap().take(),
+            _ => None,
+        };
+        if let Some(session) = session {
+            self.seen.lock().unwrap().push(creds(&session).map(|creds| creds.username).map_err(|error| error.code()));
+            let renewed = renew(&session, &notice.lease_id, 7200).map(|_| "renewed".to_owned()).map_err(|error| error.code());
+            self.seen.lock().unwrap().push(renewed);
+        }
+    }
+}
+
+#[test]
+fn a_hook_that_is_told_of_a_lease_may_ask_for_the_same_account() {
+    let hook = Arc::new(CallsBack::default());
+    let world = shared_on(Config::in_memory().with_lease_hook(hook.clone()));
+    let ann = token_of(&world, "ann");
+    let asks_then = || *hook.session.lock().unwrap() = Some(token_of(&world, "ann"));
+    let seen = || std::mem::take(&mut *hook.seen.lock().unwrap());
+    asks_then();
+    let given = creds(&ann).unwrap();
+    assert_eq!(seen(), [Ok(given.username.clone()), Ok("renewed".to_owned())]);
+    asks_then();
+    renew(&ann, &given.lease_id, 9000).unwrap();
+    assert_eq!(seen(), [Ok(given.username), Ok("renewed".to_owned())]);
     world.vault.verify().unwrap();
 }

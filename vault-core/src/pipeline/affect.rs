@@ -48,7 +48,7 @@ pub(super) struct Intended<'s, 'r> {
 }
 
 enum Intent<'r> {
-    Issue { connection: Arc<Connection>, new: Box<NewLease>, lease: Box<Lease>, _claim: Claim<'r> },
+    Issue { connection: Arc<Connection>, new: Box<NewLease>, lease: Box<Lease>, claim: Claim<'r> },
     Rotate(Arc<Connection>, Claim<'r>),
     Settle(Arc<Connection>, Claim<'r>),
     Tell(LeaseRef),
@@ -185,18 +185,19 @@ impl<'s, 'r> Executed<'s, 'r> {
             // Written as it is: what closes it at the same time, having seen no other lease of it, loses the race.
             Sharing::Joined(shared) => shared.put(&mut self.overlay)?,
         }
-        Ok(Intent::Issue { connection, new, lease: Box::new(lease), _claim: claim })
+        Ok(Intent::Issue { connection, new, lease: Box::new(lease), claim })
     }
 }
 
 impl Intended<'_, '_> {
-    /// Does what is to be done outside, and commits what came of it with the request's event.
-    pub(super) fn affect(self, event: &mut Event) -> Result<Recorded> {
+    /// Does what is to be done outside, and commits what came of it with the request's event. Before the host's hook is told, which may call back, the
+    /// turn at a shared account and the claim on the lease are let go of.
+    pub(super) fn affect(self, event: &mut Event, turn: Option<Claim<'_>>) -> Result<Recorded> {
         let (stage, mut done) = (self.stage, self.done);
         let (core, now) = (stage.core(), stage.now());
         event.values = audit_log::hashed_values(core, stage.request().data.as_ref());
         match self.deed {
-            Intent::Issue { connection, new, lease, _claim } => {
+            Intent::Issue { connection, new, lease, claim } => {
                 event.lease = Some(lease.id.clone());
                 let made = match &new.sharing {
                     Sharing::Joined(shared) => lease_renewal::put_off(core, &connection, &lease, shared),
@@ -204,6 +205,7 @@ impl Intended<'_, '_> {
                 };
                 made.map_err(|error| refused(stage, &lease, &error, event))?;
                 let granted = grant(stage, &connection, *lease, event, &done)?;
+                drop((claim, turn));
                 core.outside.tell(vec![leases::notice(LeaseChange::Granted, &granted.lease, &stage.place().namespace)]);
                 Ok(handed_out(granted, done, event, core.clock.now()))
             }
@@ -244,8 +246,9 @@ impl Intended<'_, '_> {
                 let receipt = core.committer.commit(Proposal { events: vec![event.clone()], ..Proposal::default() })?;
                 Ok(answer(done, event, receipt))
             }
-            Intent::Renew(renewal, _claim) => {
+            Intent::Renew(renewal, claim) => {
                 let granted = lease_renewal::carry_out(stage, *renewal, event, &done)?;
+                drop((claim, turn));
                 core.outside.tell(vec![leases::notice(LeaseChange::Renewed, &granted.lease, &stage.place().namespace)]);
                 Ok(handed_out(granted, done, event, core.clock.now()))
             }

@@ -161,7 +161,7 @@ fn journey(
 
 fn carry_out(authenticated: &Authenticated<'_>, mode: AuditMode, event: &mut Event) -> Result<Carried> {
     let (mut tries, retries_max) = (0, authenticated.retries_max());
-    // Held until the request is done: whoever makes a shared account, joins it or puts its end off does so alone.
+    // Held until what the request has done is durable: whoever makes a shared account, joins it or puts its end off does so alone.
     let mut turn = None;
     loop {
         tries += 1;
@@ -194,12 +194,15 @@ fn carry_out(authenticated: &Authenticated<'_>, mode: AuditMode, event: &mut Eve
                     authenticated.doubt();
                     continue;
                 }
-                intended => return intended?.affect(event),
+                intended => return intended?.affect(event, turn),
             }
         }
         match executed.record(event, mode) {
             Err(CommitError::Conflict) if tries <= retries_max => authenticated.doubt(),
-            recorded => return Ok(recorded?.followed(authenticated, mode)),
+            recorded => {
+                drop(turn);
+                return Ok(recorded?.followed(authenticated, mode));
+            }
         }
     }
 }
