@@ -16,7 +16,7 @@ use vault_core::storage::faulty::{Fault as StoreFault, FaultyStorage};
 use vault_core::storage::memory::MemoryStorage;
 use vault_core::storage::{Read, Storage};
 use vault_core::types::{Auth, Code, Error, Object, Operation, Timestamp, Ttl, Value};
-use vault_core::{Config, Session};
+use vault_core::{Config, Session, Suspect};
 
 fn text_of(value: &Value) -> String {
     String::from_utf8_lossy(&value.to_json()).into_owned()
@@ -472,5 +472,32 @@ fn a_hook_that_is_told_of_a_lease_may_ask_for_the_same_account() {
     asks_then();
     renew(&ann, &given.lease_id, 9000).unwrap();
     assert_eq!(seen(), [Ok(given.username), Ok("renewed".to_owned())]);
+    world.vault.verify().unwrap();
+}
+
+#[test]
+fn a_containment_of_one_token_ends_the_account_that_it_shared_and_a_quarantine_lets_nobody_else_have_it() {
+    let world = shared();
+    let [one, two, three] = [0; 3].map(|_| logged_in(&world.root, "ann", ""));
+    let [first, second, third] = [&one, &two, &three].map(|auth| session_of(&world.vault, auth));
+    let old = [creds(&first).unwrap(), creds(&second).unwrap()];
+    let emergency = world.root.emergency();
+    emergency.quarantine(&one.accessor).unwrap();
+    world.vault.tick().unwrap();
+    let next = creds(&third).unwrap();
+    assert_ne!(next.username, old[0].username, "its password may be known");
+    assert!(lookup(&world.root, &old[1].lease_id).is_ok() && world.target.accounts().contains(&old[0].username));
+    emergency.release(&one.accessor).unwrap();
+    // One of those who share it names all who have it.
+    let joined = creds(&second).unwrap();
+    assert_eq!(joined.username, next.username);
+    let exposure = emergency.look_at(&Suspect::Accessor(three.accessor), Timestamp::EPOCH).unwrap();
+    let leases: BTreeSet<_> = exposure.leases.iter().collect();
+    assert_eq!(leases, BTreeSet::from([&next.lease_id, &joined.lease_id]));
+    let contained = emergency.contain(&exposure, 100).unwrap();
+    assert!(contained.is_complete && contained.failed == 0, "{}", contained.timeline.join("\n"));
+    assert_ne!(creds(&second).unwrap().username, next.username);
+    settle(&world, 200);
+    assert!(!world.target.accounts().contains(&next.username) && world.target.accounts().contains(&old[1].username));
     world.vault.verify().unwrap();
 }
