@@ -501,3 +501,17 @@ fn a_containment_of_one_token_ends_the_account_that_it_shared_and_a_quarantine_l
     assert!(!world.target.accounts().contains(&next.username) && world.target.accounts().contains(&old[1].username));
     world.vault.verify().unwrap();
 }
+
+#[test]
+fn a_look_for_an_entity_names_the_leases_that_only_the_store_knows() {
+    let world = shared();
+    // The lease of a batch token is its parent's, whom the log does not tell to be of the entity.
+    login_role(&world.root, r#","token_type":"batch","orphan":false"#);
+    let given = creds(&token_of(&world, "ann")).unwrap();
+    let emergency = world.root.emergency();
+    let exposure = emergency.look_at(&Suspect::Entity("ann".to_owned()), Timestamp::EPOCH).unwrap();
+    assert_eq!(exposure.leases, [given.lease_id.clone()]);
+    emergency.contain(&exposure, 100).unwrap();
+    settle(&world, 200);
+    assert!(lookup(&world.root, &given.lease_id).is_err() && world.target.accounts().is_empty());
+}

@@ -254,7 +254,7 @@ fn leases_of(overlay: &mut Overlay<'_>, suspect: &Suspect, family: &BTreeSet<Str
         Suspect::Path(path) => (format!("{path}/"), ""),
         Suspect::Prefix(prefix) => (prefix.rfind('/').map_or("", |slash| &prefix[..=slash]).to_owned(), prefix.as_str()),
         Suspect::Accessor(_) | Suspect::Entity(_) => {
-            leased.of_tokens(overlay, family)?;
+            leased.of_tokens(overlay, suspect, family)?;
             return Ok(leased);
         }
     };
@@ -283,7 +283,14 @@ impl Leased {
         self.ids.len() >= EMERGENCY_LEASES_MAX
     }
 
-    fn of_tokens(&mut self, overlay: &mut Overlay<'_>, family: &BTreeSet<String>) -> Result<()> {
+    fn of_tokens(&mut self, overlay: &mut Overlay<'_>, suspect: &Suspect, family: &BTreeSet<String>) -> Result<()> {
+        // The store knows leases of an entity whose tokens the log does not tell of.
+        if let Suspect::Entity(id) = suspect
+            && let Some(id) = Id::parse(id)
+        {
+            let found = index::of_entity(overlay, id.as_bytes(), EMERGENCY_LEASES_MAX)?;
+            self.note(overlay, &found)?;
+        }
         for accessor in family {
             let Some(key) = records::by_accessor(overlay, accessor)? else { continue };
             let found = index::of_token(overlay, &key, EMERGENCY_LEASES_MAX)?;
