@@ -126,7 +126,7 @@ impl<'s, 'r> Executed<'s, 'r> {
             }
             None => return Err(CommitError::Failed(Error::new(Code::Internal, "a request without an effect was taken for one"))),
         };
-        let holds = Some(self.stage.holds_at_commit().map_err(CommitError::Failed)?);
+        let holds = Some(self.stage.holds_at_commit().map_err(CommitError::before)?);
         core.committer.commit(Proposal { writes: self.overlay.into_writes(), events, holds, ..Proposal::default() })?;
         Ok(Intended { stage: self.stage, done: *self.done, deed })
     }
@@ -415,6 +415,10 @@ pub(super) fn hand_out(
     done: &Done,
 ) -> Result<Option<Given>> {
     let core = stage.core();
+    let holds = match stage.holds_at_commit() {
+        Err(error) if error.code() == Code::Conflict => return Ok(None),
+        holds => Some(holds?),
+    };
     overlay.within(&core.barrier, |overlay| index::look_into(overlay, lease.expires()))?;
     let mut event = event.clone();
     let wrap_info = match stage.wrap_ttl() {
@@ -433,7 +437,7 @@ pub(super) fn hand_out(
         events: vec![event],
         publish: Some(Box::new(publish)),
         before: Some(before),
-        holds: Some(stage.holds_at_commit()?),
+        holds,
         ..Proposal::default()
     };
     match core.committer.commit(proposal) {
