@@ -29,6 +29,8 @@ pub(super) struct Exposure {
     by_hand: Vec<String>,
     /// Whether all was read and named, and each of the readers can be ended.
     pub(super) is_complete: bool,
+    /// Why it is not complete, though it came to the end of the log.
+    lacks: Vec<String>,
     /// The number behind which the next look goes on, where this one did not come to the end of the log.
     next: Option<u64>,
 }
@@ -100,10 +102,20 @@ pub(super) fn look(ask: &Ask<'_>, suspect: Suspect, page: Page) -> Result<Exposu
     readers.sort_by_key(|reader| (reader.seen.reads == 0, reader.order));
     let can_end = readers.iter().all(|reader| reader.ends_with().is_some());
     let (looked, next) = (ask.now, told.ended_at);
-    let is_complete = next.is_none() && all_leases && can_end && all.unreadable == 0;
+    let lacks: Vec<String> = [
+        (!all_leases).then(|| "there are more leases than one look names".to_owned()),
+        (!can_end).then(|| "there is a reader that cannot be ended".to_owned()),
+        (all.unreadable > 0).then(|| {
+            format!("{} records that lead to rotated credentials cannot be read: let the doctor look at the store", all.unreadable)
+        }),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    let is_complete = next.is_none() && lacks.is_empty();
     let paths = told.paths.into_iter().collect();
     let accounts = leased.accounts;
-    Ok(Exposure { suspect, page, looked, readers, paths, leases, accounts, credentials, by_hand, is_complete, next })
+    Ok(Exposure { suspect, page, looked, readers, paths, leases, accounts, credentials, by_hand, is_complete, lacks, next })
 }
 
 /// A credential that is rotated, and the path at which it is read.
@@ -379,9 +391,7 @@ impl Exposure {
         let whole = match (self.is_complete, self.next) {
             (true, _) => String::new(),
             (false, Some(next)) => format!("; this is not all: look on after {next}"),
-            (false, None) => {
-                "; this is not all: there are more leases than one look names, or there is a reader that cannot be ended".to_owned()
-            }
+            (false, None) => format!("; this is not all: {}", self.lacks.join("; ")),
         };
         let (readers, leases, credentials) = (self.readers.len(), self.leases.len(), self.credentials.len());
         lines.push(format!("{}  {readers} readers, {leases} leases, {credentials} credentials that can be rotated{whole}", self.looked));

@@ -39,7 +39,7 @@ impl Suspect {
             [None, None, Some(accessor), None] if accessor.len() <= NAME_BYTES_MAX => Ok(Suspect::Accessor(accessor.to_owned())),
             [None, None, None, Some(entity)] => {
                 let found = entity_of(ask, entity)?.map(|found| found.id());
-                let id = found.or_else(|| Id::parse(entity)).ok_or_else(no_entity)?;
+                let id = found.or_else(|| Id::parse(entity)).ok_or_else(|| no_entity(": pass the id of one that was deleted"))?;
                 Ok(Suspect::Entity(id.to_string()))
             }
             _ => {
@@ -89,6 +89,6 @@ pub(super) fn entity_of(ask: &Ask<'_>, text: &str) -> Result<Option<Entity>> {
     }
 }
 
-pub(super) fn no_entity() -> Error {
-    Error::new(Code::InvalidRequest, "there is no entity with that id or name in the root namespace: pass the id of one that was deleted")
+pub(super) fn no_entity(advice: &str) -> Error {
+    Error::new(Code::InvalidRequest, format!("there is no entity with that id or name in the root namespace{advice}"))
 }
