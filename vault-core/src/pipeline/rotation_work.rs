@@ -204,8 +204,9 @@ fn drive(core: &Core, namespace: &Namespace, id: &[u8; 16], round: &mut Round) -
         false => hold(core, namespace, id, &error.to_string(), true, now),
     });
     let until = match held {
-        // Nobody can go on with what cannot be read itself: `verify` tells of it, and the mark passes it.
+        // Nobody can go on with what cannot be read itself: the log and `verify` tell of it, and the mark passes it.
         Err(error) if error.class() == Class::Corrupt => {
+            core.log.note_failure(LogTopic::Rotation, &error);
             round.unreadable.insert(*id);
             return Ok(());
         }
