@@ -61,7 +61,7 @@ impl UsedSecrets {
         let mut overlay = Overlay::reading(&namespace.barrier, core.source());
         let mut found = HashMap::new();
         if index::mark(&mut overlay)?.is_some() {
-            // What is hidden by a place that cannot be read keeps no secret from its readers: the batch tells of it.
+            // What is hidden by a place that cannot be read keeps no secret from its readers: `tick` tells of it.
             for id in index::all(&overlay)?.all {
                 let managed = readable(&mut overlay, &id)?.filter(|managed| managed.target.is_none());
                 let used =
