@@ -169,7 +169,7 @@ impl<'s, 'r> Executed<'s, 'r> {
             refused: false,
             asked_millis: None,
             shared: new.sharing.shared().map(|shared| SharedRef { id: shared.id }),
-            entity: token.entry.entity().map(|of| lease::Entity { namespace: *of.namespace.as_bytes(), id: *of.id.as_bytes() }),
+            entity: token.entry.entity().map(lease::Entity::from),
         };
         // Claimed before it is durable: no tick undoes it while it is being made.
         let at = (connection.id, new.account.role.as_str());

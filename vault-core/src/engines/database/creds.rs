@@ -101,6 +101,5 @@ fn account(username: String) -> Account {
 fn sharing_entity(call: &Call<'_>) -> Result<Entity> {
     let why = "the role gives all tokens of an entity one account, and this token is of no entity: make it by a role of tokens with \"entity_alias\" \
                (docs/identity.md), or ask a role whose \"credential_sharing\" is \"none\"";
-    let entity = call.entity.ok_or_else(|| Error::new(Code::EntityRequired, why))?;
-    Ok(Entity { namespace: *entity.namespace.as_bytes(), id: *entity.id.as_bytes() })
+    call.entity.map(Entity::from).ok_or_else(|| Error::new(Code::EntityRequired, why))
 }
