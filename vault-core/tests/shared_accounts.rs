@@ -510,7 +510,7 @@ fn a_look_for_an_entity_names_the_leases_that_only_the_store_knows() {
     let given = creds(&token_of(&world, "ann")).unwrap();
     let emergency = world.root.emergency();
     let exposure = emergency.look_at(&Suspect::Entity("ann".to_owned()), Timestamp::EPOCH).unwrap();
-    assert_eq!(exposure.leases, [given.lease_id.clone()]);
+    assert!(exposure.leases.iter().eq([&given.lease_id]), "{exposure}");
     emergency.contain(&exposure, 100).unwrap();
     settle(&world, 200);
     assert!(lookup(&world.root, &given.lease_id).is_err() && world.target.accounts().is_empty());
