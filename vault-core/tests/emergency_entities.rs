@@ -98,9 +98,18 @@ fn an_entity_in_quarantine_loses_its_leases_and_nothing_else_until_it_is_release
     world.vault.tick().unwrap();
     assert!(lookup(&world.root, &lease).is_ok());
     assert_eq!(one.emergency().quarantine_entity("ann").unwrap_err().code(), Code::InvalidRequest, "not its own");
-    assert_eq!(emergency.quarantine_entity("nobody").unwrap_err().code(), Code::InvalidRequest);
-    let both = r#"{"accessor":"a","entity":"ann"}"#;
-    assert_eq!(ask(&world.root, Operation::Write, "sys/emergency/quarantine", both).unwrap_err().code(), Code::InvalidData);
+    for refused in [emergency.quarantine_entity("nobody"), emergency.release_entity("nobody")] {
+        let error = refused.unwrap_err();
+        assert_eq!(error.code(), Code::InvalidRequest);
+        assert!(!error.to_string().contains("pass the id"), "it takes no deleted one: {error}");
+    }
+    for verb in ["quarantine", "release"] {
+        for data in [r#"{"accessor":"a","entity":"ann"}"#, r#"{"accessor":"","entity":""}"#, "{}"] {
+            let error = ask(&world.root, Operation::Write, &format!("sys/emergency/{verb}"), data).unwrap_err();
+            assert_eq!(error.code(), Code::InvalidData);
+            assert!(error.to_string().contains("\"accessor\" and \"entity\""), "{verb} {data}: {error}");
+        }
+    }
     world.vault.verify().unwrap();
 }
 

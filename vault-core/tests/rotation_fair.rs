@@ -6,7 +6,7 @@ mod support;
 
 use support::*;
 use vault_core::Session;
-use vault_core::types::{Object, Operation, Ttl, Value};
+use vault_core::types::{Object, Operation, Timestamp, Ttl, Value};
 
 const SECRETS: usize = 70;
 
@@ -85,4 +85,34 @@ fn a_clock_that_went_back_leaves_what_one_tick_does_not_take_to_the_next_one_at_
     let next = world.vault.tick().unwrap().unwrap();
     assert!(next.as_millis() <= world.clock_millis(), "{next}");
     settle(&world, 0);
+}
+
+#[test]
+fn behind_an_opening_a_backlog_is_soon_worked_off_in_the_order_in_which_it_became_due() {
+    let world = world();
+    // More than a call takes are always due; the others are due one by one between them.
+    let often = (0..2 * SECRETS).map(|number| (format!("s{number}"), 5));
+    let periods: Vec<(String, u64)> = often.chain((0..20).map(|number| (format!("late{number}"), 40 + 5 * number))).collect();
+    for (name, period) in &periods {
+        rotate(&world.root, name, &format!(r#","rotation_period":"{period}s""#));
+    }
+    for _ in 0..6 {
+        world.clock.advance(Ttl::from_secs(5));
+        world.vault.tick().unwrap();
+    }
+    let due = |name: &str, period: u64| {
+        let told = ask(&world.root, Operation::Read, &format!("sys/rotation/secrets/secret/{name}"), "").unwrap().data.unwrap();
+        let last = told.get("last_vault_rotation").and_then(Value::as_str).map(|last| Timestamp::parse(last).unwrap().as_secs());
+        last.unwrap_or(START) + period
+    };
+    for _ in 0..6 {
+        world.clock.advance(Ttl::from_secs(5));
+        let before: Vec<_> = periods.iter().map(|(name, period)| (name, due(name, *period), value(&world.root, name))).collect();
+        world.vault.tick().unwrap();
+        let (done, left): (Vec<_>, Vec<_>) = before.iter().partition(|(name, _, old)| value(&world.root, name) != *old);
+        let latest_done = done.iter().map(|(_, due, _)| *due).max().unwrap();
+        let earliest_left = left.iter().map(|(_, due, _)| *due).min().unwrap();
+        assert!(latest_done <= earliest_left, "{latest_done} {earliest_left}");
+    }
+    world.vault.verify().unwrap();
 }

@@ -8,13 +8,14 @@ mod support;
 
 use roles::*;
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use support::*;
+use vault_core::host::{Log, LogLevel, LogLine, LogTopic};
 use vault_core::storage::faulty::{Fault as StoreFault, FaultyStorage};
 use vault_core::storage::memory::MemoryStorage;
 use vault_core::storage::{Batch, Key, Read, Storage};
 use vault_core::types::limits::{CREDENTIALS_PER_READER_MAX, READS_UNWRITTEN_MAX};
-use vault_core::types::{Class, Code, Object, Operation, SecretString, TokenType, Ttl, Value};
+use vault_core::types::{Class, Code, Object, Operation, SecretString, Timestamp, TokenType, Ttl, Value};
 use vault_core::{Config, Session, TokenOptions};
 
 /// A role that is rotated by use, beside what else is said of it.
@@ -532,6 +533,16 @@ fn whoever_has_read_a_version_that_was_rolled_back_to_lets_it_be_rotated() {
     }
 }
 
+/// A log that keeps its lines.
+#[derive(Default)]
+struct Kept(Mutex<Vec<LogLine>>);
+
+impl Log for Kept {
+    fn log(&self, line: &LogLine) {
+        self.0.lock().unwrap().push(line.clone());
+    }
+}
+
 #[test]
 fn a_harmed_record_that_leads_to_a_rotation_keeps_no_other_from_a_tick_and_is_told() {
     let storage = Arc::new(MemoryStorage::new());
@@ -554,11 +565,24 @@ fn a_harmed_record_that_leads_to_a_rotation_keeps_no_other_from_a_tick_and_is_to
     let left = after.into_iter().map(|(name, _)| name).filter(|name| !before.contains(name) && ticked.get(name).unwrap().is_none());
     let mut harmed: Vec<Key> = left.filter(|name| name.as_bytes().len() > 16).collect();
     assert!(harmed.len() >= 2, "of both credentials: {harmed:?}");
+    let leading = harmed.len();
     harmed.extend(gone_with(&world, &storage, "sys/rotation/secrets/secret/a").into_iter().filter(is_there));
-    for name in harmed {
-        let world = reopen(with_harmed(&storage, &name), &world);
+    let (mut told_of, mut looks_incomplete) = (0, 0);
+    for (nth, name) in harmed.into_iter().enumerate() {
+        let log = Arc::new(Kept::default());
+        let world = reopen_with(Config::on(with_harmed(&storage, &name)).with_log(log.clone()), &world);
         for _ in 0..2 {
             assert!(world.vault.tick().unwrap().is_some());
+        }
+        let lines = std::mem::take(&mut *log.0.lock().unwrap());
+        let tells = |line: &LogLine| (line.level, line.topic, line.code) == (LogLevel::Error, LogTopic::Rotation, Some(Code::Corrupt));
+        let tells = lines.iter().any(tells);
+        assert!(tells || nth >= leading, "what tells that somebody has left: {lines:?}");
+        told_of += usize::from(tells);
+        if let Ok(looked) = world.root.emergency().look("secret/data", Timestamp::EPOCH) {
+            let is_told = looked.timeline.iter().any(|line| line.contains("cannot be read: let the doctor look at the store"));
+            assert_ne!(is_told, looked.is_complete, "{looked}");
+            looks_incomplete += usize::from(is_told);
         }
         let is_new = |name: &str| {
             let secret = world.root.kv("secret").get(name).unwrap();
@@ -567,4 +591,6 @@ fn a_harmed_record_that_leads_to_a_rotation_keeps_no_other_from_a_tick_and_is_to
         assert!(is_new("a") || is_new("b"), "the other one goes on");
         assert!(!causes(&world).is_empty());
     }
+    assert!(told_of >= leading + 2, "the place of a credential and its record too, but for what no tick reads: {told_of} of {leading}");
+    assert!(looks_incomplete > 0, "where the place of a credential cannot be read a look says that it is not all");
 }

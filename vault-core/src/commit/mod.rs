@@ -88,6 +88,14 @@ impl From<StorageError> for CommitError {
     }
 }
 
+impl CommitError {
+    /// What has failed on the way to a commit. Where something that was read there had changed meanwhile the race is lost before it began: the
+    /// request is carried out anew, as behind one that was lost in the commit.
+    pub(crate) fn before(error: Error) -> Self {
+        if error.code() == Code::Conflict { CommitError::Conflict } else { CommitError::Failed(error) }
+    }
+}
+
 impl From<CommitError> for Error {
     fn from(error: CommitError) -> Self {
         match error {
@@ -348,4 +356,18 @@ fn ended() -> CommitError {
 /// The store failed while a batch was being committed: its outcome is unknown.
 fn is_in_doubt(error: &StorageError) -> bool {
     !matches!(error, StorageError::Conflict | StorageError::Invalid(_))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_race_that_is_lost_before_the_commit_is_carried_out_anew_and_nothing_else_is() {
+        let lost = Error::new(Code::Conflict, "the token is being changed: try again");
+        assert!(matches!(CommitError::before(lost), CommitError::Conflict));
+        assert!(
+            matches!(CommitError::before(Error::permission_denied()), CommitError::Failed(error) if error.code() == Code::PermissionDenied)
+        );
+    }
 }

@@ -3,6 +3,7 @@
 use crate::auth::TokenRef;
 use crate::auth::token::random_characters;
 use crate::barrier::{Barrier, BarrierError, Kind, Overlay};
+use crate::identity::EntityRef;
 use crate::storage::Key;
 use crate::types::id::Id;
 use crate::types::{Timestamp, Ttl};
@@ -51,13 +52,19 @@ pub(crate) struct Account {
     pub(crate) renewal: Vec<String>,
 }
 
-/// Whose a lease is.
+/// Whose a lease is: an entity, as records say it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 pub(crate) struct Entity {
     #[cbor(n(0), with = "minicbor::bytes")]
     pub(crate) namespace: [u8; 16],
     #[cbor(n(1), with = "minicbor::bytes")]
     pub(crate) id: [u8; 16],
+}
+
+impl From<EntityRef> for Entity {
+    fn from(of: EntityRef) -> Self {
+        Entity { namespace: *of.namespace.as_bytes(), id: *of.id.as_bytes() }
+    }
 }
 
 /// An account that is shared, by its id.

@@ -50,9 +50,9 @@ pub(crate) struct Shared {
     /// It is handed out no more.
     #[n(11)]
     pub(crate) is_closed: bool,
-    /// The latest end that the target was asked for; durable before it is asked.
+    /// The namespace's era when it was made: after the next end by prefix nobody joins it any more, whether or not it was carried out.
     #[n(12)]
-    pub(crate) asked_millis: u64,
+    pub(crate) era: u64,
     /// The latest end that the target has taken.
     #[n(13)]
     pub(crate) ends_millis: u64,
@@ -70,17 +70,16 @@ impl Shared {
         Timestamp::from_millis(self.born_millis).plus(Ttl::from_secs(self.max_seconds))
     }
 
-    /// Whether one more may hold it: it is there, and a lease that begins now has at least half of the time that it would have of a new one.
-    pub(crate) fn can_be_joined(&self, ttl: Ttl, now: Timestamp) -> bool {
+    /// Whether one more may hold it: it is there, nothing was ended by prefix since it was made, and a lease that begins now has at least half of
+    /// the time that it would have of a new one. Whether a lease of it holds is looked at apart.
+    pub(crate) fn can_be_joined(&self, ttl: Ttl, now: Timestamp, era: u64) -> bool {
         let left = if now < self.latest_end() { now.until(self.latest_end()) } else { Ttl::ZERO };
         // Where the clock has stepped back before its birth it is not known how long it has lasted.
-        self.is_ready && !self.is_closed && now.as_millis() >= self.born_millis && left.as_secs() >= ttl.as_secs().div_ceil(2).max(1)
-    }
-
-    /// Asks for an end of the account that lasts for a lease, on the record; whether the target is to be asked.
-    pub(crate) fn ask_until(&mut self, ends: Timestamp) -> bool {
-        self.asked_millis = self.asked_millis.max(ends.as_millis());
-        ends.as_millis() > self.ends_millis
+        self.is_ready
+            && !self.is_closed
+            && self.era == era
+            && now.as_millis() >= self.born_millis
+            && left.as_secs() >= ttl.as_secs().div_ceil(2).max(1)
     }
 
     /// An account by its id. What is read here becomes an expectation.
@@ -114,8 +113,15 @@ impl Shared {
         self.put(overlay)
     }
 
-    /// Lets it be handed out no more.
-    pub(crate) fn close(self, overlay: &mut Overlay<'_>) -> Result<(), BarrierError> {
+    /// Lets the account of that id be handed out no more; whether it was.
+    pub(crate) fn close_by_id(overlay: &mut Overlay<'_>, id: &[u8; 16]) -> Result<bool, BarrierError> {
+        match Shared::load(overlay, id)? {
+            Some(shared) if !shared.is_closed => shared.close(overlay).map(|()| true),
+            _ => Ok(false),
+        }
+    }
+
+    fn close(self, overlay: &mut Overlay<'_>) -> Result<(), BarrierError> {
         self.leave_slot(overlay)?;
         self.closed().put(overlay)
     }
@@ -145,28 +151,36 @@ pub(crate) fn slot_key(barrier: &Barrier, mount: &Id, role: &str, entity: &Entit
     barrier.key(Kind::SharedSlot, &[mount.as_bytes(), &whose, role.as_bytes()])
 }
 
-/// Another lease of an account, whatever its state: what the account's end takes is up to that one then. What is read here becomes an
-/// expectation, so that of two leases that end at once one knows that it is the last.
-pub(crate) fn another(overlay: &mut Overlay<'_>, id: &[u8; 16], than: &LeaseRef) -> Result<Option<Lease>, BarrierError> {
-    // Mostly one of the first is there: all are looked at only where these lead nowhere.
+/// Whether there is another lease of an account, whatever its state: what the account's end takes is up to that one then. What is read here
+/// becomes an expectation, so that of two leases that end at once one knows that it is the last.
+pub(crate) fn has_another(overlay: &mut Overlay<'_>, id: &[u8; 16], than: &LeaseRef) -> Result<bool, BarrierError> {
+    has_lease(overlay, id, |_, lease, _| Ok(lease.key != than.key))
+}
+
+/// Whether there is a lease of an account of which something is so. What is read here becomes an expectation.
+pub(crate) fn has_lease<E: From<BarrierError>>(
+    overlay: &mut Overlay<'_>,
+    id: &[u8; 16],
+    mut is_so: impl FnMut(&mut Overlay<'_>, &LeaseRef, &Lease) -> Result<bool, E>,
+) -> Result<bool, E> {
+    // Mostly it is one of the first: all are looked at only where these lead nowhere.
     for limit in [SOME, usize::MAX] {
-        for lease in index::of_shared(overlay, id, limit)? {
-            if lease.key == than.key {
-                continue;
-            }
-            if let Some(other) = Lease::load(overlay, &lease.key)?.filter(|other| other.shares(id)) {
-                return Ok(Some(other));
+        for at in index::of_shared(overlay, id, limit)? {
+            if let Some(lease) = Lease::load(overlay, &at.key)?.filter(|lease| lease.shares(id))
+                && is_so(overlay, &at, &lease)?
+            {
+                return Ok(true);
             }
         }
     }
-    Ok(None)
+    Ok(false)
 }
 
 /// Removes an account's record with its last lease, in the commit that removes that one.
 pub(crate) fn forget_with(overlay: &mut Overlay<'_>, lease: &Lease) -> Result<(), BarrierError> {
     let Some(of) = &lease.shared else { return Ok(()) };
     let than = LeaseRef::of(overlay.barrier(), &lease.id);
-    if another(overlay, &of.id, &than)?.is_none()
+    if !has_another(overlay, &of.id, &than)?
         && let Some(shared) = Shared::load(overlay, &of.id)?
     {
         shared.leave_slot(overlay)?;

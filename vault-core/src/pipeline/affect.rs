@@ -15,8 +15,8 @@ use crate::audit::{AuditMode, Event};
 use crate::barrier::{Barrier, Overlay};
 use crate::commit::{CommitError, Proposal};
 use crate::engines::{Begun, Connection, Effect, NewLease, Probe, Sharing, database};
-use crate::host::{Account, ConnectorError, LeaseChange, NewAccount};
-use crate::lease::shared::Shared;
+use crate::host::{Account, ConnectorError, ConnectorFailure, LeaseChange, NewAccount};
+use crate::lease::shared::{self, Shared};
 use crate::lease::{self, Lease, LeaseRef, SharedRef, State, chore, index, terms};
 use crate::storage::Key;
 use crate::types::limits::{COMMIT_RETRIES_MAX, PENDING_PER_TARGET_MAX};
@@ -48,7 +48,7 @@ pub(super) struct Intended<'s, 'r> {
 }
 
 enum Intent<'r> {
-    Issue { connection: Arc<Connection>, new: Box<NewLease>, lease: Box<Lease>, _claim: Claim<'r> },
+    Issue { connection: Arc<Connection>, new: Box<NewLease>, lease: Box<Lease>, claim: Claim<'r> },
     Rotate(Arc<Connection>, Claim<'r>),
     Settle(Arc<Connection>, Claim<'r>),
     Tell(LeaseRef),
@@ -72,6 +72,23 @@ impl<'s, 'r> Executed<'s, 'r> {
             Deed::Engine(Effect::Issue(_, new)) => new.sharing.shared().map(|shared| shared.slot(self.overlay.barrier())),
             Deed::Renew(renewal) => renewal.shared.as_ref().map(|shared| shared.slot(self.overlay.barrier())),
             _ => None,
+        }
+    }
+
+    /// Whether the shared account that the request would join has no lease any more that holds. It ends then, and nobody is to have it further: it is
+    /// closed, and the request is to be carried out anew, with another one. What is read here is expected by the intent.
+    pub(super) fn closes_unheld(&mut self) -> Result<bool> {
+        let (stage, core) = (self.stage, self.stage.core());
+        let Some(Deed::Engine(Effect::Issue(_, new))) = &self.done.effect else { return Ok(false) };
+        let Sharing::Joined(shared) = &new.sharing else { return Ok(false) };
+        let holds = |overlay: &mut Overlay<'_>, _: &LeaseRef, lease: &Lease| leases::holds(core, overlay, lease, stage.now());
+        if shared::has_lease(&mut self.overlay, &shared.id, holds)? {
+            return Ok(false);
+        }
+        match leases::close_account(core, &stage.place().namespace, &shared.id) {
+            // Somebody else has changed it: what is there now is looked at anew.
+            Err(CommitError::Conflict) => Ok(true),
+            closed => Ok(closed.map(|()| true)?),
         }
     }
 
@@ -109,13 +126,13 @@ impl<'s, 'r> Executed<'s, 'r> {
             }
             None => return Err(CommitError::Failed(Error::new(Code::Internal, "a request without an effect was taken for one"))),
         };
-        let holds = Some(self.stage.holds_at_commit().map_err(CommitError::Failed)?);
+        let holds = Some(self.stage.holds_at_commit().map_err(CommitError::before)?);
         core.committer.commit(Proposal { writes: self.overlay.into_writes(), events, holds, ..Proposal::default() })?;
         Ok(Intended { stage: self.stage, done: *self.done, deed })
     }
 
     /// Writes the lease as one that is being made.
-    fn intend_issue(&mut self, connection: Arc<Connection>, mut new: Box<NewLease>) -> Result<Intent<'r>> {
+    fn intend_issue(&mut self, connection: Arc<Connection>, new: Box<NewLease>) -> Result<Intent<'r>> {
         let (stage, core, now) = (self.stage, self.stage.core(), self.stage.now());
         core.outside.connector(&connection.plugin)?;
         let barrier = &stage.place().namespace.barrier;
@@ -152,7 +169,7 @@ impl<'s, 'r> Executed<'s, 'r> {
             refused: false,
             asked_millis: None,
             shared: new.sharing.shared().map(|shared| SharedRef { id: shared.id }),
-            entity: token.entry.entity().map(|of| lease::Entity { namespace: *of.namespace.as_bytes(), id: *of.id.as_bytes() }),
+            entity: token.entry.entity().map(lease::Entity::from),
         };
         // Claimed before it is durable: no tick undoes it while it is being made.
         let at = (connection.id, new.account.role.as_str());
@@ -162,29 +179,25 @@ impl<'s, 'r> Executed<'s, 'r> {
         let namespaces = core.namespaces.load_full();
         index::note_holder(&mut self.overlay, &holder, &barrier_of(&namespaces))?;
         index::save(&mut self.overlay, None, Some(&lease), &barrier_of(&namespaces))?;
-        match &mut new.sharing {
+        match &new.sharing {
             Sharing::None => {}
-            Sharing::First(shared) => {
-                shared.ask_until(expires);
-                shared.take_slot(&mut self.overlay)?;
-            }
-            Sharing::Joined(shared) => {
-                shared.ask_until(expires);
-                shared.put(&mut self.overlay)?;
-            }
+            Sharing::First(shared) => shared.take_slot(&mut self.overlay)?,
+            // Written as it is: what closes it at the same time, having seen no other lease of it, loses the race.
+            Sharing::Joined(shared) => shared.put(&mut self.overlay)?,
         }
-        Ok(Intent::Issue { connection, new, lease: Box::new(lease), _claim: claim })
+        Ok(Intent::Issue { connection, new, lease: Box::new(lease), claim })
     }
 }
 
 impl Intended<'_, '_> {
-    /// Does what is to be done outside, and commits what came of it with the request's event.
-    pub(super) fn affect(self, event: &mut Event) -> Result<Recorded> {
+    /// Does what is to be done outside, and commits what came of it with the request's event. Before the host's hook is told, which may call back, the
+    /// turn at a shared account and the claim on the lease are let go of.
+    pub(super) fn affect(self, event: &mut Event, turn: Option<Claim<'_>>) -> Result<Recorded> {
         let (stage, mut done) = (self.stage, self.done);
         let (core, now) = (stage.core(), stage.now());
         event.values = audit_log::hashed_values(core, stage.request().data.as_ref());
         match self.deed {
-            Intent::Issue { connection, new, lease, _claim } => {
+            Intent::Issue { connection, new, lease, claim } => {
                 event.lease = Some(lease.id.clone());
                 let made = match &new.sharing {
                     Sharing::Joined(shared) => lease_renewal::put_off(core, &connection, &lease, shared),
@@ -192,6 +205,7 @@ impl Intended<'_, '_> {
                 };
                 made.map_err(|error| refused(stage, &lease, &error, event))?;
                 let granted = grant(stage, &connection, *lease, event, &done)?;
+                drop((claim, turn));
                 core.outside.tell(vec![leases::notice(LeaseChange::Granted, &granted.lease, &stage.place().namespace)]);
                 Ok(handed_out(granted, done, event, core.clock.now()))
             }
@@ -232,8 +246,9 @@ impl Intended<'_, '_> {
                 let receipt = core.committer.commit(Proposal { events: vec![event.clone()], ..Proposal::default() })?;
                 Ok(answer(done, event, receipt))
             }
-            Intent::Renew(renewal, _claim) => {
+            Intent::Renew(renewal, claim) => {
                 let granted = lease_renewal::carry_out(stage, *renewal, event, &done)?;
+                drop((claim, turn));
                 core.outside.tell(vec![leases::notice(LeaseChange::Renewed, &granted.lease, &stage.place().namespace)]);
                 Ok(handed_out(granted, done, event, core.clock.now()))
             }
@@ -308,7 +323,7 @@ fn check_begun(core: &Core, barrier: &Arc<Barrier>, (target, role): ([u8; 16], &
 fn create(core: &Core, connection: &Connection, new: &NewLease, lease: &Lease) -> Result<(), ConnectorError> {
     let connector = core.outside.connector(&connection.plugin).map_err(|error| {
         // Looked for before the intent: a host's list does not change.
-        ConnectorError::new(crate::host::ConnectorFailure::Misconfigured, error.to_string())
+        ConnectorError::new(ConnectorFailure::Misconfigured, error.to_string())
     })?;
     let account = Account { username: &new.account.username, statements: &new.creation };
     let new = NewAccount { account, password: &new.password, expires: Some(lease.expires()), rollback: &new.rollback };
@@ -323,15 +338,27 @@ fn refused(stage: &Authenticated<'_>, lease: &Lease, error: &ConnectorError, eve
     if !error.failure().may_be_done() {
         for _ in 0..=COMMIT_RETRIES_MAX {
             // Where this fails the lease counts as one of which it is not known.
-            let noted = leases::update(core, &stage.place().namespace, &lease.id, Vec::new(), |lease| {
-                (lease.state == State::Pending).then(|| Some(Lease { refused: true, ..lease.clone() }))
-            });
-            if !matches!(noted, Err(CommitError::Conflict)) {
+            if !matches!(note_refused(core, &stage.place().namespace, lease, error), Err(CommitError::Conflict)) {
                 break;
             }
         }
     }
     failed(error)
+}
+
+/// Notes that a target has made nothing for a lease. Where it lets a shared account last no longer, nobody is given that one from here on: each of
+/// those who come would fail as this one did.
+fn note_refused(core: &Core, namespace: &Namespace, lease: &Lease, error: &ConnectorError) -> Result<(), CommitError> {
+    let namespaces = core.namespaces.load_full();
+    let mut overlay = Overlay::writing(&namespace.barrier, core.source());
+    let key = LeaseRef::of(&namespace.barrier, &lease.id).key;
+    let Some(old) = Lease::load(&mut overlay, &key)?.filter(|old| old.state == State::Pending) else { return Ok(()) };
+    let new = Lease { refused: true, ..old.clone() };
+    index::save(&mut overlay, Some(&old), Some(&new), &barrier_of(&namespaces))?;
+    if let Some(of) = old.shared.filter(|_| error.failure() == ConnectorFailure::Refused) {
+        Shared::close_by_id(&mut overlay, &of.id)?;
+    }
+    core.committer.commit(Proposal { writes: overlay.into_writes(), ..Proposal::default() }).map(drop)
 }
 
 /// Hands the lease out: in one commit it becomes active, and the request has its event. Whatever has ended meanwhile (the token, the mount,
@@ -358,12 +385,17 @@ fn grant(stage: &Authenticated<'_>, connection: &Connection, pending: Lease, eve
             return Err(ended());
         }
         index::note_holder(&mut overlay, &pending.holder(), &barrier_of(&namespaces))?;
-        let lease = Lease { state: State::Active, era: chore::era(&mut overlay)?, ..pending.clone() };
+        let era = chore::era(&mut overlay)?;
+        let lease = Lease { state: State::Active, era, ..pending.clone() };
         index::save(&mut overlay, Some(&pending), Some(&lease), &barrier_of(&namespaces))?;
         if let Some(of) = &pending.shared {
-            let shared = Shared::load(&mut overlay, &of.id)?.filter(|shared| !shared.is_closed).ok_or_else(ended)?;
+            let shared = Shared::load(&mut overlay, &of.id)?.ok_or_else(ended)?;
+            // What was ended by prefix meanwhile has ended those who have its password; before its first lease nobody has.
+            if shared.is_closed || shared.is_ready && shared.era != era {
+                return Err(ended());
+            }
             let ends_millis = shared.ends_millis.max(pending.expires_millis);
-            Shared { is_ready: true, ends_millis, ..shared }.put(&mut overlay)?;
+            Shared { is_ready: true, era, ends_millis, ..shared }.put(&mut overlay)?;
         }
         let before = pending.expires();
         if let Some(given) = hand_out(stage, overlay, (lease, before), event, done)? {
@@ -383,6 +415,10 @@ pub(super) fn hand_out(
     done: &Done,
 ) -> Result<Option<Given>> {
     let core = stage.core();
+    let holds = match stage.holds_at_commit() {
+        Err(error) if error.code() == Code::Conflict => return Ok(None),
+        holds => Some(holds?),
+    };
     overlay.within(&core.barrier, |overlay| index::look_into(overlay, lease.expires()))?;
     let mut event = event.clone();
     let wrap_info = match stage.wrap_ttl() {
@@ -401,7 +437,7 @@ pub(super) fn hand_out(
         events: vec![event],
         publish: Some(Box::new(publish)),
         before: Some(before),
-        holds: Some(stage.holds_at_commit()?),
+        holds,
         ..Proposal::default()
     };
     match core.committer.commit(proposal) {

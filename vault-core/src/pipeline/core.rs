@@ -7,6 +7,7 @@ use super::outside::Outside;
 use super::quotas::{QuotaTable, Quotas};
 use super::retention::RetentionPolicy;
 use super::rotation_usage::Usage;
+use super::rotation_work;
 use super::sinks::Feed;
 use super::tokens::TokenCache;
 use crate::audit::AuditMode;
@@ -22,6 +23,7 @@ use crate::types::id::Id;
 use crate::types::{Code, Error, Result};
 use arc_swap::ArcSwap;
 use parking_lot::{Mutex, RwLock};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize};
 
@@ -65,6 +67,8 @@ pub(super) struct Core {
     pub(super) rotation_turn: AtomicUsize,
     /// When rotations were last looked at, in milliseconds since the Unix epoch; 0 before that.
     pub(super) rotation_seen: AtomicU64,
+    /// How far all credentials of each namespace were gone through since an opening, or since the clock was set back.
+    pub(super) rotation_rounds: Mutex<HashMap<Id, rotation_work::Passed>>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) log: Arc<LogQueue>,
     pub(super) facts: Facts,
@@ -137,6 +141,7 @@ impl Core {
             usage: Arc::default(),
             rotation_turn: AtomicUsize::new(0),
             rotation_seen: AtomicU64::new(0),
+            rotation_rounds: Mutex::default(),
             metrics,
             log,
             facts,

@@ -191,11 +191,7 @@ fn renew(ask: &Ask<'_>, overlay: &mut Overlay<'_>, in_path: &str) -> Result<Done
     let configured = database::load(overlay, &lease.target)?.filter(|found| !found.connection.is_retired);
     let connection = configured.ok_or_else(|| ended(&lease))?.connection;
     let expires = terms::renewed_end(&lease, now, increment, leases::end_of_holder(core, &lease)?);
-    let mut account = lease.shared.map(|of| Shared::load(overlay, &of.id)).transpose()?.flatten();
-    if let Some(shared) = &mut account {
-        shared.ask_until(expires);
-        shared.put(overlay)?;
-    }
+    let account = lease.shared.map(|of| Shared::load(overlay, &of.id)).transpose()?.flatten();
     let renewal = Renewal::of(lease, Arc::new(connection), (expires, account), now);
     let namespaces = core.namespaces.load_full();
     index::save(overlay, Some(&renewal.before), Some(&renewal.asked), &barrier_of(&namespaces))?;

@@ -30,7 +30,7 @@ pub(super) struct Renewal {
     /// The lease with the end that the target is asked for.
     pub(super) asked: Lease,
     expires: Timestamp,
-    /// The account, where others have it too, with what is asked of its target noted.
+    /// The account, where others may have it too.
     pub(super) shared: Option<Shared>,
 }
 

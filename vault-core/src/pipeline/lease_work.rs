@@ -8,8 +8,9 @@ use super::lease_renewal;
 use super::leases::{self, barrier_of, notice};
 use super::namespaces::Namespace;
 use super::outside::{Part, ask, text_of};
-use super::rotate_root;
+use super::{rotate_root, tokens};
 use crate::audit::Event;
+use crate::auth::TokenRef;
 use crate::barrier::{BarrierError, Overlay};
 use crate::commit::{CommitError, Proposal};
 use crate::engines::{Connection, database};
@@ -99,7 +100,7 @@ fn carry_out_noted(core: &Core, steps: &mut usize, now: Timestamp) -> Result<(Op
 }
 
 /// Tries what may lose races with others; `None` where it lost all of them.
-fn retried<T>(mut what: impl FnMut() -> Result<T, CommitError>) -> Result<Option<T>> {
+pub(super) fn retried<T>(mut what: impl FnMut() -> Result<T, CommitError>) -> Result<Option<T>> {
     for _ in 0..=COMMIT_RETRIES_MAX {
         match what() {
             Err(CommitError::Conflict) => {}
@@ -133,11 +134,22 @@ fn step(core: &Core, namespace: &Namespace, chore: &Chore, now: Timestamp) -> Re
         return Ok(Stepped::Off);
     }
     let forced = matches!(chore, Chore::Prefix(prefix) if prefix.forced);
+    let is_held_still = match chore {
+        Chore::Token(key) => {
+            let holder = TokenRef { namespace: namespace.id, key: *key };
+            tokens::look_up(core, &namespaces, holder).map_err(CommitError::Failed)?.is_some_and(|token| token.is_quarantined())
+        }
+        _ => false,
+    };
     let found = chore::next_of(&mut overlay, chore, LEASE_PAGE_RECORDS_MAX)?;
     for lease in &found {
         let ends = |overlay: &mut Overlay<'_>| {
             let Some(old) = Lease::load(overlay, &lease.key)?.filter(|old| forced || old.state == State::Active) else { return Ok(false) };
             index::save(overlay, Some(&old), Some(&old.ended(now, forced)), &barrier_of(&namespaces))?;
+            // Whoever is held still may have told its password: others keep the account for their time, but nobody is given it any more.
+            if let Some(of) = old.shared.filter(|_| is_held_still) {
+                Shared::close_by_id(overlay, &of.id)?;
+            }
             Ok::<_, BarrierError>(true)
         };
         let ended = namespaces.barrier(&lease.namespace).map(|barrier| overlay.within(&barrier, ends)).transpose()?;
@@ -455,12 +467,10 @@ fn leave_account(core: &Core, namespace: &Namespace, lease: &Lease, now: Timesta
     if Lease::load(&mut overlay, &own.key)?.as_ref() != Some(lease) {
         return Ok(Leaving::Changed);
     }
-    if shared::another(&mut overlay, &of.id, &own)?.is_none() {
-        match Shared::load(&mut overlay, &of.id)? {
-            Some(account) if !account.is_closed => account.close(&mut overlay)?,
-            _ => return Ok(Leaving::Last),
+    if !shared::has_another(&mut overlay, &of.id, &own)? {
+        if Shared::close_by_id(&mut overlay, &of.id)? {
+            core.committer.commit(Proposal { writes: overlay.into_writes(), ..Proposal::default() })?;
         }
-        core.committer.commit(Proposal { writes: overlay.into_writes(), ..Proposal::default() })?;
         return Ok(Leaving::Last);
     }
     index::save(&mut overlay, Some(lease), None, &barrier_of(&namespaces))?;

@@ -10,7 +10,8 @@ use crate::commit::{CommitError, Proposal};
 use crate::host::{LeaseChange, LeaseNotice};
 use crate::identity;
 use crate::lease::chore::{self, Chore};
-use crate::lease::{Lease, LeaseRef, index, shared};
+use crate::lease::shared::{self, Shared};
+use crate::lease::{Lease, LeaseRef, index};
 use crate::types::id::Id;
 use crate::types::{Result, Timestamp};
 use std::collections::HashMap;
@@ -104,6 +105,15 @@ pub(super) fn update(
     }
     core.committer.commit(Proposal { writes: overlay.into_writes(), events, ..Proposal::default() })?;
     Ok(Some((old, new)))
+}
+
+/// Lets a shared account be handed out no more, in a commit of its own.
+pub(super) fn close_account(core: &Core, namespace: &Namespace, id: &[u8; 16]) -> Result<(), CommitError> {
+    let mut overlay = Overlay::writing(&namespace.barrier, core.source());
+    if Shared::close_by_id(&mut overlay, id)? {
+        core.committer.commit(Proposal { writes: overlay.into_writes(), ..Proposal::default() })?;
+    }
+    Ok(())
 }
 
 /// The event of something that happens to a lease by itself.

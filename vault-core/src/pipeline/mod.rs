@@ -163,12 +163,12 @@ fn journey(
 
 fn carry_out(authenticated: &Authenticated<'_>, mode: AuditMode, event: &mut Event) -> Result<Carried> {
     let (mut tries, retries_max) = (0, authenticated.retries_max());
-    // Held until the request is done: whoever makes a shared account, joins it or puts its end off does so alone.
+    // Held until what the request has done is durable: whoever makes a shared account, joins it or puts its end off does so alone.
     let mut turn = None;
     loop {
         tries += 1;
         // What the request has read was changed by others before it could commit: it is carried out anew on what is there now.
-        let executed = match authenticated.authorize(event)?.execute() {
+        let mut executed = match authenticated.authorize(event)?.execute() {
             Err(error) if error.code() == Code::Conflict && tries <= retries_max => {
                 authenticated.doubt();
                 continue;
@@ -183,6 +183,12 @@ fn carry_out(authenticated: &Authenticated<'_>, mode: AuditMode, event: &mut Eve
                 continue;
             }
         }
+        if executed.closes_unheld()? {
+            if tries > retries_max {
+                return Err(CommitError::Conflict.into());
+            }
+            continue;
+        }
         if executed.has_effect() {
             // From its first commit on it is not carried out anew: what it does outside is done once.
             match executed.intend() {
@@ -190,12 +196,15 @@ fn carry_out(authenticated: &Authenticated<'_>, mode: AuditMode, event: &mut Eve
                     authenticated.doubt();
                     continue;
                 }
-                intended => return intended?.affect(event),
+                intended => return intended?.affect(event, turn),
             }
         }
         match executed.record(event, mode) {
             Err(CommitError::Conflict) if tries <= retries_max => authenticated.doubt(),
-            recorded => return Ok(recorded?.followed(authenticated, mode)),
+            recorded => {
+                drop(turn);
+                return Ok(recorded?.followed(authenticated, mode));
+            }
         }
     }
 }

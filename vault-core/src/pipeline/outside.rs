@@ -6,6 +6,7 @@ use crate::host::{
     RotationNotice,
 };
 use crate::lease::LeaseRef;
+use crate::os::Stopwatch;
 use crate::storage::Key;
 use crate::types::limits::{REVOCATIONS_PER_TARGET_MAX, SHARED_WAIT_SECONDS_MAX, SINK_NAME_BYTES_MAX, TARGET_ERROR_BYTES_MAX};
 use crate::types::{Code, Error, Result, Timestamp, Ttl};
@@ -85,8 +86,29 @@ struct Busy {
     rotations: HashSet<[u8; 16]>,
     /// Leases whose end is being put off, or put back.
     renewals: HashSet<LeaseRef>,
-    /// Slots of shared accounts in which one is being made, joined or put off.
-    slots: BTreeSet<Key>,
+    /// Slots of shared accounts in which one is being made, joined or put off: the tickets of those who came, in order. The first has it.
+    slots: BTreeMap<Key, VecDeque<u64>>,
+    /// The last ticket.
+    ticket: u64,
+}
+
+impl Busy {
+    /// Stands in line for a slot.
+    fn take_ticket(&mut self, slot: Key) -> u64 {
+        self.ticket += 1;
+        self.slots.entry(slot).or_default().push_back(self.ticket);
+        self.ticket
+    }
+
+    /// Lets go of a slot, or of the place in its line.
+    fn give_back(&mut self, slot: &Key, ticket: u64) {
+        if let Some(line) = self.slots.get_mut(slot) {
+            line.retain(|other| *other != ticket);
+            if line.is_empty() {
+                self.slots.remove(slot);
+            }
+        }
+    }
 }
 
 /// Something is under way outside until this is dropped.
@@ -100,7 +122,7 @@ enum What {
     Revocation(LeaseRef, [u8; 16]),
     Rotation([u8; 16]),
     Renewal(LeaseRef),
-    Slot(Key),
+    Slot(Key, u64),
 }
 
 impl Outside {
@@ -286,25 +308,38 @@ impl Outside {
         is_had.then(|| Claim { outside: self, what: What::Renewal(lease) })
     }
 
-    /// Lets one at a time make, join or put off a shared account: each of them may ask the target. Waits for whoever is at it; whether it had to.
+    /// Lets one at a time make, join or put off a shared account: each of them may ask the target. Waits for those who came before, but not without
+    /// bound; whether it had to.
     pub(super) fn begin_slot(&self, slot: Key) -> Result<(Claim<'_>, bool)> {
+        self.begin_slot_within(slot, Duration::from_secs(SHARED_WAIT_SECONDS_MAX))
+    }
+
+    fn begin_slot_within(&self, slot: Key, longest: Duration) -> Result<(Claim<'_>, bool)> {
+        let (waited, mut has_waited) = (Stopwatch::start(), false);
         let mut busy = self.busy.lock();
-        let mut has_waited = false;
-        while !busy.slots.insert(slot) {
-            has_waited = true;
-            if self.freed.wait_for(&mut busy, Duration::from_secs(SHARED_WAIT_SECONDS_MAX)).timed_out() {
+        let ticket = busy.take_ticket(slot);
+        while busy.slots.get(&slot).and_then(VecDeque::front) != Some(&ticket) {
+            let left = longest.saturating_sub(waited.elapsed());
+            if left.is_zero() {
+                busy.give_back(&slot, ticket);
                 let why = "the account of this entity is being made or put off, and its target has not answered yet: try again later";
                 return Err(Error::new(Code::Conflict, why));
             }
+            has_waited = true;
+            self.freed.wait_for(&mut busy, left);
         }
         drop(busy);
-        Ok((Claim { outside: self, what: What::Slot(slot) }, has_waited))
+        Ok((Claim { outside: self, what: What::Slot(slot, ticket) }, has_waited))
     }
 
     /// The same, unless somebody is at it.
     pub(super) fn try_slot(&self, slot: Key) -> Option<Claim<'_>> {
-        let is_had = self.busy.lock().slots.insert(slot);
-        is_had.then(|| Claim { outside: self, what: What::Slot(slot) })
+        let mut busy = self.busy.lock();
+        if busy.slots.contains_key(&slot) {
+            return None;
+        }
+        let ticket = busy.take_ticket(slot);
+        Some(Claim { outside: self, what: What::Slot(slot, ticket) })
     }
 
     /// Whether a connection is left alone for now, since it has just failed.
@@ -344,8 +379,8 @@ impl Drop for Claim<'_> {
             What::Renewal(lease) => {
                 busy.renewals.remove(lease);
             }
-            What::Slot(slot) => {
-                busy.slots.remove(slot);
+            What::Slot(slot, ticket) => {
+                busy.give_back(slot, *ticket);
                 self.outside.freed.notify_all();
             }
         }
@@ -381,4 +416,59 @@ pub(super) fn failed(error: &ConnectorError) -> Error {
         ConnectorFailure::Unreachable | ConnectorFailure::Unknown => Code::TargetUnavailable,
     };
     Error::new(code, format!("the target system: {}", text_of(error)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::thread;
+
+    fn outside() -> Outside {
+        Outside::new(&[], None, None, Arc::new(LogQueue::new(None))).unwrap()
+    }
+
+    #[test]
+    fn whoever_waits_for_a_slot_gives_up_at_the_limit_however_often_others_are_freed() {
+        let outside = outside();
+        let (slot, other) = (Key::new(&[b"one"]), Key::new(&[b"other"]));
+        let (held, has_waited) = outside.begin_slot(slot).unwrap();
+        assert!(!has_waited && outside.try_slot(slot).is_none());
+        let waited = Stopwatch::start();
+        let limit = Duration::from_millis(100);
+        thread::scope(|scope| {
+            let waiter = scope.spawn(|| outside.begin_slot_within(slot, limit).map(drop));
+            while !waiter.is_finished() {
+                assert!(waited.elapsed() < Duration::from_secs(20), "it waits without bound");
+                drop(outside.begin_slot(other).unwrap());
+            }
+            assert_eq!(waiter.join().unwrap().unwrap_err().code(), Code::Conflict);
+        });
+        assert!(waited.elapsed() >= limit);
+        // Who gave up is in nobody's way.
+        drop(held);
+        assert!(!outside.begin_slot_within(slot, Duration::ZERO).unwrap().1);
+        assert!(outside.busy.lock().slots.is_empty());
+    }
+
+    #[test]
+    fn those_who_wait_for_a_slot_have_it_in_the_order_in_which_they_came() {
+        let outside = outside();
+        let slot = Key::new(&[b"one"]);
+        let mut held = Some(outside.begin_slot(slot).unwrap().0);
+        let had = Mutex::new(Vec::new());
+        thread::scope(|scope| {
+            for nth in 0..8 {
+                let (outside, had) = (&outside, &had);
+                scope.spawn(move || {
+                    let (_claim, has_waited) = outside.begin_slot(slot).unwrap();
+                    had.lock().push((nth, has_waited));
+                });
+                while outside.busy.lock().slots[&slot].len() < nth + 2 {
+                    thread::yield_now();
+                }
+            }
+            held.take();
+        });
+        assert_eq!(had.into_inner(), (0..8).map(|nth| (nth, true)).collect::<Vec<_>>());
+    }
 }

@@ -61,7 +61,7 @@ impl UsedSecrets {
         let mut overlay = Overlay::reading(&namespace.barrier, core.source());
         let mut found = HashMap::new();
         if index::mark(&mut overlay)?.is_some() {
-            // What is hidden by a place that cannot be read keeps no secret from its readers: the batch tells of it.
+            // What is hidden by a place that cannot be read keeps no secret from its readers: `tick` tells of it.
             for id in index::all(&overlay)?.all {
                 let managed = readable(&mut overlay, &id)?.filter(|managed| managed.target.is_none());
                 let used =
@@ -140,7 +140,7 @@ pub(super) fn note(stage: &Authenticated<'_>, used: Used, version: u64) -> Resul
         let counted = (namespace.id, used.id, version);
         if let Some(count) = core.usage.count(counted, READS_UNWRITTEN_MAX.min(used.reads_max)) {
             // What is not written down is counted still, and written down later.
-            is_done(write_down(core, counted, count, stage.now()))?;
+            is_done(core, write_down(core, counted, count, stage.now()))?;
         }
     }
     Ok(())
@@ -199,10 +199,14 @@ fn readable(overlay: &mut Overlay<'_>, id: &[u8; 16]) -> Result<Option<Managed>,
 }
 
 /// Whether what is to be done of one credential is done. Where others were first all the time, or its record cannot be read, that stops nothing
-/// else, and the next tick tries it again.
-fn is_done(tried: Result<()>) -> Result<bool> {
+/// else, and the next tick tries it again; of what cannot be read the host's log is told.
+fn is_done(core: &Core, tried: Result<()>) -> Result<bool> {
     match tried {
-        Err(error) if error.code() == Code::Conflict || error.class() == Class::Corrupt => Ok(false),
+        Err(error) if error.code() == Code::Conflict => Ok(false),
+        Err(error) if error.class() == Class::Corrupt => {
+            core.log.note_failure(LogTopic::Rotation, &error);
+            Ok(false)
+        }
         tried => tried.map(|()| true),
     }
 }
@@ -247,7 +251,7 @@ fn look_after_left(core: &Core, namespace: &Namespace, now: Timestamp) -> Result
             }
             Ok(())
         });
-        if !is_done(struck_off)? {
+        if !is_done(core, struck_off)? {
             next = next.or(Some(again));
         }
     }
@@ -271,7 +275,7 @@ pub(super) fn write_all(core: &Core, now: Timestamp) -> Result<bool> {
     let mut any = false;
     while let Some((version, count)) = counted.next() {
         any = true;
-        if let Err(error) = is_done(write_down(core, version, count, now)) {
+        if let Err(error) = is_done(core, write_down(core, version, count, now)) {
             counted.for_each(|(version, count)| core.usage.give_back(version, count));
             return Err(error);
         }

@@ -47,6 +47,17 @@ struct Queue {
     last: u64,
     /// All credentials are looked at, since buckets do not tell what is due: the clock was set.
     all: bool,
+    /// How many of the last of `ids` are of the one time that all are gone through, since the opening or since the clock was set back; some with
+    /// each call.
+    once: Option<usize>,
+}
+
+/// How far all credentials of a namespace were gone through.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Passed {
+    /// This one is the next.
+    Before([u8; 16]),
+    All,
 }
 
 /// Does what is due; when it wants to be called next.
@@ -55,10 +66,12 @@ pub(super) fn work(core: &Core, now: Timestamp) -> Result<Option<Timestamp>> {
     let turn = core.rotation_turn.load(Ordering::Relaxed);
     let mut queues = Vec::new();
     // What waits since before an opening, or since before the clock was set back, may wait for a time that is far off.
-    let seen = core.rotation_seen.load(Ordering::Relaxed);
-    let is_back = seen == 0 || now.as_millis() < seen;
+    let seen = core.rotation_seen.swap(now.as_millis().max(1), Ordering::Relaxed);
+    if now.as_millis() < seen {
+        core.rotation_rounds.lock().clear();
+    }
     for namespace in core.namespaces.load_full().iter() {
-        match queue_of(core, namespace, (turn, is_back), &mut round) {
+        match queue_of(core, namespace, turn, &mut round) {
             Ok(queue) => queues.extend(queue),
             // The other namespaces go on.
             Err(error) if error.class() == Class::Corrupt => {
@@ -73,9 +86,11 @@ pub(super) fn work(core: &Core, now: Timestamp) -> Result<Option<Timestamp>> {
     core.rotation_turn.store(turn.wrapping_add(taken), Ordering::Relaxed);
     for queue in &queues {
         leave(core, queue, &mut round)?;
-    }
-    if !is_back || queues.iter().all(|queue| queue.ids.is_empty()) {
-        core.rotation_seen.store(now.as_millis().max(1), Ordering::Relaxed);
+        // Where those that were asked have taken the whole call it goes on from where it was.
+        if queue.once.is_some_and(|once| queue.ids.len() <= once) {
+            let passed = queue.ids.front().map_or(Passed::All, |next| Passed::Before(*next));
+            core.rotation_rounds.lock().insert(queue.namespace.id, passed);
+        }
     }
     Ok(round.next)
 }
@@ -110,13 +125,22 @@ impl Round {
 
 /// What is to be looked at in a namespace: first what was asked and not answered, then what is due, in the order in which it is; none where
 /// there never was a credential.
-fn queue_of(core: &Core, namespace: &Arc<Namespace>, (turn, is_back): (usize, bool), round: &mut Round) -> Result<Option<Queue>> {
+fn queue_of(core: &Core, namespace: &Arc<Namespace>, turn: usize, round: &mut Round) -> Result<Option<Queue>> {
     let mut overlay = Overlay::reading(&namespace.barrier, core.source());
     let Some(mark) = index::mark(&mut overlay)? else { return Ok(None) };
     let last = index::bucket_at(round.now);
     let mut ids: VecDeque<_> = readable(core, index::asked(&overlay)?).into();
-    let all = is_back || last < mark || last - mark > BUCKETS_MAX;
-    if all {
+    let passed = core.rotation_rounds.lock().get(&namespace.id).copied();
+    let is_once = passed != Some(Passed::All);
+    let all = is_once || last < mark || last - mark > BUCKETS_MAX;
+    let mut once = None;
+    if is_once {
+        let all = readable(core, index::all(&overlay)?);
+        // Where the one at which it was left is gone it is begun anew.
+        let left_at = all.iter().position(|id| passed == Some(Passed::Before(*id))).unwrap_or_default();
+        once = Some(all.len() - left_at);
+        ids.extend(all.into_iter().skip(left_at));
+    } else if all {
         // No time tells who is first: each call begins with others.
         let mut all = readable(core, index::all(&overlay)?);
         let first = turn % all.len().max(1);
@@ -135,7 +159,7 @@ fn queue_of(core: &Core, namespace: &Arc<Namespace>, (turn, is_back): (usize, bo
         }
         ids.extend(due.into_iter().map(|(_, id)| id));
     }
-    Ok(Some(Queue { namespace: Arc::clone(namespace), ids, mark, last, all }))
+    Ok(Some(Queue { namespace: Arc::clone(namespace), ids, mark, last, all, once }))
 }
 
 /// What can be read of what was looked for; of the rest the host's log is told.
@@ -204,8 +228,9 @@ fn drive(core: &Core, namespace: &Namespace, id: &[u8; 16], round: &mut Round) -
         false => hold(core, namespace, id, &error.to_string(), true, now),
     });
     let until = match held {
-        // Nobody can go on with what cannot be read itself: `verify` tells of it, and the mark passes it.
+        // Nobody can go on with what cannot be read itself: the log and `verify` tell of it, and the mark passes it.
         Err(error) if error.class() == Class::Corrupt => {
+            core.log.note_failure(LogTopic::Rotation, &error);
             round.unreadable.insert(*id);
             return Ok(());
         }

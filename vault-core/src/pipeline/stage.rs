@@ -649,10 +649,7 @@ impl Executed<'_, '_> {
     /// Commits the request with its event; a read's event is admitted.
     pub(super) fn record(mut self, event: &mut Event, mode: AuditMode) -> Result<Recorded, CommitError> {
         let core = self.stage.routed.core;
-        self.note_use().map_err(|error| match error.code() {
-            Code::Conflict => CommitError::Conflict,
-            _ => CommitError::Failed(error),
-        })?;
+        self.note_use().map_err(CommitError::before)?;
         event.version = self.done.version;
         event.concerns = self.done.concerns.take();
         event.identity_concerned = self.done.identity.take();
@@ -670,7 +667,7 @@ impl Executed<'_, '_> {
                 publish: self.done.publish,
                 adopts: self.done.adopts,
                 before: None,
-                holds: Some(self.stage.holds_at_commit().map_err(CommitError::Failed)?),
+                holds: Some(self.stage.holds_at_commit().map_err(CommitError::before)?),
             };
             let watch = Stopwatch::start();
             let receipt = core.committer.commit(proposal)?;

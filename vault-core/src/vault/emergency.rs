@@ -57,8 +57,9 @@ pub struct Exposure {
     pub credentials: Vec<String>,
     /// Paths that were read and that only a person can replace.
     pub by_hand: Vec<String>,
-    /// Whether all of the log from `since` on was read, and all leases and readers named: false where there are more than a look takes, and where a
-    /// batch token that no other has made is among the readers, which nothing ends but its time.
+    /// Whether all of the log from `since` on was read, and all leases and readers named: false where there are more than a look takes, where a
+    /// batch token that no other has made is among the readers, which nothing ends but its time, and where a record that leads to a rotated
+    /// credential cannot be read. The `timeline` says which.
     pub is_complete: bool,
     /// All of it as lines for a postmortem.
     pub timeline: Vec<String>,
@@ -139,7 +140,7 @@ pub struct Containment {
     pub steps: Vec<ContainmentStep>,
     /// Steps that this call did not come to: call it again, with a pause that the targets can bear.
     pub left: usize,
-    /// Whether its look found all, and no reader that cannot be ended: as [`Exposure::is_complete`]. Where it is false, somebody may have it still
+    /// Whether its look found all, and could read it, and no reader that cannot be ended: as [`Exposure::is_complete`]. Where it is false, somebody may have it still
     /// though nothing is left.
     pub is_complete: bool,
     /// Steps that failed: `why` of each says it.

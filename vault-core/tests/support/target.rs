@@ -308,7 +308,12 @@ pub fn role(root: &Session, name: &str, more: &str) {
 
 /// The same store in another life, over what a process would find there.
 pub fn reopen(storage: Arc<dyn Storage>, old: &World) -> World {
-    let config = Config::on(storage).with_clock(old.clock.clone()).with_connector(old.target.clone());
+    reopen_with(Config::on(storage), old)
+}
+
+/// The same, with more that the host gives.
+pub fn reopen_with(config: Config, old: &World) -> World {
+    let config = config.with_clock(old.clock.clone()).with_connector(old.target.clone());
     let vault = Vault::open(config).unwrap().unseal(&UnsealKey::raw_key(&KEY).unwrap()).unwrap();
     World {
         root: vault.session(SecretString::copy_from(&old.token)),

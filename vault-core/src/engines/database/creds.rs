@@ -7,7 +7,7 @@ use crate::engines::common::input::not_found;
 use crate::engines::{Call, Outcome};
 use crate::lease::shared::{self, Shared};
 use crate::lease::terms::{self, Terms};
-use crate::lease::{Account, Entity};
+use crate::lease::{Account, Entity, chore};
 use crate::password;
 use crate::types::{Code, Error, Object, Result, SecretString, Timestamp};
 use std::sync::Arc;
@@ -35,7 +35,8 @@ pub(super) fn draw(overlay: &mut Overlay<'_>, engine: &DatabaseEngine, name: &st
         None => None,
     };
     let is_its_own = |shared: &Shared| shared.target == configured.connection.id && shared.made_by == role.hash();
-    let joined = found.filter(|shared| is_its_own(shared) && shared.can_be_joined(terms.ttl, call.now));
+    let era = chore::era(overlay)?;
+    let joined = found.filter(|shared| is_its_own(shared) && shared.can_be_joined(terms.ttl, call.now, era));
     let new = match (joined, asked) {
         (Some(shared), _) => join(shared, terms, call.now),
         (None, asked) => {
@@ -58,7 +59,7 @@ pub(super) fn draw(overlay: &mut Overlay<'_>, engine: &DatabaseEngine, name: &st
                     max_seconds: terms.max.as_secs(),
                     is_ready: false,
                     is_closed: false,
-                    asked_millis: 0,
+                    era,
                     ends_millis: 0,
                 })),
             };
@@ -100,6 +101,5 @@ fn account(username: String) -> Account {
 fn sharing_entity(call: &Call<'_>) -> Result<Entity> {
     let why = "the role gives all tokens of an entity one account, and this token is of no entity: make it by a role of tokens with \"entity_alias\" \
                (docs/identity.md), or ask a role whose \"credential_sharing\" is \"none\"";
-    let entity = call.entity.ok_or_else(|| Error::new(Code::EntityRequired, why))?;
-    Ok(Entity { namespace: *entity.namespace.as_bytes(), id: *entity.id.as_bytes() })
+    call.entity.map(Entity::from).ok_or_else(|| Error::new(Code::EntityRequired, why))
 }

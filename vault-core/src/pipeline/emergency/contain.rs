@@ -1,7 +1,8 @@
 //! The end of an exposure: tokens, then leases, then the credentials themselves, so many in one call, with a line for each.
 //!
 //! Tokens go first: a reader that lives on would be handed what comes in the place of the old. Each step is a request of the caller's own token,
-//! and one that fails keeps none of the others from being done.
+//! and one that fails keeps none of the others from being done. Before them all, the shared accounts that are concerned are closed: nobody else of
+//! their entity is given one meanwhile.
 
 use super::look::{self, Exposure};
 use super::{Suspect, page, since};
@@ -11,6 +12,8 @@ use crate::pipeline::affect::Follow;
 use crate::pipeline::given::{Members, bad};
 use crate::pipeline::stage::Authenticated;
 use crate::pipeline::system::{Ask, Done};
+use crate::pipeline::{lease_work, leases};
+use crate::types::id::Id;
 use crate::types::limits::{EMERGENCY_PARALLEL_MAX, EMERGENCY_STEPS_MAX};
 use crate::types::{Class, Code, Context, Error, Object, Operation, Path, Request, Response, Result, Timestamp, Value};
 use parking_lot::Mutex;
@@ -32,6 +35,8 @@ pub(in crate::pipeline) struct Plan {
     settled: Vec<Line>,
     parallel: usize,
     most: usize,
+    /// Whether anybody who has one of the shared accounts loses it.
+    closes: bool,
 }
 
 /// One request.
@@ -80,9 +85,11 @@ pub(super) fn plan(ask: &Ask<'_>) -> Result<Done> {
     let (most, parallel) = (number("most", MOST, EMERGENCY_STEPS_MAX)?, number("parallel", PARALLEL, EMERGENCY_PARALLEL_MAX)?);
     let before = if data.get("before").is_some() { since(ask, "before")? } else { ask.now };
     let exposure = look::look(ask, Suspect::of(ask)?, page(ask)?)?;
-    let mut plan = Plan { exposure, steps: VecDeque::new(), settled: Vec::new(), parallel, most };
+    let ends_leases = data.truth("leases")?.unwrap_or(true);
+    let closes = ends_leases || tokens != Tokens::Keep;
+    let mut plan = Plan { exposure, steps: VecDeque::new(), settled: Vec::new(), parallel, most, closes };
     plan.end_tokens(ask, tokens);
-    if data.truth("leases")?.unwrap_or(true) {
+    if ends_leases {
         plan.end_leases();
     }
     if data.truth("rotate")?.unwrap_or(true) {
@@ -160,9 +167,12 @@ impl Plan {
 
     /// Does it, once the request itself is recorded.
     pub(in crate::pipeline) fn carry_out(self, stage: &Authenticated<'_>, request_id: &str, mode: AuditMode) -> Object {
-        let Plan { exposure, steps, mut settled, parallel, most } = self;
+        let Plan { exposure, steps, mut settled, parallel, most, closes } = self;
         let asker = Asker { stage, request_id, mode };
         let (rotations, others): (VecDeque<Step>, VecDeque<Step>) = steps.into_iter().partition(|step| step.name == "rotate");
+        if closes {
+            settled.extend(asker.close_accounts(&exposure));
+        }
         let mut ended = 0;
         for step in others {
             // Those that were gone already cost their targets nothing, and do not count.
@@ -191,6 +201,22 @@ impl Asker<'_, '_> {
         let data = step.data.clone();
         let request = Request { data, context, ..Request::new(Operation::Write, Path::parse(&step.path)?) };
         self.stage.handle_another(&request, self.mode)
+    }
+
+    /// Lets the shared accounts of an exposure be handed out no more; a line for each of which that failed.
+    fn close_accounts(&self, exposure: &Exposure) -> Vec<Line> {
+        let (core, namespace) = (self.stage.core(), &self.stage.place().namespace);
+        let close = |id: &[u8; 16]| {
+            let closed = lease_work::retried(|| leases::close_account(core, namespace, id));
+            let why = match closed {
+                Ok(Some(())) => return None,
+                Ok(None) => "it lost every race with others: contain again".to_owned(),
+                Err(error) => error.to_string(),
+            };
+            let (name, what) = ("close-account", Id::from_bytes(*id).to_string());
+            Some(Line { name, what, time: core.clock.now(), outcome: "failed", why: Some(why) })
+        };
+        exposure.accounts.iter().filter_map(close).collect()
     }
 
     fn take(&self, step: Step) -> Line {

@@ -2,9 +2,9 @@
 
 use super::{Page, Suspect};
 use crate::audit::Event;
-use crate::auth::{TokenRef, records};
+use crate::auth::records;
 use crate::barrier::Overlay;
-use crate::lease::{Lease, index};
+use crate::lease::{Lease, LeaseRef, State, index};
 use crate::managed::{self, Managed, Way};
 use crate::pipeline::system::Ask;
 use crate::pipeline::{audit_log, rotation};
@@ -22,11 +22,15 @@ pub(super) struct Exposure {
     /// What was read.
     paths: Vec<(String, Seen)>,
     pub(super) leases: Vec<String>,
+    /// The accounts that these share, with each other or with leases that begin from now on.
+    pub(super) accounts: BTreeSet<[u8; 16]>,
     pub(super) credentials: Vec<Rotated>,
     /// What was read and is replaced by nobody but a person.
     by_hand: Vec<String>,
     /// Whether all was read and named, and each of the readers can be ended.
     pub(super) is_complete: bool,
+    /// Why it is not complete, though it came to the end of the log.
+    lacks: Vec<String>,
     /// The number behind which the next look goes on, where this one did not come to the end of the log.
     next: Option<u64>,
 }
@@ -76,7 +80,9 @@ struct Told {
 pub(super) fn look(ask: &Ask<'_>, suspect: Suspect, page: Page) -> Result<Exposure> {
     let told = read_log(ask, &suspect, page)?;
     let mut overlay = ask.core.reading();
-    let (leases, all_leases) = leases_of(&mut overlay, &suspect, &told.family)?;
+    let leased = leases_of(&mut overlay, &suspect, &told.family)?;
+    let all_leases = !leased.is_full();
+    let leases: Vec<String> = leased.ids.into_iter().collect();
     let mut credentials = Vec::new();
     let mut replaced = BTreeSet::new();
     let all = managed::index::all(&overlay)?;
@@ -96,9 +102,20 @@ pub(super) fn look(ask: &Ask<'_>, suspect: Suspect, page: Page) -> Result<Exposu
     readers.sort_by_key(|reader| (reader.seen.reads == 0, reader.order));
     let can_end = readers.iter().all(|reader| reader.ends_with().is_some());
     let (looked, next) = (ask.now, told.ended_at);
-    let is_complete = next.is_none() && all_leases && can_end && all.unreadable == 0;
+    let lacks: Vec<String> = [
+        (!all_leases).then(|| "there are more leases than one look names".to_owned()),
+        (!can_end).then(|| "there is a reader that cannot be ended".to_owned()),
+        (all.unreadable > 0).then(|| {
+            format!("{} records that lead to rotated credentials cannot be read: let the doctor look at the store", all.unreadable)
+        }),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    let is_complete = next.is_none() && lacks.is_empty();
     let paths = told.paths.into_iter().collect();
-    Ok(Exposure { suspect, page, looked, readers, paths, leases, credentials, by_hand, is_complete, next })
+    let accounts = leased.accounts;
+    Ok(Exposure { suspect, page, looked, readers, paths, leases, accounts, credentials, by_hand, is_complete, lacks, next })
 }
 
 /// A credential that is rotated, and the path at which it is read.
@@ -242,41 +259,74 @@ impl Seen {
     }
 }
 
-/// The ids of the leases below the path, or of those that the tokens hold; whether these are all.
-fn leases_of(overlay: &mut Overlay<'_>, suspect: &Suspect, family: &BTreeSet<String>) -> Result<(Vec<String>, bool)> {
-    let mut leases = Vec::new();
+/// The leases below the path, or those that the tokens hold, and those that share an account with one of them.
+fn leases_of(overlay: &mut Overlay<'_>, suspect: &Suspect, family: &BTreeSet<String>) -> Result<Leased> {
+    let mut leased = Leased::default();
     let (folder, beginning) = match suspect {
         Suspect::Path(path) => (format!("{path}/"), ""),
         Suspect::Prefix(prefix) => (prefix.rfind('/').map_or("", |slash| &prefix[..=slash]).to_owned(), prefix.as_str()),
-        Suspect::Accessor(_) | Suspect::Entity(_) => return leases_of_tokens(overlay, family),
-    };
-    let are_all = index::walk(overlay, &index::LIVE, &folder, &mut |id| {
-        if id.starts_with(beginning) && leases.len() < EMERGENCY_LEASES_MAX {
-            leases.push(id.to_owned());
+        Suspect::Accessor(_) | Suspect::Entity(_) => {
+            leased.of_tokens(overlay, suspect, family)?;
+            return Ok(leased);
         }
-        Ok(leases.len() < EMERGENCY_LEASES_MAX)
+    };
+    let mut found = Vec::new();
+    index::walk(overlay, &index::LIVE, &folder, &mut |id| {
+        if id.starts_with(beginning) {
+            found.push(LeaseRef::of(overlay.barrier(), id));
+        }
+        Ok(found.len() < EMERGENCY_LEASES_MAX)
     })?;
-    Ok((leases, are_all))
+    leased.note(overlay, &found)?;
+    Ok(leased)
 }
 
-fn leases_of_tokens(overlay: &mut Overlay<'_>, family: &BTreeSet<String>) -> Result<(Vec<String>, bool)> {
-    let mut leases = Vec::new();
-    for accessor in family {
-        let Some(key) = records::by_accessor(overlay, accessor)? else { continue };
-        let token = TokenRef { namespace: Id::ROOT, key };
-        for lease in index::of_token(overlay, &token.key, EMERGENCY_LEASES_MAX)? {
-            if lease.namespace == Id::ROOT
-                && let Some(lease) = Lease::load(overlay, &lease.key)?
-            {
-                leases.push(lease.id);
+/// What is found of leases.
+#[derive(Default)]
+struct Leased {
+    ids: BTreeSet<String>,
+    /// The accounts that some of them share.
+    accounts: BTreeSet<[u8; 16]>,
+}
+
+impl Leased {
+    /// Whether these are as many as a look names: there may be more.
+    fn is_full(&self) -> bool {
+        self.ids.len() >= EMERGENCY_LEASES_MAX
+    }
+
+    fn of_tokens(&mut self, overlay: &mut Overlay<'_>, suspect: &Suspect, family: &BTreeSet<String>) -> Result<()> {
+        // The store knows leases of an entity whose tokens the log does not tell of.
+        if let Suspect::Entity(id) = suspect
+            && let Some(id) = Id::parse(id)
+        {
+            let found = index::of_entity(overlay, id.as_bytes(), EMERGENCY_LEASES_MAX)?;
+            self.note(overlay, &found)?;
+        }
+        for accessor in family {
+            let Some(key) = records::by_accessor(overlay, accessor)? else { continue };
+            let found = index::of_token(overlay, &key, EMERGENCY_LEASES_MAX)?;
+            self.note(overlay, &found)?;
+        }
+        Ok(())
+    }
+
+    /// Notes those of the root namespace that were handed out and have not ended, and those with which they share an account: its password is theirs
+    /// too.
+    fn note(&mut self, overlay: &mut Overlay<'_>, found: &[LeaseRef]) -> Result<()> {
+        for at in found.iter().filter(|lease| lease.namespace == Id::ROOT) {
+            if self.is_full() {
+                break;
             }
-            if leases.len() >= EMERGENCY_LEASES_MAX {
-                return Ok((leases, false));
+            let Some(lease) = Lease::load(overlay, &at.key)?.filter(|lease| lease.state == State::Active) else { continue };
+            self.ids.insert(lease.id);
+            if let Some(of) = lease.shared.filter(|of| self.accounts.insert(of.id)) {
+                let others = index::of_shared(overlay, &of.id, EMERGENCY_LEASES_MAX)?;
+                self.note(overlay, &others)?;
             }
         }
+        Ok(())
     }
-    leases.sort_unstable();
-    Ok((leases, true))
 }
 
 impl Exposure {
@@ -341,9 +391,7 @@ impl Exposure {
         let whole = match (self.is_complete, self.next) {
             (true, _) => String::new(),
             (false, Some(next)) => format!("; this is not all: look on after {next}"),
-            (false, None) => {
-                "; this is not all: there are more leases than one look names, or there is a reader that cannot be ended".to_owned()
-            }
+            (false, None) => format!("; this is not all: {}", self.lacks.join("; ")),
         };
         let (readers, leases, credentials) = (self.readers.len(), self.leases.len(), self.credentials.len());
         lines.push(format!("{}  {readers} readers, {leases} leases, {credentials} credentials that can be rotated{whole}", self.looked));

@@ -18,12 +18,11 @@ use std::sync::Arc;
 pub(super) fn set(ask: &Ask<'_>, overlay: &mut Overlay<'_>, held: bool) -> Result<Done> {
     let data = Members(ask.data);
     data.known_only(&["accessor", "entity"])?;
-    match (data.text("accessor")?, data.text("entity")?.filter(|entity| !entity.is_empty())) {
-        (None | Some(""), Some(entity)) => set_entity(ask, overlay, entity, held),
-        (Some(accessor), Some(_)) if !accessor.is_empty() => {
-            Err(Error::new(Code::InvalidData, "pass one of \"accessor\" and \"entity\": who is to be held still"))
-        }
-        _ => set_token(ask, overlay, held),
+    let named = |name| data.text(name).map(|text| text.filter(|text| !text.is_empty()));
+    match (named("accessor")?, named("entity")?) {
+        (None, Some(entity)) => set_entity(ask, overlay, entity, held),
+        (Some(_), None) => set_token(ask, overlay, held),
+        _ => Err(Error::new(Code::InvalidData, "pass one of \"accessor\" and \"entity\": who is held still, or is to be")),
     }
 }
 
@@ -49,9 +48,11 @@ fn set_token(ask: &Ask<'_>, overlay: &mut Overlay<'_>, held: bool) -> Result<Don
 }
 
 fn set_entity(ask: &Ask<'_>, overlay: &mut Overlay<'_>, entity: &str, held: bool) -> Result<Done> {
-    let id = entity_of(ask, entity)?.ok_or_else(no_entity)?.id();
+    // A deleted one has no tokens that do anything.
+    let none = || no_entity(": one that was deleted needs no quarantine, its tokens are refused");
+    let id = entity_of(ask, entity)?.ok_or_else(none)?.id();
     // Read anew: what is read here becomes an expectation of the commit.
-    let old = identity::load_entity(overlay, &id)?.ok_or_else(no_entity)?;
+    let old = identity::load_entity(overlay, &id)?.ok_or_else(none)?;
     if ask.caller.entry.entity().is_some_and(|own| own.id == id) {
         let why = "a token cannot hold still the entity that it is of: ask with the token of another one";
         return Err(Error::new(Code::InvalidRequest, why));

@@ -1,8 +1,9 @@
 //! What is out, or who is not to be trusted any more, as a request says it.
 
 use super::look::is_own;
-use crate::identity::{self, Entity, IdentityName};
+use crate::identity::{Entity, IdentityName};
 use crate::pipeline::given::Members;
+use crate::pipeline::identity_named;
 use crate::pipeline::system::Ask;
 use crate::types::id::Id;
 use crate::types::limits::{NAME_BYTES_MAX, PATH_BYTES_MAX};
@@ -39,7 +40,7 @@ impl Suspect {
             [None, None, Some(accessor), None] if accessor.len() <= NAME_BYTES_MAX => Ok(Suspect::Accessor(accessor.to_owned())),
             [None, None, None, Some(entity)] => {
                 let found = entity_of(ask, entity)?.map(|found| found.id());
-                let id = found.or_else(|| Id::parse(entity)).ok_or_else(no_entity)?;
+                let id = found.or_else(|| Id::parse(entity)).ok_or_else(|| no_entity(": pass the id of one that was deleted"))?;
                 Ok(Suspect::Entity(id.to_string()))
             }
             _ => {
@@ -77,18 +78,14 @@ impl Suspect {
 /// The entity of the root namespace with that id, else the one of that name.
 pub(super) fn entity_of(ask: &Ask<'_>, text: &str) -> Result<Option<Entity>> {
     let mut overlay = ask.core.reading();
-    if let Some(id) = Id::parse(text)
-        && let Some(entity) = identity::load_entity(&mut overlay, &id)?
-    {
-        return Ok(Some(entity));
-    }
-    let Ok(name) = IdentityName::parse(text) else { return Ok(None) };
-    match identity::entity_by_name(&mut overlay, name.as_str())? {
-        Some(id) => Ok(identity::load_entity(&mut overlay, &id)?),
+    match identity_named::by_id(&mut overlay, text)? {
+        Some(entity) => Ok(Some(entity)),
+        // What can be no name is nobody's.
+        None if IdentityName::parse(text).is_ok() => identity_named::by_name(&mut overlay, text),
         None => Ok(None),
     }
 }
 
-pub(super) fn no_entity() -> Error {
-    Error::new(Code::InvalidRequest, "there is no entity with that id or name in the root namespace: pass the id of one that was deleted")
+pub(super) fn no_entity(advice: &str) -> Error {
+    Error::new(Code::InvalidRequest, format!("there is no entity with that id or name in the root namespace{advice}"))
 }
