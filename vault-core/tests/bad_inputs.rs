@@ -197,6 +197,8 @@ const TEXT_ROWS: &[TextRow] = &[
     ("TestVault::session", |w, s| done(w.test.session(s).kv("secret").get("kept"))),
     ("Emergency::quarantine", |w, s| done(w.test.root.emergency().quarantine(s))),
     ("Emergency::release", |w, s| done(w.test.root.emergency().release(s))),
+    ("Emergency::quarantine_entity", |w, s| done(w.test.root.emergency().quarantine_entity(s))),
+    ("Emergency::release_entity", |w, s| done(w.test.root.emergency().release_entity(s))),
     ("Timestamp::parse", |_, s| done(Timestamp::parse(s).ok_or_else(|| Error::new(Code::InvalidData, "it names no instant")))),
     ("Path::parse", |_, s| done(Path::parse(s))),
     ("NamespacePath::parse", |_, s| done(NamespacePath::parse(s))),
@@ -247,6 +249,9 @@ const BYTE_ROWS: &[ByteRow] = &[
 const NUMBER_ROWS: &[NumberRow] = &[
     ("NewSeal::shares", |_, n| sealed(NewSeal::shares(n as u8, (n >> 8) as u8)).and(sealed(NewSeal::shares(n as u8, n as u8)))),
     ("Config::with_cache_bytes", |_, n| done(Vault::create(Config::in_memory().with_cache_bytes(n), NewSeal::raw_key(&KEY)?))),
+    ("Config::with_value_cache", |_, n| {
+        done(Vault::create(Config::in_memory().with_value_cache(n, Ttl::from_secs(n)), NewSeal::raw_key(&KEY)?))
+    }),
     ("Config::with_audit_tail_bytes", |_, n| {
         let (vault, init) = Vault::create(Config::in_memory().with_audit_tail_bytes(n), NewSeal::raw_key(&KEY)?)?;
         vault.session(init.root_token).kv("secret").put("a", Object::new())?;

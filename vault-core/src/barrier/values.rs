@@ -262,7 +262,7 @@ mod tests {
 
     fn fill(cache: &ValueCache, key: &Key, value: &[u8]) {
         let pass = cache.get(key, NOW).expect_err("it is not there").expect("nobody changes it");
-        cache.put(&pass, key, WipedBytes::new(value.to_vec()).share(), NOW);
+        cache.put(&pass, key, WipedBytes::from(value.to_vec()).share(), NOW);
     }
 
     #[test]
@@ -288,10 +288,10 @@ mod tests {
         let changing = cache.changing([key(1), key(2), key(2)].iter());
         assert_eq!(read(&cache, &key(1), NOW), None, "forgotten before the change is written");
         assert!(cache.get(&key(1), NOW).expect_err("gone").is_none(), "no leave while it is changed");
-        cache.put(&early, &key(2), WipedBytes::new(b"old".to_vec()).share(), NOW);
+        cache.put(&early, &key(2), WipedBytes::from(b"old".to_vec()).share(), NOW);
         assert_eq!(read(&cache, &key(2), NOW), None);
         drop(changing);
-        cache.put(&early, &key(2), WipedBytes::new(b"old".to_vec()).share(), NOW);
+        cache.put(&early, &key(2), WipedBytes::from(b"old".to_vec()).share(), NOW);
         assert_eq!(read(&cache, &key(2), NOW), None, "read before the change, and brought behind it");
         fill(&cache, &key(1), b"new");
         assert_eq!(read(&cache, &key(1), NOW).as_deref(), Some(&b"new"[..]));
@@ -317,7 +317,7 @@ mod tests {
         let cache = cache(1 << 20);
         let pass = |now| cache.get(&key(1), now).expect_err("not there").expect("nobody changes it");
         let ahead = Timestamp::from_secs(1_000_000);
-        cache.put(&pass(ahead), &key(1), WipedBytes::new(b"one".to_vec()).share(), ahead);
+        cache.put(&pass(ahead), &key(1), WipedBytes::from(b"one".to_vec()).share(), ahead);
         assert!(cache.sweep(ahead).is_some());
         assert_eq!(cache.sweep(NOW), None);
         assert_eq!(cache.figures().values, 0);
@@ -329,7 +329,7 @@ mod tests {
         fill(&cache, &key(1), b"one");
         let pass = cache.get(&key(2), NOW).expect_err("not there").expect("nobody changes it");
         cache.end();
-        cache.put(&pass, &key(2), WipedBytes::new(b"two".to_vec()).share(), NOW);
+        cache.put(&pass, &key(2), WipedBytes::from(b"two".to_vec()).share(), NOW);
         fill(&cache, &key(3), b"three");
         assert_eq!((cache.figures().values, cache.figures().bytes), (0, 0));
     }

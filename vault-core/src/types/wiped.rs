@@ -53,11 +53,6 @@ impl Drop for Wiped {
 }
 
 impl WipedBytes {
-    /// Takes a buffer over; all of it is looked at.
-    pub(crate) fn new(buffer: Vec<u8>) -> Self {
-        Wiped::new(buffer).into()
-    }
-
     /// What is looked at.
     pub(crate) fn as_slice(&self) -> &[u8] {
         self
@@ -93,6 +88,13 @@ impl SharedBytes {
     /// How much memory the whole buffer takes, in bytes.
     pub(crate) fn memory(&self) -> usize {
         self.buffer.0.capacity()
+    }
+}
+
+impl From<Vec<u8>> for WipedBytes {
+    /// Takes a buffer over; all of it is looked at.
+    fn from(buffer: Vec<u8>) -> Self {
+        Wiped::new(buffer).into()
     }
 }
 
@@ -149,7 +151,7 @@ mod tests {
 
     #[test]
     fn a_part_of_a_part_is_where_it_was_found() {
-        let mut bytes = WipedBytes::new(b"head content tail".to_vec());
+        let mut bytes = WipedBytes::from(b"head content tail".to_vec());
         bytes.narrow(5..17);
         assert_eq!(&*bytes, b"content tail");
         let found = bytes.range_of(&bytes[..7]).expect("it is a part");
@@ -162,7 +164,7 @@ mod tests {
 
     #[test]
     fn what_is_shared_is_one_buffer_of_which_each_sees_its_part() {
-        let mut bytes = WipedBytes::new(b"head content".to_vec());
+        let mut bytes = WipedBytes::from(b"head content".to_vec());
         bytes.narrow(5..12);
         let at = bytes.as_ptr();
         let shared = bytes.share();
@@ -176,7 +178,7 @@ mod tests {
     #[test]
     #[should_panic(expected = "within")]
     fn nothing_outside_of_a_part_is_looked_at() {
-        let mut bytes = WipedBytes::new(vec![1, 2, 3]);
+        let mut bytes = WipedBytes::from(vec![1, 2, 3]);
         bytes.narrow(0..2);
         bytes.narrow(0..3);
     }

@@ -254,7 +254,7 @@ impl<'m> Mend<'m> {
         } else {
             let text = open(Kind::Policy).map(|text| String::from_utf8_lossy(&text).into_owned()).unwrap_or_default();
             let mut json = Value::from(Object::new().with("policy", text)).to_json();
-            ("policies", Some(WipedBytes::new(std::mem::take(&mut *json))))
+            ("policies", Some(WipedBytes::from(std::mem::take(&mut *json))))
         };
         if let Some(content) = content {
             let path = format!("{folder}/{}", hex::encode(key.as_bytes()));
