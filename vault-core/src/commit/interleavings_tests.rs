@@ -1,7 +1,7 @@
 //! Every interleaving of a few callers of the committer: writers, readers, a tick, and the end.
 
 use super::{AnchorPlan, CommitError, Committer, Proposal};
-use crate::audit::{Chain, Event, Tree, events_of_chunk};
+use crate::audit::{Chain, Event, Leaf, Tree, events_of_chunk};
 use crate::barrier::{Barrier, Digest, Kind, RootRecord};
 use crate::crypto::Keyring;
 use crate::host::{Anchor, AnchorError, Clock, ManualClock};
@@ -139,8 +139,8 @@ impl World {
         for (key, record) in records.scan(&self.barrier.tail_prefix(), None, usize::MAX).expect("the store reads") {
             let chunk = self.barrier.open(Kind::AuditTail, &key, &record).expect("its own record");
             for event in events_of_chunk(&chunk).expect("whole") {
-                chain.push(event);
-                tree.push(event);
+                chain.push(Leaf::of(event));
+                tree.push(Leaf::of(event));
                 names.push(Event::from_bytes(event).expect("its own event").request_id);
             }
         }
