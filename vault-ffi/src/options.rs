@@ -146,6 +146,8 @@ pub(crate) const STORE_PATH_BYTES_MAX: usize = 4096;
 const OPTIONS_BYTES_FIRST: usize = offset_of!(vault_options_t, clock);
 /// How long a decrypted secret is held unless told, in seconds.
 const VALUE_CACHE_TTL_DEFAULT_S: u64 = 60;
+/// A hundred years, in seconds.
+const SECONDS_MAX: u64 = 100 * 366 * 86_400;
 const RAW_KEY_BYTES_MAX: usize = 64;
 const SHARES_BYTES_MAX: usize = 65_536;
 
@@ -155,6 +157,14 @@ pub(crate) enum Key<'a> {
     Passphrase(&'a str),
     Raw(&'a [u8]),
     Shares(&'a str),
+}
+
+/// A length of time, which no negative number that was taken for one passes.
+fn seconds(given: u64, member: &str) -> Result<Ttl> {
+    if given > SECONDS_MAX {
+        return Err(bad_argument(format!("{member} is more than a hundred years, or was negative: give seconds")));
+    }
+    Ok(Ttl::from_secs(given))
 }
 
 impl vault_options_t {
@@ -213,7 +223,7 @@ impl vault_options_t {
         }
         // SAFETY: as the caller promises.
         if let Some(anchor) = unsafe { HostAnchor::read(self.anchor) }? {
-            config = config.with_anchor(Arc::new(anchor), Ttl::from_secs(self.anchor_interval_s));
+            config = config.with_anchor(Arc::new(anchor), seconds(self.anchor_interval_s, "options.anchor_interval_s")?);
         }
         // SAFETY: as the caller promises.
         for sink in unsafe { HostSink::read_all(self.audit_sinks, self.audit_sink_count) }? {
@@ -250,7 +260,8 @@ impl vault_options_t {
         if self.accept_rollback == 1 {
             config = config.with_rollback_accepted();
         }
-        let held = Ttl::from_secs(if self.value_cache_ttl_s == 0 { VALUE_CACHE_TTL_DEFAULT_S } else { self.value_cache_ttl_s });
+        let held = if self.value_cache_ttl_s == 0 { VALUE_CACHE_TTL_DEFAULT_S } else { self.value_cache_ttl_s };
+        let held = seconds(held, "options.value_cache_ttl_s")?;
         config = config.with_value_cache(self.value_cache_bytes, held);
         Ok(if self.cache_bytes == 0 { config } else { config.with_cache_bytes(self.cache_bytes) })
     }

@@ -172,6 +172,8 @@ static void secrets_are_held_where_the_host_asks(void) {
     vault_secret_free(root);
     vault_session_close(session);
     vault_close(vault);
+    options.value_cache_ttl_s = (uint64_t)-1;
+    EXPECT("for longer than anybody lives", VAULT_ERR_BAD_ARGUMENT, vault_create(&options, &vault, &root));
 }
 
 static void policies_follow_the_options(void) {
