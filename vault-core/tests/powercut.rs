@@ -263,9 +263,11 @@ fn losses(backend: Backend, run: Run, forgotten: impl Fn(&str) -> bool) -> Vec<S
 
 #[test]
 fn a_store_that_forgets_to_sync_its_log_is_found_out() {
-    for (backend, log) in [(Backend::Sled, "/db"), (Backend::Redb, "/store.redb")] {
-        let phases = losses(backend, Run::Lives, |file| file.ends_with(log));
+    for (backend, database) in [(Backend::Sled, "/db"), (Backend::Redb, "/store.redb")] {
+        let phases = losses(backend, Run::Lives, |file| file.ends_with("/WAL"));
         assert!(phases.iter().any(|phase| phase == "committing"), "{backend:?}: {phases:?}");
+        // Sooner or later it is all that holds what the WAL has made durable before.
+        assert!(!losses(backend, Run::Lives, |file| file.ends_with(database)).is_empty(), "{backend:?}");
     }
 }
 

@@ -26,9 +26,22 @@ impl Digest {
         bytes
     }
 
+    /// A record's term.
+    pub(crate) fn term(mac: &MacKey, key: &Key, record_hash: &[u8; 32]) -> Self {
+        Digest::from_bytes(&mac.tag(&[key.as_bytes(), record_hash]))
+    }
+
     /// Adds a record's term.
     pub(crate) fn add(&mut self, mac: &MacKey, key: &Key, record_hash: &[u8; 32]) {
-        let term = Digest::from_bytes(&mac.tag(&[key.as_bytes(), record_hash]));
+        self.add_term(Digest::term(mac, key, record_hash));
+    }
+
+    /// Takes a record's term away.
+    pub(crate) fn subtract(&mut self, mac: &MacKey, key: &Key, record_hash: &[u8; 32]) {
+        self.subtract_term(Digest::term(mac, key, record_hash));
+    }
+
+    pub(crate) fn add_term(&mut self, term: Digest) {
         let mut carry = false;
         for (limb, other) in self.0.iter_mut().zip(term.0) {
             let (sum, over) = limb.overflowing_add(other);
@@ -38,9 +51,7 @@ impl Digest {
         }
     }
 
-    /// Takes a record's term away.
-    pub(crate) fn subtract(&mut self, mac: &MacKey, key: &Key, record_hash: &[u8; 32]) {
-        let term = Digest::from_bytes(&mac.tag(&[key.as_bytes(), record_hash]));
+    pub(crate) fn subtract_term(&mut self, term: Digest) {
         let mut borrow = false;
         for (limb, other) in self.0.iter_mut().zip(term.0) {
             let (rest, under) = limb.overflowing_sub(other);

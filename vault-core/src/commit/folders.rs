@@ -60,7 +60,7 @@ fn vanish(merged: &Merged<'_>, entries: &mut Entries, change: &FolderChange) -> 
 fn is_present(merged: &Merged<'_>, entries: &Entries, key: &Key) -> Result<bool, BarrierError> {
     match entries.get(key) {
         Some(entry) => Ok(entry.is_some()),
-        None => Ok(merged.get(key)?.is_some()),
+        None => merged.has(key),
     }
 }
 

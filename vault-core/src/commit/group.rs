@@ -1,11 +1,12 @@
 //! One group: validate in order, merge, add folder entries, audit records, digest and root record, commit, publish.
 
 use super::folders::change_folders;
-use super::{CommitError, Committer, Proposal, Publish, ended, is_in_doubt};
+use super::hashes::{Hashed, Hashes};
+use super::{CommitError, Committer, Prepared, Publish, ended, is_in_doubt};
 use crate::audit::{Chain, Chunk, Leaf, SegmentEntry, Tree};
 use crate::barrier::{Barrier, BarrierError, Kind, RootRecord, Writes, fixed};
-use crate::crypto::sha256;
-use crate::storage::{Batch, Expected, Key, Page, Storage};
+use crate::crypto::MacKey;
+use crate::storage::{Batch, Key, Page, Storage};
 use crate::types::id::Id;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,6 +23,7 @@ const SEGMENT_AT_ONCE_BYTES: usize = 512 * 1024;
 /// What only the leader of a group may touch.
 pub(super) struct Leader {
     root: RootRecord,
+    hashes: Hashes,
     /// The next group ends the counting of repeated refusals.
     pub(super) end_counting: bool,
     /// The vault was sealed: nothing is committed any more.
@@ -31,12 +33,44 @@ pub(super) struct Leader {
 /// The changes of a group so far, over the store.
 pub(super) struct Merged<'a> {
     pub(super) storage: &'a dyn Storage,
-    pub(super) changes: BTreeMap<Key, Option<Vec<u8>>>,
+    mac: &'a MacKey,
+    hashes: &'a mut Hashes,
+    pub(super) changes: Changes,
+}
+
+/// What a group changes, by key.
+type Changes = BTreeMap<Key, Change>;
+
+/// What becomes of a record.
+pub(super) struct Change {
+    /// What it is from now on; `None` where it is removed.
+    new: Option<(Vec<u8>, Hashed)>,
+    /// There was none, or what was there is taken from the digest already.
+    is_settled: bool,
+}
+
+impl Change {
+    fn new(new: Option<(Vec<u8>, Hashed)>) -> Self {
+        Change { new, is_settled: false }
+    }
+
+    fn to(mac: &MacKey, key: &Key, record: Vec<u8>) -> Self {
+        let hashed = Hashed::of(mac, key, &record);
+        Change::new(Some((record, hashed)))
+    }
+
+    fn settled(self) -> Self {
+        Change { is_settled: true, ..self }
+    }
+
+    fn hashed(&self) -> Option<Hashed> {
+        self.new.as_ref().map(|(_, hashed)| *hashed)
+    }
 }
 
 impl Leader {
     pub(super) fn new(root: RootRecord) -> Self {
-        Leader { root, end_counting: false, ended: false }
+        Leader { root, hashes: Hashes::default(), end_counting: false, ended: false }
     }
 
     pub(super) fn root(&self) -> &RootRecord {
@@ -45,18 +79,23 @@ impl Leader {
 }
 
 impl Merged<'_> {
-    /// The record of a key as the group so far leaves it.
-    pub(super) fn get(&self, key: &Key) -> Result<Option<Vec<u8>>, BarrierError> {
-        match self.changes.get(key) {
-            Some(change) => Ok(change.clone()),
-            None => Ok(self.storage.get(key)?),
+    /// Whether there is a record at a key as the group so far leaves it.
+    pub(super) fn has(&self, key: &Key) -> Result<bool, BarrierError> {
+        match (self.changes.get(key), self.hashes.get(key)) {
+            (Some(change), _) => Ok(change.new.is_some()),
+            (None, Some(known)) => Ok(known.is_some()),
+            (None, None) => Ok(self.storage.get(key)?.is_some()),
         }
     }
 
     /// Whether all that a proposal has read is still so.
-    fn holds(&self, writes: &Writes) -> Result<bool, BarrierError> {
+    fn holds(&mut self, writes: &Writes) -> Result<bool, BarrierError> {
         for (key, expected) in &writes.expectations {
-            if Expected::of(self.get(key)?.as_deref()) != *expected {
+            let hashed = match self.changes.get(key) {
+                Some(change) => change.hashed(),
+                None => stored(self.storage, self.mac, self.hashes, key)?,
+            };
+            if Hashed::expected(hashed.as_ref()) != *expected {
                 return Ok(false);
             }
         }
@@ -64,17 +103,29 @@ impl Merged<'_> {
     }
 }
 
+/// What the record of a key is in the store, before the group.
+fn stored(storage: &dyn Storage, mac: &MacKey, hashes: &mut Hashes, key: &Key) -> Result<Option<Hashed>, BarrierError> {
+    if let Some(known) = hashes.get(key) {
+        return Ok(known);
+    }
+    let hashed = storage.get(key)?.map(|record| Hashed::of(mac, key, &record));
+    hashes.note(*key, hashed);
+    Ok(hashed)
+}
+
 impl Committer {
-    pub(super) fn commit_group(&self, proposals: Vec<Proposal>) -> Vec<Result<u64, CommitError>> {
+    pub(super) fn commit_group(&self, group: Vec<Prepared>) -> Vec<Result<u64, CommitError>> {
         let mut leader = self.leader.lock();
+        let leader = &mut *leader;
         if self.is_poisoned() {
             return Vec::new();
         }
         if leader.ended {
-            return proposals.iter().map(|_| Err(ended())).collect();
+            return group.iter().map(|_| Err(ended())).collect();
         }
-        let mut merged = Merged { storage: &*self.storage, changes: BTreeMap::new() };
-        let mut outcomes: Vec<Result<u64, CommitError>> = Vec::with_capacity(proposals.len());
+        let mac = self.barrier.keyring().digest();
+        let mut merged = Merged { storage: &*self.storage, mac, hashes: &mut leader.hashes, changes: Changes::new() };
+        let mut outcomes: Vec<Result<u64, CommitError>> = Vec::with_capacity(group.len());
         let mut publishes: Vec<Publish> = Vec::new();
         let now = self.clock.now();
         let end_counting = std::mem::take(&mut leader.end_counting);
@@ -83,14 +134,14 @@ impl Committer {
         let number = leader.root.commit + 1;
         let mut adopts = None;
         let mut barriers: Vec<Arc<Barrier>> = Vec::new();
-        for proposal in proposals {
+        for Prepared { proposal, hashed, events: own } in group {
             barriers.extend(proposal.writes.barriers.iter().cloned());
             let is_late = proposal.before.is_some_and(|before| now >= before);
             let is_over = is_late || proposal.holds.is_some_and(|holds| !holds());
-            let joined = if is_over { Err(CommitError::Conflict) } else { join(&mut merged, proposal.writes) };
+            let joined = if is_over { Err(CommitError::Conflict) } else { join(&mut merged, proposal.writes, hashed) };
             if joined.is_ok() {
                 adopts = adopts.or(proposal.adopts);
-                proposal.events.iter().for_each(|event| events.push(&event.to_bytes()));
+                events.append(&own);
                 publishes.extend(proposal.publish);
             }
             outcomes.push(joined.map(|()| number));
@@ -101,12 +152,13 @@ impl Committer {
             return outcomes.into_iter().map(|outcome| outcome.map(|_| leader.root.commit)).collect();
         }
         // All of them: one that nobody watches yet can be watched, and read as it was, before it is durable.
-        let changed: Vec<Key> = merged.changes.keys().copied().collect();
+        let mut changes = merged.changes;
+        let changed: Vec<Key> = changes.keys().copied().collect();
         // Until what is published with the change is published too, whatever happens.
         let _changing = self.values.as_ref().map(|values| values.changing(changed.iter()));
-        let noted = note_messages(&barriers, &mut merged.changes);
+        let noted = note_messages(&barriers, mac, &mut changes);
         match noted.map_err(CommitError::from).and_then(|noted| {
-            self.write(&mut leader, merged.changes, &events, adopts)?;
+            self.write(leader, changes, &events, adopts)?;
             Ok(noted)
         }) {
             Ok(noted) => {
@@ -131,20 +183,13 @@ impl Committer {
     }
 
     /// Commits merged changes and events as the next commit, and notes the head.
-    fn write(
-        &self,
-        leader: &mut Leader,
-        changes: BTreeMap<Key, Option<Vec<u8>>>,
-        events: &Chunk,
-        adopts: Option<[u8; 16]>,
-    ) -> Result<(), CommitError> {
+    fn write(&self, leader: &mut Leader, mut changes: Changes, events: &Chunk, adopts: Option<[u8; 16]>) -> Result<(), CommitError> {
         let mut root = leader.root.clone();
         if let Some(lineage) = adopts {
             root.parent = std::mem::replace(&mut root.lineage, lineage);
             root.epoch += 1;
             root.frozen = false;
         }
-        let mut changes = changes;
         if !events.is_empty() {
             let first = root.audit_sequence + 1;
             let mut chain = Chain { sequence: root.audit_sequence, head: root.audit_head };
@@ -164,19 +209,15 @@ impl Committer {
                 self.seal_tail(&mut root, &mut changes, (first, newest))?;
             } else {
                 let key = self.barrier.tail_key(first);
-                changes.insert(key, Some(self.barrier.seal(Kind::AuditTail, &key, newest)?));
+                // Each chunk has a key of its own.
+                changes.insert(key, self.change_to(&key, self.barrier.seal(Kind::AuditTail, &key, newest)?).settled());
             }
         }
         self.write_batch(leader, root, changes)
     }
 
     /// Moves the tail and this group's chunk behind it into a segment: the file first, then the entry and the removals in this very batch.
-    fn seal_tail(
-        &self,
-        root: &mut RootRecord,
-        changes: &mut BTreeMap<Key, Option<Vec<u8>>>,
-        (mut first, newest): (u64, &[u8]),
-    ) -> Result<(), CommitError> {
+    fn seal_tail(&self, root: &mut RootRecord, changes: &mut Changes, (mut first, newest): (u64, &[u8])) -> Result<(), CommitError> {
         let mut tail = Page::new();
         let prefix = self.barrier.tail_prefix();
         let mut after = None;
@@ -202,31 +243,35 @@ impl Committer {
         let last_millis = self.clock.now().as_millis();
         let (file, entry) = SegmentEntry::seal(&self.barrier, index, &[&content, newest], first, end, last_millis)?;
         self.storage.write_segment(index, &file)?;
-        for (key, _) in tail {
-            changes.insert(key, None);
+        let mut digest = root.digest();
+        for (key, record) in tail {
+            digest.subtract_term(Hashed::of(self.barrier.keyring().digest(), &key, &record).term);
+            changes.insert(key, Change::new(None).settled());
         }
+        root.digest = digest.to_bytes();
         let key = SegmentEntry::key(&self.barrier, index);
-        changes.insert(key, Some(self.barrier.seal(Kind::AuditSegmentEntry, &key, &entry.to_bytes())?));
+        changes.insert(key, self.change_to(&key, self.barrier.seal(Kind::AuditSegmentEntry, &key, &entry.to_bytes())?));
         root.audit_segments = index;
         root.audit_tail_bytes = 0;
         Ok(())
     }
 
+    fn change_to(&self, key: &Key, record: Vec<u8>) -> Change {
+        Change::to(self.barrier.keyring().digest(), key, record)
+    }
+
     /// Digest, root record, batch, head.
-    fn write_batch(
-        &self,
-        leader: &mut Leader,
-        mut root: RootRecord,
-        mut changes: BTreeMap<Key, Option<Vec<u8>>>,
-    ) -> Result<(), CommitError> {
+    fn write_batch(&self, leader: &mut Leader, mut root: RootRecord, changes: Changes) -> Result<(), CommitError> {
         let mac = self.barrier.keyring().digest();
         let mut digest = root.digest();
         for (key, change) in &changes {
-            if let Some(old) = self.storage.get(key)? {
-                digest.subtract(mac, key, &sha256(&[&old]));
+            if !change.is_settled
+                && let Some(old) = stored(&*self.storage, mac, &mut leader.hashes, key)?
+            {
+                digest.subtract_term(old.term);
             }
-            if let Some(new) = change {
-                digest.add(mac, key, &sha256(&[new]));
+            if let Some(new) = change.hashed() {
+                digest.add_term(new.term);
             }
         }
         root.commit += 1;
@@ -235,6 +280,9 @@ impl Committer {
         root.messages_key = data_keys.primary().id();
         root.messages = data_keys.primary().messages();
         drop(data_keys);
+        let hashes: Vec<(Key, Option<Hashed>, bool)> =
+            changes.iter().map(|(key, change)| (*key, change.hashed(), change.is_settled)).collect();
+        let mut changes: BTreeMap<_, _> = changes.into_iter().map(|(key, change)| (key, change.new.map(|(record, _)| record))).collect();
         changes.insert(RootRecord::key(), Some(root.seal(&self.barrier)?));
         let batch = Batch { number: root.commit, expectations: Vec::new(), changes };
         self.storage.commit(&batch).map_err(|error| if is_in_doubt(&error) { CommitError::Poisoned } else { error.into() })?;
@@ -242,6 +290,10 @@ impl Committer {
         let number = root.commit;
         self.anchor.note(&root);
         leader.root = root;
+        for (key, hashed, is_settled) in hashes {
+            // Nobody will ask for a chunk of the tail soon, and the others are worth their places.
+            if is_settled { leader.hashes.forget(&key) } else { leader.hashes.note(key, hashed) }
+        }
         // The commit stands; a head that cannot be noted means a device that fails, and the next opening could not tell a loss.
         self.storage.note_head(number, &head_mac).map_err(|_| CommitError::Poisoned)
     }
@@ -250,7 +302,7 @@ impl Committer {
 /// Lets a proposal join the group, unless something it has read was changed, or the data key that it was encrypted under was rolled since:
 /// once a roll is published nothing more is written under the old key, so that one pass over the store can retire it.
 /// Nor is anything written into a namespace that was deleted since: once that is published, one pass can remove all that was in it.
-fn join(merged: &mut Merged<'_>, writes: Writes) -> Result<(), CommitError> {
+fn join(merged: &mut Merged<'_>, writes: Writes, hashed: Vec<Option<Hashed>>) -> Result<(), CommitError> {
     let is_current = |(key, change): (&Key, &Option<Vec<u8>>)| {
         let under_primary = |record: &Vec<u8>| writes.barriers.iter().any(|barrier| barrier.is_current(record));
         fixed::is_bare(key.as_bytes()) || change.as_ref().is_none_or(under_primary)
@@ -260,16 +312,18 @@ fn join(merged: &mut Merged<'_>, writes: Writes) -> Result<(), CommitError> {
         return Err(CommitError::Conflict);
     }
     let folders = change_folders(merged, &writes.folders)?;
-    merged.changes.extend(writes.changes);
-    merged.changes.extend(folders);
+    let changes = writes.changes.into_iter().zip(hashed).map(|((key, record), hashed)| (key, Change::new(record.zip(hashed))));
+    merged.changes.extend(changes);
+    let mac = merged.mac;
+    merged.changes.extend(folders.into_iter().map(|(key, entry)| {
+        let change = entry.map_or(Change::new(None), |entry| Change::to(mac, &key, entry));
+        (key, change)
+    }));
     Ok(())
 }
 
 /// Notes how many messages the primary key of a namespace has encrypted, now and then: the root namespace's stand in the root record.
-fn note_messages(
-    barriers: &[Arc<Barrier>],
-    changes: &mut BTreeMap<Key, Option<Vec<u8>>>,
-) -> Result<Vec<(Arc<Barrier>, u64)>, BarrierError> {
+fn note_messages(barriers: &[Arc<Barrier>], mac: &MacKey, changes: &mut Changes) -> Result<Vec<(Arc<Barrier>, u64)>, BarrierError> {
     let mut noted = Vec::new();
     for barrier in barriers.iter().filter(|barrier| *barrier.namespace() != Id::ROOT) {
         let data_keys = barrier.keyring().data_keys();
@@ -280,7 +334,7 @@ fn note_messages(
         }
         let messages = primary.messages();
         let plaintext = [&primary.id().to_le_bytes()[..], &messages.to_le_bytes()].concat();
-        changes.insert(key, Some(barrier.seal(Kind::KeyMessages, &key, &plaintext)?));
+        changes.insert(key, Change::to(mac, &key, barrier.seal(Kind::KeyMessages, &key, &plaintext)?));
         noted.push((Arc::clone(barrier), messages));
     }
     Ok(noted)

@@ -6,21 +6,23 @@
 mod anchor;
 mod folders;
 mod group;
+mod hashes;
 #[cfg(all(test, loom))]
 mod interleavings_tests;
 
 pub(crate) use anchor::{AnchorPlan, Standing, standing};
 
-use crate::audit::{Admission, AuditMode, Event, Queue};
+use crate::audit::{Admission, AuditMode, Chunk, Event, Queue};
 use crate::barrier::{Barrier, BarrierError, RootRecord, ValueCache, Watches, Writes};
 use crate::host::Clock;
 use crate::os::sync::{AtomicBool, Condvar, Mutex, MutexGuard};
 use crate::storage::{Read, Storage, StorageError};
 use crate::types::id::Id;
-use crate::types::limits::{COMMIT_GROUP_BYTES_MAX, COMMIT_GROUP_PROPOSALS_MAX};
+use crate::types::limits::COMMIT_GROUP_PROPOSALS_MAX;
 use crate::types::{Code, Error, Timestamp};
 use anchor::AnchorKeeper;
 use group::Leader;
+use hashes::Hashed;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -130,15 +132,52 @@ struct Waiting {
 }
 
 struct Entry {
-    proposal: Proposal,
+    prepared: Prepared,
     ticket: Arc<Ticket>,
 }
 
-/// Where the leader leaves a proposal's outcome, and where its caller waits for it: each by itself, so that a commit wakes those whom it
-/// concerns and whoever leads next, and not all that wait.
+/// A proposal with what its caller has worked out before the leader has it, which works for one group at a time.
+struct Prepared {
+    proposal: Proposal,
+    /// Of its changes, in their order; `None` where a record is removed.
+    hashed: Vec<Option<Hashed>>,
+    events: Chunk,
+}
+
+/// Where a caller waits by itself for its proposal's outcome, or for its turn to lead: nobody else is woken with it, and it takes no lock
+/// that others wait for.
 struct Ticket {
-    outcome: Mutex<Option<Result<u64, CommitError>>>,
+    turn: Mutex<Option<Turn>>,
     wake: Condvar,
+}
+
+/// What a caller is woken for.
+enum Turn {
+    /// Its proposal stands first among those that wait, and nobody leads.
+    Lead,
+    /// What came of its proposal.
+    Outcome(Result<u64, CommitError>),
+}
+
+impl Ticket {
+    fn new() -> Self {
+        Ticket { turn: Mutex::default(), wake: Condvar::new() }
+    }
+
+    fn give(&self, turn: Turn) {
+        *self.turn.lock() = Some(turn);
+        self.wake.notify_all();
+    }
+
+    fn wait(&self) -> Turn {
+        let mut turn = self.turn.lock();
+        loop {
+            if let Some(turn) = turn.take() {
+                return turn;
+            }
+            self.wake.wait(&mut turn);
+        }
+    }
 }
 
 impl Committer {
@@ -183,28 +222,30 @@ impl Committer {
     }
 
     fn commit_durably(&self, proposal: Proposal) -> Result<Receipt, CommitError> {
-        let ticket = Arc::new(Ticket { outcome: Mutex::default(), wake: Condvar::new() });
+        let prepared = self.prepare(proposal);
+        let ticket = Arc::new(Ticket::new());
         let mut waiting = self.waiting.lock();
-        waiting.entries.push_back(Entry { proposal, ticket: Arc::clone(&ticket) });
+        waiting.entries.push_back(Entry { prepared, ticket: Arc::clone(&ticket) });
+        let is_led = std::mem::replace(&mut waiting.led, true);
+        drop(waiting);
+        if !is_led {
+            self.lead();
+        }
         loop {
-            if let Some(outcome) = ticket.outcome.lock().take() {
-                if let Some(next) = waiting.entries.front().filter(|_| !waiting.led) {
-                    next.ticket.wake.notify_all();
-                }
-                return outcome.map(|number| Receipt { commit: Some(number) });
-            }
-            if waiting.led {
-                ticket.wake.wait(&mut waiting);
-            } else {
-                waiting.led = true;
-                let group = next_group(&mut waiting.entries);
-                let led = MutexGuard::unlocked(&mut waiting, || self.lead(group));
-                waiting.led = false;
-                for ticket in led {
-                    ticket.wake.notify_all();
-                }
+            match ticket.wait() {
+                Turn::Lead => self.lead(),
+                Turn::Outcome(outcome) => return outcome.map(|number| Receipt { commit: Some(number) }),
             }
         }
+    }
+
+    fn prepare(&self, proposal: Proposal) -> Prepared {
+        let mac = self.barrier.keyring().digest();
+        let hashed = proposal.writes.changes.iter().map(|(key, change)| change.as_ref().map(|record| Hashed::of(mac, key, record)));
+        let hashed = hashed.collect();
+        let mut events = Chunk::default();
+        proposal.events.iter().for_each(|event| events.push(&event.to_bytes()));
+        Prepared { proposal, hashed, events }
     }
 
     /// Admits the event of a read; writes the queue when that is due, and at once where replies wait for it (`strict`).
@@ -319,9 +360,10 @@ impl Committer {
         if full { self.flush() } else { Ok(()) }
     }
 
-    /// Leads one group: every ticket of it has an outcome when this returns, whatever happens.
-    fn lead(&self, group: Vec<Entry>) -> Vec<Arc<Ticket>> {
-        let (proposals, tickets): (Vec<_>, Vec<_>) = group.into_iter().map(|entry| (entry.proposal, entry.ticket)).unzip();
+    /// Leads one group, and lets the next one be led: every ticket of the group has an outcome when this returns, whatever happens.
+    fn lead(&self) {
+        let group = next_group(&mut self.waiting.lock().entries, self.storage.group_bytes());
+        let (proposals, tickets): (Vec<_>, Vec<_>) = group.into_iter().map(|entry| (entry.prepared, entry.ticket)).unzip();
         // A panic on the leader must not leave the others waiting for ever, nor a half-updated leader in use: it poisons.
         let led = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.commit_group(proposals)));
         let mut outcomes = led.unwrap_or_else(|_| {
@@ -329,20 +371,26 @@ impl Committer {
             Vec::new()
         });
         outcomes.resize_with(tickets.len(), || Err(CommitError::Poisoned));
-        for (ticket, outcome) in tickets.iter().zip(outcomes) {
-            *ticket.outcome.lock() = Some(outcome);
+        // First of all: the device has nothing to do until the next group is on its way.
+        let mut waiting = self.waiting.lock();
+        match waiting.entries.front() {
+            Some(next) => next.ticket.give(Turn::Lead),
+            None => waiting.led = false,
         }
-        tickets
+        drop(waiting);
+        for (ticket, outcome) in tickets.iter().zip(outcomes) {
+            ticket.give(Turn::Outcome(outcome));
+        }
     }
 }
 
 /// The proposals of the next group, in order, bounded in count and bytes.
-fn next_group(entries: &mut VecDeque<Entry>) -> Vec<Entry> {
+fn next_group(entries: &mut VecDeque<Entry>, bytes_max: usize) -> Vec<Entry> {
     let mut group = Vec::new();
     let mut bytes = 0_usize;
-    while group.len() < COMMIT_GROUP_PROPOSALS_MAX && bytes < COMMIT_GROUP_BYTES_MAX {
+    while group.len() < COMMIT_GROUP_PROPOSALS_MAX && bytes < bytes_max {
         let Some(entry) = entries.pop_front() else { break };
-        bytes += entry.proposal.writes.changes.values().flatten().map(Vec::len).sum::<usize>();
+        bytes += entry.prepared.proposal.writes.changes.values().flatten().map(Vec::len).sum::<usize>();
         group.push(entry);
     }
     group

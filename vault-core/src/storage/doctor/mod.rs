@@ -117,7 +117,7 @@ impl Signs {
             "LOCK" => {}
             "HEAD" => self.see_head(&path)?,
             "CURRENT" => self.current = current_of(&fs::read(&path).map_err(io("reading CURRENT"))?),
-            "store.redb" => {}
+            "store.redb" | "WAL" => {}
             "CURRENT.new" => self.leftovers.push(name.to_owned()),
             "audit" => self.see_segments(&path)?,
             _ => match name.strip_prefix("g-").and_then(|number| number.parse().ok()) {
@@ -129,7 +129,7 @@ impl Signs {
             },
         }
         self.note_mode(&path)?;
-        Ok(!matches!(name, "HEAD" | "audit"))
+        Ok(!matches!(name, "HEAD" | "audit" | "WAL"))
     }
 
     fn see_head(&mut self, path: &Path) -> Result<(), StorageError> {

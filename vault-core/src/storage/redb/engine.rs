@@ -1,8 +1,10 @@
-//! Records in redb's tables: one of records, one with the commit number; both change in one transaction.
+//! Records in redb's tables: one of records, one with the commit number; both change in one transaction, which is durable in the WAL first.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "a backend on disk touches files")]
 
 use super::super::files::io;
+use super::super::wal::Wal;
 use super::super::{Batch, Key, Page, StorageError};
+use parking_lot::Mutex;
 use redb::{CompactionError, Database, Durability, ReadTransaction, ReadableDatabase, TableDefinition};
 use std::fs;
 use std::io::ErrorKind;
@@ -12,6 +14,8 @@ use std::path::Path;
 const RECORDS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("records");
 const NUMBERS: TableDefinition<'_, &str, u64> = TableDefinition::new("numbers");
 const COMMIT: &str = "commit";
+/// The size of the WAL: so much is written to it before redb makes it durable itself.
+const WAL_BYTES: usize = 2 * 1024 * 1024;
 /// Up to this size every page is checked against its checksum at each opening; a larger file only after it was not closed well.
 const CHECKED_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
@@ -26,8 +30,11 @@ pub(super) enum Check {
     Nothing,
 }
 
-/// An open redb database.
-pub(super) struct Engine(Database);
+/// An open redb database, with the commits that it does not hold durably yet beside it.
+pub(super) struct Engine {
+    db: Database,
+    wal: Mutex<Wal>,
+}
 
 /// A read transaction: the database as it was when this was made.
 pub(super) struct View(ReadTransaction);
@@ -41,8 +48,9 @@ impl Engine {
             begun.open_table(RECORDS)?;
             begun.open_table(NUMBERS)?.insert(COMMIT, 0)?;
             begun.commit()?;
-            Ok(Engine(db))
+            Ok(db)
         })
+        .and_then(|db| Self::over(db, file, Check::Usual))
     }
 
     /// Opens a database, which is mended by redb when the process or the machine had stopped at work.
@@ -53,27 +61,50 @@ impl Engine {
         }
         let mut builder = builder(cache_bytes);
         builder.set_check_integrity_on_open(check == Check::Whole || check == Check::Usual && size <= CHECKED_BYTES_MAX);
-        caught("opening the store", || Ok(Engine(builder.open(file)?)))
+        let db = caught("opening the store", || Ok(builder.open(file)?))?;
+        Self::over(db, file, check)
+    }
+
+    /// Carries out what is in the WAL: as before the last opening ended, it is durable there.
+    fn over(db: Database, file: &Path, check: Check) -> Result<Self, StorageError> {
+        let number = number(&db)?;
+        let mut wal = Wal::open(file.parent().unwrap_or(Path::new(".")), WAL_BYTES)?;
+        let batches = wal.read(number, check == Check::Nothing)?;
+        let engine = Engine { db, wal: Mutex::new(wal) };
+        for batch in &batches {
+            engine.put(batch, Durability::None)?;
+        }
+        Ok(engine)
     }
 
     /// The number of the last commit; 0 when there was none.
     pub(super) fn number(&self) -> Result<u64, StorageError> {
-        let found = caught("reading", || {
-            let numbers = self.0.begin_read()?.open_table(NUMBERS)?;
-            Ok(numbers.get(COMMIT)?.map(|number| number.value()))
-        })?;
-        found.ok_or_else(|| StorageError::Corrupt("the store has no commit number".to_owned()))
+        number(&self.db)
     }
 
     pub(super) fn view(&self) -> Result<View, StorageError> {
-        caught("reading", || Ok(View(self.0.begin_read()?)))
+        caught("reading", || Ok(View(self.db.begin_read()?)))
     }
 
-    /// Applies a batch in one transaction, which is durable when it returns.
+    /// Applies a batch in one transaction, which is durable when it returns: in the WAL, or where that has no room, in redb with all before it.
     pub(super) fn apply(&self, batch: &Batch) -> Result<(), StorageError> {
+        let mut wal = self.wal.lock();
+        self.apply_with(&mut wal, batch).inspect_err(|_| wal.keep())
+    }
+
+    fn apply_with(&self, wal: &mut Wal, batch: &Batch) -> Result<(), StorageError> {
+        if wal.append(batch)? {
+            return self.put(batch, Durability::None);
+        }
+        self.put(batch, Durability::Immediate)?;
+        wal.restart();
+        Ok(())
+    }
+
+    fn put(&self, batch: &Batch, durability: Durability) -> Result<(), StorageError> {
         caught("committing", || {
-            let mut begun = self.0.begin_write()?;
-            begun.set_durability(Durability::Immediate)?;
+            let mut begun = self.db.begin_write()?;
+            begun.set_durability(durability)?;
             let mut records = begun.open_table(RECORDS)?;
             for (key, change) in &batch.changes {
                 match change {
@@ -88,9 +119,19 @@ impl Engine {
         })
     }
 
-    /// Moves pages to the beginning of the file and cuts off what is free then.
+    /// Lets redb hold all commits durably.
+    fn settle(&self) -> Result<(), StorageError> {
+        let nothing = Batch { number: self.number()?, ..Batch::default() };
+        self.put(&nothing, Durability::Immediate)?;
+        self.wal.lock().restart();
+        Ok(())
+    }
+
+    /// Moves pages to the beginning of the file, cuts off what is free then, and leaves nothing of old commits in the WAL.
     pub(super) fn compact(&mut self) -> Result<(), StorageError> {
-        let compacted = catch_unwind(AssertUnwindSafe(|| self.0.compact()));
+        self.settle()?;
+        self.wal.lock().wipe()?;
+        let compacted = catch_unwind(AssertUnwindSafe(|| self.db.compact()));
         caught("compacting the store", || match compacted {
             Ok(Ok(_)) => Ok(Ok(())),
             Ok(Err(CompactionError::TransactionInProgress)) => Ok(Err(StorageError::Busy)),
@@ -100,7 +141,9 @@ impl Engine {
     }
 
     pub(super) fn close(self) -> Result<(), StorageError> {
-        caught("closing the store", move || Ok(self.0.close()?))
+        // Where it fails the WAL has what redb has not.
+        let _settled = self.settle().and_then(|()| self.wal.lock().wipe());
+        caught("closing the store", move || Ok(self.db.close()?))
     }
 }
 
@@ -127,6 +170,14 @@ impl View {
             Ok(page)
         })
     }
+}
+
+fn number(db: &Database) -> Result<u64, StorageError> {
+    let found = caught("reading", || {
+        let numbers = db.begin_read()?.open_table(NUMBERS)?;
+        Ok(numbers.get(COMMIT)?.map(|number| number.value()))
+    })?;
+    found.ok_or_else(|| StorageError::Corrupt("the store has no commit number".to_owned()))
 }
 
 fn builder(cache_bytes: u64) -> redb::Builder {

@@ -1,13 +1,14 @@
-//! The store on disk over redb 4: a directory `{LOCK, HEAD, audit/, store.redb}`.
+//! The store on disk over redb 4: a directory `{LOCK, HEAD, audit/, store.redb, WAL}`.
 //!
-//! redb commits copy-on-write and syncs the file before a commit returns, its readers see only what was committed, and its read transactions
-//! are snapshots: the contract of storage is what it does by itself. What it does not tell is that commits were lost: HEAD does.
+//! redb's readers see only what was committed, and its read transactions are snapshots: that much of the contract of storage is what it does by itself.
+//! A commit is durable in the WAL before redb has it, which makes it durable itself only now and then, with many others.
+//! What redb does not tell is that commits were lost: HEAD does.
 
 mod engine;
 
 use super::home::{Home, open_file, sync_all};
 use super::segments::Segments;
-use super::{Backend, Batch, Compaction, Expected, Key, Page, Read, Storage, StorageError, files};
+use super::{Backend, Batch, Compaction, Expected, Key, Page, Read, Storage, StorageError, files, wal};
 use crate::os::ForkGuard;
 use engine::{Check, Engine, View};
 use parking_lot::{Mutex, RwLock};
@@ -78,6 +79,7 @@ impl RedbStorage {
         let check = if checked { Check::Whole } else { Check::Nothing };
         let opened = files::copy(file, &own).map_err(files::io("copying the store"));
         let opened = opened.and_then(|()| {
+            copy_wal(file, &own)?;
             let engine = Engine::open(&own, cache_bytes, check)?;
             let number = engine.number()?;
             Ok((engine, number))
@@ -123,13 +125,20 @@ impl RedbStorage {
         if batch.number != self.number.load(Ordering::Acquire) + 1 {
             return Err(StorageError::Invalid("commit numbers must be consecutive"));
         }
-        let view = engine.view()?;
         for (key, expected) in &batch.expectations {
-            if Expected::of(view.get(key)?.as_deref()) != *expected {
+            if Expected::of(engine.view()?.get(key)?.as_deref()) != *expected {
                 return Err(StorageError::Conflict);
             }
         }
         Ok(())
+    }
+}
+
+/// Copies the WAL beside a database, where there is one.
+fn copy_wal(from: &Path, to: &Path) -> Result<(), StorageError> {
+    match files::copy(&from.with_file_name(wal::NAME), &to.with_file_name(wal::NAME)) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(files::io("copying WAL")(error)),
+        _ => Ok(()),
     }
 }
 

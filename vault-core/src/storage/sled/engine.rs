@@ -7,6 +7,8 @@
 
 use super::super::files::io;
 use super::super::home::restrict_all;
+use super::super::preimage::Olds;
+use super::super::wal::Wal;
 use super::super::{Batch, Key, Page, StorageError};
 use super::handle::Handle;
 use super::journal::{self, Changes};
@@ -25,6 +27,8 @@ const CHUNKED: u8 = 1;
 const CHUNK_BYTES: usize = 4 * 1024;
 /// Times that a value is read again which a commit has replaced in between.
 const READ_TRIES_MAX: usize = 1_000;
+/// The size of the WAL: what sled is handed between two syncs fits, each commit in blocks of its own.
+const WAL_BYTES: usize = 256 * 1024;
 /// How long closing waits for sled's threads.
 const CLOSE_WAIT: Duration = Duration::from_secs(10);
 
@@ -35,18 +39,45 @@ pub(super) struct Engine {
     log: File,
     dir: PathBuf,
     blobs: Mutex<BTreeSet<OsString>>,
+    unsynced: Mutex<Unsynced>,
+}
+
+/// What sled was handed since its log was synced last: commits that the WAL makes durable.
+struct Unsynced {
+    wal: Wal,
+    /// As the journal counts it.
+    bytes: usize,
+}
+
+impl Unsynced {
+    /// All of it was synced.
+    fn settle(&mut self) {
+        self.wal.restart();
+        self.bytes = 0;
+    }
 }
 
 impl Engine {
-    /// Opens sled in a directory, and ends a commit that was cut off.
+    /// Opens sled in a directory, ends a commit that was cut off, and carries out those that are durable in the WAL.
     pub(super) fn open(dir: &Path, cache_bytes: u64) -> Result<Self, StorageError> {
+        Self::open_with(dir, cache_bytes, false)
+    }
+
+    /// As above, whatever is wrong with the WAL.
+    pub(super) fn open_damaged(dir: &Path, cache_bytes: u64) -> Result<Self, StorageError> {
+        Self::open_with(dir, cache_bytes, true)
+    }
+
+    fn open_with(dir: &Path, cache_bytes: u64, tolerant: bool) -> Result<Self, StorageError> {
         let config = sled::Config::new().path(dir).cache_capacity(cache_bytes).flush_every_ms(None).use_compression(false);
         let db = Handle::open(config)?;
         restrict_all(dir)?;
         let log = File::options().read(true).write(true).open(dir.join("db")).map_err(io("opening the log"))?;
         let blobs = Mutex::new(names_in(&dir.join("blobs"))?);
-        let engine = Engine { db, log, dir: dir.to_owned(), blobs };
+        let unsynced = Mutex::new(Unsynced { wal: Wal::open(dir, WAL_BYTES)?, bytes: 0 });
+        let engine = Engine { db, log, dir: dir.to_owned(), blobs, unsynced };
         journal::recover(&engine)?;
+        engine.carry_out(tolerant)?;
         Ok(engine)
     }
 
@@ -87,15 +118,53 @@ impl Engine {
         Ok(page)
     }
 
-    /// Applies a batch in one atomic step and waits until it is durable.
-    pub(super) fn apply(&self, batch: &Batch) -> Result<(), StorageError> {
-        journal::apply(self, self.changes(batch)?, batch.number)
+    /// Carries out the commits of the WAL that sled has lost, or never had.
+    fn carry_out(&self, tolerant: bool) -> Result<(), StorageError> {
+        let number = self.number()?;
+        let mut unsynced = self.unsynced.lock();
+        let batches = unsynced.wal.read(number, tolerant)?;
+        for batch in &batches {
+            self.put_numbered(self.prepare(batch)?.1, batch.number)?;
+        }
+        if !batches.is_empty() {
+            self.sync()?;
+        }
+        unsynced.settle();
+        Ok(())
+    }
+
+    /// Applies the changes of a batch in one atomic step and waits until they are durable: in the WAL, or in sled with all before them.
+    pub(super) fn apply(&self, batch: &Batch, changes: Changes) -> Result<(), StorageError> {
+        let mut unsynced = self.unsynced.lock();
+        self.apply_with(&mut unsynced, batch, changes).inspect_err(|_| unsynced.wal.keep())
+    }
+
+    fn apply_with(&self, unsynced: &mut Unsynced, batch: &Batch, changes: Changes) -> Result<(), StorageError> {
+        let bytes = journal::weight_of(&changes);
+        if unsynced.bytes > 0 && unsynced.bytes + bytes > journal::BYTES_MAX {
+            self.sync()?;
+            unsynced.settle();
+        }
+        // Where the next one like it would have to wait for sled, this one does instead of waiting for the WAL.
+        if unsynced.bytes + 2 * bytes <= journal::BYTES_MAX && unsynced.wal.append(batch)? {
+            unsynced.bytes += bytes;
+            self.put_numbered(changes, batch.number)?;
+            return self.sync_blobs();
+        }
+        journal::apply(self, changes, batch.number)?;
+        unsynced.settle();
+        Ok(())
     }
 
     /// Writes a batch into a database that nobody relies on before it was synced as a whole.
     pub(super) fn fill(&self, batch: &Batch) -> Result<(), StorageError> {
-        let number = (NUMBER_KEY.to_vec(), Some(batch.number.to_le_bytes().to_vec()));
-        self.put_all(self.changes(batch)?.into_iter().chain([number]))
+        self.put_numbered(self.prepare(batch)?.1, batch.number)
+    }
+
+    /// Applies changes of the tree and the number of their commit in one atomic step, which [`Self::sync`] makes durable.
+    pub(super) fn put_numbered(&self, changes: Changes, number: u64) -> Result<(), StorageError> {
+        let number = (NUMBER_KEY.to_vec(), Some(number.to_le_bytes().to_vec()));
+        self.put_all(changes.into_iter().chain([number]))
     }
 
     /// Applies changes of the tree in one atomic step, which [`Self::sync`] makes durable.
@@ -115,17 +184,25 @@ impl Engine {
         Ok(self.db.call("reading", |db| db.get(key))?.map(|value| value.to_vec()))
     }
 
-    /// What a batch changes in the tree, but for the number.
-    fn changes(&self, batch: &Batch) -> Result<Changes, StorageError> {
-        let mut changes = Changes::new();
+    /// The old values of a batch's keys, and what it changes in the tree but for the number. No other commit may be under way.
+    pub(super) fn prepare(&self, batch: &Batch) -> Result<(Olds, Changes), StorageError> {
+        let (mut olds, mut changes) = (Olds::new(), Changes::new());
         for (key, change) in &batch.changes {
-            self.remove_chunks(key, &mut changes)?;
+            let record_key = record_key(key);
+            let old = self.db.call("reading", |db| db.get(&record_key))?;
+            if let Some(record) = &old
+                && let Some((number, chunks)) = chunks_of(record)?
+            {
+                changes.extend((0..chunks).map(|index| (chunk_key(key, &number, index), None)));
+            }
+            let old = old.map(|record| self.whole(key, &record)?.ok_or_else(corrupt)).transpose()?;
+            olds.insert(*key, old);
             match change {
-                None => drop(changes.insert(record_key(key), None)),
-                Some(value) => insert(&mut changes, key, value, batch.number)?,
+                None => drop(changes.insert(record_key, None)),
+                Some(value) => insert(&mut changes, record_key, key, value, batch.number)?,
             }
         }
-        Ok(changes)
+        Ok((olds, changes))
     }
 
     /// Waits until all that was applied is durable.
@@ -143,6 +220,8 @@ impl Engine {
 
     /// Closes sled and waits until its threads have let go of the files.
     pub(super) fn close(self) -> Result<(), StorageError> {
+        // Where it fails the WAL has what sled has not.
+        let _settled = self.sync().and_then(|()| self.unsynced.lock().wal.wipe());
         let Engine { mut db, log, dir, .. } = self;
         let closed = db.close();
         let deadline = Instant::now() + CLOSE_WAIT;
@@ -164,14 +243,6 @@ impl Engine {
             value.extend_from_slice(&chunk);
         }
         Ok(Some(value))
-    }
-
-    fn remove_chunks(&self, key: &Key, changes: &mut Changes) -> Result<(), StorageError> {
-        if let Some(old) = self.db.call("reading", |db| db.get(record_key(key)))? {
-            let (number, chunks) = chunks_of(&old)?.unwrap_or_default();
-            changes.extend((0..chunks).map(|index| (chunk_key(key, &number, index), None)));
-        }
-        Ok(())
     }
 
     /// Makes files durable into which sled has moved pages that are too large for its log.
@@ -197,14 +268,14 @@ impl Engine {
     }
 }
 
-fn insert(changes: &mut Changes, key: &Key, value: &[u8], number: u64) -> Result<(), StorageError> {
+fn insert(changes: &mut Changes, record_key: Vec<u8>, key: &Key, value: &[u8], number: u64) -> Result<(), StorageError> {
     if value.len() <= CHUNK_BYTES {
-        changes.insert(record_key(key), Some([&[WHOLE], value].concat()));
+        changes.insert(record_key, Some([&[WHOLE], value].concat()));
         return Ok(());
     }
     let chunks = u32::try_from(value.len().div_ceil(CHUNK_BYTES)).map_err(|_| StorageError::Invalid("a value is too large"))?;
     let number = number.to_le_bytes();
-    changes.insert(record_key(key), Some([&[CHUNKED], &number[..], &chunks.to_le_bytes()].concat()));
+    changes.insert(record_key, Some([&[CHUNKED], &number[..], &chunks.to_le_bytes()].concat()));
     for (index, bytes) in (0..chunks).zip(value.chunks(CHUNK_BYTES)) {
         changes.insert(chunk_key(key, &number, index), Some(bytes.to_vec()));
     }

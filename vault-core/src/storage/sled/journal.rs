@@ -15,7 +15,9 @@ use std::collections::BTreeMap;
 
 /// What is handed to sled between two syncs, counted as [`weight`] does. sled writes a change itself, and every tenth time the leaf that it is
 /// in, at most 16 records of 4 KiB: for each change of 512 bytes some 7 KiB, so that at its worst this stays below a segment of 512 KiB.
-const BYTES_MAX: usize = 32 * 1024;
+pub(super) const BYTES_MAX: usize = 32 * 1024;
+/// Bytes of records in a group of commits after which no further one joins: with the group's own records it nearly always needs no journal.
+pub(super) const GROUP_BYTES: usize = 16 * 1024;
 /// What a change counts at the least.
 const CHANGE_BYTES: usize = 512;
 
@@ -29,11 +31,11 @@ pub(super) type Changes = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
 
 /// Applies changes as the commit of this number, whole or not at all, and waits until they are durable.
 pub(super) fn apply(engine: &Engine, changes: Changes, number: u64) -> Result<(), StorageError> {
-    let number = (NUMBER_KEY.to_vec(), Some(number.to_le_bytes().to_vec()));
-    if changes.iter().map(weight).sum::<usize>() <= BYTES_MAX {
-        engine.put_all(changes.into_iter().chain([number]))?;
+    if weight_of(&changes) <= BYTES_MAX {
+        engine.put_numbered(changes, number)?;
         return engine.sync();
     }
+    let number = (NUMBER_KEY.to_vec(), Some(number.to_le_bytes().to_vec()));
     let count = u32::try_from(changes.len()).map_err(|_| StorageError::Invalid("a batch has too many changes"))?;
     in_pieces(engine, (0..).zip(&changes).map(|(index, (key, change))| (entry_key(index), Some(entry(key, change.as_deref())))))?;
     engine.put_all([number, (MARK_KEY.to_vec(), Some(count.to_le_bytes().to_vec()))])?;
@@ -102,6 +104,11 @@ fn in_pieces(engine: &Engine, changes: impl IntoIterator<Item = (Vec<u8>, Option
     }
     engine.put_all(piece)?;
     engine.sync()
+}
+
+/// What changes count together.
+pub(super) fn weight_of(changes: &Changes) -> usize {
+    changes.iter().map(weight).sum()
 }
 
 fn weight((key, change): (&Vec<u8>, &Option<Vec<u8>>)) -> usize {

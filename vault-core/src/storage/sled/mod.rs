@@ -11,7 +11,7 @@ mod journal;
 mod recovery;
 
 use super::home::Home;
-use super::preimage::{Olds, PreImages, SnapshotNotes};
+use super::preimage::{PreImages, SnapshotNotes};
 use super::segments::Segments;
 use super::{Backend, Batch, Compaction, Expected, Key, Page, Read, Storage, StorageError};
 use crate::os::ForkGuard;
@@ -116,8 +116,8 @@ impl SledStorage {
         }
     }
 
-    /// The old values of a batch's keys, once its expectations are found to hold.
-    fn validate(&self, engine: &Engine, batch: &Batch) -> Result<Olds, StorageError> {
+    /// Whether a batch is the next one and what it expects holds.
+    fn validate(&self, engine: &Engine, batch: &Batch) -> Result<(), StorageError> {
         if batch.number != self.number.load(Ordering::Acquire) + 1 {
             return Err(StorageError::Invalid("commit numbers must be consecutive"));
         }
@@ -126,7 +126,7 @@ impl SledStorage {
                 return Err(StorageError::Conflict);
             }
         }
-        batch.changes.keys().map(|key| Ok((*key, engine.get(key)?))).collect()
+        Ok(())
     }
 }
 
@@ -170,9 +170,10 @@ impl Storage for SledStorage {
     fn commit(&self, batch: &Batch) -> Result<(), StorageError> {
         let _committing = self.committing.lock();
         self.with_engine(|engine| {
-            let olds = self.validate(engine, batch)?;
+            self.validate(engine, batch)?;
+            let (olds, changes) = engine.prepare(batch)?;
             self.pre_images.begin(olds);
-            if let Err(error) = engine.apply(batch) {
+            if let Err(error) = engine.apply(batch, changes) {
                 // The notes stay: what may or may not be durable is never shown.
                 self.poisoned.store(true, Ordering::Release);
                 return Err(error);
@@ -181,6 +182,10 @@ impl Storage for SledStorage {
             self.pre_images.end();
             Ok(())
         })
+    }
+
+    fn group_bytes(&self) -> usize {
+        journal::GROUP_BYTES
     }
 
     fn note_head(&self, number: u64, mac: &[u8; 32]) -> Result<(), StorageError> {

@@ -58,7 +58,7 @@ pub(super) fn recover(home: &Home, cache_bytes: u64) -> Result<(Engine, u64), St
 pub(super) fn open_beside(home: &Home, generation: &Path, cache_bytes: u64) -> Result<(Engine, u64), StorageError> {
     let own = generation_dir(home, 1);
     copy(generation, &own)?;
-    let engine = Engine::open(&own, cache_bytes)?;
+    let engine = Engine::open_damaged(&own, cache_bytes)?;
     let number = engine.number()?;
     Ok((engine, number))
 }
