@@ -8,22 +8,22 @@ use super::lease_renewal;
 use super::leases::{self, barrier_of, notice};
 use super::namespaces::Namespace;
 use super::outside::{Part, ask, text_of};
-use super::{rotate_root, tokens};
+use super::rotate_root;
 use crate::audit::Event;
-use crate::auth::TokenRef;
 use crate::barrier::{BarrierError, Overlay};
 use crate::commit::{CommitError, Proposal};
 use crate::engines::{Connection, database};
-use crate::host::{Account, Connector, ConnectorError, ConnectorFailure, LeaseChange};
-use crate::lease::chore::{self, Chore};
+use crate::host::{Account, Connector, ConnectorError, ConnectorFailure, LeaseChange, LogLevel, LogTopic};
+use crate::lease::chore::{self, Chore, Whose};
+use crate::lease::index::{self, Mark};
 use crate::lease::shared::{self, Shared};
-use crate::lease::{Lease, LeaseRef, State, index};
+use crate::lease::{Lease, LeaseRef, State};
 use crate::storage::Key;
 use crate::types::id::Id;
 use crate::types::limits::{
     COMMIT_RETRIES_MAX, LEASE_PAGE_RECORDS_MAX, LEASES_LOOKED_AT_PER_TICK_MAX, REVOCATION_ATTEMPTS_MAX, REVOCATIONS_PER_TICK_MAX,
 };
-use crate::types::{Code, Error, Result, Timestamp, Ttl};
+use crate::types::{Class, Code, Error, Result, Timestamp, Ttl};
 use std::collections::{BTreeMap, HashSet, VecDeque};
 
 /// Steps of each kind that one call does.
@@ -31,7 +31,7 @@ const STEPS: usize = 64;
 /// Leases that one call tells to all targets together, after which it asks none of them a further time.
 const TOLD_MAX: usize = 1_024;
 /// Buckets of time that one commit goes through.
-const BUCKETS_MAX: u64 = 10_000;
+const BUCKETS_MAX: usize = 10_000;
 /// Wait after a target was told in vain for the first time, in milliseconds; it doubles with each.
 const RETRY_MILLIS: u64 = 10_000;
 /// No wait is longer: what waits longer was put off by a clock that was wrong, and is due.
@@ -68,18 +68,23 @@ fn carry_out(core: &Core, now: Timestamp) -> Result<Option<Timestamp>> {
 fn carry_out_noted(core: &Core, steps: &mut usize, now: Timestamp) -> Result<(Option<Timestamp>, bool)> {
     let (mut next, mut has_grown) = (None, false);
     for namespace in core.namespaces.load_full().iter() {
-        for chore in chore::all(&Overlay::reading(&namespace.barrier, core.source()))? {
+        let (chores, unreadable) = chore::readable(&Overlay::reading(&namespace.barrier, core.source()))?;
+        tell_unreadable(core, unreadable, "end leases of a namespace");
+        for chore in chores {
             if let Chore::Rotation(id) = &chore {
-                if let Some(at) = rotate_root::resume(core, namespace, id, now)? {
-                    next = earlier(next, Some(at));
-                }
+                let resumed = or_aside(core, rotate_root::resume(core, namespace, id, now))?;
+                next = earlier(next, resumed.unwrap_or_else(|| Some(again(now))));
                 continue;
             }
             loop {
                 if *steps == 0 {
                     return Ok((Some(now), has_grown));
                 }
-                match retried(|| step(core, namespace, &chore, now))? {
+                let Some(stepped) = or_aside(core, retried(|| step(core, namespace, &chore, now)))? else {
+                    next = earlier(next, Some(again(now)));
+                    break;
+                };
+                match stepped {
                     Some(Stepped::On) => *steps -= 1,
                     Some(Stepped::Off) => {
                         *steps -= 1;
@@ -97,6 +102,31 @@ fn carry_out_noted(core: &Core, steps: &mut usize, now: Timestamp) -> Result<(Op
         }
     }
     Ok((next, has_grown))
+}
+
+/// What came of a part of what is due, or nothing where a record that it needs cannot be read: the host's log is told, and the rest goes on.
+fn or_aside<T>(core: &Core, done: Result<T>) -> Result<Option<T>> {
+    match done {
+        Err(error) if error.class() == Class::Corrupt => {
+            core.log.note_failure(LogTopic::Lease, &error);
+            Ok(None)
+        }
+        done => done.map(Some),
+    }
+}
+
+/// When to look again at what could not be read.
+fn again(now: Timestamp) -> Timestamp {
+    now.plus(Ttl::from_secs(AWAY_SECONDS))
+}
+
+/// Tells the host's log of records that cannot be read: what they lead to waits until they are mended, and all else goes on.
+fn tell_unreadable(core: &Core, unreadable: usize, what: &str) {
+    if unreadable > 0 {
+        core.log.note(LogLevel::Error, LogTopic::Lease, Some(Code::Corrupt), || {
+            format!("{unreadable} records that {what} cannot be read: let the doctor look at the store")
+        });
+    }
 }
 
 /// Tries what may lose races with others; `None` where it lost all of them.
@@ -134,20 +164,14 @@ fn step(core: &Core, namespace: &Namespace, chore: &Chore, now: Timestamp) -> Re
         return Ok(Stepped::Off);
     }
     let forced = matches!(chore, Chore::Prefix(prefix) if prefix.forced);
-    let is_held_still = match chore {
-        Chore::Token(key) => {
-            let holder = TokenRef { namespace: namespace.id, key: *key };
-            tokens::look_up(core, &namespaces, holder).map_err(CommitError::Failed)?.is_some_and(|token| token.is_quarantined())
-        }
-        _ => false,
-    };
-    let found = chore::next_of(&mut overlay, chore, LEASE_PAGE_RECORDS_MAX)?;
+    let was_held_still = matches!(chore, Chore::Token(Whose { up_to: Some(_), .. }));
+    let found = chore::next_of(&mut overlay, chore, LEASE_PAGE_RECORDS_MAX, &barrier_of(&namespaces))?;
     for lease in &found {
         let ends = |overlay: &mut Overlay<'_>| {
             let Some(old) = Lease::load(overlay, &lease.key)?.filter(|old| forced || old.state == State::Active) else { return Ok(false) };
             index::save(overlay, Some(&old), Some(&old.ended(now, forced)), &barrier_of(&namespaces))?;
-            // Whoever is held still may have told its password: others keep the account for their time, but nobody is given it any more.
-            if let Some(of) = old.shared.filter(|_| is_held_still) {
+            // Whoever was held still may have told its password: others keep the account for their time, but nobody is given it any more.
+            if let Some(of) = old.shared.filter(|_| was_held_still) {
                 Shared::close_by_id(overlay, &of.id)?;
             }
             Ok::<_, BarrierError>(true)
@@ -188,18 +212,22 @@ fn expire(core: &Core, now: Timestamp) -> Result<Option<Timestamp>> {
     if now.plus(ahead) < next {
         return Ok(Some(Timestamp::from_millis(next.as_millis() - ahead.as_secs() * 1000)));
     }
+    let mut aside = Aside::default();
+    let mut next = Some(now);
     for _ in 0..STEPS {
-        match retried(|| expire_some(core, now))? {
+        match retried(|| expire_some(core, now, &mut aside))? {
             Some(Round::More) => {}
             Some(Round::Nothing) => return Ok(None),
-            Some(Round::Done(next)) => {
-                warn(core, now, next, grants)?;
-                return Ok(Some(next));
+            Some(Round::Done(at)) => {
+                warn(core, now, at, grants)?;
+                next = Some(at);
+                break;
             }
             None => break,
         }
     }
-    Ok(Some(now))
+    tell_unreadable(core, aside.leases.len() + aside.places.values().sum::<usize>(), "tell of leases whose time is over");
+    Ok(next)
 }
 
 enum Round {
@@ -210,30 +238,42 @@ enum Round {
     Done(Timestamp),
 }
 
-fn expire_some(core: &Core, now: Timestamp) -> Result<Round, CommitError> {
+/// What cannot be read: leases, and in each bucket what leads to some.
+#[derive(Default)]
+struct Aside {
+    leases: HashSet<LeaseRef>,
+    places: BTreeMap<u64, usize>,
+}
+
+fn expire_some(core: &Core, now: Timestamp, aside: &mut Aside) -> Result<Round, CommitError> {
     let namespaces = core.namespaces.load_full();
     let mut overlay = core.writing();
-    let Some(left_at) = index::mark(&mut overlay)? else { return Ok(Round::Nothing) };
-    let current = index::bucket_at(now);
+    let Some(mark) = Mark::load(&mut overlay)? else { return Ok(Round::Nothing) };
     // Where the clock has stepped back there is nothing to catch up with; the mark follows it, so that new leases are not passed over.
-    let first = left_at.min(current);
-    let last = current.min(first.saturating_add(BUCKETS_MAX));
-    let (mut found, mut next) = (Vec::new(), index::bucket_start(last + 1));
+    let current = index::bucket_at(now);
+    let (mut found, mut next) = (Vec::new(), index::bucket_start(current + 1));
+    let (mut reached, mut looked_into) = (current, 0);
     let mut is_full = false;
-    for bucket in first..=last {
-        index::each_due(&overlay, bucket, |lease, expires| {
-            if expires <= now {
-                found.push((bucket, lease));
-            } else {
+    for bucket in mark.due.steps_to(current) {
+        let unreadable = index::each_due(&overlay, bucket, |lease, expires| {
+            if expires > now {
                 next = next.min(expires);
+            } else if !aside.leases.contains(&lease) {
+                found.push((bucket, lease));
             }
             found.len() < LEASE_PAGE_RECORDS_MAX
         })?;
-        is_full = found.len() >= LEASE_PAGE_RECORDS_MAX;
+        if unreadable > 0 {
+            aside.places.insert(bucket, unreadable);
+        }
+        looked_into += 1;
+        is_full = found.len() >= LEASE_PAGE_RECORDS_MAX || looked_into >= BUCKETS_MAX;
         if is_full {
+            reached = bucket;
             break;
         }
     }
+    let mut has_changed = mark.due.mark() != reached;
     for (bucket, lease) in &found {
         let ends = |overlay: &mut Overlay<'_>| match Lease::load(overlay, &lease.key)? {
             Some(old) if old.state == State::Active && index::bucket_at(old.expires()) == *bucket => {
@@ -243,20 +283,26 @@ fn expire_some(core: &Core, now: Timestamp) -> Result<Round, CommitError> {
             }
             _ => Ok::<_, BarrierError>(false),
         };
-        let is_its_own = namespaces.barrier(&lease.namespace).map(|barrier| overlay.within(&barrier, ends)).transpose()?;
-        if is_its_own != Some(true) {
+        match namespaces.barrier(&lease.namespace).map(|barrier| overlay.within(&barrier, ends)).transpose() {
+            Ok(Some(true)) => has_changed = true,
             // What leads nowhere would hold back those behind it.
-            index::strike_off_bucket(&mut overlay, *bucket, lease);
+            Ok(Some(false) | None) => {
+                index::strike_off_bucket(&mut overlay, *bucket, lease);
+                has_changed = true;
+            }
+            Err(BarrierError::Corrupt) => {
+                aside.leases.insert(*lease);
+            }
+            Err(error) => return Err(error.into()),
         }
     }
-    let reached = if is_full { found.last().map_or(first, |(bucket, _)| *bucket) } else { last };
-    if left_at != reached {
-        index::set_mark(&mut overlay, reached)?;
+    if mark.due.mark() != reached {
+        Mark { due: mark.due.at(reached), ..mark }.put(&mut overlay)?;
     }
-    if left_at != reached || !found.is_empty() {
+    if has_changed {
         core.committer.commit(Proposal { writes: overlay.into_writes(), ..Proposal::default() })?;
     }
-    Ok(if is_full || last < current { Round::More } else { Round::Done(next) })
+    Ok(if is_full { Round::More } else { Round::Done(next) })
 }
 
 /// Tells the hook what ends soon, and remembers when the next lease ends.
@@ -270,6 +316,7 @@ fn warn(core: &Core, now: Timestamp, next: Timestamp, grants: u64) -> Result<()>
     let mut soon = HashSet::new();
     let mut earliest_after = Timestamp::from_millis(u64::MAX);
     for bucket in index::bucket_at(now)..=index::bucket_at(until) {
+        // What cannot be read was told of.
         index::each_due(&overlay, bucket, |lease, expires| {
             if expires > now && expires <= until {
                 soon.insert(lease);
@@ -309,7 +356,7 @@ pub(super) enum Told {
 fn look(core: &Core, after: Option<Key>, only: Option<&HashSet<LeaseRef>>, now: Timestamp) -> Result<Part> {
     let mut found = Part { due: BTreeMap::new(), next: None, in_vain: false, left_at: None, looked: now };
     let mut looked_at = 0;
-    index::each_queued(&core.reading(), after, |place, queued| {
+    let unreadable = index::each_queued(&core.reading(), after, |place, queued| {
         looked_at += 1;
         if only.is_none() && looked_at >= LEASES_LOOKED_AT_PER_TICK_MAX {
             found.left_at = Some(*place);
@@ -324,6 +371,7 @@ fn look(core: &Core, after: Option<Key>, only: Option<&HashSet<LeaseRef>>, now: 
         }
         found.left_at.is_none()
     })?;
+    tell_unreadable(core, unreadable, "tell of leases that wait for their targets");
     Ok(found)
 }
 
