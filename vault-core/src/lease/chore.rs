@@ -23,7 +23,7 @@ pub(crate) enum Chore {
     Prefix(#[n(0)] Prefix),
     /// The connection is gone: so are its leases, and then its record.
     #[n(2)]
-    Target(#[cbor(n(0), with = "minicbor::bytes")] [u8; 16]),
+    Target(#[n(0)] AtTarget),
     /// A connection's password is being changed: which one the target has is to be found out.
     #[n(3)]
     Rotation(#[cbor(n(0), with = "minicbor::bytes")] [u8; 16]),
@@ -49,6 +49,16 @@ impl Whose {
     fn includes(&self, lease: &Lease) -> bool {
         self.up_to.is_none_or(|hold| lease.hold <= hold)
     }
+}
+
+/// A connection whose leases end, and how far that has come.
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+pub(crate) struct AtTarget {
+    #[cbor(n(0), with = "minicbor::bytes")]
+    pub(crate) id: [u8; 16],
+    /// Where the last lease stands that was seen to; empty before the first. Behind it none is handed out any more.
+    #[cbor(n(1), with = "minicbor::bytes")]
+    after: Vec<u8>,
 }
 
 /// A token whose children's leases end, and how far that has come.
@@ -78,6 +88,11 @@ pub(crate) struct Prefix {
 }
 
 impl Chore {
+    /// That of a connection that is gone.
+    pub(crate) fn of_target(id: [u8; 16]) -> Self {
+        Chore::Target(AtTarget { id, after: Vec::new() })
+    }
+
     /// Notes a chore, through an overlay of its namespace.
     pub(crate) fn put(&self, overlay: &mut Overlay<'_>) -> Result<(), BarrierError> {
         let bytes = minicbor::to_vec(self).expect("encoding to memory cannot fail");
@@ -115,7 +130,7 @@ impl Chore {
         match self {
             Chore::Token(whose) => lease.holder == whose.id && whose.includes(lease),
             Chore::Prefix(prefix) => lease.era <= prefix.era && lease.id.starts_with(&prefix.folder),
-            Chore::Target(target) => lease.target == *target,
+            Chore::Target(at) => lease.target == at.id,
             Chore::Entity(whose) => lease.entity.is_some_and(|of| of.id == whose.id) && whose.includes(lease),
             // Of a token that is held still, and of its descendants, no lease holds.
             Chore::Rotation(_) | Chore::Family(_) => false,
@@ -188,8 +203,7 @@ pub(crate) fn hold_entity(overlay: &mut Overlay<'_>, entity: [u8; 16], barrier_o
 
 /// Ends the leases of some children of a token, and notes what is left: further children, and the children's own.
 pub(crate) fn end_children(overlay: &mut Overlay<'_>, family: &Family, barrier_of: BarrierOf<'_>) -> Result<(), BarrierError> {
-    let after = (!family.after.is_empty()).then(|| Key::new(&[&family.after[..family.after.len().min(KEY_BYTES_MAX)]]));
-    let (children, are_all) = records::children_after(overlay, &family.token, after, LEASE_PAGE_RECORDS_MAX)?;
+    let (children, are_all) = records::children_after(overlay, &family.token, place(&family.after), LEASE_PAGE_RECORDS_MAX)?;
     for (_, child) in &children {
         hold_token(overlay, child, family.up_to, barrier_of)?;
         let Some(barrier) = barrier_of(&child.namespace) else { continue };
@@ -277,20 +291,30 @@ pub(crate) fn next_of(
     match chore {
         Chore::Token(Whose { id, up_to: None }) => index::of_token(overlay, id, limit),
         Chore::Token(whose) => included(overlay, index::of_token(overlay, &whose.id, usize::MAX)?, whose, limit, barrier_of),
-        Chore::Target(target) => index::of_target(overlay, target, index::Part::Current, limit),
         Chore::Entity(whose) => included(overlay, index::of_entity(overlay, &whose.id, usize::MAX)?, whose, limit, barrier_of),
         Chore::Prefix(prefix) => below(overlay, prefix, limit),
-        Chore::Rotation(_) | Chore::Family(_) => Ok(Vec::new()),
+        Chore::Target(_) | Chore::Rotation(_) | Chore::Family(_) => Ok(Vec::new()),
     }
+}
+
+/// The next leases at the target of a connection that is gone, and the chore as it is once they have ended.
+pub(crate) fn next_at(overlay: &Overlay<'_>, at: &AtTarget, limit: usize) -> Result<(Vec<super::LeaseRef>, Chore), BarrierError> {
+    let found = index::given_at(overlay, &at.id, place(&at.after), limit)?;
+    let after = found.last().map_or_else(|| at.after.clone(), |(last, _)| last.as_bytes().to_vec());
+    Ok((found.into_iter().map(|(_, lease)| lease).collect(), Chore::Target(AtTarget { after, ..at.clone() })))
+}
+
+/// A place in a scan that was noted; none before the first.
+fn place(after: &[u8]) -> Option<Key> {
+    (!after.is_empty()).then(|| Key::new(&[&after[..after.len().min(KEY_BYTES_MAX)]]))
 }
 
 /// Removes what leads from a chore to a lease that it has nothing to do with any more.
 pub(crate) fn strike_off(overlay: &mut Overlay<'_>, chore: &Chore, lease: &super::LeaseRef) {
     match chore {
         Chore::Token(whose) => index::strike_off_token(overlay, &whose.id, lease),
-        Chore::Target(target) => index::strike_off_target(overlay, target, index::Part::Current, lease),
         Chore::Entity(whose) => index::strike_off_entity(overlay, &whose.id, lease),
-        Chore::Prefix(_) | Chore::Rotation(_) | Chore::Family(_) => {}
+        Chore::Target(_) | Chore::Prefix(_) | Chore::Rotation(_) | Chore::Family(_) => {}
     }
 }
 

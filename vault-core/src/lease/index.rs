@@ -23,21 +23,15 @@ pub(crate) const ENDING: Id = Id::from_bytes(*b"sys/leases/ended");
 /// The parts that the leases of a target are found in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Part {
-    /// Handed out.
-    Current = 0,
-    /// Ended: the target is to be told.
-    Ended = 1,
+    /// Handed out, whether or not they have ended: a lease that ends stays where it is.
+    Given = 0,
     /// Never handed out: being made, or to be undone. They stand apart, so that however many there are they hide none that was handed out.
-    Begun = 2,
+    Begun = 1,
 }
 
 impl Part {
     fn of(lease: &Lease) -> Self {
-        match lease.state {
-            _ if lease.was_never_given() => Part::Begun,
-            State::Active => Part::Current,
-            State::Pending | State::Ending | State::Stuck => Part::Ended,
-        }
+        if lease.was_never_given() { Part::Begun } else { Part::Given }
     }
 }
 
@@ -116,15 +110,15 @@ pub(crate) fn places(lease: &Lease, at: &LeaseRef, here: Id, barrier_of: Barrier
         }
     };
     let part = Part::of(lease);
-    match part {
-        Part::Current => {
+    match lease.state {
+        State::Active => {
             add(&Id::from_bytes(lease.holder_namespace), Kind::LeaseOfToken, &lease.holder, &at.key, &[]);
             if let Some(entity) = &lease.entity {
                 add(&Id::from_bytes(entity.namespace), Kind::LeaseOfEntity, &entity.id, &at.key, &[]);
             }
         }
-        Part::Begun => add(&here, Kind::LeaseBegun, &[], &at.key, lease.id.as_bytes()),
-        Part::Ended => {}
+        _ if part == Part::Begun => add(&here, Kind::LeaseBegun, &[], &at.key, lease.id.as_bytes()),
+        State::Pending | State::Ending | State::Stuck => {}
     }
     if let Some(shared) = &lease.shared {
         add(&here, Kind::LeaseOfShared, &shared.id, &at.key, &[]);
@@ -212,6 +206,22 @@ pub(crate) fn of_target(overlay: &Overlay<'_>, target: &[u8; 16], part: Part, li
     group(overlay, Kind::LeaseOfTarget, &group_of(target, part), limit)
 }
 
+/// The first leases at a target behind a place that were handed out, each with its place.
+pub(crate) fn given_at(
+    overlay: &Overlay<'_>,
+    target: &[u8; 16],
+    after: Option<Key>,
+    limit: usize,
+) -> Result<Vec<(Key, LeaseRef)>, BarrierError> {
+    let mut leases = Vec::new();
+    let prefix = overlay.barrier().member_prefix(Kind::LeaseOfTarget, &group_of(target, Part::Given));
+    overlay.scan_after(Kind::LeaseOfTarget, &prefix, after, |key, bytes| {
+        leases.push((*key, LeaseRef::from_bytes(bytes)?));
+        Ok(leases.len() < limit)
+    })?;
+    Ok(leases)
+}
+
 /// The first leases of a namespace whose target was told in vain.
 pub(crate) fn stuck(overlay: &Overlay<'_>, limit: usize) -> Result<Vec<LeaseRef>, BarrierError> {
     group(overlay, Kind::LeaseStuck, &[], limit)
@@ -237,12 +247,6 @@ pub(crate) fn strike_off_token(overlay: &mut Overlay<'_>, token: &[u8; 16], leas
 /// The same of its entity, through an overlay of the entity's namespace.
 pub(crate) fn strike_off_entity(overlay: &mut Overlay<'_>, entity: &[u8; 16], lease: &LeaseRef) {
     let key = overlay.barrier().member_key(Kind::LeaseOfEntity, entity, &lease.key);
-    overlay.delete(key);
-}
-
-/// The same of its target, through an overlay of the lease's namespace.
-pub(crate) fn strike_off_target(overlay: &mut Overlay<'_>, target: &[u8; 16], part: Part, lease: &LeaseRef) {
-    let key = overlay.barrier().member_key(Kind::LeaseOfTarget, &group_of(target, part), &lease.key);
     overlay.delete(key);
 }
 

@@ -9,8 +9,8 @@ use crate::auth::records;
 use crate::barrier::{Kind, Overlay};
 use crate::engines::{EngineKind, database};
 use crate::lease::chore::{self, Chore, Whose};
-use crate::lease::shared::Shared;
 use crate::lease::index::{self, Mark};
+use crate::lease::shared::Shared;
 use crate::lease::{Lease, LeaseRef, State};
 use crate::storage::{Key, Read};
 use crate::types::Result;
@@ -59,7 +59,7 @@ pub(super) fn corrections<'a>(spaces: &'a Spaces, records: &'a dyn Read) -> Resu
     for (at, target) in &told.targets {
         overlay.within(&spaces.all[*at].barrier, |overlay| -> Result<()> {
             let retired = database::load(overlay, target)?.is_some_and(|found| found.connection.is_retired);
-            if retired { Ok(Chore::Target(*target).ensure(overlay)?) } else { Ok(()) }
+            if retired { Ok(Chore::of_target(*target).ensure(overlay)?) } else { Ok(()) }
         })?;
     }
     connections(spaces, &mut overlay)?;
