@@ -29,6 +29,8 @@ pub struct Options {
     pub pace: Pace,
     pub quick: bool,
     pub full: bool,
+    /// So many of what a chapter counts, where that is asked for.
+    pub count: Option<u64>,
     /// Of the machine, before the run began.
     pub load: String,
 }
@@ -41,7 +43,11 @@ impl Options {
             true => Pace { rounds: 3, round: Duration::from_millis(30) },
             false => Pace { rounds: 9, round: Duration::from_millis(150) },
         };
-        Options { pace, quick, full, load: machine::load() }
+        let count = words.iter().position(|word| word == "--count").map(|at| {
+            let number = words.get(at + 1).and_then(|number| number.parse().ok());
+            number.filter(|count| *count > 0).expect("--count N: how many leases, a whole number from 1")
+        });
+        Options { pace, quick, full, count, load: machine::load() }
     }
 
     fn command(&self) -> &'static str {
@@ -57,12 +63,13 @@ impl Options {
         }
     }
 
-    /// Leases that are alive.
-    fn leases(&self) -> u64 {
-        match (self.quick, self.full) {
-            (true, _) => 500,
-            (_, false) => 10_000,
-            (_, true) => 1_000_000,
+    /// Numbers of leases that are alive.
+    fn leases(&self) -> Vec<u64> {
+        match (self.count, self.quick, self.full) {
+            (Some(count), ..) => vec![count],
+            (_, true, _) => vec![500],
+            (_, _, false) => vec![1_000, 10_000, 100_000],
+            (_, _, true) => vec![1_000, 10_000, 100_000, 1_000_000],
         }
     }
 
@@ -94,7 +101,8 @@ fn main() {
         ("bindings", &|report| bindings(report, &options, folder)),
         ("python", &|report| peers::python::reads(report, &options, folder)),
     ];
-    let names: Vec<&String> = words.iter().filter(|word| !word.starts_with("--")).collect();
+    let is_name = |word: &&String| !word.starts_with("--") && word.parse::<u64>().is_err();
+    let names: Vec<&String> = words.iter().filter(is_name).collect();
     for (name, chapter) in chapters {
         if names.is_empty() || names.iter().any(|wanted| *wanted == name) {
             let start = Instant::now();
@@ -107,6 +115,7 @@ fn main() {
     if names.is_empty() && !options.quick {
         let benches = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
         scale::plots(&mut report, &options, &benches.join("plots"));
+        leases::plot(&mut report, &options, &benches.join("plots"));
         results::write(&report, &options, benches);
     }
 }

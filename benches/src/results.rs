@@ -187,12 +187,12 @@ fn other_bars(report: &mut Report) {
     );
     let ended = report.get("leases: ended in a second");
     report.bar(
-        "leases that end",
+        "leases that end, without their targets",
         "100,000 a second",
         ended,
         Limit::AtLeast(100_000.0),
         shown,
-        "each is a change of its records in a commit, and its target is told",
+        "each is a change of five records, of which two are encrypted anew; the telling of targets stands in its own row",
     );
     let first = report.get("open and first read, 1000 secrets: libvault, sled");
     let millis = |nanos: f64| format!("{:.1} ms", nanos / 1e6);

@@ -111,6 +111,7 @@ impl LeaseRecords {
             entity: None,
             shared: None,
             era: 0,
+            hold: 0,
             account: Account { username: "v-app-0123456789abcdef".to_owned(), role: "app".to_owned(), ..Account::default() },
             attempts: 0,
             next_millis: 0,

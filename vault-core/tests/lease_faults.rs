@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use support::*;
-use vault_core::host::Clock;
+use vault_core::host::{Clock, Log, LogLevel, LogLine, LogTopic};
 use vault_core::storage::faulty::{Fault as StoreFault, FaultyStorage};
 use vault_core::storage::memory::MemoryStorage;
 use vault_core::storage::{Batch, Key, Page, Read, Storage, StorageError};
@@ -23,6 +23,114 @@ fn token(world: &World) -> Session {
     world.root.policies().write("creds", policy).unwrap();
     let options = TokenOptions { policies: vec!["creds".to_owned()], ..TokenOptions::default() };
     world.vault.session(world.root.tokens().create(options).unwrap().client_token)
+}
+
+#[derive(Default)]
+struct Kept(Mutex<Vec<LogLine>>);
+
+impl Log for Kept {
+    fn log(&self, line: &LogLine) {
+        self.0.lock().unwrap().push(line.clone());
+    }
+}
+
+/// The records of groups that are there since a copy of the store was made.
+fn new_members(storage: &MemoryStorage, before: &MemoryStorage) -> Vec<Key> {
+    let names = storage.scan(&[], None, 100_000).unwrap().into_iter().map(|(name, _)| name);
+    names.filter(|name| name.as_bytes().len() == 32 && before.get(name).unwrap().is_none()).collect()
+}
+
+/// Opens a store with one record altered; what its host's log is told.
+fn reopened_with_harmed(world: &World, storage: &MemoryStorage, name: &Key) -> (World, Arc<Kept>) {
+    let log = Arc::new(Kept::default());
+    (reopen_with(Config::on(with_harmed(storage, name)).with_log(log.clone()), world), log)
+}
+
+fn tells(log: &Kept, topic: LogTopic) -> bool {
+    log.0.lock().unwrap().iter().any(|line| (line.level, line.topic, line.code) == (LogLevel::Error, topic, Some(Code::Corrupt)))
+}
+
+#[test]
+fn a_harmed_record_of_what_ends_leases_keeps_no_other_lease_from_its_end_and_is_told() {
+    let storage = Arc::new(MemoryStorage::new());
+    let world = world_on(Config::on(storage.clone()));
+    let leaving = token(&world);
+    let (held, other) = (creds(&leaving).unwrap(), creds(&world.root).unwrap());
+    let before = storage.copy();
+    leaving.tokens().revoke_self().unwrap();
+    let chores = new_members(&storage, &before);
+    assert_eq!(chores.len(), 1, "what ends the leases of the token");
+    let (harmed, log) = reopened_with_harmed(&world, &storage, &chores[0]);
+    world.clock.advance(Ttl::from_secs(3_600));
+    settle(&harmed, 10);
+    assert!(tells(&log, LogTopic::Lease));
+    assert!(!harmed.target.accounts().contains(&other.username), "its time is over");
+    assert!(!harmed.target.accounts().contains(&held.username), "its time is over too");
+}
+
+#[test]
+fn a_harmed_record_of_a_lease_that_is_due_keeps_no_other_from_its_end_and_is_told() {
+    let storage = Arc::new(MemoryStorage::new());
+    let world = world_on(Config::on(storage.clone()));
+    let other = creds(&world.root).unwrap();
+    let before = storage.copy();
+    creds(&world.root).unwrap();
+    let names = storage.scan(&[], None, 100_000).unwrap().into_iter().map(|(name, _)| name);
+    let of_lease: Vec<Key> = names.filter(|name| matches!(name.as_bytes().len(), 16 | 32) && before.get(name).unwrap().is_none()).collect();
+    world.clock.advance(Ttl::from_secs(3_600));
+    let mut told = 0;
+    for name in &of_lease {
+        world.target.state.lock().unwrap().accounts.insert(other.username.clone(), String::new());
+        let (harmed, log) = reopened_with_harmed(&world, &storage, name);
+        settle(&harmed, 10);
+        assert!(!harmed.target.accounts().contains(&other.username), "the other one has ended at its target");
+        told += usize::from(tells(&log, LogTopic::Lease));
+    }
+    assert!(told >= 2, "its record, and what tells when it is due: {told} of {}", of_lease.len());
+}
+
+#[test]
+fn a_harmed_record_of_a_token_that_is_due_keeps_no_other_from_its_end_and_is_told() {
+    let storage = Arc::new(MemoryStorage::new());
+    let world = world_on(Config::on(storage.clone()));
+    let brief = |seconds| TokenOptions { ttl: Some(Ttl::from_secs(seconds)), ..TokenOptions::default() };
+    let other = world.root.tokens().create(brief(120)).unwrap();
+    let before = storage.copy();
+    world.root.tokens().create(brief(3_700)).unwrap();
+    let members = new_members(&storage, &before);
+    world.clock.advance(Ttl::from_secs(7_200));
+    let mut told = 0;
+    for name in &members {
+        let (harmed, log) = reopened_with_harmed(&world, &storage, name);
+        harmed.vault.tick().unwrap();
+        let gone = harmed.vault.session(SecretString::copy_from(other.client_token.expose()));
+        assert!(gone.tokens().lookup_self().is_err());
+        let accessors = ask(&harmed.root, Operation::List, "auth/token/accessors", "").unwrap().data.unwrap();
+        assert!(!String::from_utf8_lossy(&accessors.to_json()).contains(&other.accessor), "it was removed");
+        told += usize::from(tells(&log, LogTopic::Tick));
+    }
+    assert!(told >= 2, "its minute, and its place in it: {told} of {}", members.len());
+}
+
+#[test]
+fn what_is_granted_after_a_release_outlives_what_the_quarantine_has_left_to_do() {
+    let world = world();
+    let everything = r#"path "*" { capabilities = ["create", "read", "update", "delete", "list", "sudo"] }"#;
+    world.root.policies().write("everything", everything).unwrap();
+    let options = || TokenOptions { policies: vec!["everything".to_owned()], ..TokenOptions::default() };
+    let one = world.vault.session(world.root.tokens().create(options()).unwrap().client_token);
+    let child = world.vault.session(one.tokens().create(options()).unwrap().client_token);
+    let held = one.tokens().lookup_self().unwrap().accessor;
+    let old = [creds(&one).unwrap(), creds(&child).unwrap()];
+    world.root.emergency().quarantine(&held).unwrap();
+    world.root.emergency().release(&held).unwrap();
+    assert!(lookup(&world.root, &old[0].lease_id).is_err(), "a release brings no lease back");
+    let new = [creds(&one).unwrap(), creds(&child).unwrap()];
+    assert!(new.iter().all(|lease| lookup(&world.root, &lease.lease_id).is_ok()));
+    settle(&world, 10);
+    assert!(new.iter().all(|lease| lookup(&world.root, &lease.lease_id).is_ok()));
+    assert_eq!(world.target.accounts(), BTreeSet::from(new.map(|lease| lease.username)));
+    world.vault.verify().unwrap();
 }
 
 fn pending(world: &World) -> u64 {

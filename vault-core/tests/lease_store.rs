@@ -17,7 +17,7 @@ use std::time::Instant;
 use support::{KEY, count, creds, world_on};
 use vault_core::storage::Storage;
 use vault_core::types::{SecretString, Ttl};
-use vault_core::{Config, UnsealKey, Vault};
+use vault_core::{Config, TokenOptions, UnsealKey, Vault};
 use watched::Watched;
 
 /// Leases, unless `LIBVAULT_LEASES` says otherwise.
@@ -28,10 +28,33 @@ const OPENING_RECORDS_MAX: u64 = 400;
 /// where it told some.
 const TICK_RECORDS_MAX: u64 = 4_096 * 60 + 2 * 2_048;
 
+/// Reads of a tick after a leap of the clock: of the spans in which a lease and a token ended, 4,096 steps each, and what else it does.
+const LEAP_READS_MAX: u64 = 2 * 4_096 + 1_000;
+
 /// Memory that the process has, in bytes; 0 where the system does not tell.
 fn memory() -> u64 {
     let pages = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
     pages.split(' ').nth(1).and_then(|pages| pages.parse::<u64>().ok()).unwrap_or_default() * 4_096
+}
+
+#[test]
+fn a_clock_that_leaps_by_decades_is_not_followed_through_the_time_in_which_nothing_ends() {
+    const YEAR: u64 = 365 * 86_400;
+    let storage = Arc::new(Watched::default());
+    let world = world_on(Config::on(Arc::clone(&storage) as Arc<dyn Storage>));
+    creds(&world.root).unwrap();
+    world.root.tokens().create(TokenOptions { ttl: Some(Ttl::from_secs(60)), ..TokenOptions::default() }).unwrap();
+    world.vault.tick().unwrap();
+    for _ in 0..2 {
+        world.clock.advance(Ttl::from_secs(60 * YEAR));
+        let before = storage.reads();
+        world.vault.tick().unwrap();
+        let reads = storage.reads() - before;
+        assert!(reads <= LEAP_READS_MAX, "{reads} reads");
+        assert_eq!(world.target.account_count(), 0);
+        creds(&world.root).unwrap();
+    }
+    world.vault.verify().unwrap();
 }
 
 #[test]

@@ -13,7 +13,7 @@ use support::*;
 use vault_core::host::{Log, LogLevel, LogLine, LogTopic};
 use vault_core::storage::faulty::{Fault as StoreFault, FaultyStorage};
 use vault_core::storage::memory::MemoryStorage;
-use vault_core::storage::{Batch, Key, Read, Storage};
+use vault_core::storage::{Key, Read, Storage};
 use vault_core::types::limits::{CREDENTIALS_PER_READER_MAX, READS_UNWRITTEN_MAX};
 use vault_core::types::{Class, Code, Object, Operation, SecretString, Timestamp, TokenType, Ttl, Value};
 use vault_core::{Config, Session, TokenOptions};
@@ -442,22 +442,6 @@ fn gone_with(world: &World, storage: &MemoryStorage, path: &str) -> Vec<Key> {
     ask(&other.root, Operation::Delete, path, "").unwrap();
     let names = storage.scan(&[], None, 100_000).unwrap().into_iter().map(|(name, _)| name);
     names.filter(|name| name.as_bytes().len() >= 16 && without.get(name).unwrap().is_none()).collect()
-}
-
-/// The store with one record altered.
-fn with_harmed(storage: &MemoryStorage, name: &Key) -> Arc<MemoryStorage> {
-    let mut records: BTreeMap<_, _> = storage.scan(&[], None, 100_000).unwrap().into_iter().collect();
-    *records.get_mut(name).unwrap().last_mut().unwrap() ^= 1;
-    let harmed = Arc::new(MemoryStorage::new());
-    for number in 1..=storage.commit_number() {
-        let changes = if number == 1 {
-            std::mem::take(&mut records).into_iter().map(|(name, bytes)| (name, Some(bytes))).collect()
-        } else {
-            BTreeMap::new()
-        };
-        harmed.commit(&Batch { number, expectations: Vec::new(), changes }).unwrap();
-    }
-    harmed
 }
 
 #[test]

@@ -381,7 +381,30 @@ fn nobody_is_given_an_account_whose_leases_were_ended_though_its_target_was_not_
         assert_ne!(new.username, old.username, "{ends}");
         settle(&world, 200);
         let left: Vec<_> = world.target.accounts().into_iter().collect();
-        assert_eq!(left, if ends == "quarantine" { vec![] } else { vec![new.username] }, "{ends}");
+        assert_eq!(left, [new.username], "{ends}");
+        world.vault.verify().unwrap();
+    }
+}
+
+#[test]
+fn what_a_join_asks_of_the_target_is_on_record_before_it_is_asked() {
+    for fault in [Fault::UnknownDone, Fault::PanicsAfter] {
+        let world = shared();
+        let [one, two] = [0; 2].map(|_| token_of(&world, "ann"));
+        let first = creds(&one).unwrap();
+        advance(&world, 600);
+        world.target.plan(Duty::Renew, &[fault]);
+        creds(&two).unwrap_err();
+        let at_target = expiry(&world, &first.username).unwrap();
+        assert_eq!(at_target, 600 + 3_600, "{fault:?}: it has taken the later end");
+        let told = lookup(&world.root, &first.lease_id).unwrap();
+        let latest = ["expire_time", "asked_expire_time"].iter().filter_map(|name| told.get(name).and_then(Value::as_str)).max().unwrap();
+        assert!(*Timestamp::from_secs(START + at_target).to_string() <= *latest, "{fault:?}: {told:?}");
+        // Once a later one was taken nothing is open any more.
+        let joined = creds(&two).unwrap();
+        assert_eq!(joined.username, first.username);
+        let told = lookup(&world.root, &first.lease_id).unwrap();
+        assert_eq!(told.get("asked_expire_time").and_then(Value::as_str), None, "{fault:?}");
         world.vault.verify().unwrap();
     }
 }

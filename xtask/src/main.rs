@@ -45,6 +45,7 @@ cargo xtask crash ROUNDS [--backend B]  the kill -9 loop over sled or redb (LIBV
 cargo xtask sim --seed S --steps N  the simulation, from this seed on
 cargo xtask policy --seed S --cases N  random decisions of the policy engine beside a naive evaluator's
 cargo xtask tokens --count N                 so many tokens: opening loads none of them, and ticks remove those that are over
+cargo xtask bench leases --count N           the life of so many leases: granted, opened anew, looked up, listed, ended, told, with the figures
 cargo xtask leases --count N                 so many leases: opening loads none of them, and ticks end those that are over, with the figures
 cargo xtask faults [--seed S] [--every K]  every system call of every operation fails, or is the last; or one in K
 cargo xtask loom [--preemptions P]          the interleavings of a few callers, one by one

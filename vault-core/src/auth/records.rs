@@ -216,25 +216,27 @@ fn remove_children(
     Ok(are_all)
 }
 
-/// The tokens whose time ends in a minute, through an overlay of the root namespace, so many at most.
-pub(crate) fn due_in(overlay: &Overlay<'_>, minute: u64, most: usize) -> Result<Vec<TokenRef>, BarrierError> {
+/// The tokens whose time ends in a minute, through an overlay of the root namespace, so many at most; and how many records cannot be read.
+pub(crate) fn due_in(overlay: &Overlay<'_>, minute: u64, most: usize) -> Result<(Vec<TokenRef>, usize), BarrierError> {
     let mut tokens = Vec::new();
-    overlay.scan(Kind::Due, &overlay.barrier().member_prefix(Kind::Due, &minute.to_le_bytes()), |_, token| {
+    let unreadable = overlay.scan_readable(Kind::Due, &overlay.barrier().member_prefix(Kind::Due, &minute.to_le_bytes()), |token| {
         tokens.push(TokenRef::from_bytes(token)?);
         Ok(tokens.len() < most)
     })?;
-    Ok(tokens)
+    Ok((tokens, unreadable))
 }
 
-/// The minutes of an hour in which the time of tokens ends, in order, through an overlay of the root namespace.
-pub(crate) fn minutes_in(overlay: &Overlay<'_>, hour: u64) -> Result<Vec<u64>, BarrierError> {
+/// The minutes of an hour in which the time of tokens ends, in order, through an overlay of the root namespace; and how many records cannot be
+/// read.
+pub(crate) fn minutes_in(overlay: &Overlay<'_>, hour: u64) -> Result<(Vec<u64>, usize), BarrierError> {
     let mut minutes = Vec::new();
-    overlay.scan(Kind::DueMinute, &overlay.barrier().member_prefix(Kind::DueMinute, &hour.to_le_bytes()), |_, minute| {
+    let prefix = overlay.barrier().member_prefix(Kind::DueMinute, &hour.to_le_bytes());
+    let unreadable = overlay.scan_readable(Kind::DueMinute, &prefix, |minute| {
         minutes.push(u64::from_le_bytes(minute.try_into().map_err(|_| BarrierError::Corrupt)?));
         Ok(true)
     })?;
     minutes.sort_unstable();
-    Ok(minutes)
+    Ok((minutes, unreadable))
 }
 
 /// Lets an hour know of a minute no more. A token that comes into it at the same time puts the note back, or lets this commit fail.

@@ -245,8 +245,19 @@ impl<'a> Overlay<'a> {
         prefix: &[u8],
         mut each: impl FnMut(&[u8]) -> Result<bool, BarrierError>,
     ) -> Result<usize, BarrierError> {
+        self.scan_readable_after(kind, prefix, None, |_, bytes| each(bytes))
+    }
+
+    /// As above, those that come after a key.
+    pub(crate) fn scan_readable_after(
+        &self,
+        kind: Kind,
+        prefix: &[u8],
+        after: Option<Key>,
+        mut each: impl FnMut(&Key, &[u8]) -> Result<bool, BarrierError>,
+    ) -> Result<usize, BarrierError> {
         let mut unreadable = 0;
-        self.scan_opened(kind, prefix, None, |_, opened| match opened.and_then(|bytes| each(&bytes)) {
+        self.scan_opened(kind, prefix, after, |key, opened| match opened.and_then(|bytes| each(key, &bytes)) {
             Err(BarrierError::Corrupt) => {
                 unreadable += 1;
                 Ok(true)

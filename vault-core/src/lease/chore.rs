@@ -7,30 +7,58 @@ use crate::auth::records::{self, BarrierOf};
 use crate::barrier::{BarrierError, Kind, Overlay};
 use crate::crypto::sha256;
 use crate::storage::{KEY_BYTES_MAX, Key};
+use crate::types::id::Id;
 use crate::types::limits::LEASE_PAGE_RECORDS_MAX;
 use minicbor::{Decode, Encode};
+use std::collections::BTreeSet;
 
 /// What is to be carried out.
 #[derive(Clone, Debug, PartialEq, Encode, Decode)]
 pub(crate) enum Chore {
-    /// The token of this namespace has ended: so do its leases.
+    /// The token of this namespace has ended, or was held still: so do its leases.
     #[n(0)]
-    Token(#[cbor(n(0), with = "minicbor::bytes")] [u8; 16]),
+    Token(#[n(0)] Whose),
     /// All leases below a prefix that were granted up to an era have ended.
     #[n(1)]
     Prefix(#[n(0)] Prefix),
     /// The connection is gone: so are its leases, and then its record.
     #[n(2)]
-    Target(#[cbor(n(0), with = "minicbor::bytes")] [u8; 16]),
+    Target(#[n(0)] AtTarget),
     /// A connection's password is being changed: which one the target has is to be found out.
     #[n(3)]
     Rotation(#[cbor(n(0), with = "minicbor::bytes")] [u8; 16]),
     /// The token of this namespace is held still: the leases of all that it has made have ended.
     #[n(4)]
     Family(#[n(0)] Family),
-    /// The entity of this namespace is held still: the leases of its tokens have ended.
+    /// The entity of this namespace was held still: the leases of its tokens have ended.
     #[n(5)]
-    Entity(#[cbor(n(0), with = "minicbor::bytes")] [u8; 16]),
+    Entity(#[n(0)] Whose),
+}
+
+/// Whose leases end.
+#[derive(Clone, Copy, Debug, PartialEq, Encode, Decode)]
+pub(crate) struct Whose {
+    #[cbor(n(0), with = "minicbor::bytes")]
+    pub(crate) id: [u8; 16],
+    /// Those that were granted up to this hold (`index::hold`), and not what is granted after a release; all where there is none.
+    #[n(1)]
+    pub(crate) up_to: Option<u64>,
+}
+
+impl Whose {
+    fn includes(&self, lease: &Lease) -> bool {
+        self.up_to.is_none_or(|hold| lease.hold <= hold)
+    }
+}
+
+/// A connection whose leases end, and how far that has come.
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+pub(crate) struct AtTarget {
+    #[cbor(n(0), with = "minicbor::bytes")]
+    pub(crate) id: [u8; 16],
+    /// Where the last lease stands that was seen to; empty before the first. Behind it none is handed out any more.
+    #[cbor(n(1), with = "minicbor::bytes")]
+    after: Vec<u8>,
 }
 
 /// A token whose children's leases end, and how far that has come.
@@ -41,6 +69,9 @@ pub(crate) struct Family {
     /// Where the last child stands that was seen to; empty before the first.
     #[cbor(n(1), with = "minicbor::bytes")]
     after: Vec<u8>,
+    /// As in [`Whose`].
+    #[n(2)]
+    up_to: u64,
 }
 
 /// What was ended by prefix.
@@ -57,6 +88,11 @@ pub(crate) struct Prefix {
 }
 
 impl Chore {
+    /// That of a connection that is gone.
+    pub(crate) fn of_target(id: [u8; 16]) -> Self {
+        Chore::Target(AtTarget { id, after: Vec::new() })
+    }
+
     /// Notes a chore, through an overlay of its namespace.
     pub(crate) fn put(&self, overlay: &mut Overlay<'_>) -> Result<(), BarrierError> {
         let bytes = minicbor::to_vec(self).expect("encoding to memory cannot fail");
@@ -92,24 +128,35 @@ impl Chore {
     /// Whether it ends a lease of its namespace, which was handed out by a token of the namespace or of one above.
     pub(crate) fn ends(&self, lease: &Lease) -> bool {
         match self {
-            Chore::Token(token) => lease.holder == *token,
+            Chore::Token(whose) => lease.holder == whose.id && whose.includes(lease),
             Chore::Prefix(prefix) => lease.era <= prefix.era && lease.id.starts_with(&prefix.folder),
-            Chore::Target(target) => lease.target == *target,
-            Chore::Entity(entity) => lease.entity.is_some_and(|of| of.id == *entity),
+            Chore::Target(at) => lease.target == at.id,
+            Chore::Entity(whose) => lease.entity.is_some_and(|of| of.id == whose.id) && whose.includes(lease),
             // Of a token that is held still, and of its descendants, no lease holds.
             Chore::Rotation(_) | Chore::Family(_) => false,
         }
     }
+
+    /// Whether it ends a lease of a namespace below its own: only by whose that is.
+    pub(crate) fn ends_from_above(&self, lease: &Lease) -> bool {
+        matches!(self, Chore::Token(_) | Chore::Entity(_)) && self.ends(lease)
+    }
 }
 
-/// The chores of a namespace.
+/// The chores of a namespace. One that cannot be read may end any lease: whoever asks whether one holds is not answered.
 pub(crate) fn all(overlay: &Overlay<'_>) -> Result<Vec<Chore>, BarrierError> {
+    let (chores, unreadable) = readable(overlay)?;
+    if unreadable == 0 { Ok(chores) } else { Err(BarrierError::Corrupt) }
+}
+
+/// The chores that can be read, and how many cannot: they hold up none of the others.
+pub(crate) fn readable(overlay: &Overlay<'_>) -> Result<(Vec<Chore>, usize), BarrierError> {
     let mut chores = Vec::new();
-    overlay.scan(Kind::LeaseChore, &overlay.barrier().member_prefix(Kind::LeaseChore, &[]), |_, bytes| {
+    let unreadable = overlay.scan_readable(Kind::LeaseChore, &overlay.barrier().member_prefix(Kind::LeaseChore, &[]), |bytes| {
         chores.push(minicbor::decode(bytes).map_err(|_| BarrierError::Corrupt)?);
         Ok(true)
     })?;
-    Ok(chores)
+    Ok((chores, unreadable))
 }
 
 /// Ends the leases of a token, in the commit that ends the token.
@@ -120,30 +167,50 @@ pub(crate) fn end_token(overlay: &mut Overlay<'_>, token: &TokenRef, barrier_of:
         let key = holder_key(&barrier, &token.key);
         if overlay.get(Kind::LeaseHolder, &key)?.is_some() {
             overlay.delete(key);
-            Chore::Token(token.key).put(overlay)?;
+            Chore::Token(Whose { id: token.key, up_to: None }).put(overlay)?;
         }
         Ok(())
     })
 }
 
-/// Ends the leases of a token and of all its descendants: its own in this commit, those of the others by the chore that is noted.
-pub(crate) fn end_family(overlay: &mut Overlay<'_>, token: &TokenRef, barrier_of: BarrierOf<'_>) -> Result<(), BarrierError> {
-    end_token(overlay, token, barrier_of)?;
+/// Ends the leases that a token was granted up to a hold. What it is granted after its release goes on.
+fn hold_token(overlay: &mut Overlay<'_>, token: &TokenRef, up_to: u64, barrier_of: BarrierOf<'_>) -> Result<(), BarrierError> {
     let Some(barrier) = barrier_of(&token.namespace) else { return Ok(()) };
-    let family = Chore::Family(Family { token: token.key, after: Vec::new() });
+    overlay.within(&barrier, |overlay| {
+        if overlay.get(Kind::LeaseHolder, &holder_key(&barrier, &token.key))?.is_some() {
+            Chore::Token(Whose { id: token.key, up_to: Some(up_to) }).put(overlay)?;
+        }
+        Ok(())
+    })
+}
+
+/// Ends the leases of a token that is held still and of all its descendants: its own in this commit, those of the others by the chore that is
+/// noted.
+pub(crate) fn hold_family(overlay: &mut Overlay<'_>, token: &TokenRef, barrier_of: BarrierOf<'_>) -> Result<(), BarrierError> {
+    let (Some(root), Some(barrier)) = (barrier_of(&Id::ROOT), barrier_of(&token.namespace)) else { return Ok(()) };
+    let up_to = overlay.within(&root, index::hold)?;
+    hold_token(overlay, token, up_to, barrier_of)?;
+    let family = Chore::Family(Family { token: token.key, after: Vec::new(), up_to });
     overlay.within(&barrier, |overlay| family.put(overlay))
+}
+
+/// Ends the leases of an entity that is held still, through an overlay of its namespace.
+pub(crate) fn hold_entity(overlay: &mut Overlay<'_>, entity: [u8; 16], barrier_of: BarrierOf<'_>) -> Result<(), BarrierError> {
+    let Some(root) = barrier_of(&Id::ROOT) else { return Ok(()) };
+    let up_to = overlay.within(&root, index::hold)?;
+    Chore::Entity(Whose { id: entity, up_to: Some(up_to) }).put(overlay)
 }
 
 /// Ends the leases of some children of a token, and notes what is left: further children, and the children's own.
 pub(crate) fn end_children(overlay: &mut Overlay<'_>, family: &Family, barrier_of: BarrierOf<'_>) -> Result<(), BarrierError> {
-    let after = (!family.after.is_empty()).then(|| Key::new(&[&family.after[..family.after.len().min(KEY_BYTES_MAX)]]));
-    let (children, are_all) = records::children_after(overlay, &family.token, after, LEASE_PAGE_RECORDS_MAX)?;
+    let (children, are_all) = records::children_after(overlay, &family.token, place(&family.after), LEASE_PAGE_RECORDS_MAX)?;
     for (_, child) in &children {
-        end_token(overlay, child, barrier_of)?;
+        hold_token(overlay, child, family.up_to, barrier_of)?;
         let Some(barrier) = barrier_of(&child.namespace) else { continue };
         overlay.within(&barrier, |overlay| {
             let (some, _) = records::children_after(overlay, &child.key, None, 1)?;
-            if some.is_empty() { Ok(()) } else { Chore::Family(Family { token: child.key, after: Vec::new() }).put(overlay) }
+            let family = Family { token: child.key, after: Vec::new(), up_to: family.up_to };
+            if some.is_empty() { Ok(()) } else { Chore::Family(family).put(overlay) }
         })?;
     }
     Chore::Family(family.clone()).delete(overlay);
@@ -193,29 +260,86 @@ pub(crate) fn ends_already(overlay: &mut Overlay<'_>, lease: &Lease, barrier_of:
     if !is_held(overlay, lease, barrier_of)? {
         return Ok(true);
     }
-    Ok(all(overlay)?.iter().any(|chore| chore.ends(lease)))
+    if all(overlay)?.iter().any(|chore| chore.ends(lease)) {
+        return Ok(true);
+    }
+    for namespace in elsewhere(lease, overlay.barrier().namespace()) {
+        // With its namespace goes the holder.
+        let Some(barrier) = barrier_of(&namespace) else { continue };
+        if overlay.within(&barrier, |overlay| all(overlay))?.iter().any(|chore| chore.ends_from_above(lease)) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// The namespaces, but for a lease's own, in which it may be noted that its holder or its entity was held still.
+pub(crate) fn elsewhere(lease: &Lease, here: &Id) -> BTreeSet<Id> {
+    let of_entity = lease.entity.map(|of| of.namespace);
+    let all = [Some(lease.holder_namespace), of_entity].into_iter().flatten().map(Id::from_bytes);
+    all.filter(|namespace| namespace != here).collect()
 }
 
 /// The leases that a chore ends and that go on as if it were not, at most some; those among them that are not there any more are to be struck
 /// off.
-pub(crate) fn next_of(overlay: &mut Overlay<'_>, chore: &Chore, limit: usize) -> Result<Vec<super::LeaseRef>, BarrierError> {
+pub(crate) fn next_of(
+    overlay: &mut Overlay<'_>,
+    chore: &Chore,
+    limit: usize,
+    barrier_of: BarrierOf<'_>,
+) -> Result<Vec<super::LeaseRef>, BarrierError> {
     match chore {
-        Chore::Token(token) => index::of_token(overlay, token, limit),
-        Chore::Target(target) => index::of_target(overlay, target, index::Part::Current, limit),
-        Chore::Entity(entity) => index::of_entity(overlay, entity, limit),
+        Chore::Token(Whose { id, up_to: None }) => index::of_token(overlay, id, limit),
+        Chore::Token(whose) => included(overlay, index::of_token(overlay, &whose.id, usize::MAX)?, whose, limit, barrier_of),
+        Chore::Entity(whose) => included(overlay, index::of_entity(overlay, &whose.id, usize::MAX)?, whose, limit, barrier_of),
         Chore::Prefix(prefix) => below(overlay, prefix, limit),
-        Chore::Rotation(_) | Chore::Family(_) => Ok(Vec::new()),
+        Chore::Target(_) | Chore::Rotation(_) | Chore::Family(_) => Ok(Vec::new()),
     }
+}
+
+/// The next leases at the target of a connection that is gone, and the chore as it is once they have ended.
+pub(crate) fn next_at(overlay: &Overlay<'_>, at: &AtTarget, limit: usize) -> Result<(Vec<super::LeaseRef>, Chore), BarrierError> {
+    let found = index::given_at(overlay, &at.id, place(&at.after), limit)?;
+    let after = found.last().map_or_else(|| at.after.clone(), |(last, _)| last.as_bytes().to_vec());
+    Ok((found.into_iter().map(|(_, lease)| lease).collect(), Chore::Target(AtTarget { after, ..at.clone() })))
+}
+
+/// A place in a scan that was noted; none before the first.
+fn place(after: &[u8]) -> Option<Key> {
+    (!after.is_empty()).then(|| Key::new(&[&after[..after.len().min(KEY_BYTES_MAX)]]))
 }
 
 /// Removes what leads from a chore to a lease that it has nothing to do with any more.
 pub(crate) fn strike_off(overlay: &mut Overlay<'_>, chore: &Chore, lease: &super::LeaseRef) {
     match chore {
-        Chore::Token(token) => index::strike_off_token(overlay, token, lease),
-        Chore::Target(target) => index::strike_off_target(overlay, target, index::Part::Current, lease),
-        Chore::Entity(entity) => index::strike_off_entity(overlay, entity, lease),
-        Chore::Prefix(_) | Chore::Rotation(_) | Chore::Family(_) => {}
+        Chore::Token(whose) => index::strike_off_token(overlay, &whose.id, lease),
+        Chore::Entity(whose) => index::strike_off_entity(overlay, &whose.id, lease),
+        Chore::Target(_) | Chore::Prefix(_) | Chore::Rotation(_) | Chore::Family(_) => {}
     }
+}
+
+/// The first of some leases that were not granted after a hold; what leads nowhere is among them.
+fn included(
+    overlay: &mut Overlay<'_>,
+    leases: Vec<super::LeaseRef>,
+    whose: &Whose,
+    limit: usize,
+    barrier_of: BarrierOf<'_>,
+) -> Result<Vec<super::LeaseRef>, BarrierError> {
+    let mut found = Vec::new();
+    for at in leases {
+        let lease = match barrier_of(&at.namespace) {
+            Some(barrier) => overlay.within(&barrier, |overlay| Lease::load(overlay, &at.key))?,
+            None => None,
+        };
+        if lease.is_none_or(|lease| whose.includes(&lease)) {
+            found.push(at);
+            if found.len() == limit {
+                break;
+            }
+        }
+    }
+    Ok(found)
 }
 
 fn below(overlay: &mut Overlay<'_>, prefix: &Prefix, limit: usize) -> Result<Vec<super::LeaseRef>, BarrierError> {

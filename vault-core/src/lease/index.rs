@@ -7,6 +7,8 @@ use crate::barrier::{Barrier, BarrierError, Kind, Overlay};
 use crate::storage::Key;
 use crate::types::Timestamp;
 use crate::types::id::Id;
+use crate::types::spans::Spans;
+use minicbor::{Decode, Encode};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -21,21 +23,15 @@ pub(crate) const ENDING: Id = Id::from_bytes(*b"sys/leases/ended");
 /// The parts that the leases of a target are found in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Part {
-    /// Handed out.
-    Current = 0,
-    /// Ended: the target is to be told.
-    Ended = 1,
+    /// Handed out, whether or not they have ended: a lease that ends stays where it is.
+    Given = 0,
     /// Never handed out: being made, or to be undone. They stand apart, so that however many there are they hide none that was handed out.
-    Begun = 2,
+    Begun = 1,
 }
 
 impl Part {
     fn of(lease: &Lease) -> Self {
-        match lease.state {
-            _ if lease.was_never_given() => Part::Begun,
-            State::Active => Part::Current,
-            State::Pending | State::Ending | State::Stuck => Part::Ended,
-        }
+        if lease.was_never_given() { Part::Begun } else { Part::Given }
     }
 }
 
@@ -114,15 +110,15 @@ pub(crate) fn places(lease: &Lease, at: &LeaseRef, here: Id, barrier_of: Barrier
         }
     };
     let part = Part::of(lease);
-    match part {
-        Part::Current => {
+    match lease.state {
+        State::Active => {
             add(&Id::from_bytes(lease.holder_namespace), Kind::LeaseOfToken, &lease.holder, &at.key, &[]);
             if let Some(entity) = &lease.entity {
                 add(&Id::from_bytes(entity.namespace), Kind::LeaseOfEntity, &entity.id, &at.key, &[]);
             }
         }
-        Part::Begun => add(&here, Kind::LeaseBegun, &[], &at.key, lease.id.as_bytes()),
-        Part::Ended => {}
+        _ if part == Part::Begun => add(&here, Kind::LeaseBegun, &[], &at.key, lease.id.as_bytes()),
+        State::Pending | State::Ending | State::Stuck => {}
     }
     if let Some(shared) = &lease.shared {
         add(&here, Kind::LeaseOfShared, &shared.id, &at.key, &[]);
@@ -160,13 +156,14 @@ pub(crate) struct Queued {
     pub(crate) target: [u8; 16],
 }
 
-/// Gives what waits behind a place in the queue, with its place, through an overlay of the root namespace, until `each` answers false.
+/// Gives what waits behind a place in the queue, with its place, through an overlay of the root namespace, until `each` answers false; how many
+/// records cannot be read.
 pub(crate) fn each_queued(
     overlay: &Overlay<'_>,
     after: Option<Key>,
     mut each: impl FnMut(&Key, Queued) -> bool,
-) -> Result<(), BarrierError> {
-    overlay.scan_after(Kind::LeaseQueue, &overlay.barrier().member_prefix(Kind::LeaseQueue, &[]), after, |key, bytes| {
+) -> Result<usize, BarrierError> {
+    overlay.scan_readable_after(Kind::LeaseQueue, &overlay.barrier().member_prefix(Kind::LeaseQueue, &[]), after, |key, bytes| {
         let (lease, rest) = bytes.split_at_checked(32).ok_or(BarrierError::Corrupt)?;
         let (next, target) = rest.split_first_chunk::<8>().ok_or(BarrierError::Corrupt)?;
         let next = Timestamp::from_millis(u64::from_le_bytes(*next));
@@ -175,9 +172,14 @@ pub(crate) fn each_queued(
     })
 }
 
-/// Gives the leases whose time ends in a bucket, and when, through an overlay of the root namespace, until `each` answers false.
-pub(crate) fn each_due(overlay: &Overlay<'_>, bucket: u64, mut each: impl FnMut(LeaseRef, Timestamp) -> bool) -> Result<(), BarrierError> {
-    overlay.scan(Kind::LeaseDue, &overlay.barrier().member_prefix(Kind::LeaseDue, &bucket.to_le_bytes()), |_, bytes| {
+/// Gives the leases whose time ends in a bucket, and when, through an overlay of the root namespace, until `each` answers false; how many
+/// records cannot be read.
+pub(crate) fn each_due(
+    overlay: &Overlay<'_>,
+    bucket: u64,
+    mut each: impl FnMut(LeaseRef, Timestamp) -> bool,
+) -> Result<usize, BarrierError> {
+    overlay.scan_readable(Kind::LeaseDue, &overlay.barrier().member_prefix(Kind::LeaseDue, &bucket.to_le_bytes()), |bytes| {
         let (lease, expires) = bytes.split_at_checked(32).ok_or(BarrierError::Corrupt)?;
         let expires = expires.try_into().map_err(|_| BarrierError::Corrupt)?;
         Ok(each(LeaseRef::from_bytes(lease)?, Timestamp::from_millis(u64::from_le_bytes(expires))))
@@ -202,6 +204,22 @@ pub(crate) fn of_shared(overlay: &Overlay<'_>, id: &[u8; 16], limit: usize) -> R
 /// The first leases at a target, through an overlay of its namespace.
 pub(crate) fn of_target(overlay: &Overlay<'_>, target: &[u8; 16], part: Part, limit: usize) -> Result<Vec<LeaseRef>, BarrierError> {
     group(overlay, Kind::LeaseOfTarget, &group_of(target, part), limit)
+}
+
+/// The first leases at a target behind a place that were handed out, each with its place.
+pub(crate) fn given_at(
+    overlay: &Overlay<'_>,
+    target: &[u8; 16],
+    after: Option<Key>,
+    limit: usize,
+) -> Result<Vec<(Key, LeaseRef)>, BarrierError> {
+    let mut leases = Vec::new();
+    let prefix = overlay.barrier().member_prefix(Kind::LeaseOfTarget, &group_of(target, Part::Given));
+    overlay.scan_after(Kind::LeaseOfTarget, &prefix, after, |key, bytes| {
+        leases.push((*key, LeaseRef::from_bytes(bytes)?));
+        Ok(leases.len() < limit)
+    })?;
+    Ok(leases)
 }
 
 /// The first leases of a namespace whose target was told in vain.
@@ -229,12 +247,6 @@ pub(crate) fn strike_off_token(overlay: &mut Overlay<'_>, token: &[u8; 16], leas
 /// The same of its entity, through an overlay of the entity's namespace.
 pub(crate) fn strike_off_entity(overlay: &mut Overlay<'_>, entity: &[u8; 16], lease: &LeaseRef) {
     let key = overlay.barrier().member_key(Kind::LeaseOfEntity, entity, &lease.key);
-    overlay.delete(key);
-}
-
-/// The same of its target, through an overlay of the lease's namespace.
-pub(crate) fn strike_off_target(overlay: &mut Overlay<'_>, target: &[u8; 16], part: Part, lease: &LeaseRef) {
-    let key = overlay.barrier().member_key(Kind::LeaseOfTarget, &group_of(target, part), &lease.key);
     overlay.delete(key);
 }
 
@@ -308,24 +320,51 @@ pub(crate) fn bucket_start(bucket: u64) -> Timestamp {
     Timestamp::from_secs(bucket.saturating_mul(DUE_BUCKET_SECONDS))
 }
 
-/// The first bucket that was not gone through yet; `None` where there never was a lease.
-pub(crate) fn mark(overlay: &mut Overlay<'_>) -> Result<Option<u64>, BarrierError> {
-    let key = overlay.barrier().key(Kind::LeaseMark, &[]);
-    let bytes = overlay.get(Kind::LeaseMark, &key)?;
-    bytes.map(|bytes| bytes.as_slice().try_into().map(u64::from_le_bytes).map_err(|_| BarrierError::Corrupt)).transpose()
+/// What is noted of the leases of all namespaces together, in the root namespace.
+#[derive(Clone, Debug, Default, PartialEq, Encode, Decode)]
+pub(crate) struct Mark {
+    /// The buckets that were not gone through yet.
+    #[n(0)]
+    pub(crate) due: Spans,
+    /// How often somebody was held still: what that ends are leases from before it.
+    #[n(1)]
+    pub(crate) holds: u64,
 }
 
-pub(crate) fn set_mark(overlay: &mut Overlay<'_>, bucket: u64) -> Result<(), BarrierError> {
-    let key = overlay.barrier().key(Kind::LeaseMark, &[]);
-    overlay.put(Kind::LeaseMark, key, &bucket.to_le_bytes())
+impl Mark {
+    /// The mark; `None` where there never was a lease. What is read here becomes an expectation.
+    pub(crate) fn load(overlay: &mut Overlay<'_>) -> Result<Option<Self>, BarrierError> {
+        let key = overlay.barrier().key(Kind::LeaseMark, &[]);
+        let bytes = overlay.get(Kind::LeaseMark, &key)?;
+        bytes.map(|bytes| minicbor::decode(&bytes).map_err(|_| BarrierError::Corrupt)).transpose()
+    }
+
+    pub(crate) fn put(&self, overlay: &mut Overlay<'_>) -> Result<(), BarrierError> {
+        let key = overlay.barrier().key(Kind::LeaseMark, &[]);
+        overlay.put(Kind::LeaseMark, key, &minicbor::to_vec(self).expect("encoding to memory cannot fail"))
+    }
+
+    /// One that begins at a bucket.
+    pub(crate) fn beginning_at(bucket: u64) -> Self {
+        Mark { due: Spans::beginning_at(bucket), holds: 0 }
+    }
 }
 
 /// Makes sure, through an overlay of the root namespace, that a tick looks into the bucket in which a lease ends: where the clock has
-/// stepped back since the last one it may lie before its mark.
-pub(crate) fn look_into(overlay: &mut Overlay<'_>, ends: Timestamp) -> Result<(), BarrierError> {
+/// stepped back since the last one it may lie before its mark. How often somebody was held still by now.
+pub(crate) fn look_into(overlay: &mut Overlay<'_>, ends: Timestamp) -> Result<u64, BarrierError> {
     let bucket = bucket_at(ends);
-    match mark(overlay)? {
-        Some(mark) if mark <= bucket => Ok(()),
-        _ => set_mark(overlay, bucket),
+    let mut mark = Mark::load(overlay)?.unwrap_or_else(|| Mark::beginning_at(bucket));
+    if mark.due.lead_to(bucket) {
+        mark.put(overlay)?;
     }
+    Ok(mark.holds)
+}
+
+/// Counts, through an overlay of the root namespace, that somebody is held still; the number that the leases have which were granted before.
+pub(crate) fn hold(overlay: &mut Overlay<'_>) -> Result<u64, BarrierError> {
+    let mark = Mark::load(overlay)?.unwrap_or_default();
+    let before = mark.holds;
+    Mark { holds: before + 1, ..mark }.put(overlay)?;
+    Ok(before)
 }

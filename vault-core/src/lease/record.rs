@@ -141,6 +141,9 @@ pub(crate) struct Lease {
     /// The account that it shares with others.
     #[n(22)]
     pub(crate) shared: Option<SharedRef>,
+    /// How often somebody had been held still when it was granted: what a later one ends it is among.
+    #[n(23)]
+    pub(crate) hold: u64,
 }
 
 impl LeaseRef {

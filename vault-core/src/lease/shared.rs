@@ -56,6 +56,9 @@ pub(crate) struct Shared {
     /// The latest end that the target has taken.
     #[n(13)]
     pub(crate) ends_millis: u64,
+    /// The latest end that the target was asked for: the account may last so long there.
+    #[n(14)]
+    pub(crate) asked_millis: u64,
 }
 
 impl std::fmt::Debug for Shared {
@@ -68,6 +71,21 @@ impl Shared {
     /// The end that no lease of it goes past.
     pub(crate) fn latest_end(&self) -> Timestamp {
         Timestamp::from_millis(self.born_millis).plus(Ttl::from_secs(self.max_seconds))
+    }
+
+    /// Notes that the target is asked for an end: durable before it is.
+    pub(crate) fn ask(&mut self, ends: Timestamp) {
+        self.asked_millis = self.asked_millis.max(ends.as_millis());
+    }
+
+    /// The end that it may have at its target, where that is later than what the target is known to have taken.
+    pub(crate) fn asked(&self) -> Option<u64> {
+        Some(self.asked_millis).filter(|asked| *asked > self.ends_millis)
+    }
+
+    /// The same, once the target has taken an end.
+    pub(crate) fn lasting_to(self, ends: Timestamp) -> Self {
+        Shared { ends_millis: self.ends_millis.max(ends.as_millis()), ..self }
     }
 
     /// Whether one more may hold it: it is there, nothing was ended by prefix since it was made, and a lease that begins now has at least half of

@@ -132,7 +132,7 @@ impl<'s, 'r> Executed<'s, 'r> {
     }
 
     /// Writes the lease as one that is being made.
-    fn intend_issue(&mut self, connection: Arc<Connection>, new: Box<NewLease>) -> Result<Intent<'r>> {
+    fn intend_issue(&mut self, connection: Arc<Connection>, mut new: Box<NewLease>) -> Result<Intent<'r>> {
         let (stage, core, now) = (self.stage, self.stage.core(), self.stage.now());
         core.outside.connector(&connection.plugin)?;
         let barrier = &stage.place().namespace.barrier;
@@ -160,6 +160,7 @@ impl<'s, 'r> Executed<'s, 'r> {
             renewable: true,
             expires_millis: expires.as_millis(),
             era: chore::era(&mut self.overlay)?,
+            hold: 0,
             account: new.account.clone(),
             attempts: 0,
             next_millis: now.as_millis(),
@@ -179,10 +180,13 @@ impl<'s, 'r> Executed<'s, 'r> {
         let namespaces = core.namespaces.load_full();
         index::note_holder(&mut self.overlay, &holder, &barrier_of(&namespaces))?;
         index::save(&mut self.overlay, None, Some(&lease), &barrier_of(&namespaces))?;
+        if let Some(shared) = new.sharing.shared_mut() {
+            shared.ask(expires);
+        }
         match &new.sharing {
             Sharing::None => {}
             Sharing::First(shared) => shared.take_slot(&mut self.overlay)?,
-            // Written as it is: what closes it at the same time, having seen no other lease of it, loses the race.
+            // Written in any case: what closes it at the same time, having seen no other lease of it, loses the race.
             Sharing::Joined(shared) => shared.put(&mut self.overlay)?,
         }
         Ok(Intent::Issue { connection, new, lease: Box::new(lease), claim })
@@ -386,7 +390,8 @@ fn grant(stage: &Authenticated<'_>, connection: &Connection, pending: Lease, eve
         }
         index::note_holder(&mut overlay, &pending.holder(), &barrier_of(&namespaces))?;
         let era = chore::era(&mut overlay)?;
-        let lease = Lease { state: State::Active, era, ..pending.clone() };
+        let hold = overlay.within(&core.barrier, |overlay| index::look_into(overlay, pending.expires()))?;
+        let lease = Lease { state: State::Active, era, hold, ..pending.clone() };
         index::save(&mut overlay, Some(&pending), Some(&lease), &barrier_of(&namespaces))?;
         if let Some(of) = &pending.shared {
             let shared = Shared::load(&mut overlay, &of.id)?.ok_or_else(ended)?;
@@ -394,8 +399,7 @@ fn grant(stage: &Authenticated<'_>, connection: &Connection, pending: Lease, eve
             if shared.is_closed || shared.is_ready && shared.era != era {
                 return Err(ended());
             }
-            let ends_millis = shared.ends_millis.max(pending.expires_millis);
-            Shared { is_ready: true, era, ends_millis, ..shared }.put(&mut overlay)?;
+            Shared { is_ready: true, era, ..shared.lasting_to(pending.expires()) }.put(&mut overlay)?;
         }
         let before = pending.expires();
         if let Some(given) = hand_out(stage, overlay, (lease, before), event, done)? {
@@ -419,7 +423,6 @@ pub(super) fn hand_out(
         Err(error) if error.code() == Code::Conflict => return Ok(None),
         holds => Some(holds?),
     };
-    overlay.within(&core.barrier, |overlay| index::look_into(overlay, lease.expires()))?;
     let mut event = event.clone();
     let wrap_info = match stage.wrap_ttl() {
         None => None,

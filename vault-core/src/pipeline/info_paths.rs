@@ -194,7 +194,7 @@ fn count_tokens(overlay: &Overlay<'_>, now: Timestamp) -> Result<Done> {
     let last = records::hour_at(now.plus(Ttl::from_secs(TTL_SECONDS_MAX)));
     let mut total = 0_u64;
     for hour in first..=last {
-        for minute in records::minutes_in(overlay, hour)? {
+        for minute in records::minutes_in(overlay, hour)?.0 {
             let prefix = overlay.barrier().member_prefix(Kind::Due, &minute.to_le_bytes());
             overlay.scan(Kind::Due, &prefix, |_, _| {
                 total += 1;

@@ -146,6 +146,8 @@ fn lookup(ask: &Ask<'_>, overlay: &mut Overlay<'_>) -> Result<Done> {
     }
     let time = |millis| Value::from(Timestamp::from_millis(millis).to_string());
     let renewed = lease.renewed_millis.map(time);
+    let account = lease.shared.map(|of| Shared::load(overlay, &of.id)).transpose()?.flatten();
+    let asked = lease.asked_millis.max(account.and_then(|account| account.asked()));
     Ok(Done::answer(
         Object::new()
             .with("id", lease.id.as_str())
@@ -154,7 +156,7 @@ fn lookup(ask: &Ask<'_>, overlay: &mut Overlay<'_>) -> Result<Done> {
             .with("last_renewal", renewed)
             .with("renewable", lease.renewable)
             .with("ttl", ask.now.until(lease.expires()).as_secs())
-            .with("asked_expire_time", lease.asked_millis.map(time)),
+            .with("asked_expire_time", asked.map(time)),
     ))
 }
 
@@ -191,7 +193,11 @@ fn renew(ask: &Ask<'_>, overlay: &mut Overlay<'_>, in_path: &str) -> Result<Done
     let configured = database::load(overlay, &lease.target)?.filter(|found| !found.connection.is_retired);
     let connection = configured.ok_or_else(|| ended(&lease))?.connection;
     let expires = terms::renewed_end(&lease, now, increment, leases::end_of_holder(core, &lease)?);
-    let account = lease.shared.map(|of| Shared::load(overlay, &of.id)).transpose()?.flatten();
+    let mut account = lease.shared.map(|of| Shared::load(overlay, &of.id)).transpose()?.flatten();
+    if let Some(account) = &mut account {
+        account.ask(expires);
+        account.put(overlay)?;
+    }
     let renewal = Renewal::of(lease, Arc::new(connection), (expires, account), now);
     let namespaces = core.namespaces.load_full();
     index::save(overlay, Some(&renewal.before), Some(&renewal.asked), &barrier_of(&namespaces))?;

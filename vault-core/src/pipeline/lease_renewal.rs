@@ -136,11 +136,11 @@ fn grant(stage: &Authenticated<'_>, renewal: &Renewal, event: &Event, done: &Don
     if let Some(of) = &renewal.asked.shared
         && let Some(shared) = Shared::load(&mut overlay, &of.id)?
     {
-        let ends_millis = shared.ends_millis.max(renewal.expires.as_millis());
-        Shared { ends_millis, ..shared }.put(&mut overlay)?;
+        shared.lasting_to(renewal.expires).put(&mut overlay)?;
     }
     let token_ends = leases::end_of_holder(core, &renewal.asked)?;
     let before = token_ends.map_or(renewal.asked.expires(), |ends| ends.min(renewal.asked.expires()));
+    overlay.within(&core.barrier, |overlay| index::look_into(overlay, renewal.expires))?;
     let lease = renewal.done(now);
     index::save(&mut overlay, Some(&renewal.asked), Some(&lease), &barrier_of(&core.namespaces.load_full()))?;
     hand_out(stage, overlay, (lease, before), event, done)

@@ -7,31 +7,39 @@ use super::core::Core;
 use super::lease_renewal;
 use super::leases::{self, barrier_of, notice};
 use super::namespaces::Namespace;
-use super::outside::{Part, ask, text_of};
-use super::{rotate_root, tokens};
+use super::outside::{Claim, Part, ask, text_of};
+use super::rotate_root;
 use crate::audit::Event;
-use crate::auth::TokenRef;
 use crate::barrier::{BarrierError, Overlay};
 use crate::commit::{CommitError, Proposal};
 use crate::engines::{Connection, database};
-use crate::host::{Account, Connector, ConnectorError, ConnectorFailure, LeaseChange};
-use crate::lease::chore::{self, Chore};
+use crate::host::{Account, Connector, ConnectorError, ConnectorFailure, LeaseChange, LeaseNotice, LogLevel, LogTopic};
+use crate::lease::chore::{self, Chore, Whose};
+use crate::lease::index::{self, Mark};
 use crate::lease::shared::{self, Shared};
-use crate::lease::{Lease, LeaseRef, State, index};
+use crate::lease::{Lease, LeaseRef, State};
+use crate::os::Stopwatch;
 use crate::storage::Key;
 use crate::types::id::Id;
 use crate::types::limits::{
     COMMIT_RETRIES_MAX, LEASE_PAGE_RECORDS_MAX, LEASES_LOOKED_AT_PER_TICK_MAX, REVOCATION_ATTEMPTS_MAX, REVOCATIONS_PER_TICK_MAX,
 };
-use crate::types::{Code, Error, Result, Timestamp, Ttl};
-use std::collections::{BTreeMap, HashSet, VecDeque};
+use crate::types::{Class, Code, Error, Result, Timestamp, Ttl};
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
 
 /// Steps of each kind that one call does.
 const STEPS: usize = 64;
 /// Leases that one call tells to all targets together, after which it asks none of them a further time.
 const TOLD_MAX: usize = 1_024;
+/// Answers of targets that one commit holds: with their events they are below what sled takes without its journal.
+const ANSWERS_MAX: usize = 32;
+/// How long answers wait for others: those that a crash loses are asked for again.
+const ANSWERS_WAIT: Duration = Duration::from_millis(50);
 /// Buckets of time that one commit goes through.
-const BUCKETS_MAX: u64 = 10_000;
+const BUCKETS_MAX: usize = 10_000;
 /// Wait after a target was told in vain for the first time, in milliseconds; it doubles with each.
 const RETRY_MILLIS: u64 = 10_000;
 /// No wait is longer: what waits longer was put off by a clock that was wrong, and is due.
@@ -68,22 +76,27 @@ fn carry_out(core: &Core, now: Timestamp) -> Result<Option<Timestamp>> {
 fn carry_out_noted(core: &Core, steps: &mut usize, now: Timestamp) -> Result<(Option<Timestamp>, bool)> {
     let (mut next, mut has_grown) = (None, false);
     for namespace in core.namespaces.load_full().iter() {
-        for chore in chore::all(&Overlay::reading(&namespace.barrier, core.source()))? {
+        let (chores, unreadable) = chore::readable(&Overlay::reading(&namespace.barrier, core.source()))?;
+        tell_unreadable(core, unreadable, "end leases of a namespace");
+        for chore in chores {
             if let Chore::Rotation(id) = &chore {
-                if let Some(at) = rotate_root::resume(core, namespace, id, now)? {
-                    next = earlier(next, Some(at));
-                }
+                let resumed = or_aside(core, rotate_root::resume(core, namespace, id, now))?;
+                next = earlier(next, resumed.unwrap_or_else(|| Some(again(now))));
                 continue;
             }
             loop {
                 if *steps == 0 {
                     return Ok((Some(now), has_grown));
                 }
-                match retried(|| step(core, namespace, &chore, now))? {
+                let Some(stepped) = or_aside(core, retried(|| step(core, namespace, &chore, now)))? else {
+                    next = earlier(next, Some(again(now)));
+                    break;
+                };
+                match stepped {
                     Some(Stepped::On) => *steps -= 1,
                     Some(Stepped::Off) => {
                         *steps -= 1;
-                        has_grown |= matches!(chore, Chore::Family(_));
+                        has_grown |= matches!(chore, Chore::Family(_) | Chore::Target(_));
                         break;
                     }
                     // It costs no step: however many wait, those behind them go on.
@@ -97,6 +110,31 @@ fn carry_out_noted(core: &Core, steps: &mut usize, now: Timestamp) -> Result<(Op
         }
     }
     Ok((next, has_grown))
+}
+
+/// What came of a part of what is due, or nothing where a record that it needs cannot be read: the host's log is told, and the rest goes on.
+fn or_aside<T>(core: &Core, done: Result<T>) -> Result<Option<T>> {
+    match done {
+        Err(error) if error.class() == Class::Corrupt => {
+            core.log.note_failure(LogTopic::Lease, &error);
+            Ok(None)
+        }
+        done => done.map(Some),
+    }
+}
+
+/// When to look again at what could not be read.
+fn again(now: Timestamp) -> Timestamp {
+    now.plus(Ttl::from_secs(AWAY_SECONDS))
+}
+
+/// Tells the host's log of records that cannot be read: what they lead to waits until they are mended, and all else goes on.
+fn tell_unreadable(core: &Core, unreadable: usize, what: &str) {
+    if unreadable > 0 {
+        core.log.note(LogLevel::Error, LogTopic::Lease, Some(Code::Corrupt), || {
+            format!("{unreadable} records that {what} cannot be read: let the doctor look at the store")
+        });
+    }
 }
 
 /// Tries what may lose races with others; `None` where it lost all of them.
@@ -115,7 +153,7 @@ pub(super) fn retried<T>(mut what: impl FnMut() -> Result<T, CommitError>) -> Re
 enum Stepped {
     /// Some leases were ended: there may be more.
     On,
-    /// There is nothing more: the chore was struck off.
+    /// There is nothing more of it: the chore was struck off, or another one goes on in its place.
     Off,
     /// It waits for accounts to be gone from its target, or somebody else has carried it out.
     Waits,
@@ -134,20 +172,17 @@ fn step(core: &Core, namespace: &Namespace, chore: &Chore, now: Timestamp) -> Re
         return Ok(Stepped::Off);
     }
     let forced = matches!(chore, Chore::Prefix(prefix) if prefix.forced);
-    let is_held_still = match chore {
-        Chore::Token(key) => {
-            let holder = TokenRef { namespace: namespace.id, key: *key };
-            tokens::look_up(core, &namespaces, holder).map_err(CommitError::Failed)?.is_some_and(|token| token.is_quarantined())
-        }
-        _ => false,
+    let was_held_still = matches!(chore, Chore::Token(Whose { up_to: Some(_), .. }));
+    let (found, goes_on_as) = match chore {
+        Chore::Target(at) => chore::next_at(&overlay, at, LEASE_PAGE_RECORDS_MAX).map(|(found, next)| (found, Some(next)))?,
+        _ => (chore::next_of(&mut overlay, chore, LEASE_PAGE_RECORDS_MAX, &barrier_of(&namespaces))?, None),
     };
-    let found = chore::next_of(&mut overlay, chore, LEASE_PAGE_RECORDS_MAX)?;
     for lease in &found {
         let ends = |overlay: &mut Overlay<'_>| {
             let Some(old) = Lease::load(overlay, &lease.key)?.filter(|old| forced || old.state == State::Active) else { return Ok(false) };
             index::save(overlay, Some(&old), Some(&old.ended(now, forced)), &barrier_of(&namespaces))?;
-            // Whoever is held still may have told its password: others keep the account for their time, but nobody is given it any more.
-            if let Some(of) = old.shared.filter(|_| is_held_still) {
+            // Whoever was held still may have told its password: others keep the account for their time, but nobody is given it any more.
+            if let Some(of) = old.shared.filter(|_| was_held_still) {
                 Shared::close_by_id(overlay, &of.id)?;
             }
             Ok::<_, BarrierError>(true)
@@ -160,7 +195,8 @@ fn step(core: &Core, namespace: &Namespace, chore: &Chore, now: Timestamp) -> Re
     }
     let mut forgotten = None;
     if found.is_empty() {
-        if let Chore::Target(id) = chore {
+        if let Chore::Target(at) = chore {
+            let id = &at.id;
             if !database::is_unused(&mut overlay, id).map_err(CommitError::Failed)? {
                 return Ok(Stepped::Waits);
             }
@@ -168,6 +204,9 @@ fn step(core: &Core, namespace: &Namespace, chore: &Chore, now: Timestamp) -> Re
             database::purge(&mut overlay, id);
         }
         chore.delete(&mut overlay);
+    } else if let Some(next) = &goes_on_as {
+        chore.delete(&mut overlay);
+        next.put(&mut overlay)?;
     }
     core.committer.commit(Proposal { writes: overlay.into_writes(), ..Proposal::default() })?;
     if let Some(connection) = forgotten
@@ -178,7 +217,7 @@ fn step(core: &Core, namespace: &Namespace, chore: &Chore, now: Timestamp) -> Re
             Ok(())
         });
     }
-    Ok(if found.is_empty() { Stepped::Off } else { Stepped::On })
+    Ok(if found.is_empty() || goes_on_as.is_some() { Stepped::Off } else { Stepped::On })
 }
 
 /// Ends leases whose time is over, bucket by bucket from the last one that was left; when the next one ends.
@@ -188,18 +227,22 @@ fn expire(core: &Core, now: Timestamp) -> Result<Option<Timestamp>> {
     if now.plus(ahead) < next {
         return Ok(Some(Timestamp::from_millis(next.as_millis() - ahead.as_secs() * 1000)));
     }
+    let mut aside = Aside::default();
+    let mut next = Some(now);
     for _ in 0..STEPS {
-        match retried(|| expire_some(core, now))? {
+        match retried(|| expire_some(core, now, &mut aside))? {
             Some(Round::More) => {}
             Some(Round::Nothing) => return Ok(None),
-            Some(Round::Done(next)) => {
-                warn(core, now, next, grants)?;
-                return Ok(Some(next));
+            Some(Round::Done(at)) => {
+                warn(core, now, at, grants)?;
+                next = Some(at);
+                break;
             }
             None => break,
         }
     }
-    Ok(Some(now))
+    tell_unreadable(core, aside.leases.len() + aside.places.values().sum::<usize>(), "tell of leases whose time is over");
+    Ok(next)
 }
 
 enum Round {
@@ -210,30 +253,42 @@ enum Round {
     Done(Timestamp),
 }
 
-fn expire_some(core: &Core, now: Timestamp) -> Result<Round, CommitError> {
+/// What cannot be read: leases, and in each bucket what leads to some.
+#[derive(Default)]
+struct Aside {
+    leases: HashSet<LeaseRef>,
+    places: BTreeMap<u64, usize>,
+}
+
+fn expire_some(core: &Core, now: Timestamp, aside: &mut Aside) -> Result<Round, CommitError> {
     let namespaces = core.namespaces.load_full();
     let mut overlay = core.writing();
-    let Some(left_at) = index::mark(&mut overlay)? else { return Ok(Round::Nothing) };
-    let current = index::bucket_at(now);
+    let Some(mark) = Mark::load(&mut overlay)? else { return Ok(Round::Nothing) };
     // Where the clock has stepped back there is nothing to catch up with; the mark follows it, so that new leases are not passed over.
-    let first = left_at.min(current);
-    let last = current.min(first.saturating_add(BUCKETS_MAX));
-    let (mut found, mut next) = (Vec::new(), index::bucket_start(last + 1));
+    let current = index::bucket_at(now);
+    let (mut found, mut next) = (Vec::new(), index::bucket_start(current + 1));
+    let (mut reached, mut looked_into) = (current, 0);
     let mut is_full = false;
-    for bucket in first..=last {
-        index::each_due(&overlay, bucket, |lease, expires| {
-            if expires <= now {
-                found.push((bucket, lease));
-            } else {
+    for bucket in mark.due.steps_to(current) {
+        let unreadable = index::each_due(&overlay, bucket, |lease, expires| {
+            if expires > now {
                 next = next.min(expires);
+            } else if !aside.leases.contains(&lease) {
+                found.push((bucket, lease));
             }
             found.len() < LEASE_PAGE_RECORDS_MAX
         })?;
-        is_full = found.len() >= LEASE_PAGE_RECORDS_MAX;
+        if unreadable > 0 {
+            aside.places.insert(bucket, unreadable);
+        }
+        looked_into += 1;
+        is_full = found.len() >= LEASE_PAGE_RECORDS_MAX || looked_into >= BUCKETS_MAX;
         if is_full {
+            reached = bucket;
             break;
         }
     }
+    let mut has_changed = mark.due.mark() != reached;
     for (bucket, lease) in &found {
         let ends = |overlay: &mut Overlay<'_>| match Lease::load(overlay, &lease.key)? {
             Some(old) if old.state == State::Active && index::bucket_at(old.expires()) == *bucket => {
@@ -243,20 +298,26 @@ fn expire_some(core: &Core, now: Timestamp) -> Result<Round, CommitError> {
             }
             _ => Ok::<_, BarrierError>(false),
         };
-        let is_its_own = namespaces.barrier(&lease.namespace).map(|barrier| overlay.within(&barrier, ends)).transpose()?;
-        if is_its_own != Some(true) {
+        match namespaces.barrier(&lease.namespace).map(|barrier| overlay.within(&barrier, ends)).transpose() {
+            Ok(Some(true)) => has_changed = true,
             // What leads nowhere would hold back those behind it.
-            index::strike_off_bucket(&mut overlay, *bucket, lease);
+            Ok(Some(false) | None) => {
+                index::strike_off_bucket(&mut overlay, *bucket, lease);
+                has_changed = true;
+            }
+            Err(BarrierError::Corrupt) => {
+                aside.leases.insert(*lease);
+            }
+            Err(error) => return Err(error.into()),
         }
     }
-    let reached = if is_full { found.last().map_or(first, |(bucket, _)| *bucket) } else { last };
-    if left_at != reached {
-        index::set_mark(&mut overlay, reached)?;
+    if mark.due.mark() != reached {
+        Mark { due: mark.due.at(reached), ..mark }.put(&mut overlay)?;
     }
-    if left_at != reached || !found.is_empty() {
+    if has_changed {
         core.committer.commit(Proposal { writes: overlay.into_writes(), ..Proposal::default() })?;
     }
-    Ok(if is_full || last < current { Round::More } else { Round::Done(next) })
+    Ok(if is_full { Round::More } else { Round::Done(next) })
 }
 
 /// Tells the hook what ends soon, and remembers when the next lease ends.
@@ -270,6 +331,7 @@ fn warn(core: &Core, now: Timestamp, next: Timestamp, grants: u64) -> Result<()>
     let mut soon = HashSet::new();
     let mut earliest_after = Timestamp::from_millis(u64::MAX);
     for bucket in index::bucket_at(now)..=index::bucket_at(until) {
+        // What cannot be read was told of.
         index::each_due(&overlay, bucket, |lease, expires| {
             if expires > now && expires <= until {
                 soon.insert(lease);
@@ -309,7 +371,7 @@ pub(super) enum Told {
 fn look(core: &Core, after: Option<Key>, only: Option<&HashSet<LeaseRef>>, now: Timestamp) -> Result<Part> {
     let mut found = Part { due: BTreeMap::new(), next: None, in_vain: false, left_at: None, looked: now };
     let mut looked_at = 0;
-    index::each_queued(&core.reading(), after, |place, queued| {
+    let unreadable = index::each_queued(&core.reading(), after, |place, queued| {
         looked_at += 1;
         if only.is_none() && looked_at >= LEASES_LOOKED_AT_PER_TICK_MAX {
             found.left_at = Some(*place);
@@ -324,6 +386,7 @@ fn look(core: &Core, after: Option<Key>, only: Option<&HashSet<LeaseRef>>, now: 
         }
         found.left_at.is_none()
     })?;
+    tell_unreadable(core, unreadable, "tell of leases that wait for their targets");
     Ok(found)
 }
 
@@ -360,16 +423,18 @@ fn tell_due(core: &Core, now: Timestamp, only: Option<&HashSet<LeaseRef>>) -> Re
     Ok(core.outside.leave_queue_at(part.left_at, next).map_or(Some(now), |all| all))
 }
 
-/// The record of a lease.
-fn record(core: &Core, lease: &LeaseRef) -> Result<Option<Lease>> {
-    let Some(namespace) = core.namespaces.load().get(&lease.namespace) else { return Ok(None) };
-    Ok(Lease::load(&mut Overlay::reading(&namespace.barrier, core.source()), &lease.key)?)
-}
-
 /// Tells each target in its turn of what is due of a part, up to a bound: those that do not answer hold up none of the others, and are asked no
 /// further for this part.
 fn tell_each(core: &Core, part: &mut Part, now: Timestamp) -> Result<()> {
-    let mut count = 0;
+    let mut answers = Vec::new();
+    let asked = ask_each(core, part, &mut answers, now);
+    // What targets have answered is kept, whatever else has failed.
+    settle(core, answers, now)?;
+    asked
+}
+
+fn ask_each<'c>(core: &'c Core, part: &mut Part, answers: &mut Vec<Answer<'c>>, now: Timestamp) -> Result<()> {
+    let (mut known, mut count, mut waited) = (Known::default(), 0, Stopwatch::start());
     for _ in 0..REVOCATIONS_PER_TICK_MAX {
         if part.due.is_empty() || count >= TOLD_MAX {
             break;
@@ -380,14 +445,18 @@ fn tell_each(core: &Core, part: &mut Part, now: Timestamp) -> Result<()> {
                 part.due.remove(&target);
             }
             let Some(lease) = lease else { continue };
-            // Somebody else may have told it since it was looked at.
-            if record(core, &lease)?.is_some_and(|lease| waits(Timestamp::from_millis(lease.next_millis), now)) {
-                part.in_vain = true;
-                continue;
-            }
-            match tell(core, &lease, now)? {
-                // What was never handed out is undone once more later.
-                Told::Gone => part.in_vain |= record(core, &lease)?.is_some(),
+            let told = match or_aside(core, ask_target(core, &lease, target, &mut known, (now, true)))? {
+                Some(Asked::Answered(answer)) => {
+                    let told = answer.told();
+                    part.in_vain |= answer.stays();
+                    answers.push(*answer);
+                    told
+                }
+                Some(Asked::Told(told)) => told,
+                None => Told::Refused,
+            };
+            match told {
+                Told::Gone => {}
                 Told::Refused => part.in_vain = true,
                 // One that does not answer is not asked for the others too.
                 Told::Away => {
@@ -398,6 +467,10 @@ fn tell_each(core: &Core, part: &mut Part, now: Timestamp) -> Result<()> {
                 Told::Busy => part.next = Some(now),
             }
             count += 1;
+            if answers.len() >= ANSWERS_MAX || waited.elapsed() > ANSWERS_WAIT {
+                settle(core, std::mem::take(answers), now)?;
+                waited = Stopwatch::start();
+            }
         }
     }
     Ok(())
@@ -405,47 +478,136 @@ fn tell_each(core: &Core, part: &mut Part, now: Timestamp) -> Result<()> {
 
 /// Tells a lease's target that it has ended, and commits what came of it.
 pub(super) fn tell(core: &Core, lease: &LeaseRef, now: Timestamp) -> Result<Told> {
-    let Some(namespace) = core.namespaces.load().get(&lease.namespace) else {
-        unqueue(core, None, lease)?;
-        return Ok(Told::Refused);
+    let namespace = core.namespaces.load().get(&lease.namespace);
+    let load = |namespace: Arc<Namespace>| Lease::load(&mut Overlay::reading(&namespace.barrier, core.source()), &lease.key);
+    let target = namespace.map(load).transpose()?.flatten().map(|lease| lease.target).unwrap_or_default();
+    match ask_target(core, lease, target, &mut Known::default(), (now, false))? {
+        Asked::Told(told) => Ok(told),
+        Asked::Answered(answer) => {
+            let told = answer.told();
+            settle(core, vec![*answer], now)?;
+            Ok(told)
+        }
+    }
+}
+
+/// What one call has read of targets already: it tells many leases of each.
+#[derive(Default)]
+struct Known {
+    connections: HashMap<[u8; 16], Option<Arc<Connection>>>,
+    /// What undoes an account, by mount, role and connection, where the role is there.
+    statements: HashMap<([u8; 16], String, [u8; 16]), Option<Vec<String>>>,
+}
+
+/// What came of a lease whose target was to be told.
+enum Asked<'c> {
+    Told(Told),
+    /// It was asked: what it said is to be committed.
+    Answered(Box<Answer<'c>>),
+}
+
+/// What a target has said of a lease. Nobody else asks it for that one until this was committed.
+struct Answer<'c> {
+    at: LeaseRef,
+    namespace: Arc<Namespace>,
+    /// As it was when the target was asked.
+    lease: Lease,
+    outcome: Result<(), ConnectorError>,
+    /// Before it is told again, in milliseconds.
+    wait_millis: u64,
+    /// What the lease became, as it was.
+    becomes: Option<Lease>,
+    _claim: Claim<'c>,
+}
+
+impl Answer<'_> {
+    fn error(&self) -> Option<&ConnectorError> {
+        self.outcome.as_ref().err()
+    }
+
+    fn told(&self) -> Told {
+        match self.error().map(ConnectorError::failure) {
+            None => Told::Gone,
+            Some(ConnectorFailure::Unreachable | ConnectorFailure::Unknown) => Told::Away,
+            Some(_) if self.becomes.is_none() => Told::Gone,
+            Some(_) => Told::Refused,
+        }
+    }
+
+    /// Whether the lease stays: what was never handed out is undone once more later, and what failed is told again.
+    fn stays(&self) -> bool {
+        self.becomes.is_some()
+    }
+}
+
+/// Tells a lease's target that it has ended; one whose time to be told again has not come is left alone where that is asked for.
+fn ask_target<'c>(
+    core: &'c Core,
+    at: &LeaseRef,
+    target: [u8; 16],
+    known: &mut Known,
+    (now, only_due): (Timestamp, bool),
+) -> Result<Asked<'c>> {
+    let Some(namespace) = core.namespaces.load().get(&at.namespace) else {
+        unqueue(core, None, at)?;
+        return Ok(Asked::Told(Told::Refused));
     };
-    let read = || Lease::load(&mut Overlay::reading(&namespace.barrier, core.source()), &lease.key);
-    let Some(before) = read()? else {
-        unqueue(core, Some(&namespace), lease)?;
-        return Ok(Told::Gone);
+    let Some(mut claim) = core.outside.begin_revocation(*at, target) else { return Ok(Asked::Told(Told::Busy)) };
+    // Read once it is claimed: it may have been told, or handed out, before.
+    let mut overlay = Overlay::reading(&namespace.barrier, core.source());
+    let Some(lease) = Lease::load(&mut overlay, &at.key)? else {
+        unqueue(core, Some(&namespace), at)?;
+        return Ok(Asked::Told(Told::Gone));
     };
-    let Some(_claim) = core.outside.begin_revocation(*lease, before.target) else { return Ok(Told::Busy) };
-    // Read anew: it may have been told, or handed out, before it was claimed.
-    let Some(lease) = read()? else { return Ok(Told::Gone) };
+    if only_due && waits(Timestamp::from_millis(lease.next_millis), now) {
+        return Ok(Asked::Told(Told::Refused));
+    }
     match lease.state {
         State::Pending | State::Ending => {}
-        State::Active if lease.asked_millis.is_some() => return put_back(core, &namespace, &lease, now),
-        State::Active | State::Stuck => return Ok(Told::Refused),
+        State::Active if lease.asked_millis.is_some() => return put_back(core, &namespace, &lease, now).map(Asked::Told),
+        State::Active | State::Stuck => return Ok(Asked::Told(Told::Refused)),
     }
     if lease.shared.is_some() {
         match retried(|| leave_account(core, &namespace, &lease, now))? {
             Some(Leaving::Last) => {}
-            Some(Leaving::Left) => return Ok(Told::Gone),
-            Some(Leaving::Changed) | None => return Ok(Told::Busy),
+            Some(Leaving::Left) => return Ok(Asked::Told(Told::Gone)),
+            Some(Leaving::Changed) | None => return Ok(Asked::Told(Told::Busy)),
         }
     }
-    let mut overlay = Overlay::reading(&namespace.barrier, core.source());
-    let connection = database::load(&mut overlay, &lease.target)?.map(|found| found.connection);
-    let outcome = match &connection {
-        None => Err(ConnectorError::new(ConnectorFailure::Misconfigured, "the connection's record is gone")),
-        Some(connection) => {
-            let role = database::revocation_of(&mut overlay, &Id::from_bytes(lease.mount), &lease.account.role, &lease.target)?;
-            let statements = role.unwrap_or_else(|| lease.account.revocation.clone());
-            match core.outside.connector(&connection.plugin) {
-                Ok(connector) => revoke(&**connector, connection, &Account { username: &lease.account.username, statements: &statements }),
-                // Whoever forces it does not wait for a connector that the host no longer gives.
-                Err(error) if lease.forced => Err(ConnectorError::new(ConnectorFailure::Misconfigured, error.to_string())),
-                Err(_) => return Ok(Told::Away),
-            }
+    let connection = match known.connections.entry(lease.target) {
+        Entry::Occupied(entry) => entry.get().clone(),
+        Entry::Vacant(entry) => {
+            let found = database::load(&mut overlay, &lease.target)?.map(|found| Arc::new(found.connection));
+            entry.insert(found).clone()
         }
     };
-    drop(overlay);
-    settle(core, &namespace, &lease, outcome, now)
+    let outcome = match &connection {
+        None => Err(ConnectorError::new(ConnectorFailure::Misconfigured, "the connection's record is gone")),
+        Some(connection) => match core.outside.connector(&connection.plugin) {
+            Ok(connector) => {
+                let role = match known.statements.entry((lease.mount, lease.account.role.clone(), lease.target)) {
+                    Entry::Occupied(entry) => entry.into_mut(),
+                    Entry::Vacant(entry) => {
+                        let mount = Id::from_bytes(lease.mount);
+                        entry.insert(database::revocation_of(&mut overlay, &mount, &lease.account.role, &lease.target)?)
+                    }
+                };
+                let statements = role.as_ref().unwrap_or(&lease.account.revocation);
+                revoke(&**connector, connection, &Account { username: &lease.account.username, statements })
+            }
+            // Whoever forces it does not wait for a connector that the host no longer gives.
+            Err(error) if lease.forced => Err(ConnectorError::new(ConnectorFailure::Misconfigured, error.to_string())),
+            Err(_) => return Ok(Asked::Told(Told::Away)),
+        },
+    };
+    if outcome.is_err() {
+        // Its record may be another one by now.
+        *known = Known::default();
+    }
+    claim.answered();
+    let wait_millis = wait_after(core, lease.attempts)?;
+    let becomes = after(&lease, outcome.as_ref().err(), wait_millis, now);
+    Ok(Asked::Answered(Box::new(Answer { at: *at, namespace, lease, outcome, wait_millis, becomes, _claim: claim })))
 }
 
 /// What the end of a lease is to the account that it shares.
@@ -578,43 +740,67 @@ fn wait_after(core: &Core, attempts: u32) -> Result<u64> {
     Ok(whole / 2 + u64::from_le_bytes(bytes) % whole)
 }
 
-/// Commits what came of telling a target.
-fn settle(core: &Core, namespace: &Namespace, lease: &Lease, outcome: Result<(), ConnectorError>, now: Timestamp) -> Result<Told> {
-    let wait = wait_after(core, lease.attempts)?;
-    let error = outcome.as_ref().err();
-    let becomes = after(lease, error, wait, now);
-    let is_stuck = becomes.as_ref().is_some_and(|new| new.state == State::Stuck);
-    let never_given = lease.was_never_given();
-    let operation = match (is_stuck, never_given) {
-        (true, _) => "irrevocable",
-        (false, true) => "roll-back",
-        (false, false) => "revoke",
-    };
-    let event = Event {
-        outcome: error.map_or(0, |_| Code::TargetUnavailable.number()),
-        target_error: error.map(text_of),
-        ..leases::event(core, namespace, operation, lease, now)?
-    };
-    let changed = retried(|| {
-        leases::update(core, namespace, &lease.id, vec![event.clone()], |found| {
+/// Commits what targets have said: of all leases in one commit, or of each in its own where that loses its races.
+fn settle(core: &Core, answers: Vec<Answer<'_>>, now: Timestamp) -> Result<()> {
+    if answers.is_empty() {
+        return Ok(());
+    }
+    let mut notices = Vec::new();
+    match retried(|| commit_answers(core, &answers, now))? {
+        Some(told) => notices.extend(told),
+        None => {
+            for one in answers.chunks(1) {
+                notices.extend(retried(|| commit_answers(core, one, now))?.unwrap_or_default());
+            }
+        }
+    }
+    drop(answers);
+    core.outside.tell(notices);
+    Ok(())
+}
+
+/// Commits what targets have said of some leases; what the hook is to be told.
+fn commit_answers(core: &Core, answers: &[Answer<'_>], now: Timestamp) -> Result<Vec<LeaseNotice>, CommitError> {
+    let namespaces = core.namespaces.load_full();
+    let mut overlay = core.writing();
+    let (mut events, mut notices) = (Vec::new(), Vec::new());
+    for answer in answers {
+        let (namespace, error) = (&answer.namespace, answer.error());
+        let settled = overlay.within(&namespace.barrier, |overlay| {
             // Forced or ended anew meanwhile: what the target said counts for that as well.
-            matches!(found.state, State::Pending | State::Ending).then(|| after(found, error, wait, now))
-        })
-    })?;
-    if let Some(Some((old, new))) = changed {
-        let change = match &new {
+            let is_told = |found: &Lease| matches!(found.state, State::Pending | State::Ending);
+            let Some(old) = Lease::load(overlay, &answer.at.key)?.filter(is_told) else { return Ok(None) };
+            let new = after(&old, error, answer.wait_millis, now);
+            index::save(overlay, Some(&old), new.as_ref(), &barrier_of(&namespaces))?;
+            if new.is_none() {
+                shared::forget_with(overlay, &old)?;
+            }
+            Ok::<_, BarrierError>(Some((old, new)))
+        })?;
+        let Some((old, new)) = settled else { continue };
+        let never_given = answer.lease.was_never_given();
+        let is_stuck = new.as_ref().is_some_and(|new| new.state == State::Stuck);
+        let operation = match (is_stuck, never_given) {
+            (true, _) => "irrevocable",
+            (false, true) => "roll-back",
+            (false, false) => "revoke",
+        };
+        events.push(Event {
+            outcome: error.map_or(0, |_| Code::TargetUnavailable.number()),
+            target_error: error.map(text_of),
+            ..leases::event(core, namespace, operation, &answer.lease, now).map_err(CommitError::Failed)?
+        });
+        let change = match new {
             None if !never_given => Some(LeaseChange::Revoked),
-            Some(new) if new.state == State::Stuck => Some(LeaseChange::Irrevocable),
+            _ if is_stuck => Some(LeaseChange::Irrevocable),
             _ => None,
         };
-        core.outside.tell(change.map(|change| notice(change, &old, namespace)).into_iter().collect());
+        notices.extend(change.map(|change| notice(change, &old, namespace)));
     }
-    Ok(match error.map(ConnectorError::failure) {
-        None => Told::Gone,
-        Some(ConnectorFailure::Unreachable | ConnectorFailure::Unknown) => Told::Away,
-        Some(_) if becomes.is_none() => Told::Gone,
-        Some(_) => Told::Refused,
-    })
+    if !events.is_empty() {
+        core.committer.commit(Proposal { writes: overlay.into_writes(), events, ..Proposal::default() })?;
+    }
+    Ok(notices)
 }
 
 /// Ends at once what a prefix ends, and tells the targets where that is asked for; what is to be said of it.

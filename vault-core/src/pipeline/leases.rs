@@ -52,18 +52,25 @@ fn of_held_entity(overlay: &mut Overlay<'_>, lease: &Lease, namespaces: &Namespa
 /// The same of many leases of one namespace, for requests that only read: what they have in common is read once.
 pub(super) struct Holding {
     chores: Vec<Chore>,
+    /// Those of other namespaces that their holders and entities are of.
+    elsewhere: HashMap<Id, Vec<Chore>>,
     tokens: HashMap<TokenRef, bool>,
 }
 
 impl Holding {
     pub(super) fn of(overlay: &Overlay<'_>) -> Result<Self> {
-        Ok(Holding { chores: chore::all(overlay)?, tokens: HashMap::new() })
+        Ok(Holding { chores: chore::all(overlay)?, elsewhere: HashMap::new(), tokens: HashMap::new() })
     }
 
     /// Whether a lease holds.
     pub(super) fn holds(&mut self, core: &Core, overlay: &mut Overlay<'_>, lease: &Lease, now: Timestamp) -> Result<bool> {
         if !lease.is_running(now) || self.chores.iter().any(|chore| chore.ends(lease)) {
             return Ok(false);
+        }
+        for namespace in chore::elsewhere(lease, overlay.barrier().namespace()) {
+            if self.chores_of(core, namespace)?.iter().any(|chore| chore.ends_from_above(lease)) {
+                return Ok(false);
+            }
         }
         if let Some(known) = self.tokens.get(&lease.holder()) {
             return Ok(*known);
@@ -74,6 +81,15 @@ impl Holding {
             token.is_some() && chore::is_held(overlay, lease, &barrier_of(&namespaces))? && !of_held_entity(overlay, lease, &namespaces)?;
         self.tokens.insert(lease.holder(), holds);
         Ok(holds)
+    }
+
+    fn chores_of(&mut self, core: &Core, namespace: Id) -> Result<&[Chore]> {
+        if !self.elsewhere.contains_key(&namespace) {
+            let found = core.namespaces.load().get(&namespace);
+            let chores = found.map(|found| chore::all(&Overlay::reading(&found.barrier, core.source()))).transpose()?;
+            self.elsewhere.insert(namespace, chores.unwrap_or_default());
+        }
+        Ok(self.elsewhere.get(&namespace).map(Vec::as_slice).unwrap_or_default())
     }
 }
 

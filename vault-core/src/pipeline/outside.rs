@@ -120,6 +120,8 @@ pub(super) struct Claim<'o> {
 enum What {
     Creation(LeaseRef, [u8; 16], String),
     Revocation(LeaseRef, [u8; 16]),
+    /// The target has answered, and what it said is not committed yet.
+    Answered(LeaseRef),
     Rotation([u8; 16]),
     Renewal(LeaseRef),
     Slot(Key, u64),
@@ -355,6 +357,16 @@ impl Outside {
     }
 }
 
+impl Claim<'_> {
+    /// The target of a revocation has answered: it may be asked for others, while the lease stays claimed.
+    pub(super) fn answered(&mut self) {
+        if let What::Revocation(lease, target) = &self.what {
+            one_less(&mut self.outside.busy.lock().revocations, target);
+            self.what = What::Answered(*lease);
+        }
+    }
+}
+
 impl Drop for Claim<'_> {
     fn drop(&mut self) {
         let mut busy = self.outside.busy.lock();
@@ -372,6 +384,9 @@ impl Drop for Claim<'_> {
             What::Revocation(lease, target) => {
                 busy.leases.remove(lease);
                 one_less(&mut busy.revocations, target);
+            }
+            What::Answered(lease) => {
+                busy.leases.remove(lease);
             }
             What::Rotation(target) => {
                 busy.rotations.remove(target);

@@ -27,6 +27,7 @@ use crate::policy::Settings;
 use crate::seal::{Header, NewSeal, SealError, SlotInfo, UnsealKey};
 use crate::storage::{Compaction, Key, Storage};
 use crate::types::id::Id;
+use crate::types::spans::Spans;
 use crate::types::{Code, Error, Object, Request, Response, Result, SecretString, Timestamp, Ttl, Value};
 use arc_swap::ArcSwap;
 use std::sync::Arc;
@@ -612,7 +613,7 @@ fn lay_out(overlay: &mut Overlay<'_>, barrier: &Arc<Barrier>, now: Timestamp) ->
     namespace_paths::lay_out(overlay)?;
     NamespaceTable::new().save(barrier, overlay)?;
     version_history::note(overlay, now)?;
-    Ok(tick::save_hour(overlay, records::hour_at(now))?)
+    Ok(tick::save_hours(overlay, &Spans::beginning_at(records::hour_at(now)))?)
 }
 
 /// The connectors and hooks of the host, and its log.

@@ -7,16 +7,19 @@ use crate::audit::Event;
 use crate::auth::{TokenEntry, TokenRef, records};
 use crate::barrier::{Barrier, BarrierError, Kind, Overlay};
 use crate::commit::{CommitError, Proposal};
+use crate::host::{LogLevel, LogTopic};
 use crate::types::id::Id;
 use crate::types::limits::{COMMIT_RETRIES_MAX, TOKEN_REMOVAL_ROUNDS_MAX, TOKEN_REMOVALS_MAX};
-use crate::types::{Result, Timestamp};
+use crate::types::spans::Spans;
+use crate::types::{Code, Result, Timestamp};
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 /// Steps of the re-encryption that one call does.
 const REENCRYPTION_STEPS: usize = 4;
-/// Hours that one round looks through for tokens: a clock that is stepped by centuries keeps no call waiting for all of them.
-const HOURS_MAX: u64 = 50_000;
+/// Hours that one round looks through for tokens.
+const HOURS_MAX: usize = 50_000;
 
 /// Does what is due; when it wants to be called next.
 pub(super) fn tick(core: &Core) -> Result<Option<Timestamp>> {
@@ -36,7 +39,9 @@ pub(super) fn tick(core: &Core) -> Result<Option<Timestamp>> {
     for _ in 0..REENCRYPTION_STEPS {
         reencrypting = reencrypting && reencrypt::work(core, now)?;
     }
-    let next_expiry = rounds(|| remove_expired(core, now))?;
+    let mut aside = Aside::default();
+    let next_expiry = rounds(|| remove_expired(core, &mut aside, now))?;
+    aside.tell(core);
     let swept = rounds(|| sweep_doomed(core))?;
     let next_expiry = next_expiry.filter(|_| swept.is_some()).unwrap_or(now);
     if core.committer.deadline().is_some_and(|deadline| deadline <= now) {
@@ -84,30 +89,71 @@ struct Ended {
     dangling: usize,
 }
 
+/// What cannot be read of what is due: it hides what it leads to, and nothing else.
+#[derive(Default)]
+struct Aside {
+    tokens: HashSet<TokenRef>,
+    /// By the hour or the minute that they are of.
+    places: BTreeMap<u64, usize>,
+}
+
+impl Aside {
+    fn places(&mut self, of: u64, unreadable: usize) {
+        if unreadable > 0 {
+            self.places.insert(of, unreadable);
+        }
+    }
+
+    /// Tells the host's log.
+    fn tell(&self, core: &Core) {
+        let unreadable = self.tokens.len() + self.places.values().sum::<usize>();
+        if unreadable > 0 {
+            core.log.note(LogLevel::Error, LogTopic::Tick, Some(Code::Corrupt), || {
+                format!("{unreadable} records of tokens whose time is over cannot be read: let the doctor look at the store")
+            });
+        }
+    }
+}
+
 /// Removes expired tokens with their descendants, minute by minute from the last hour that was left, at most some at a time.
-fn remove_expired(core: &Core, now: Timestamp) -> Result<Round, Failure> {
+fn remove_expired(core: &Core, aside: &mut Aside, now: Timestamp) -> Result<Round, Failure> {
     let namespaces = core.namespaces.load_full();
     let mut overlay = core.writing();
     let (current, current_minute) = (records::hour_at(now), records::minute_at(now));
-    let left_at = load_hour(&mut overlay)?;
+    let hours = load_hours(&mut overlay)?;
     let mut ended = Ended::default();
     let mut next = records::hour_start(current + 1);
     // Where the clock has stepped back there is nothing to catch up with; the mark follows it, so that new tokens are not passed over.
-    let first = left_at.min(current);
-    let last = current.min(first.saturating_add(HOURS_MAX));
-    for hour in first..=last {
-        for minute in records::minutes_in(&overlay, hour)? {
+    let (mut reached, mut looked_into) = (current, 0);
+    for hour in hours.steps_to(current) {
+        if looked_into == HOURS_MAX {
+            reached = hour;
+            break;
+        }
+        looked_into += 1;
+        let (minutes, unreadable) = records::minutes_in(&overlay, hour)?;
+        aside.places(hour, unreadable);
+        for minute in minutes {
             if minute > current_minute {
                 next = next.min(records::minute_start(minute));
                 break;
             }
-            let due = records::due_in(&overlay, minute, TOKEN_REMOVALS_MAX)?;
+            let (due, unreadable) = records::due_in(&overlay, minute, TOKEN_REMOVALS_MAX)?;
+            aside.places(minute, unreadable);
             let are_all = due.len() < TOKEN_REMOVALS_MAX;
-            let mut stay = 0;
+            let mut stay = unreadable;
             for token in due {
-                if let Some(ends) = remove_due(core, &namespaces, &mut overlay, (token, minute), &mut ended, now)? {
-                    next = next.min(ends);
-                    stay += 1;
+                match remove_due(core, &namespaces, &mut overlay, (token, minute), &mut ended, now) {
+                    Ok(None) => {}
+                    Ok(Some(ends)) => {
+                        next = next.min(ends);
+                        stay += 1;
+                    }
+                    Err(BarrierError::Corrupt) => {
+                        aside.tokens.insert(token);
+                        stay += 1;
+                    }
+                    Err(error) => return Err(error.into()),
                 }
             }
             if are_all && stay == 0 && minute < current_minute {
@@ -121,13 +167,13 @@ fn remove_expired(core: &Core, now: Timestamp) -> Result<Round, Failure> {
             }
         }
     }
-    if left_at != last {
-        save_hour(&mut overlay, last)?;
+    if hours.mark() != reached {
+        save_hours(&mut overlay, &hours.at(reached))?;
     }
-    if left_at != last || !ended.removed.is_empty() || ended.dangling > 0 {
+    if hours.mark() != reached || !ended.removed.is_empty() || ended.dangling > 0 {
         commit(core, overlay, ended, now).map_err(Failure::Commit)?;
     }
-    Ok(if last < current { Round::More } else { Round::Done(next) })
+    Ok(if reached < current { Round::More } else { Round::Done(next) })
 }
 
 /// Removes a token that is due in a minute, if it has expired; else tells when it ends.
@@ -213,22 +259,24 @@ fn commit(core: &Core, overlay: Overlay<'_>, ended: Ended, now: Timestamp) -> Re
     core.committer.commit(proposal).map(drop)
 }
 
-/// The hour that the last tick was in; the first one of all when there was none.
-fn load_hour(overlay: &mut Overlay<'_>) -> Result<u64, BarrierError> {
+/// The hour that the last tick was in, or the first one of all when there was none, and where tokens end from there on.
+fn load_hours(overlay: &mut Overlay<'_>) -> Result<Spans, BarrierError> {
     let key = overlay.barrier().key(Kind::TickState, &[]);
     let bytes = overlay.get(Kind::TickState, &key)?.ok_or(BarrierError::Corrupt)?;
-    bytes.as_slice().try_into().map(u64::from_le_bytes).map_err(|_| BarrierError::Corrupt)
+    minicbor::decode(&bytes).map_err(|_| BarrierError::Corrupt)
 }
 
-/// Makes sure that the next tick looks at the end of a token that is laid: where the clock has stepped back since the last one it may lie before
-/// its mark.
+/// Makes sure that a tick looks at the end of a token that is laid: where the clock has stepped back since the last one it may lie before its mark.
 pub(super) fn look_at(overlay: &mut Overlay<'_>, root: &Arc<Barrier>, entry: &TokenEntry) -> Result<(), BarrierError> {
     let Some(hour) = entry.ends().map(records::hour_at) else { return Ok(()) };
-    overlay.within(root, |overlay| if hour < load_hour(overlay)? { save_hour(overlay, hour) } else { Ok(()) })
+    overlay.within(root, |overlay| {
+        let mut hours = load_hours(overlay)?;
+        if hours.lead_to(hour) { save_hours(overlay, &hours) } else { Ok(()) }
+    })
 }
 
-/// Notes the hour in which a tick was.
-pub(super) fn save_hour(overlay: &mut Overlay<'_>, hour: u64) -> Result<(), BarrierError> {
+/// Notes the hour in which a tick was, and where tokens end from there on.
+pub(super) fn save_hours(overlay: &mut Overlay<'_>, hours: &Spans) -> Result<(), BarrierError> {
     let key = overlay.barrier().key(Kind::TickState, &[]);
-    overlay.put(Kind::TickState, key, &hour.to_le_bytes())
+    overlay.put(Kind::TickState, key, &minicbor::to_vec(hours).expect("encoding to memory cannot fail"))
 }

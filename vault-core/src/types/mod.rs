@@ -12,6 +12,7 @@ pub mod path;
 pub mod request;
 pub mod response;
 pub mod secret;
+pub(crate) mod spans;
 pub mod time;
 pub mod value;
 pub(crate) mod wiped;

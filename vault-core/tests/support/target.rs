@@ -5,7 +5,8 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Condvar, Mutex};
 use vault_core::host::{Account, Connector, ConnectorError, ConnectorFailure, ManualClock, NewAccount, Target};
-use vault_core::storage::Storage;
+use vault_core::storage::memory::MemoryStorage;
+use vault_core::storage::{Batch, Key, Read, Storage};
 use vault_core::types::{Error, Object, Operation, Response, SecretString, Timestamp, Value};
 use vault_core::{Config, NewSeal, Session, UnsealKey, Vault};
 
@@ -392,4 +393,20 @@ impl World {
         use vault_core::host::Clock;
         self.clock.now().as_millis()
     }
+}
+
+/// The store with one record altered.
+pub fn with_harmed(storage: &MemoryStorage, name: &Key) -> Arc<MemoryStorage> {
+    let mut records: BTreeMap<_, _> = storage.scan(&[], None, 100_000).unwrap().into_iter().collect();
+    *records.get_mut(name).unwrap().last_mut().unwrap() ^= 1;
+    let harmed = Arc::new(MemoryStorage::new());
+    for number in 1..=storage.commit_number() {
+        let changes = if number == 1 {
+            std::mem::take(&mut records).into_iter().map(|(name, bytes)| (name, Some(bytes))).collect()
+        } else {
+            BTreeMap::new()
+        };
+        harmed.commit(&Batch { number, expectations: Vec::new(), changes }).unwrap();
+    }
+    harmed
 }

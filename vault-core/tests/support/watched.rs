@@ -14,6 +14,8 @@ pub struct Watched {
     inner: MemoryStorage,
     /// Records that were read.
     read: AtomicU64,
+    /// Reads, whatever they found.
+    asked: AtomicU64,
     /// Reads that are left until then.
     left: AtomicUsize,
     /// It happens before that read, and not behind it.
@@ -25,6 +27,11 @@ impl Watched {
     /// Records that were read so far.
     pub fn records_read(&self) -> u64 {
         self.read.load(Ordering::SeqCst)
+    }
+
+    /// How often something was read, or looked for, so far.
+    pub fn reads(&self) -> u64 {
+        self.asked.load(Ordering::SeqCst)
     }
 
     /// Plans it for behind the read of this number, from now on.
@@ -55,6 +62,7 @@ impl Watched {
             self.passed();
         }
         let found = read();
+        self.asked.fetch_add(1, Ordering::SeqCst);
         self.read.fetch_add(records(&found) as u64, Ordering::SeqCst);
         if !is_ahead {
             self.passed();

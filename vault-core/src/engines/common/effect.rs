@@ -51,6 +51,14 @@ pub(crate) enum Sharing {
 }
 
 impl Sharing {
+    /// The same, to be changed.
+    pub(crate) fn shared_mut(&mut self) -> Option<&mut Shared> {
+        match self {
+            Sharing::None => None,
+            Sharing::First(shared) | Sharing::Joined(shared) => Some(shared),
+        }
+    }
+
     /// The account that is shared.
     pub(crate) fn shared(&self) -> Option<&Shared> {
         match self {

@@ -61,6 +61,7 @@ pub(super) fn draw(overlay: &mut Overlay<'_>, engine: &DatabaseEngine, name: &st
                     is_closed: false,
                     era,
                     ends_millis: 0,
+                    asked_millis: 0,
                 })),
             };
             NewLease {

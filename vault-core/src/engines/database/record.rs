@@ -133,7 +133,7 @@ pub(crate) fn is_unused(overlay: &mut Overlay<'_>, id: &[u8; 16]) -> Result<bool
         return Ok(false);
     }
     let none = |part| index::of_target(overlay, id, part, 1).map(|leases| leases.is_empty());
-    Ok(none(index::Part::Current)? && none(index::Part::Ended)? && none(index::Part::Begun)?)
+    Ok(none(index::Part::Given)? && none(index::Part::Begun)?)
 }
 
 /// The id of the connection of that name. What is read here becomes an expectation.
@@ -187,7 +187,7 @@ pub(super) fn retire(overlay: &mut Overlay<'_>, mount: &Id, mut configured: Conf
     overlay.leave(*mount, &format!("config/{}", configured.name));
     configured.connection.is_retired = true;
     save(overlay, &configured)?;
-    Ok(Chore::Target(id).put(overlay)?)
+    Ok(Chore::of_target(id).put(overlay)?)
 }
 
 /// Retires all connections of a mount, in the commit that removes the mount.
@@ -197,7 +197,7 @@ pub(crate) fn retire_all(overlay: &mut Overlay<'_>, mount: &Id) -> Result<()> {
         if let Some(mut configured) = load(overlay, &id)? {
             configured.connection.is_retired = true;
             save(overlay, &configured)?;
-            Chore::Target(id).put(overlay)?;
+            Chore::of_target(id).put(overlay)?;
         }
     }
     forget_mount(overlay, mount);

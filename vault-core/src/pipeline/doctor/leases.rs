@@ -8,9 +8,10 @@ use super::survey::each;
 use crate::auth::records;
 use crate::barrier::{Kind, Overlay};
 use crate::engines::{EngineKind, database};
-use crate::lease::chore::{self, Chore};
+use crate::lease::chore::{self, Chore, Whose};
+use crate::lease::index::{self, Mark};
 use crate::lease::shared::Shared;
-use crate::lease::{Lease, LeaseRef, State, index};
+use crate::lease::{Lease, LeaseRef, State};
 use crate::storage::{Key, Read};
 use crate::types::Result;
 use crate::types::id::Id;
@@ -30,8 +31,10 @@ const KINDS: [Kind; index::PLACES.len() + 2] = {
 struct Told {
     /// The storage keys of all places.
     places: BTreeSet<Key>,
-    /// The first bucket in which one ends.
-    first_bucket: Option<u64>,
+    /// The buckets in which they end.
+    buckets: BTreeSet<u64>,
+    /// The latest hold that one was granted after.
+    hold: u64,
     /// The latest era, by namespace.
     eras: BTreeMap<usize, u64>,
     /// The connections that they are at, by namespace.
@@ -49,18 +52,14 @@ pub(super) fn corrections<'a>(spaces: &'a Spaces, records: &'a dyn Read) -> Resu
         let lease = Lease::from_bytes(&spaces.all[at].barrier.open(Kind::Lease, &key, &record)?)?;
         place(spaces, &mut overlay, at, &lease, &mut told)
     })?;
-    if let Some(first) = told.first_bucket
-        && index::mark(&mut overlay)?.is_none_or(|mark| mark > first)
-    {
-        index::set_mark(&mut overlay, first)?;
-    }
+    mark(&mut overlay, &told)?;
     for (at, era) in &told.eras {
         overlay.within(&spaces.all[*at].barrier, |overlay| chore::raise_era(overlay, *era))?;
     }
     for (at, target) in &told.targets {
         overlay.within(&spaces.all[*at].barrier, |overlay| -> Result<()> {
             let retired = database::load(overlay, target)?.is_some_and(|found| found.connection.is_retired);
-            if retired { Ok(Chore::Target(*target).ensure(overlay)?) } else { Ok(()) }
+            if retired { Ok(Chore::of_target(*target).ensure(overlay)?) } else { Ok(()) }
         })?;
     }
     connections(spaces, &mut overlay)?;
@@ -104,21 +103,33 @@ fn place(spaces: &Spaces, overlay: &mut Overlay<'_>, at: usize, lease: &Lease, t
     told.shared.extend(lease.shared.map(|of| (at, of.id)));
     let era = told.eras.entry(at).or_default();
     *era = (*era).max(lease.era);
+    told.hold = told.hold.max(lease.hold);
     if lease.state != State::Active {
         return Ok(());
     }
-    let bucket = index::bucket_at(lease.expires());
-    told.first_bucket = Some(told.first_bucket.map_or(bucket, |first| first.min(bucket)));
+    told.buckets.insert(index::bucket_at(lease.expires()));
     let holder = lease.holder();
     let Some(of_holder) = spaces.barrier(&holder.namespace) else { return Ok(()) };
     overlay.within(&of_holder, |overlay| -> Result<()> {
         if records::load(overlay, &holder.key)?.is_some() {
             index::note_holder(overlay, &holder, &barrier_of)?;
         } else {
-            Chore::Token(holder.key).ensure(overlay)?;
+            Chore::Token(Whose { id: holder.key, up_to: None }).ensure(overlay)?;
         }
         Ok(())
     })
+}
+
+/// Lets ticks find all that end, and what holds somebody still end what was granted before.
+fn mark(overlay: &mut Overlay<'_>, told: &Told) -> Result<()> {
+    let Some(first) = told.buckets.first() else { return Ok(()) };
+    let there = Mark::load(overlay)?;
+    let mut mark = there.clone().unwrap_or_else(|| Mark::beginning_at(*first));
+    for bucket in &told.buckets {
+        mark.due.lead_to(*bucket);
+    }
+    mark.holds = mark.holds.max(told.hold);
+    if there.as_ref() == Some(&mark) { Ok(()) } else { Ok(mark.put(overlay)?) }
 }
 
 /// Lets each mount know its connections: what unmounts it ends their leases.

@@ -18,9 +18,13 @@ use crate::identity::OWNER;
 use crate::storage::{Key, Read};
 use crate::types::id::Id;
 use crate::types::limits::TTL_SECONDS_MAX;
-use crate::types::{Object, Result, Timestamp, Value, WipedBytes};
+use crate::types::spans::Spans;
+use crate::types::{Object, Result, Timestamp, Ttl, Value, WipedBytes};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+
+/// No text of a time says more: a hundred years, in seconds.
+const TIME_SECONDS_MAX: u64 = 100 * 366 * 86_400;
 
 /// Where secrets come to lie whose names are gone.
 const NAMELESS_MOUNT: &str = "salvaged";
@@ -87,8 +91,9 @@ impl<'m> Mend<'m> {
         let mut overlay = self.overlay(root);
         if kept.system_lost.contains(&"tick state") {
             // So early that no token's end is passed over.
-            let longest = self.now.as_secs().saturating_sub(TTL_SECONDS_MAX);
-            tick::save_hour(&mut overlay, records::hour_at(Timestamp::from_secs(longest)))?;
+            let longest = Timestamp::from_secs(self.now.as_secs().saturating_sub(TTL_SECONDS_MAX));
+            let last = self.now.plus(Ttl::from_secs(TIME_SECONDS_MAX));
+            tick::save_hours(&mut overlay, &Spans::covering(records::hour_at(longest), records::hour_at(last)))?;
         }
         if spaces.is_table_stale() {
             spaces.table.save(root, &mut overlay)?;

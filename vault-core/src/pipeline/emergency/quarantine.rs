@@ -41,7 +41,7 @@ fn set_token(ask: &Ask<'_>, overlay: &mut Overlay<'_>, held: bool) -> Result<Don
     let new = TokenEntry { quarantined_millis: held.then(|| ask.now.as_millis()), ..target.entry.clone() };
     records::replace(overlay, &target.id.key, (&target.entry, &new), &barrier_of)?;
     if held {
-        chore::end_family(overlay, &target.id, &barrier_of)?;
+        chore::hold_family(overlay, &target.id, &barrier_of)?;
     }
     let (tokens, id) = (Arc::clone(&ask.core.tokens), target.id);
     Ok(Done { concerns, ..Done::default() }.publishing(move || tokens.forget(&[id])))
@@ -63,7 +63,8 @@ fn set_entity(ask: &Ask<'_>, overlay: &mut Overlay<'_>, entity: &str, held: bool
     let new = Entity { quarantined_millis: held.then(|| ask.now.as_millis()), ..old.clone() };
     identity::save_entity(overlay, Some(&old), &new)?;
     if held {
-        chore::Chore::Entity(new.id).put(overlay)?;
+        let namespaces = ask.core.namespaces.load_full();
+        chore::hold_entity(overlay, new.id, &|id| namespaces.barrier(id))?;
     }
     Ok(identity_paths::publish(ask, &id, Done::default()))
 }
