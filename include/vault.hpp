@@ -418,6 +418,18 @@ struct LeaseNotice {
     std::uint64_t expires_ms;
 };
 
+/// What has happened to a credential that the vault rotates. Borrowed for the call that is given it.
+struct RotationNotice {
+    /// "promoted": whoever keeps the old password reads anew; "needs-attention": somebody has to look after it.
+    std::string_view change;
+    std::string_view path;
+    std::string_view namespace_path;
+    /// The number of the password that readers are given.
+    std::uint64_t version;
+    /// What happened, what holds and what to do; empty where it needs nobody.
+    std::string_view what_to_do;
+};
+
 /// A line for the program's own log. Borrowed for the call that is given it.
 struct LogLine {
     vault_log_level_t level;
@@ -457,6 +469,7 @@ struct Options {
     /// VAULT_DATABASE_ numbers, added together.
     std::uint32_t databases = 0;
     std::function<void(const LeaseNotice &)> lease_hook;
+    std::function<void(const RotationNotice &)> rotation_hook;
     /// Milliseconds since the Unix epoch, instead of the system's clock. It must neither throw nor call the vault.
     std::function<std::uint64_t()> clock;
     /// Takes what the vault has to say that is neither an answer nor in the audit log; see vault_log_t.
@@ -472,6 +485,7 @@ struct Host {
     std::vector<AuditSink> audit_sinks;
     std::vector<Connector> connectors;
     std::function<void(const LeaseNotice &)> lease_hook;
+    std::function<void(const RotationNotice &)> rotation_hook;
     std::function<std::uint64_t()> clock;
     std::function<void(const LogLine &)> log;
 };
@@ -581,6 +595,16 @@ inline void lease_changed(void *user, const char *change, const char *lease_id, 
     caught([&] { return static_cast<Host *>(user)->lease_hook({change, lease_id, namespace_path, expires_ms}), true; }, false);
 }
 
+inline void rotation_changed(void *user, const vault_rotation_notice_t *notice) noexcept {
+    caught(
+        [&] {
+            static_cast<Host *>(user)->rotation_hook({notice->change, notice->path, notice->namespace_path, notice->version,
+                                                      notice->what_to_do == nullptr ? std::string_view() : notice->what_to_do});
+            return true;
+        },
+        false);
+}
+
 inline void log_line(void *user, const vault_log_line_t *line) noexcept {
     caught([&] { return static_cast<Host *>(user)->log({line->level, line->code, line->topic, line->message, line->count}), true; }, false);
 }
@@ -672,6 +696,7 @@ private:
         host->anchor = std::move(own_.anchor);
         host->audit_sinks = std::move(own_.audit_sinks);
         host->lease_hook = std::move(own_.lease_hook);
+        host->rotation_hook = std::move(own_.rotation_hook);
         host->clock = std::move(own_.clock);
         host->log = std::move(own_.log);
         if (host->key_wrapper) {
@@ -689,8 +714,12 @@ private:
         c.audit_sinks = sinks_.data();
         c.audit_sink_count = sinks_.size();
         if (host->lease_hook) {
-            hook_ = {host.get(), &lease_changed};
-            c.lease_hook = &hook_;
+            lease_hook_ = {host.get(), &lease_changed};
+            c.lease_hook = &lease_hook_;
+        }
+        if (host->rotation_hook) {
+            rotation_hook_ = {host.get(), &rotation_changed};
+            c.rotation_hook = &rotation_hook_;
         }
         if (host->clock) {
             clock_ = {host.get(), &now_ms};
@@ -719,7 +748,8 @@ private:
     bool is_whole_;
     vault_key_wrapper_t wrapper_{};
     vault_anchor_t anchor_{};
-    vault_lease_hook_t hook_{};
+    vault_lease_hook_t lease_hook_{};
+    vault_rotation_hook_t rotation_hook_{};
     vault_clock_t clock_{};
     vault_log_t log_{};
     vault_pkcs11_t pkcs11_{};

@@ -5,7 +5,7 @@ use crate::input;
 use std::ffi::{CString, c_char, c_void};
 use std::ptr;
 use std::sync::Arc;
-use vault_core::host::{Account, Connector, ConnectorError, ConnectorFailure, LeaseHook, LeaseNotice, NewAccount, Target};
+use vault_core::host::{Account, Connector, ConnectorError, ConnectorFailure, NewAccount, Target};
 use vault_core::types::limits::NAME_BYTES_MAX;
 use vault_core::types::{Object, Result, SecretString, Timestamp, Value};
 use zeroize::Zeroize;
@@ -114,27 +114,6 @@ pub struct vault_connector_t {
     pub test: vault_connector_fn,
     /// Lets go of what is held for the target of that id; may be NULL.
     pub forget: Option<unsafe extern "C" fn(user: *mut c_void, id: *const u8)>,
-}
-
-/// Is told of leases, once what it is told is durable: from several threads at once, under no lock of the vault. It may call the vault back, and
-/// should return at once. It must not unwind or longjmp out. A notice can be lost in a crash; the leases and the audit log tell what is so.
-#[allow(non_camel_case_types, reason = "the name in C")]
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub struct vault_lease_hook_t {
-    /// Given to the callback as it is.
-    pub user: *mut c_void,
-    /// Something has happened to a lease. `change` is one of `granted`, `renewed`, `expiring-soon`, `revoked` and `irrevocable`; `namespace_path`
-    /// is empty for the root namespace; `expires_ms` is when it ends or has ended, in milliseconds since the Unix epoch. Borrowed for the call.
-    pub changed: Option<
-        unsafe extern "C" fn(
-            user: *mut c_void,
-            change: *const c_char,
-            lease_id: *const c_char,
-            namespace_path: *const c_char,
-            expires_ms: u64,
-        ),
-    >,
 }
 
 const CONNECTORS_MAX: usize = 16;
@@ -339,35 +318,4 @@ pub(crate) fn databases(numbers: u32) -> Result<Vec<Arc<dyn Connector>>> {
         connectors.push(Arc::new(vault_connectors::redis::Redis::new()));
     }
     Ok(connectors)
-}
-
-/// A lease hook of the host's, as core calls it.
-pub(crate) struct HostHook(vault_lease_hook_t);
-
-// SAFETY: the host promises that its callback may be called from any thread with this `user`.
-unsafe impl Send for HostHook {}
-// SAFETY: as above.
-unsafe impl Sync for HostHook {}
-
-impl HostHook {
-    /// # Safety
-    /// `hook` is NULL, or as its description says.
-    pub(crate) unsafe fn read(hook: *const vault_lease_hook_t) -> Result<Option<Self>> {
-        if hook.is_null() {
-            return Ok(None);
-        }
-        // SAFETY: not NULL, so as the caller promises.
-        let callbacks = unsafe { hook.read() };
-        if callbacks.changed.is_none() { Err(bad_argument("lease_hook.changed is NULL")) } else { Ok(Some(HostHook(callbacks))) }
-    }
-}
-
-impl LeaseHook for HostHook {
-    fn changed(&self, notice: &LeaseNotice) {
-        let Some(changed) = self.0.changed else { return };
-        let text = |text: &str| CString::new(text).unwrap_or_default();
-        let (change, lease_id, namespace) = (text(notice.change.name()), text(&notice.lease_id), text(&notice.namespace));
-        // SAFETY: the texts live for the call; the callback is the host's promise.
-        unsafe { changed(self.0.user, change.as_ptr(), lease_id.as_ptr(), namespace.as_ptr(), notice.expires.as_millis()) }
-    }
 }

@@ -55,6 +55,8 @@ pub mod targets;
 
 pub mod connector;
 
+pub mod hooks;
+
 pub mod options;
 
 pub mod vault;

@@ -2,8 +2,9 @@
 
 use crate::callbacks::{HostAnchor, HostSink, HostWrapper, vault_anchor_t, vault_audit_sink_t, vault_key_wrapper_t};
 use crate::clock::{HostClock, vault_clock_t};
-use crate::connector::{HostConnector, HostHook, databases, vault_connector_t, vault_lease_hook_t};
+use crate::connector::{HostConnector, databases, vault_connector_t};
 use crate::error::bad_argument;
+use crate::hooks::{HostLeaseHook, HostRotationHook, vault_lease_hook_t, vault_rotation_hook_t};
 use crate::input;
 use crate::log::{HostLog, vault_log_t};
 use crate::pkcs11::vault_pkcs11_t;
@@ -138,6 +139,8 @@ pub struct vault_options_t {
     pub value_cache_bytes: u64,
     /// How long a decrypted secret is held at most, in seconds; 0 for 60.
     pub value_cache_ttl_s: u64,
+    /// Is told of rotations; may be NULL. The struct is copied; its `user` must live until the vault is closed.
+    pub rotation_hook: *const vault_rotation_hook_t,
 }
 
 /// Longest path of a vault's directory, in bytes.
@@ -241,8 +244,12 @@ impl vault_options_t {
             config = config.with_connector(connector);
         }
         // SAFETY: as the caller promises.
-        if let Some(hook) = unsafe { HostHook::read(self.lease_hook) }? {
+        if let Some(hook) = unsafe { HostLeaseHook::read(self.lease_hook) }? {
             config = config.with_lease_hook(Arc::new(hook));
+        }
+        // SAFETY: as the caller promises.
+        if let Some(hook) = unsafe { HostRotationHook::read(self.rotation_hook) }? {
+            config = config.with_rotation_hook(Arc::new(hook));
         }
         // SAFETY: as the caller promises.
         if let Some(clock) = unsafe { HostClock::read(self.clock) }? {

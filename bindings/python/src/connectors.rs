@@ -1,4 +1,4 @@
-//! Connectors to target systems: Python's own, and those that the library brings; and a callable that is told of leases.
+//! Connectors to target systems: Python's own, and those that the library brings.
 
 use crate::convert::object_to_python;
 use crate::secret::SecretStr;
@@ -7,8 +7,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyDict, PyTuple};
 use std::sync::Arc;
 use vault_core::host::{
-    Account as CoreAccount, Connector as CoreConnector, ConnectorError, ConnectorFailure, LeaseHook, LeaseNotice, NewAccount,
-    Target as CoreTarget,
+    Account as CoreAccount, Connector as CoreConnector, ConnectorError, ConnectorFailure, NewAccount, Target as CoreTarget,
 };
 use vault_core::types::{SecretString, Timestamp};
 
@@ -213,29 +212,6 @@ impl CoreConnector for PyConnector {
     fn forget(&self, id: &[u8; 16]) {
         // There is nobody to tell of what this raises, and nothing hangs on it.
         Python::attach(|py| drop(self.object.bind(py).call_method1("forget", (PyBytes::new(py, id),))));
-    }
-}
-
-/// A callable of Python's that is told of leases.
-pub(crate) struct PyLeaseHook(Py<PyAny>);
-
-impl PyLeaseHook {
-    pub(crate) fn of(object: &Bound<'_, PyAny>) -> PyResult<Self> {
-        if !object.is_callable() {
-            return Err(PyTypeError::new_err("the lease_hook must be callable: hook(change, lease_id, namespace, expires)"));
-        }
-        Ok(PyLeaseHook(object.clone().unbind()))
-    }
-}
-
-impl LeaseHook for PyLeaseHook {
-    fn changed(&self, notice: &LeaseNotice) {
-        Python::attach(|py| {
-            let given = (notice.change.name(), &notice.lease_id, &notice.namespace, seconds(notice.expires));
-            if let Err(error) = self.0.bind(py).call1(given) {
-                error.write_unraisable(py, Some(self.0.bind(py)));
-            }
-        });
     }
 }
 

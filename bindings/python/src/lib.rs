@@ -11,6 +11,7 @@ mod convert;
 mod doctor;
 mod emergency;
 mod errors;
+mod hooks;
 mod keys;
 mod kv;
 mod live;

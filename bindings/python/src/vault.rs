@@ -3,9 +3,10 @@
 use crate::arguments::{Duration, Parameter, Place, Text};
 use crate::callbacks::{PyAnchor, PyStream};
 use crate::clock::ManualClock;
-use crate::connectors::{PyLeaseHook, connectors_of};
+use crate::connectors::connectors_of;
 use crate::convert::refuse;
 use crate::errors::{detached, raise};
+use crate::hooks::PyHook;
 use crate::keys::{new_seals, unseal_key, wrappers_among, wrappers_of};
 use crate::log::PyLog;
 use crate::maintenance::Maintenance;
@@ -63,8 +64,8 @@ enum State {
 /// Makes a new vault and leaves it unsealed.
 #[pyfunction]
 #[pyo3(
-    signature = (path, *, key, clock=None, audit=Text("batched"), key_wrappers=None, audit_sinks=None, anchor=None, anchor_interval=Parameter(0), value_cache_bytes=Parameter(0), value_cache_ttl=Parameter(60), backend=None, dialect=Text("vault"), absolute_deny=false, connectors=None, lease_hook=None, log=None),
-    text_signature = "(path, *, key, clock=None, audit='batched', key_wrappers=None, audit_sinks=None, anchor=None, anchor_interval=0, value_cache_bytes=0, value_cache_ttl=60, backend=None, dialect='vault', absolute_deny=False, connectors=None, lease_hook=None, log=None)"
+    signature = (path, *, key, clock=None, audit=Text("batched"), key_wrappers=None, audit_sinks=None, anchor=None, anchor_interval=Parameter(0), value_cache_bytes=Parameter(0), value_cache_ttl=Parameter(60), backend=None, dialect=Text("vault"), absolute_deny=false, connectors=None, lease_hook=None, rotation_hook=None, log=None),
+    text_signature = "(path, *, key, clock=None, audit='batched', key_wrappers=None, audit_sinks=None, anchor=None, anchor_interval=0, value_cache_bytes=0, value_cache_ttl=60, backend=None, dialect='vault', absolute_deny=False, connectors=None, lease_hook=None, rotation_hook=None, log=None)"
 )]
 #[allow(clippy::too_many_arguments, reason = "each is a keyword of its own in Python")]
 pub(crate) fn create(
@@ -84,12 +85,13 @@ pub(crate) fn create(
     absolute_deny: bool,
     connectors: Option<&Bound<'_, PyAny>>,
     lease_hook: Option<&Bound<'_, PyAny>>,
+    rotation_hook: Option<&Bound<'_, PyAny>>,
     log: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<(Vault, Init)> {
     let config = on_backend(py, config(py, path, clock, audit)?, backend)?.with_policies(settings(py, dialect, absolute_deny)?);
     let config = surroundings(config, Some(key), key_wrappers, audit_sinks, anchor, anchor_interval)?;
     let config = holding(config, value_cache_bytes, value_cache_ttl);
-    let config = to_targets(config, connectors, lease_hook, log)?;
+    let config = to_targets(config, connectors, lease_hook, rotation_hook, log)?;
     let seals = new_seals(key)?;
     let (vault, init) = detached(py, || CoreVault::create_with_seals(config, &seals))?;
     let secret = |text: SecretString| Py::new(py, SecretStr::of(&text));
@@ -101,8 +103,8 @@ pub(crate) fn create(
 /// Opens a vault; sealed where no key is given.
 #[pyfunction]
 #[pyo3(
-    signature = (path, *, key=None, clock=None, audit=Text("batched"), key_wrappers=None, audit_sinks=None, anchor=None, anchor_interval=Parameter(0), value_cache_bytes=Parameter(0), value_cache_ttl=Parameter(60), accept_rollback=false, dialect=Text("vault"), absolute_deny=false, connectors=None, lease_hook=None, log=None),
-    text_signature = "(path, *, key=None, clock=None, audit='batched', key_wrappers=None, audit_sinks=None, anchor=None, anchor_interval=0, value_cache_bytes=0, value_cache_ttl=60, accept_rollback=False, dialect='vault', absolute_deny=False, connectors=None, lease_hook=None, log=None)"
+    signature = (path, *, key=None, clock=None, audit=Text("batched"), key_wrappers=None, audit_sinks=None, anchor=None, anchor_interval=Parameter(0), value_cache_bytes=Parameter(0), value_cache_ttl=Parameter(60), accept_rollback=false, dialect=Text("vault"), absolute_deny=false, connectors=None, lease_hook=None, rotation_hook=None, log=None),
+    text_signature = "(path, *, key=None, clock=None, audit='batched', key_wrappers=None, audit_sinks=None, anchor=None, anchor_interval=0, value_cache_bytes=0, value_cache_ttl=60, accept_rollback=False, dialect='vault', absolute_deny=False, connectors=None, lease_hook=None, rotation_hook=None, log=None)"
 )]
 #[allow(clippy::too_many_arguments, reason = "each is a keyword of its own in Python")]
 pub(crate) fn open(
@@ -122,12 +124,13 @@ pub(crate) fn open(
     absolute_deny: bool,
     connectors: Option<&Bound<'_, PyAny>>,
     lease_hook: Option<&Bound<'_, PyAny>>,
+    rotation_hook: Option<&Bound<'_, PyAny>>,
     log: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<Vault> {
     let config = config(py, Some(path), clock, audit)?.with_policies(settings(py, dialect, absolute_deny)?);
     let config = surroundings(config, key, key_wrappers, audit_sinks, anchor, anchor_interval)?;
     let config = holding(config, value_cache_bytes, value_cache_ttl);
-    let mut config = to_targets(config, connectors, lease_hook, log)?;
+    let mut config = to_targets(config, connectors, lease_hook, rotation_hook, log)?;
     if accept_rollback {
         config = config.with_rollback_accepted();
     }
@@ -145,8 +148,8 @@ pub(crate) fn open(
 /// Writes a backup into an empty place and opens it, frozen until it is adopted.
 #[pyfunction]
 #[pyo3(
-    signature = (path, file, *, key, clock=None, audit=Text("batched"), key_wrappers=None, audit_sinks=None, anchor=None, anchor_interval=Parameter(0), value_cache_bytes=Parameter(0), value_cache_ttl=Parameter(60), backend=None, connectors=None, lease_hook=None, log=None),
-    text_signature = "(path, file, *, key, clock=None, audit='batched', key_wrappers=None, audit_sinks=None, anchor=None, anchor_interval=0, value_cache_bytes=0, value_cache_ttl=60, backend=None, connectors=None, lease_hook=None, log=None)"
+    signature = (path, file, *, key, clock=None, audit=Text("batched"), key_wrappers=None, audit_sinks=None, anchor=None, anchor_interval=Parameter(0), value_cache_bytes=Parameter(0), value_cache_ttl=Parameter(60), backend=None, connectors=None, lease_hook=None, rotation_hook=None, log=None),
+    text_signature = "(path, file, *, key, clock=None, audit='batched', key_wrappers=None, audit_sinks=None, anchor=None, anchor_interval=0, value_cache_bytes=0, value_cache_ttl=60, backend=None, connectors=None, lease_hook=None, rotation_hook=None, log=None)"
 )]
 #[allow(clippy::too_many_arguments, reason = "each is a keyword of its own in Python")]
 pub(crate) fn restore(
@@ -165,12 +168,13 @@ pub(crate) fn restore(
     backend: Option<Text<'_>>,
     connectors: Option<&Bound<'_, PyAny>>,
     lease_hook: Option<&Bound<'_, PyAny>>,
+    rotation_hook: Option<&Bound<'_, PyAny>>,
     log: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<Vault> {
     let config = on_backend(py, config(py, path, clock, audit)?, backend)?;
     let config = surroundings(config, Some(key), key_wrappers, audit_sinks, anchor, anchor_interval)?;
     let config = holding(config, value_cache_bytes, value_cache_ttl);
-    let config = to_targets(config, connectors, lease_hook, log)?;
+    let config = to_targets(config, connectors, lease_hook, rotation_hook, log)?;
     let key = unseal_key(key)?;
     let (vault, _) = detached(py, || CoreVault::restore(config, &mut PyStream(file), &key))?;
     Ok(Vault::new(State::Open { vault, way_back: None }))
@@ -212,13 +216,17 @@ fn to_targets(
     mut config: Config,
     connectors: Option<&Bound<'_, PyAny>>,
     lease_hook: Option<&Bound<'_, PyAny>>,
+    rotation_hook: Option<&Bound<'_, PyAny>>,
     log: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<Config> {
     for connector in connectors.map(connectors_of).transpose()?.unwrap_or_default() {
         config = config.with_connector(connector);
     }
     if let Some(hook) = lease_hook {
-        config = config.with_lease_hook(Arc::new(PyLeaseHook::of(hook)?));
+        config = config.with_lease_hook(Arc::new(PyHook::of(hook, "lease_hook(change, lease_id, namespace, expires)")?));
+    }
+    if let Some(hook) = rotation_hook {
+        config = config.with_rotation_hook(Arc::new(PyHook::of(hook, "rotation_hook(change, path, namespace, version, what_to_do)")?));
     }
     if let Some(log) = log {
         config = config.with_log(Arc::new(PyLog::of(log)?));

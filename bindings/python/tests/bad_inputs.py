@@ -96,6 +96,7 @@ _SURROUNDINGS: Given = {
     "value_cache_ttl": (60, WHOLE),
     "connectors": (None, LIST),
     "lease_hook": (None, OBJECT),
+    "rotation_hook": (None, OBJECT),
     "log": (None, OBJECT),
 }
 _POLICIES: Given = {"dialect": ("vault", WORD), "absolute_deny": (False, FLAG)}

@@ -78,6 +78,7 @@ class World:
     clock: libvault.ManualClock
     target: Accounts
     notices: list[tuple[str, str, str, float]] = field(default_factory=list)
+    rotations: list[tuple[str, str, str, int, str | None]] = field(default_factory=list)
 
     def ask(self, operation: str, path: str, data: dict[str, Any] | None = None) -> Any:
         return self.root.request(operation, path, data)
@@ -88,15 +89,17 @@ def world() -> Iterator[World]:
     clock = libvault.ManualClock(START)
     target = Accounts()
     notices: list[tuple[str, str, str, float]] = []
+    rotations: list[tuple[str, str, str, int, str | None]] = []
     vault, init = libvault.create(
         None,
         key=KEY,
         clock=clock,
         connectors=[target, libvault.PostgreSQL(), libvault.MySQL(), libvault.Redis()],
         lease_hook=lambda *notice: notices.append(notice),
+        rotation_hook=lambda *notice: rotations.append(notice),
     )
     with vault:
-        world = World(vault, vault.session(init.root_token), clock, target, notices)
+        world = World(vault, vault.session(init.root_token), clock, target, notices, rotations)
         world.ask("write", "sys/mounts/database", {"type": "database"})
         yield world
 
@@ -145,6 +148,8 @@ def test_only_connectors_and_callables_are_taken() -> None:
         libvault.create(None, key=KEY, connectors=[object()])  # type: ignore[list-item]
     with pytest.raises(TypeError):
         libvault.create(None, key=KEY, lease_hook="no")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="rotation_hook"):
+        libvault.create(None, key=KEY, rotation_hook="no")  # type: ignore[arg-type]
     with pytest.raises(TypeError):
         libvault.create(None, key=KEY, connectors=[libvault.Connector()])
 
@@ -219,7 +224,12 @@ def test_a_static_role_is_rotated_rehearsed_rolled_back_and_says_what_stopped_it
     with pytest.raises(libvault.Unavailable) as stopped:
         rotation.rotate("app")
     assert stopped.value.code == 711
-    assert "then retry" in rotation.status("app")["what_to_do"]
+    what_to_do = rotation.status("app")["what_to_do"]
+    assert "then retry" in what_to_do
+    path = "database/static-roles/app"
+    assert ("promoted", path, "", first.version, None) in world.rotations
+    assert ("promoted", path, "", second.version, None) in world.rotations
+    assert world.rotations[-1][:3] == ("needs-attention", path, "") and world.rotations[-1][4] is not None
     world.target.fails.clear()
     rotation.retry("app")
     assert rotation.status("app")["what_to_do"] is None

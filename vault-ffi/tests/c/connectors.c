@@ -1,4 +1,4 @@
-/* A connector of the host's and a lease hook: what each callback is given, what its answers lead to, and time that is moved by hand. */
+/* A connector of the host's and hooks for leases and rotations: what each callback is given, what its answers lead to, and time that is moved by hand. */
 #include "check.h"
 
 #include <pthread.h>
@@ -27,6 +27,13 @@ struct notices {
     char lease_id[256];
     uint64_t expires_ms;
     bool was_in_root;
+};
+
+struct rotations {
+    pthread_mutex_t lock;
+    unsigned promoted, stopped;
+    uint64_t version;
+    bool was_well_formed;
 };
 
 static atomic_uint_fast64_t clock_ms = 1795457040000;
@@ -93,11 +100,14 @@ static vault_connector_answer_t revoke(void *user, const vault_target_t *of, con
     return answer;
 }
 
+/* The connection's own account, and that of the static role. */
+static bool is_managed(const char *username) { return strcmp(username, "admin") == 0 || strcmp(username, "fixed") == 0; }
+
 static vault_connector_answer_t set_password(void *user, const vault_target_t *of, const vault_account_t *account) {
     struct target *target = user;
     pthread_mutex_lock(&target->lock);
     vault_connector_answer_t answer = called(target, SET_PASSWORD, of, account);
-    target->was_well_formed &= strcmp(account->username, "admin") == 0 && strlen(account->password) == 20;
+    target->was_well_formed &= is_managed(account->username) && strlen(account->password) == 20;
     snprintf(target->password, sizeof target->password, "%s", account->password);
     pthread_mutex_unlock(&target->lock);
     return answer;
@@ -107,7 +117,7 @@ static vault_connector_answer_t test(void *user, const vault_target_t *of, const
     struct target *target = user;
     pthread_mutex_lock(&target->lock);
     vault_connector_answer_t answer = called(target, TEST, of, account);
-    target->was_well_formed &= strcmp(account->username, "admin") == 0 && account->password != NULL;
+    target->was_well_formed &= is_managed(account->username) && account->password != NULL;
     pthread_mutex_unlock(&target->lock);
     return answer;
 }
@@ -133,10 +143,27 @@ static void changed(void *user, const char *change, const char *lease_id, const 
     pthread_mutex_unlock(&notices->lock);
 }
 
+static void rotated(void *user, const vault_rotation_notice_t *notice) {
+    struct rotations *rotations = user;
+    pthread_mutex_lock(&rotations->lock);
+    if (strcmp(notice->change, "promoted") == 0) {
+        rotations->promoted++;
+        rotations->version = notice->version;
+        rotations->was_well_formed &= notice->what_to_do == NULL;
+    } else {
+        rotations->stopped += strcmp(notice->change, "needs-attention") == 0;
+        rotations->was_well_formed &= notice->what_to_do != NULL && strlen(notice->what_to_do) > 20;
+    }
+    rotations->was_well_formed &= strcmp(notice->path, "database/static-roles/app") == 0 && notice->namespace_path[0] == '\0';
+    pthread_mutex_unlock(&rotations->lock);
+}
+
 static struct target target = {.lock = PTHREAD_MUTEX_INITIALIZER, .was_well_formed = true};
 static struct notices notices = {.lock = PTHREAD_MUTEX_INITIALIZER, .was_in_root = true};
 static vault_connector_t connector = {.name = "scripted", .user = &target, .check = check_config, .create = create, .renew = renew,
                                       .revoke = revoke, .set_password = set_password, .test = test, .forget = forget};
+static struct rotations rotations = {.lock = PTHREAD_MUTEX_INITIALIZER, .was_well_formed = true};
+static const vault_rotation_hook_t rotation_hook = {.user = &rotations, .changed = rotated};
 static const vault_lease_hook_t hook = {.user = &notices, .changed = changed};
 static const vault_clock_t by_hand = {.user = &clock_ms, .now_ms = now_ms};
 
@@ -239,10 +266,24 @@ static void the_connections_password_is_rotated(vault_session_t *session) {
     CHECK("and what was held for it let go", target.calls[FORGET] >= 1);
 }
 
+static void rotations_are_told(vault_session_t *session) {
+    static const char ROLE_OF_FIXED[] = "{\"db_name\":\"shop\",\"username\":\"fixed\",\"rotation_period\":\"24h\"}";
+    EXPECT("a static role", VAULT_OK, ask(session, VAULT_OP_WRITE, "database/static-roles/app", ROLE_OF_FIXED, NULL));
+    CHECK("its first password is told", rotations.promoted == 1 && rotations.version == 1);
+    EXPECT("it is rotated", VAULT_OK, vault_rotate_role(session, "database", "app"));
+    CHECK("that is told with its number", rotations.promoted == 2 && rotations.version == 2 && rotations.stopped == 0);
+    target.answers[SET_PASSWORD] = VAULT_CONNECTOR_MISCONFIGURED;
+    EXPECT("one that stops", VAULT_ERR_ROTATION_STUCK, vault_rotate_role(session, "database", "app"));
+    target.answers[SET_PASSWORD] = VAULT_CONNECTOR_OK;
+    CHECK("is told with what to do", rotations.promoted == 2 && rotations.stopped == 1);
+    CHECK("as it is described", rotations.was_well_formed);
+}
+
 static void a_description_that_lacks_something_is_refused(void) {
     vault_options_t options = options_in_memory();
     vault_connector_t half = connector;
     vault_lease_hook_t no_hook = {0};
+    vault_rotation_hook_t no_rotation_hook = {0};
     vault_clock_t no_clock = {0};
     vault_t *vault;
     vault_secret_t *token;
@@ -261,6 +302,9 @@ static void a_description_that_lacks_something_is_refused(void) {
     options = options_in_memory();
     options.lease_hook = &no_hook;
     EXPECT("a hook without a callback", VAULT_ERR_BAD_ARGUMENT, vault_create(&options, &vault, &token));
+    options = options_in_memory();
+    options.rotation_hook = &no_rotation_hook;
+    EXPECT("another one without a callback", VAULT_ERR_BAD_ARGUMENT, vault_create(&options, &vault, &token));
     options = options_in_memory();
     options.clock = &no_clock;
     EXPECT("a clock without a callback", VAULT_ERR_BAD_ARGUMENT, vault_create(&options, &vault, &token));
@@ -301,6 +345,7 @@ int main(void) {
     options.connectors = &connector;
     options.connector_count = 1;
     options.lease_hook = &hook;
+    options.rotation_hook = &rotation_hook;
     options.clock = &by_hand;
     vault_t *vault;
     vault_secret_t *token;
@@ -312,6 +357,7 @@ int main(void) {
     what_ends_is_told_to_the_target_by_tick(vault, session);
     what_a_target_answers_is_told_by_the_status(vault, session);
     the_connections_password_is_rotated(session);
+    rotations_are_told(session);
     CHECK("every call was as it is described", target.was_well_formed && notices.was_in_root && notices.irrevocable == 0);
     EXPECT("the session closes", VAULT_OK, vault_session_close(session));
     EXPECT("the vault closes", VAULT_OK, vault_close(vault));

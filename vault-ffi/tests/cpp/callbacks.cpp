@@ -155,6 +155,39 @@ static void a_connector_makes_accounts_and_time_ends_them() {
     CHECK("and told", accounts->notices.back() == "revoked");
 }
 
+static void a_rotation_is_told_with_what_to_do_where_it_stops() {
+    struct Told {
+        std::vector<std::string> changes;
+        std::string path;
+        std::string what_to_do;
+        std::uint64_t version = 0;
+    };
+    auto told = std::make_shared<Told>();
+    auto refuses = std::make_shared<bool>(false);
+    vault::Options options;
+    options.connectors.push_back(connector_to(std::make_shared<Accounts>()));
+    options.connectors.back().set_password = [refuses](const vault::Target &, const vault::Account &) {
+        return *refuses ? vault::Answer::Misconfigured : vault::Answer::Ok;
+    };
+    options.rotation_hook = [told](const vault::RotationNotice &notice) {
+        told->changes.emplace_back(notice.change);
+        told->path = notice.path;
+        told->what_to_do = notice.what_to_do;
+        told->version = notice.version;
+        throw std::runtime_error("nobody minds");
+    };
+    vault::testing::Context context(std::move(options));
+    const vault::Session &root = context.root();
+    root.write("sys/mounts/database", R"({"type":"database"})");
+    root.write("database/config/shop", R"({"plugin_name":"memory","username":"admin","password":"p","allowed_roles":"app"})");
+    root.write("database/static-roles/app", R"({"db_name":"shop","username":"fixed","rotation_period":"24h"})");
+    CHECK("the first password is told", told->changes == std::vector<std::string>{"promoted"} && told->version == 1);
+    CHECK("with its path, and nothing to do", told->path == "database/static-roles/app" && told->what_to_do.empty());
+    *refuses = true;
+    CHECK("one that stops", root.try_rotate_role("database", "app").code() == VAULT_ERR_ROTATION_STUCK);
+    CHECK("is told with what to do", told->changes.back() == "needs-attention" && told->what_to_do.size() > 20);
+}
+
 static void streams_are_written_and_read_and_their_throws_come_out() {
     vault::testing::Context context;
     context.root().kv("secret").put("a", R"({"k":"v"})");
@@ -195,5 +228,6 @@ int main() {
     an_anchor_is_advanced();
     a_sink_takes_the_log_and_what_it_throws_comes_again();
     a_connector_makes_accounts_and_time_ends_them();
+    a_rotation_is_told_with_what_to_do_where_it_stops();
     streams_are_written_and_read_and_their_throws_come_out();
 }

@@ -64,6 +64,7 @@ from ._options import AnyConnector as _AnyConnector
 from ._options import LeaseHook as _LeaseHook
 from ._options import NewKey as _NewKey
 from ._options import OpeningKey as _OpeningKey
+from ._options import RotationHook as _RotationHook
 from ._options import Sink as _Sink
 from .errors import (
     Conflict,
@@ -158,6 +159,7 @@ def create(
     absolute_deny: bool = False,
     connectors: _Sequence[_AnyConnector] | None = None,
     lease_hook: _LeaseHook | None = None,
+    rotation_hook: _RotationHook | None = None,
     log: _Logger | None = None,
 ) -> tuple[Vault, Init]:
     """Make a new vault in a directory, or in memory where ``path`` is None, and leave it unsealed.
@@ -172,7 +174,9 @@ def create(
 
     ``connectors`` make accounts at target systems for ``database`` mounts: ``PostgreSQL()``, ``MySQL()``, ``Redis()``, or a Connector of
     your own. ``lease_hook(change, lease_id, namespace, expires)`` is told of leases: "granted", "renewed", "expiring-soon", "revoked",
-    "irrevocable"; under no lock of the vault. ``log``, such as ``logging.getLogger("libvault")``, is given what the vault has to say that is
+    "irrevocable"; ``rotation_hook(change, path, namespace, version, what_to_do)`` of credentials that are rotated: "promoted" (whoever keeps the
+    old password reads anew), "needs-attention" (with what to do; else None). Both are called under no lock of the vault, from any thread, and
+    what they raise is dropped. ``log``, such as ``logging.getLogger("libvault")``, is given what the vault has to say that is
     neither an answer nor in the audit log: at the end of ``tick``, ``unseal``, ``seal`` and ``close``, so that no request waits for it.
 
     ``value_cache_bytes`` holds so many bytes of decrypted secrets in memory, each for at most ``value_cache_ttl`` seconds: a read of one asks
@@ -203,6 +207,7 @@ def create(
         absolute_deny=absolute_deny,
         connectors=connectors,
         lease_hook=lease_hook,
+        rotation_hook=rotation_hook,
         log=log,
     )
     _vaults.add(vault)
@@ -226,6 +231,7 @@ def open(
     absolute_deny: bool = False,
     connectors: _Sequence[_AnyConnector] | None = None,
     lease_hook: _LeaseHook | None = None,
+    rotation_hook: _RotationHook | None = None,
     log: _Logger | None = None,
 ) -> Vault:
     """Open a vault; sealed where no key is given.
@@ -257,6 +263,7 @@ def open(
         absolute_deny=absolute_deny,
         connectors=connectors,
         lease_hook=lease_hook,
+        rotation_hook=rotation_hook,
         log=log,
     )
     _vaults.add(vault)
@@ -279,6 +286,7 @@ def restore(
     backend: str | None = None,
     connectors: _Sequence[_AnyConnector] | None = None,
     lease_hook: _LeaseHook | None = None,
+    rotation_hook: _RotationHook | None = None,
     log: _Logger | None = None,
 ) -> Vault:
     """Write a backup into an empty place, or memory where ``path`` is None, and open it: frozen, until somebody writes to ``sys/storage/adopt``.
@@ -311,6 +319,7 @@ def restore(
         backend=backend,
         connectors=connectors,
         lease_hook=lease_hook,
+        rotation_hook=rotation_hook,
         log=log,
     )
     _vaults.add(vault)

@@ -508,6 +508,7 @@ def create(
     absolute_deny: bool = False,
     connectors: Sequence[Connector | PostgreSQL | MySQL | Redis] | None = None,
     lease_hook: Callable[[str, str, str, float], object] | None = None,
+    rotation_hook: Callable[[str, str, str, int, str | None], object] | None = None,
     log: logging.Logger | None = None,
 ) -> tuple[Vault, Init]: ...
 def open(
@@ -527,6 +528,7 @@ def open(
     absolute_deny: bool = False,
     connectors: Sequence[Connector | PostgreSQL | MySQL | Redis] | None = None,
     lease_hook: Callable[[str, str, str, float], object] | None = None,
+    rotation_hook: Callable[[str, str, str, int, str | None], object] | None = None,
     log: logging.Logger | None = None,
 ) -> Vault: ...
 def restore(
@@ -545,6 +547,7 @@ def restore(
     backend: str | None = None,
     connectors: Sequence[Connector | PostgreSQL | MySQL | Redis] | None = None,
     lease_hook: Callable[[str, str, str, float], object] | None = None,
+    rotation_hook: Callable[[str, str, str, int, str | None], object] | None = None,
     log: logging.Logger | None = None,
 ) -> Vault: ...
 def verify_backup(file: BinaryIO) -> dict[str, Any]: ...

@@ -28,6 +28,7 @@ OpeningKey = Passphrase | RawKey | Shares | KeyWrapper
 Sink = AuditSink | FileSink | SocketSink | SyslogSink
 AnyConnector = Connector | PostgreSQL | MySQL | Redis
 LeaseHook = Callable[[str, str, str, float], object]
+RotationHook = Callable[[str, str, str, int, str | None], object]
 
 
 class _Common(TypedDict, total=False):
@@ -40,6 +41,7 @@ class _Common(TypedDict, total=False):
     value_cache_ttl: int
     connectors: Sequence[AnyConnector] | None
     lease_hook: LeaseHook | None
+    rotation_hook: RotationHook | None
     log: logging.Logger | None
 
 
