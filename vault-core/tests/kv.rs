@@ -435,3 +435,18 @@ fn deleting_data_deletes_the_newest_version_only() {
     assert_eq!(kv.metadata("x").unwrap().current_version, 3, "its number stays");
     assert_eq!(kv.put_cas("x", Object::new(), 3).unwrap().version, 4);
 }
+
+#[test]
+fn members_come_in_order_whatever_they_were_written_in_and_of_two_of_one_name_the_last_counts() {
+    let world = world();
+    world.write("data/a", r#"{"data":{"c":1,"a":{"z":1,"y":2,"z":3},"b":2,"c":3,"a":{"q":1,"p":2},"d":4}}"#).unwrap();
+    assert_eq!(world.content("a").unwrap(), r#"{"a":{"p":2,"q":1},"b":2,"c":3,"d":4}"#);
+    world.patch("data/a", r#"{"data":{"e":5,"a":{"x":{"n":null}},"d":null,"0":0,"b":{"k":1}}}"#).unwrap();
+    assert_eq!(world.content("a").unwrap(), r#"{"0":0,"a":{"p":2,"q":1,"x":{}},"b":{"k":1},"c":3,"e":5}"#);
+    let names: Vec<String> = (0..2_000).rev().map(|number| format!("{number:04}")).collect();
+    let members: Vec<String> = names.iter().map(|name| format!(r#""{name}":0"#)).collect();
+    let read = object(&format!("{{{}}}", members.join(",")));
+    assert!(read.iter().map(|(name, _)| name).eq(names.iter().rev()) && names.iter().all(|name| read.get(name).is_some()));
+    let one_by_one = names.iter().fold(Object::new(), |object, name| object.with(name, 0_u64));
+    assert!(one_by_one == read && read.get("00").is_none() && read.get("2000").is_none());
+}

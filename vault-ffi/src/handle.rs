@@ -12,7 +12,8 @@
 //! generations are used up is retired, so no handle value is ever issued twice in a process.
 //!
 //! The tables belong to one process. A forked child makes its own on first use and never takes a lock of its parent's, which
-//! another thread may have held at the instant of the fork; a handle from before the fork is told by its epoch.
+//! another thread may have held at the instant of the fork; a handle from before the fork is told by its epoch. That this is a child is
+//! told by a page that the kernel wipes there: a read of memory, where asking for the process' number is a call of the system.
 
 use crate::live::LiveEntry;
 use crate::secret::SecretEntry;
@@ -22,6 +23,7 @@ use parking_lot::RwLock;
 use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
+use vault_core::os::ForkGuard;
 use vault_core::types::{Code, Error, Result};
 
 const _: () = assert!(usize::BITS == 64, "handles are laid out for 64-bit targets");
@@ -53,7 +55,7 @@ pub(crate) trait Entry: Sized + 'static {
 
 /// The tables of one process.
 pub(crate) struct Tables {
-    pid: u32,
+    fork: ForkGuard,
     epoch: usize,
     /// The parent's tables stay reachable and untouched: what they hold is the parent's to close.
     _parent: Option<&'static Tables>,
@@ -100,17 +102,19 @@ pub(crate) fn reserve<T: Entry>() -> Result<Reserved<T>> {
     let tables = tables();
     let table = T::table(tables);
     let shard = table.next_shard.fetch_add(1, Ordering::Relaxed) % SHARDS;
-    let mut guard = table.shards[shard].write();
-    let slot = match guard.free.pop() {
-        Some(slot) => slot,
-        None if guard.slots.len() < SLOTS_PER_SHARD_MAX => {
-            guard.slots.push(Slot { generation: 0, content: None });
-            guard.slots.len() - 1
-        }
-        None => return Err(Error::new(Code::Unavailable, "too many handles are open: free some")),
-    };
-    drop(guard);
+    let slot = table.shards[shard].write().free_slot()?;
     Ok(Reserved { tables, shard, slot, filled: false, kind: std::marker::PhantomData })
+}
+
+/// Gives out a handle on what can be had again where there is no slot for it: under one lock, where setting a slot aside takes two.
+pub(crate) fn issue<T: Entry>(content: T) -> Result<*mut T::Raw> {
+    let tables = tables();
+    let table = T::table(tables);
+    let shard = table.next_shard.fetch_add(1, Ordering::Relaxed) % SHARDS;
+    let content = Arc::new(content);
+    let mut guard = table.shards[shard].write();
+    let slot = guard.free_slot()?;
+    Ok(guard.fill::<T>(tables, (shard, slot), content))
 }
 
 /// What the handle stands for. It stays usable by this call even when another thread frees the handle meanwhile.
@@ -136,17 +140,9 @@ pub(crate) fn take<T: Entry>(handle: *const T::Raw) -> Result<Arc<T>> {
 impl<T: Entry> Reserved<T> {
     /// Puts the content in and gives the handle out.
     pub(crate) fn fill(mut self, content: T) -> *mut T::Raw {
-        let mut shard = T::table(self.tables).shards[self.shard].write();
-        let slot = &mut shard.slots[self.slot];
-        slot.content = Some(Arc::new(content));
+        let content = Arc::new(content);
         self.filled = true;
-        let value = MARK
-            | T::KIND << KIND_SHIFT
-            | self.shard << SHARD_SHIFT
-            | self.slot << SLOT_SHIFT
-            | slot.generation << GENERATION_SHIFT
-            | self.tables.epoch << EPOCH_SHIFT;
-        ptr::without_provenance_mut(value)
+        T::table(self.tables).shards[self.shard].write().fill::<T>(self.tables, (self.shard, self.slot), content)
     }
 }
 
@@ -159,6 +155,31 @@ impl<T: Entry> Drop for Reserved<T> {
 }
 
 impl<T> Shard<T> {
+    /// A slot that nobody has.
+    fn free_slot(&mut self) -> Result<usize> {
+        match self.free.pop() {
+            Some(slot) => Ok(slot),
+            None if self.slots.len() < SLOTS_PER_SHARD_MAX => {
+                self.slots.push(Slot { generation: 0, content: None });
+                Ok(self.slots.len() - 1)
+            }
+            None => Err(Error::new(Code::Unavailable, "too many handles are open: free some")),
+        }
+    }
+
+    /// Fills a slot; the handle on it.
+    fn fill<E: Entry>(&mut self, tables: &Tables, (number, at): (usize, usize), content: Arc<T>) -> *mut E::Raw {
+        let slot = &mut self.slots[at];
+        slot.content = Some(content);
+        let value = MARK
+            | E::KIND << KIND_SHIFT
+            | number << SHARD_SHIFT
+            | at << SLOT_SHIFT
+            | slot.generation << GENERATION_SHIFT
+            | tables.epoch << EPOCH_SHIFT;
+        ptr::without_provenance_mut(value)
+    }
+
     /// Makes a slot ready for its next use, if it has one.
     fn release(&mut self, slot: usize) {
         self.slots[slot].generation += 1;
@@ -178,25 +199,24 @@ impl<T> Table<T> {
 }
 
 impl Tables {
-    fn new(pid: u32, parent: Option<&'static Tables>) -> Self {
+    fn new(parent: Option<&'static Tables>) -> Self {
         let epoch = parent.map_or(0, |parent| (parent.epoch + 1) % EPOCHS);
         let (vaults, sessions, secrets, lives) = (Table::new(), Table::new(), Table::new(), Table::new());
-        Tables { pid, epoch, _parent: parent, vaults, sessions, secrets, lives }
+        Tables { fork: ForkGuard::new(), epoch, _parent: parent, vaults, sessions, secrets, lives }
     }
 }
 
 /// The tables of this process, made on first use.
 fn tables() -> &'static Tables {
     static TABLES: AtomicPtr<Tables> = AtomicPtr::new(ptr::null_mut());
-    let pid = std::process::id();
     loop {
         let current = TABLES.load(Ordering::Acquire);
         // SAFETY: only pointers from Box::into_raw are stored, and what was stored once is never freed.
         let known = unsafe { current.as_ref() };
-        if let Some(tables) = known.filter(|tables| tables.pid == pid) {
+        if let Some(tables) = known.filter(|tables| !tables.fork.is_forked()) {
             return tables;
         }
-        let fresh = Box::into_raw(Box::new(Tables::new(pid, known)));
+        let fresh = Box::into_raw(Box::new(Tables::new(known)));
         if TABLES.compare_exchange(current, fresh, Ordering::AcqRel, Ordering::Acquire).is_err() {
             // SAFETY: another thread was first, so `fresh` was not stored and is still ours alone.
             drop(unsafe { Box::from_raw(fresh) });
@@ -235,7 +255,7 @@ mod tests {
     use vault_core::types::Value;
 
     fn issue() -> *mut vault_secret_t {
-        reserve::<SecretEntry>().expect("room").fill(SecretEntry::new(Some(Value::from("x"))))
+        super::issue(SecretEntry::new(Some(Value::from("x")))).expect("room")
     }
 
     fn code<T>(result: Result<T>) -> Option<Code> {

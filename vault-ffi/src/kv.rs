@@ -2,7 +2,7 @@
 
 use crate::error::bad_argument;
 use crate::guard::guard;
-use crate::handle::{get, reserve};
+use crate::handle::{get, issue, reserve};
 use crate::input;
 use crate::secret::{SecretEntry, vault_secret_t};
 use crate::session::{SessionEntry, vault_session_t};
@@ -38,10 +38,9 @@ pub unsafe extern "C" fn vault_kv_get(
         let entry = get::<SessionEntry>(session)?;
         // SAFETY: the caller gives NULL or NUL-terminated text.
         let (mount, path) = unsafe { (input::path(mount, "mount")?, input::path(path, "path")?) };
-        let slot = reserve::<SecretEntry>()?;
         let kv = entry.session.kv(mount);
         let found = if version == 0 { kv.get(path) } else { kv.get_version(path, version) }?;
-        Ok(slot.fill(SecretEntry::with_version(found.data.into(), found.version.version)))
+        issue(SecretEntry::with_version(found.data.into(), found.version.version))
     })
 }
 

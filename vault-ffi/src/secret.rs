@@ -11,7 +11,7 @@ use std::ptr;
 use std::sync::OnceLock;
 use vault_core::types::limits::JSON_BYTES_MAX;
 use vault_core::types::{Code, Error, Result, Value};
-use zeroize::Zeroizing;
+use zeroize::Zeroize;
 
 /// A secret or a reply: read-only JSON in memory that is wiped when it is freed. A handle, not an address.
 #[allow(non_camel_case_types, reason = "the name in C")]
@@ -30,8 +30,8 @@ pub(crate) struct SecretEntry {
     fields: Mutex<BTreeMap<usize, Text>>,
 }
 
-/// Text with a NUL behind it, in a box of exactly its size, wiped on drop.
-struct Text(Zeroizing<Box<[u8]>>);
+/// Text with a NUL behind it, which stays where it is, wiped on drop.
+struct Text(Vec<u8>);
 
 impl Entry for SecretEntry {
     type Raw = vault_secret_t;
@@ -139,9 +139,10 @@ impl SecretEntry {
 
 impl Text {
     fn new(text: &[u8]) -> Self {
-        let mut boxed = Zeroizing::new(vec![0; text.len() + 1].into_boxed_slice());
-        boxed[..text.len()].copy_from_slice(text);
-        Text(boxed)
+        let mut bytes = Vec::with_capacity(text.len() + 1);
+        bytes.extend_from_slice(text);
+        bytes.push(0);
+        Text(bytes)
     }
 
     fn of(value: &Value) -> Self {
@@ -154,6 +155,14 @@ impl Text {
 
     fn length(&self) -> usize {
         self.0.len() - 1
+    }
+}
+
+impl Drop for Text {
+    fn drop(&mut self) {
+        // What a vector holds, zeroize wipes byte by byte; what it has room for, all at once.
+        self.0.clear();
+        self.0.zeroize();
     }
 }
 

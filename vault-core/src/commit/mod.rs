@@ -15,7 +15,7 @@ pub(crate) use anchor::{AnchorPlan, Standing, standing};
 use crate::audit::{Admission, AuditMode, Chunk, Event, Queue};
 use crate::barrier::{Barrier, BarrierError, RootRecord, ValueCache, Watches, Writes};
 use crate::host::Clock;
-use crate::os::sync::{AtomicBool, Condvar, Mutex, MutexGuard};
+use crate::os::sync::{Apart, AtomicBool, Condvar, Mutex, MutexGuard};
 use crate::storage::{Read, Storage, StorageError};
 use crate::types::id::Id;
 use crate::types::limits::COMMIT_GROUP_PROPOSALS_MAX;
@@ -117,7 +117,8 @@ pub(crate) struct Committer {
     audit_tail_bytes_max: u64,
     leader: Mutex<Leader>,
     waiting: Mutex<Waiting>,
-    audit: Mutex<Queue>,
+    /// By itself: every read locks it, and what lies beside it is read by all.
+    audit: Apart<Mutex<Queue>>,
     poisoned: AtomicBool,
     anchor: AnchorKeeper,
     watches: Arc<Watches>,
@@ -200,7 +201,7 @@ impl Committer {
             audit_tail_bytes_max,
             leader: Mutex::new(Leader::new(root)),
             waiting: Mutex::default(),
-            audit: Mutex::default(),
+            audit: Apart::default(),
             poisoned: AtomicBool::new(false),
             watches: Arc::default(),
             values: None,

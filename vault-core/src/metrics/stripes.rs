@@ -1,6 +1,6 @@
 //! Counters in several copies, so that threads which count at once seldom meet.
 
-use crate::os::sync::this_thread;
+use crate::os::sync::copy_of_thread;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Copies of the counters.
@@ -23,11 +23,8 @@ impl Stripes {
 
     /// Counts one on the thread's copy.
     pub(super) fn count(&self, counter: usize) {
-        // Marks of threads lie pages apart: their low bits are alike.
-        let mark = this_thread();
-        let stripe = (mark >> 12 ^ mark >> 17) % STRIPES;
         if counter < self.counters {
-            self.cells[stripe * self.stride + counter].fetch_add(1, Ordering::Relaxed);
+            self.cells[copy_of_thread(STRIPES) * self.stride + counter].fetch_add(1, Ordering::Relaxed);
         }
     }
 

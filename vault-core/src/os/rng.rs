@@ -1,8 +1,9 @@
 //! The system's randomness, drawn in blocks so that a nonce is not a system call.
 
 use super::memory::{ForkGuard, LockedBox};
+use super::sync::{Apart, copy_of_thread};
 use crate::host::{Rng, RngError};
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use ring::rand::SecureRandom;
 use std::fmt;
 use zeroize::Zeroize;
@@ -10,10 +11,13 @@ use zeroize::Zeroize;
 const BLOCK_BYTES: usize = 4096;
 /// Larger requests go to the system directly.
 const SMALL_BYTES_MAX: usize = 64;
+/// Blocks, of which a thread draws from one.
+const BLOCKS: usize = 8;
 
 /// The operating system's generator, through ring.
 pub struct SystemRng {
-    block: Mutex<Block>,
+    /// Each made when the first thread comes that draws from it.
+    blocks: [Apart<Mutex<Option<Block>>>; BLOCKS],
     fork: ForkGuard,
 }
 
@@ -23,10 +27,15 @@ struct Block {
 }
 
 impl SystemRng {
-    /// A source with a block of its own.
+    /// A source with blocks of its own.
     #[must_use]
     pub fn new() -> Self {
-        SystemRng { block: Mutex::new(Block { bytes: LockedBox::new([0; BLOCK_BYTES]), left: 0 }), fork: ForkGuard::new() }
+        SystemRng { blocks: std::array::from_fn(|_| Apart::new(Mutex::new(None))), fork: ForkGuard::new() }
+    }
+
+    /// The block from which this thread draws.
+    fn block(&self) -> MutexGuard<'_, Option<Block>> {
+        self.blocks[copy_of_thread(BLOCKS)].lock()
     }
 }
 
@@ -43,7 +52,8 @@ impl Rng for SystemRng {
         if buffer.len() > SMALL_BYTES_MAX || self.fork.is_forked() {
             return system.fill(buffer).map_err(|_| RngError);
         }
-        let mut block = self.block.lock();
+        let mut block = self.block();
+        let block = block.get_or_insert_with(|| Block { bytes: LockedBox::new([0; BLOCK_BYTES]), left: 0 });
         if block.left < buffer.len() {
             system.fill(&mut *block.bytes).map_err(|_| RngError)?;
             block.left = BLOCK_BYTES;
@@ -75,7 +85,8 @@ mod tests {
             let bytes: [u8; 12] = (&rng as &dyn Rng).array().expect("randomness");
             assert!(seen.insert(bytes));
         }
-        let block = rng.block.lock();
+        let block = rng.block();
+        let block = block.as_ref().expect("this thread has drawn from it");
         assert!(block.bytes[block.left..].iter().all(|byte| *byte == 0));
     }
 

@@ -1,6 +1,9 @@
 //! The locks, flags and swapped references by which callers meet. Compiled with `--cfg loom` (`cargo xtask loom`) they are loom's, which tries
 //! their interleavings one by one.
 
+use crossbeam_utils::sync::{ShardedLock, ShardedLockReadGuard, ShardedLockWriteGuard};
+use std::sync::PoisonError;
+
 #[cfg(loom)]
 pub(crate) use self::modelled::{ArcSwapOption, Condvar, Mutex, MutexGuard};
 #[cfg(not(loom))]
@@ -18,6 +21,52 @@ pub(crate) use std::sync::atomic::AtomicBool;
 pub(crate) fn this_thread() -> usize {
     std::thread_local!(static MARK: u8 = const { 0 });
     MARK.with(|mark| std::ptr::from_ref(mark).addr())
+}
+
+/// Which of so many copies of something a thread uses, so that threads which use it at once seldom meet.
+pub(crate) fn copy_of_thread(copies: usize) -> usize {
+    // Marks of threads lie pages apart: their low bits are alike.
+    let mark = this_thread();
+    (mark >> 12 ^ mark >> 17) % copies
+}
+
+/// What threads write at once, by itself: whoever reads what lies beside it in memory does not wait for that.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub(crate) struct Apart<T>(T);
+
+impl<T> Apart<T> {
+    pub(crate) const fn new(value: T) -> Self {
+        Apart(value)
+    }
+}
+
+impl<T> std::ops::Deref for Apart<T> {
+    type Target = T;
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+/// A lock for what is read by many and seldom written: readers on several threads do not meet, and a writer waits for all of them.
+pub(crate) struct ReadersApart<T>(ShardedLock<T>);
+
+impl<T> ReadersApart<T> {
+    pub(crate) fn new(value: T) -> Self {
+        ReadersApart(ShardedLock::new(value))
+    }
+
+    pub(crate) fn read(&self) -> ShardedLockReadGuard<'_, T> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn write(&self) -> ShardedLockWriteGuard<'_, T> {
+        self.0.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn get_mut(&mut self) -> &mut T {
+        self.0.get_mut().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// All threads of a model run on one of the system's: loom knows which is which.

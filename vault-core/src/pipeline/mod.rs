@@ -120,7 +120,9 @@ fn handle(core: &Core, caller: Option<&Caller>, request: &Request, now: Timestam
         Err(error) => (refuse(core, error, event, now, mode), false),
     };
     core.metrics.request(target, request.operation, ended.0.class());
-    keys::roll_early(core, &place.namespace, now);
+    if !place.namespace.is_root() {
+        keys::roll_early(core, &place.namespace, now);
+    }
     ended
 }
 

@@ -47,7 +47,7 @@ struct Mount {
 /// What answers for a path.
 #[derive(Clone)]
 pub(super) struct Routing<'p> {
-    pub(super) engine: Arc<dyn Engine>,
+    pub(super) engine: &'p dyn Engine,
     /// The mount's; the cubbyhole has none.
     pub(super) uuid: Option<Id>,
     /// The path below the mount.
@@ -172,14 +172,14 @@ impl MountTable {
     }
 
     /// What answers for a path.
-    pub(super) fn route<'p>(&self, path: &'p str) -> Option<Routing<'p>> {
+    pub(super) fn route<'p>(&'p self, path: &'p str) -> Option<Routing<'p>> {
         let below = |mount: &str| path.strip_prefix(mount).or_else(|| (mount.strip_suffix('/') == Some(path)).then_some(""));
         if let Some(rest) = below(CUBBYHOLE) {
-            return Some(Routing { engine: Arc::<CubbyholeEngine>::clone(&self.cubbyhole), uuid: None, rest });
+            return Some(Routing { engine: &*self.cubbyhole, uuid: None, rest });
         }
         self.mounts.iter().find_map(|mount| {
             let rest = below(&mount.entry.path)?;
-            Some(Routing { engine: Arc::clone(&mount.engine), uuid: Some(mount.entry.uuid()), rest })
+            Some(Routing { engine: &*mount.engine, uuid: Some(mount.entry.uuid()), rest })
         })
     }
 

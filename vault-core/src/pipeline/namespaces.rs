@@ -13,9 +13,10 @@ use crate::storage::Read;
 use crate::types::id::Id;
 use crate::types::limits::{PATH_BYTES_MAX, PATH_SEGMENTS_MAX};
 use crate::types::{Code, Error, Request, Result};
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, Guard};
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::ops::Deref;
 use std::sync::Arc;
 
 /// A namespace, and what is published of it.
@@ -46,10 +47,28 @@ pub(super) struct Namespaces {
 
 /// Where a request goes: the namespace, and its path both from there and from the root namespace. Made once, before routing and policy.
 pub(super) struct Place<'r> {
-    pub(super) namespace: Arc<Namespace>,
+    pub(super) namespace: Found<'r>,
+    /// The namespace's mounts, as they are when the request comes.
+    pub(super) mounts: Guard<Arc<MountTable>>,
     full: Cow<'r, str>,
     /// The namespace that the request names is not there: this is the part of its way that is.
     pub(super) is_missing: bool,
+}
+
+/// A namespace that was found. The root one is borrowed: threads that read at once would meet at the count of its owners.
+pub(super) enum Found<'r> {
+    Root(&'r Arc<Namespace>),
+    Below(Arc<Namespace>),
+}
+
+impl Deref for Found<'_> {
+    type Target = Arc<Namespace>;
+    fn deref(&self) -> &Arc<Namespace> {
+        match self {
+            Found::Root(root) => root,
+            Found::Below(namespace) => namespace,
+        }
+    }
 }
 
 impl Namespace {
@@ -165,7 +184,7 @@ impl Namespaces {
 
 impl<'r> Place<'r> {
     /// Brings a request's namespace and path into the one form that routing and policy see.
-    pub(super) fn of(core: &Core, request: &'r Request) -> Result<Self> {
+    pub(super) fn of(core: &'r Core, request: &'r Request) -> Result<Self> {
         let namespaces = core.namespaces.load();
         let path = request.path.as_str();
         let full = if request.namespace.is_root() {
@@ -178,9 +197,10 @@ impl<'r> Place<'r> {
             }
             Cow::Owned(full)
         };
-        let namespace = if namespaces.by_path.is_empty() { Arc::clone(&core.root) } else { namespaces.deepest(&core.root, &full) };
+        let namespace =
+            if namespaces.by_path.is_empty() { Found::Root(&core.root) } else { Found::Below(namespaces.deepest(&core.root, &full)) };
         let is_missing = !request.namespace.is_root() && namespace.path.len() <= request.namespace.as_str().len();
-        Ok(Place { namespace, full, is_missing })
+        Ok(Place { mounts: namespace.mounts.load(), namespace, full, is_missing })
     }
 
     /// The path from the root namespace.

@@ -106,6 +106,8 @@ pub(super) struct Authenticated<'r> {
     known: Held,
     /// Of the token's namespace.
     home: &'r Namespace,
+    /// Whether the request may change something, so that what it reads must still hold when it commits.
+    may_write: bool,
 }
 
 /// A request that policy allows, with the overlay on which that was found.
@@ -180,7 +182,7 @@ impl<'r> Routed<'r> {
             // A slash is left out for a listing only, as policy does: no other rule may decide on what is in truth the same path.
             Some(_) if request.path.is_folder() && request.operation != Operation::List => Route::System(SystemPath::Unknown),
             Some(system) => Route::System(system),
-            None => place.namespace.mounts.load().route(path).map_or(Route::Nowhere, Route::Engine),
+            None => place.mounts.route(path).map_or(Route::Nowhere, Route::Engine),
         };
         Routed { core, request, place, route, now }
     }
@@ -246,7 +248,8 @@ impl<'r> Routed<'r> {
             return Err(Error::permission_denied());
         }
         self.core.metrics.authentication(how);
-        Ok(Authenticated { home, routed: self, caller, known })
+        let authenticated = Authenticated { home, routed: self, caller, known, may_write: false };
+        Ok(Authenticated { may_write: authenticated.would_write(), ..authenticated })
     }
 }
 
@@ -406,8 +409,8 @@ impl<'r> Authenticated<'r> {
         self.routed.place.path_from(self.home)
     }
 
-    /// Whether the request may change something, so that what it reads must still hold when it commits.
-    pub(super) fn may_write(&self) -> bool {
+    /// Whether the request may change something, by what it asks of what it goes to.
+    fn would_write(&self) -> bool {
         let by_itself = match &self.routed.route {
             Route::Engine(routing) => routing.engine.may_write(&self.call(routing.rest)),
             Route::System(path) if path.changes_nothing() => false,
@@ -464,7 +467,7 @@ impl<'r> Authenticated<'r> {
     /// A write goes to a mount that is there when it commits: one that was removed meanwhile is not written to behind its removal.
     pub(super) fn check_mount(&self, overlay: &mut Overlay<'_>) -> Result<()> {
         match &self.routed.route {
-            Route::Engine(Routing { uuid: Some(uuid), .. }) if self.may_write() && !mounts::is_there(overlay, uuid)? => {
+            Route::Engine(Routing { uuid: Some(uuid), .. }) if self.may_write && !mounts::is_there(overlay, uuid)? => {
                 Err(nothing_mounted())
             }
             _ => Ok(()),
@@ -475,7 +478,7 @@ impl<'r> Authenticated<'r> {
     pub(super) fn authorize<'s>(&'s self, event: &mut Event) -> Result<Authorized<'s, 'r>> {
         let (core, place) = (self.routed.core, self.routed.place);
         let barrier = &place.namespace.barrier;
-        let mut overlay = if self.may_write() {
+        let mut overlay = if self.may_write {
             Overlay::writing(barrier, core.source())
         } else if self.caller.watch.is_some() {
             self.watching()
@@ -484,7 +487,7 @@ impl<'r> Authenticated<'r> {
         } else {
             Overlay::reading(barrier, core.source())
         };
-        if self.may_write() && !self.holds_as_known(&mut overlay)? {
+        if self.may_write && !self.holds_as_known(&mut overlay)? {
             // Revoked since it was authenticated; from here on its revocation would fail this request's commit.
             return Err(if self.known.live.entry.is_wrapping() { wrapping::invalid() } else { Error::permission_denied() });
         }
@@ -502,12 +505,12 @@ impl<'r> Authenticated<'r> {
         }
         let capability = capability_for(operation, exists.as_ref().copied().unwrap_or_default());
         self.decide(capability, event)?;
-        if self.caller.watch.is_some() && (self.may_write() || matches!(self.routed.route, Route::System(_))) {
+        if self.caller.watch.is_some() && (self.may_write || matches!(self.routed.route, Route::System(_))) {
             let why = "no live secret is here: this path gives something new with each read, or is one of the vault's own";
             return Err(Error::new(Code::UnsupportedPath, why));
         }
         let stays_frozen = !matches!(self.routed.route, Route::System(path) if path.is_for_the_frozen()) || self.wrap_ttl().is_some();
-        if self.may_write() && stays_frozen && core.frozen.load(Ordering::Acquire) {
+        if self.may_write && stays_frozen && core.frozen.load(Ordering::Acquire) {
             return Err(super::frozen());
         }
         exists?;
@@ -524,7 +527,7 @@ impl<'r> Authenticated<'r> {
         MountTable::watch(&mut overlay);
         if let Route::Engine(routing) = &self.routed.route {
             // It was routed before the table was watched.
-            let is_the_same = |now: &Routing<'_>| std::ptr::addr_eq(Arc::as_ptr(&now.engine), Arc::as_ptr(&routing.engine));
+            let is_the_same = |now: &Routing<'_>| std::ptr::addr_eq(now.engine, routing.engine);
             if !place.namespace.mounts.load().route(place.path()).is_some_and(|now| is_the_same(&now)) {
                 overlay.cannot_watch();
             }
@@ -573,6 +576,9 @@ impl<'r> Authenticated<'r> {
     /// The other folder at which what is listed is listed, as policies see it.
     fn listed_elsewhere(&self) -> Option<String> {
         let Route::Engine(routing) = &self.routed.route else { return None };
+        if self.request().operation != Operation::List {
+            return None;
+        }
         let folder = routing.engine.listed_elsewhere(&self.call(routing.rest))?;
         let mount = self.policy_path().strip_suffix(routing.rest).unwrap_or_default();
         Some(format!("{mount}{folder}"))
@@ -659,7 +665,7 @@ impl Executed<'_, '_> {
         event.accessor_created = self.done.made.take().or(made).filter(|accessor| !accessor.is_empty());
         event.lease = self.done.lease.as_ref().or(self.done.named.as_ref()).map(|lease| lease.id.clone());
         let response = self.done.take_response();
-        let receipt = if self.stage.may_write() {
+        let receipt = if self.stage.may_write {
             event.values = audit_log::hashed_values(core, self.stage.request().data.as_ref());
             let proposal = Proposal {
                 writes: self.overlay.into_writes(),
@@ -683,7 +689,7 @@ impl Executed<'_, '_> {
             }
             receipt
         };
-        let response = Response { request_id: event.request_id.clone(), ..response };
+        let response = Response { request_id: std::mem::take(&mut event.request_id), ..response };
         let (follow, forgets) = (self.done.follow, self.done.forgets);
         Ok(Recorded { response, receipt, seals: self.done.seals, follow, forgets })
     }

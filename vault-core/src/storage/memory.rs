@@ -1,7 +1,7 @@
 //! A store in memory: for tests, and for vaults that need no disk.
 
 use super::{Batch, Expected, Key, Page, Read, Storage, StorageError};
-use parking_lot::RwLock;
+use crate::os::sync::ReadersApart;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -11,8 +11,7 @@ type Records = BTreeMap<Key, Arc<[u8]>>;
 const PAGE_RESERVED_MAX: usize = 1_024;
 
 /// A store that is gone when it is dropped.
-#[derive(Default)]
-pub struct MemoryStorage(RwLock<Memory>);
+pub struct MemoryStorage(ReadersApart<Memory>);
 
 #[derive(Clone, Default)]
 struct Memory {
@@ -24,17 +23,23 @@ struct Memory {
     closed: bool,
 }
 
+impl Default for MemoryStorage {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl MemoryStorage {
     /// An empty store.
     #[must_use]
     pub fn new() -> Self {
-        Self::default()
+        MemoryStorage(ReadersApart::new(Memory::default()))
     }
 
     /// A copy of the store as it is, open.
     #[must_use]
     pub fn copy(&self) -> Self {
-        MemoryStorage(RwLock::new(Memory { closed: false, ..self.0.read().clone() }))
+        MemoryStorage(ReadersApart::new(Memory { closed: false, ..self.0.read().clone() }))
     }
 
     fn open<R>(&self, with: impl FnOnce(&Memory) -> R) -> Result<R, StorageError> {

@@ -17,6 +17,11 @@ impl Path {
     /// # Errors
     /// `InvalidPath`, naming the rule that the text breaks but never the text.
     pub fn parse(text: &str) -> Result<Self> {
+        Self::checked(text).map(|text| Path(text.to_owned()))
+    }
+
+    /// The text without its leading slash, where it is a path.
+    fn checked(text: &str) -> Result<&str> {
         let text = text.strip_prefix('/').unwrap_or(text);
         let bad = |why: &str| Err(Error::new(Code::InvalidPath, format!("invalid path: {why}")));
         if text.is_empty() {
@@ -44,7 +49,7 @@ impl Path {
         if count > PATH_SEGMENTS_MAX {
             return bad(&format!("it has more than {PATH_SEGMENTS_MAX} segments"));
         }
-        Ok(Path(text.to_owned()))
+        Ok(text)
     }
 
     /// The canonical text.
@@ -66,6 +71,15 @@ impl fmt::Debug for Path {
     }
 }
 
+impl TryFrom<String> for Path {
+    type Error = Error;
+    fn try_from(text: String) -> Result<Self> {
+        // In the text's own buffer, unless it begins with a slash.
+        let is_whole = Self::checked(&text)?.len() == text.len();
+        if is_whole { Ok(Path(text)) } else { Path::parse(&text) }
+    }
+}
+
 impl std::str::FromStr for Path {
     type Err = Error;
     fn from_str(text: &str) -> Result<Self> {
@@ -75,7 +89,11 @@ impl std::str::FromStr for Path {
 
 fn has_control_characters(text: &str) -> bool {
     // Plain ASCII, which nearly every path is, has them below the space and at its very end.
-    if text.is_ascii() { text.bytes().any(|byte| byte < b' ' || byte == 0x7f) } else { text.chars().any(char::is_control) }
+    if text.is_ascii() {
+        text.bytes().fold(false, |found, byte| found | (byte < b' ') | (byte == 0x7f))
+    } else {
+        text.chars().any(char::is_control)
+    }
 }
 
 /// `%` followed by two hexadecimal digits: a second decoder downstream would read another path than policy did.
@@ -94,6 +112,9 @@ mod tests {
             assert_eq!(Path::parse(text).expect("canonical").as_str(), text);
         }
         assert_eq!(Path::parse("/sys/mounts").expect("leading slash").as_str(), "sys/mounts");
+        for text in ["sys/mounts", "/sys/mounts"] {
+            assert_eq!(Path::try_from(text.to_owned()).expect("canonical").as_str(), "sys/mounts");
+        }
     }
 
     #[test]
@@ -121,6 +142,7 @@ mod tests {
         ] {
             let error = Path::parse(text).expect_err(text);
             assert_eq!(error.code(), Code::InvalidPath, "{text:?}");
+            assert!(Path::try_from(text.to_owned()).is_err(), "{text:?}");
         }
         assert!(Path::parse(&"a".repeat(PATH_BYTES_MAX + 1)).is_err());
         assert!(Path::parse(&"a/".repeat(PATH_SEGMENTS_MAX + 1)).is_err());

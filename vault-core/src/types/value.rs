@@ -8,7 +8,6 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::Number;
 use std::borrow::Cow;
 use std::cell::Cell;
-use std::collections::BTreeMap;
 use std::fmt;
 use zeroize::Zeroizing;
 
@@ -31,7 +30,7 @@ pub enum Value {
 
 /// A JSON object, its names in order; names are wiped when dropped, as values are.
 #[derive(Clone, Default, PartialEq)]
-pub struct Object(BTreeMap<Name, Value>);
+pub struct Object(Vec<(Name, Value)>);
 
 /// A member's name; the vault's own ones need no copy.
 type Name = Cow<'static, str>;
@@ -122,42 +121,84 @@ impl Object {
 
     /// Adds a member; one of that name is replaced.
     pub fn insert(&mut self, name: &str, value: impl Into<Value>) {
-        self.0.insert(Cow::Owned(name.to_owned()), value.into());
+        match self.place(name) {
+            Ok(at) => self.0[at].1 = value.into(),
+            Err(at) => self.0.insert(at, (Cow::Owned(name.to_owned()), value.into())),
+        }
     }
 
     /// As [`Object::with`], for a name of the vault's own.
     pub(crate) fn with_known(mut self, name: &'static str, value: impl Into<Value>) -> Self {
-        self.0.insert(Cow::Borrowed(name), value.into());
+        match self.place(name) {
+            Ok(at) => self.0[at].1 = value.into(),
+            Err(at) => self.0.insert(at, (Cow::Borrowed(name), value.into())),
+        }
         self
     }
 
-    /// Adds a member whose name is wiped with it; one of that name is replaced.
-    fn take(&mut self, mut name: String, value: Value) {
-        match self.0.get_mut(&*name) {
-            Some(old) => {
-                *old = value;
-                wipe_text(&mut name);
+    /// Adds members all at once; those of the same names are replaced.
+    pub(crate) fn extend(&mut self, members: impl Iterator<Item = (String, Value)>) {
+        self.0.extend(members.map(|(name, value)| (Cow::Owned(name), value)));
+        self.settle();
+    }
+
+    /// Keeps the members of which this is so.
+    pub(crate) fn retain(&mut self, mut stays: impl FnMut(&str) -> bool) {
+        self.0.retain_mut(|(name, _)| {
+            let stays = stays(name);
+            if !stays {
+                wipe_name(std::mem::take(name));
             }
-            None => drop(self.0.insert(Cow::Owned(name), value)),
+            stays
+        });
+    }
+
+    /// Where the member of that name is, or is to be.
+    fn place(&self, name: &str) -> Result<usize, usize> {
+        match self.0.last() {
+            // Most objects are made in order.
+            Some((last, _)) if **last < *name => Err(self.0.len()),
+            _ => self.0.binary_search_by(|(known, _)| (**known).cmp(name)),
         }
+    }
+
+    /// Brings members into order that were added behind one another; of those of one name the last stays.
+    fn settle(&mut self) {
+        if self.0.is_sorted_by(|(one, _), (next, _)| one < next) {
+            return;
+        }
+        self.0.sort_by(|(one, _), (other, _)| one.cmp(other));
+        self.0.dedup_by(|later, kept| {
+            let is_same = later.0 == kept.0;
+            if is_same {
+                std::mem::swap(later, kept);
+                wipe_name(std::mem::take(&mut later.0));
+            }
+            is_same
+        });
     }
 
     /// The member of that name.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Value> {
-        self.0.get(name)
+        self.place(name).ok().map(|at| &self.0[at].1)
+    }
+
+    /// As [`Object::get`], to change it.
+    pub(crate) fn get_mut(&mut self, name: &str) -> Option<&mut Value> {
+        self.place(name).ok().map(|at| &mut self.0[at].1)
     }
 
     /// Takes the member of that name out.
     pub fn remove(&mut self, name: &str) -> Option<Value> {
-        let (key, value) = self.0.remove_entry(name)?;
+        let (key, value) = self.place(name).ok().map(|at| self.0.remove(at))?;
         wipe_name(key);
         Some(value)
     }
 
     /// Takes the value of that name out and leaves `null` there: cheaper than to remove it.
     pub(crate) fn take_value(&mut self, name: &str) -> Option<Value> {
-        self.0.get_mut(name).map(|value| std::mem::replace(value, Value::Null))
+        self.get_mut(name).map(|value| std::mem::replace(value, Value::Null))
     }
 
     /// The members, in order of their names.
@@ -191,7 +232,9 @@ impl Drop for Object {
 
 impl<'a> FromIterator<(&'a str, Value)> for Object {
     fn from_iter<I: IntoIterator<Item = (&'a str, Value)>>(members: I) -> Self {
-        Object(members.into_iter().map(|(name, value)| (Cow::Owned(name.to_owned()), value)).collect())
+        let mut object = Object(members.into_iter().map(|(name, value)| (Cow::Owned(name.to_owned()), value)).collect());
+        object.settle();
+        object
     }
 }
 
@@ -360,8 +403,9 @@ impl<'de> Visitor<'de> for ValueSeed<'_> {
         while let Some(name) = members.next_key::<String>()? {
             let mut name = Zeroizing::new(name);
             let value = members.next_value_seed(ValueSeed(self.0))?;
-            object.take(std::mem::take(&mut *name), value);
+            object.0.push((Cow::Owned(std::mem::take(&mut *name)), value));
         }
+        object.settle();
         self.0.leave();
         Ok(Value::Object(object))
     }

@@ -1,7 +1,7 @@
 //! The typed face of a KV version 2 secrets engine.
 
 use super::{LiveSecret, Session};
-use crate::types::{Code, Error, Object, Operation, Path, Result, Value};
+use crate::types::{Code, Context, Error, Object, Operation, Path, Result, Value};
 use std::collections::BTreeMap;
 
 /// The secrets below one KV version 2 mount.
@@ -303,7 +303,8 @@ impl<'s> Kv<'s> {
     }
 
     fn read(&self, path: &str, data: Option<Value>) -> Result<KvSecret> {
-        let response = self.session.request(Operation::Read, &self.at("data", path), data)?;
+        let path = Path::try_from(self.at("data", path))?;
+        let response = self.session.request_at(Operation::Read, path, data, Context::default())?;
         let Some(Value::Object(mut body)) = response.data else { return Err(unexpected()) };
         let Some(Value::Object(metadata)) = body.take_value("metadata") else { return Err(unexpected()) };
         let version = version_of(metadata, None)?;

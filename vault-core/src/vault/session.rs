@@ -81,7 +81,10 @@ impl Session {
     /// # Errors
     /// Any class; see [`crate::types::Class`].
     pub fn request_with(&self, operation: Operation, path: &str, data: Option<Value>, context: Context) -> Result<Response> {
-        let path = Path::parse(path)?;
+        self.request_at(operation, Path::parse(path)?, data, context)
+    }
+
+    pub(super) fn request_at(&self, operation: Operation, path: Path, data: Option<Value>, context: Context) -> Result<Response> {
         self.handle(Request { data, context, ..Request::new(operation, path) }).into_result()
     }
 

@@ -4,20 +4,27 @@ use crate::types::{Object, Value};
 
 /// The object with a patch applied: members are replaced, `null` removes, objects are merged.
 pub(super) fn merge(mut target: Object, patch: &Object) -> Object {
+    target.retain(|name| patch.get(name) != Some(&Value::Null));
+    let mut added = Vec::new();
     for (name, change) in patch.iter() {
-        match change {
-            Value::Null => drop(target.remove(name)),
+        let value = match change {
+            Value::Null => continue,
             Value::Object(change) => {
-                let inner = match target.remove(name) {
+                let inner = match target.take_value(name) {
                     Some(Value::Object(inner)) => inner,
                     // Into an empty object, so that the patch's own nulls do not stay.
                     _ => Object::new(),
                 };
-                target.insert(name, merge(inner, change));
+                merge(inner, change).into()
             }
-            other => target.insert(name, other.clone()),
+            other => other.clone(),
+        };
+        match target.get_mut(name) {
+            Some(old) => *old = value,
+            None => added.push((name.to_owned(), value)),
         }
     }
+    target.extend(added.into_iter());
     target
 }
 

@@ -15,8 +15,9 @@ use super::preimage::{PreImages, SnapshotNotes};
 use super::segments::Segments;
 use super::{Backend, Batch, Compaction, Expected, Key, Page, Read, Storage, StorageError};
 use crate::os::ForkGuard;
+use crate::os::sync::ReadersApart;
 use engine::Engine;
-use parking_lot::{Mutex, RwLock};
+use parking_lot::Mutex;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -35,7 +36,7 @@ pub struct SledStorage {
     home: Home,
     segments: Segments,
     /// Gone once the store is closed.
-    engine: RwLock<Option<Engine>>,
+    engine: ReadersApart<Option<Engine>>,
     pre_images: PreImages,
     committing: Mutex<()>,
     /// Held by a compaction, and by closing.
@@ -89,7 +90,7 @@ impl SledStorage {
         SledStorage {
             segments: Segments::at(audit),
             home,
-            engine: RwLock::new(Some(engine)),
+            engine: ReadersApart::new(Some(engine)),
             pre_images: PreImages::default(),
             committing: Mutex::new(()),
             compacting: Mutex::new(()),
