@@ -12,7 +12,7 @@ use vault_core::host::{Clock, Log, LogLevel, LogLine, LogTopic};
 use vault_core::storage::faulty::{Fault as StoreFault, FaultyStorage};
 use vault_core::storage::memory::MemoryStorage;
 use vault_core::storage::{Batch, Key, Page, Read, Storage, StorageError};
-use vault_core::types::{Code, Operation, SecretString, Timestamp, Ttl, Value};
+use vault_core::types::{Code, Error, Operation, Response, SecretString, Timestamp, Ttl, Value};
 use vault_core::{Config, Session, TokenOptions, UnsealKey, Vault};
 
 /// As many as may be begun at one target, all roles together.
@@ -644,4 +644,78 @@ fn accounts_are_revoked_though_a_late_target_has_set_a_password_that_was_given_u
     world.target.state.lock().unwrap().accounts.insert(ROOT_NAME.to_owned(), late);
     revoke(&world.root, &one.lease_id, true).unwrap();
     assert!(world.target.accounts().is_empty());
+}
+
+fn rotate_root(world: &World, path: &str) -> Result<Response, Error> {
+    ask(&world.root, Operation::Write, &format!("{path}/rotate-root/db"), "")
+}
+
+/// A connection that was deleted while its target could not be told of a lease, and whose account has another password since, by another
+/// connection of that mount.
+fn outdated(mount: &str) -> World {
+    let world = world();
+    creds(&world.root).unwrap();
+    world.target.always(Some(Fault::Unreachable));
+    ask(&world.root, Operation::Delete, "database/config/db", "").unwrap();
+    world.vault.tick().unwrap();
+    world.target.always(None);
+    if mount != "database" {
+        ask(&world.root, Operation::Write, &format!("sys/mounts/{mount}"), r#"{"type":"database"}"#).unwrap();
+    }
+    connect_at(&world.root, mount, ROOT_PASSWORD).unwrap();
+    rotate_root(&world, mount).unwrap();
+    assert_eq!(world.target.account_count(), 1);
+    world
+}
+
+fn connect_at(root: &Session, mount: &str, password: &str) -> Result<Response, Error> {
+    let data = format!(
+        r#"{{"plugin_name":"fake","allowed_roles":"*","username":"{ROOT_NAME}","password":"{password}",
+            "connection_url":"fake://{{{{username}}}}:{{{{password}}}}@host/db"}}"#
+    );
+    ask(root, Operation::Write, &format!("{mount}/config/db"), &data)
+}
+
+/// Found by the simulation (seed 10,493).
+#[test]
+fn what_a_deleted_connection_has_left_is_undone_with_the_password_that_its_account_has_since() {
+    let world = outdated("database");
+    settle(&world, 3600);
+    assert_eq!((world.target.account_count(), count(&world.root, "irrevocable")), (0, 0));
+    world.vault.verify().unwrap();
+}
+
+#[test]
+fn a_connection_of_another_mount_lends_its_password_to_none_and_one_that_is_written_anew_does() {
+    let world = outdated("other");
+    settle(&world, 3600);
+    assert_eq!((world.target.account_count(), count(&world.root, "irrevocable")), (1, 1));
+    connect_at(&world.root, "database", &world.target.root_password()).unwrap();
+    let listed = ask(&world.root, Operation::Read, "sys/leases", r#"{"type":"irrevocable"}"#).unwrap().data.unwrap();
+    let id = listed.get("leases").and_then(Value::as_array).unwrap()[0].get("lease_id").and_then(Value::as_str).unwrap().to_owned();
+    revoke(&world.root, &id, true).unwrap();
+    assert_eq!((world.target.account_count(), count(&world.root, "irrevocable")), (0, 0));
+    world.vault.verify().unwrap();
+}
+
+#[test]
+fn a_change_of_the_own_password_ends_with_its_connection() {
+    for unmounts in [false, true] {
+        let world = world();
+        creds(&world.root).unwrap();
+        world.target.plan(Duty::SetPassword, &[Fault::UnknownNotDone]);
+        rotate_root(&world, "database").unwrap_err();
+        world.target.plan(Duty::Revoke, &[Fault::Unreachable; 2]);
+        let path = if unmounts { "sys/mounts/database" } else { "database/config/db" };
+        ask(&world.root, Operation::Delete, path, "").unwrap();
+        if unmounts {
+            ask(&world.root, Operation::Write, "sys/mounts/database", r#"{"type":"database"}"#).unwrap();
+        }
+        connect_at(&world.root, "database", ROOT_PASSWORD).unwrap();
+        settle(&world, 600);
+        assert_eq!(world.target.root_password(), ROOT_PASSWORD, "no password is set that only the deleted connection knows");
+        assert_eq!(world.target.account_count(), 0);
+        rotate_root(&world, "database").unwrap();
+        world.vault.verify().unwrap();
+    }
 }

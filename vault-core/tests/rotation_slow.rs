@@ -9,6 +9,8 @@ mod support;
 
 use roles::*;
 use support::*;
+use vault_core::testing::known;
+use vault_core::types::limits::LATE_PASSWORDS_MAX;
 use vault_core::types::{Code, Error, Operation, Response, Ttl, Value};
 
 /// Rotates the role with a target that stalls, and does something meanwhile.
@@ -136,6 +138,81 @@ fn whoever_knows_the_password_that_the_target_has_ends_a_change_of_it_by_writing
     let none = ask(&world.root, Operation::Write, "database/settle-root/db", "").unwrap_err();
     assert!(none.code() == Code::TargetRefused && none.to_string().contains("write config/NAME with it"), "{none}");
     ask(&world.root, Operation::Write, "database/config/db", r#"{"password":"by-hand"}"#).unwrap();
+    creds(&world.root).unwrap();
+    world.vault.verify().unwrap();
+}
+
+/// A password that was to be set arrives after all.
+fn arrives(world: &World, password: &str) {
+    world.target.state.lock().unwrap().accounts.insert(ROOT_NAME.to_owned(), password.to_owned());
+}
+
+fn settled(world: &World) -> String {
+    text(&ask(&world.root, Operation::Write, "database/settle-root/db", "").unwrap().data.unwrap(), "works")
+}
+
+/// The passwords that the vault knows of the connection's account, the one that counts first.
+fn passwords(world: &World) -> Vec<String> {
+    let known = known(&world.vault).unwrap();
+    known.connections[0].passwords.iter().map(|password| password.expose().to_owned()).collect()
+}
+
+/// Found by the simulation (seed 2,483).
+#[test]
+fn writing_the_connection_forgets_no_password_that_may_still_arrive() {
+    for settles_first in [false, true] {
+        let world = in_doubt();
+        world.target.heal();
+        let late = world.target.state.lock().unwrap().last_set.1.clone();
+        if settles_first {
+            assert_eq!(settled(&world), "old");
+        }
+        ask(&world.root, Operation::Write, "database/config/db", &format!(r#"{{"password":"{ROOT_PASSWORD}"}}"#)).unwrap();
+        arrives(&world, &late);
+        assert_eq!(settled(&world), "given-up");
+        creds(&world.root).unwrap();
+        world.vault.verify().unwrap();
+    }
+}
+
+#[test]
+fn a_password_that_was_set_twice_may_arrive_behind_the_next_one() {
+    let world = enrolled();
+    world.target.plan(Duty::SetPassword, &[Fault::UnknownNotDone]);
+    ask(&world.root, Operation::Write, "database/rotate-root/db", "").unwrap_err();
+    settle(&world, 20);
+    let first = world.target.root_password();
+    assert_ne!(first, ROOT_PASSWORD, "tick has set it once more");
+    ask(&world.root, Operation::Write, "database/rotate-root/db", "").unwrap();
+    assert_ne!(world.target.root_password(), first);
+    arrives(&world, &first);
+    assert_eq!(settled(&world), "given-up");
+    // A minute later nothing arrives any more, and a change that is seen to work forgets it.
+    world.clock.advance(Ttl::from_secs(61));
+    ask(&world.root, Operation::Write, "database/rotate-root/db", "").unwrap();
+    assert_eq!(passwords(&world), [world.target.root_password()]);
+    world.vault.verify().unwrap();
+}
+
+#[test]
+fn a_password_that_is_written_untried_takes_the_place_of_none_that_works() {
+    let world = enrolled();
+    ask(&world.root, Operation::Write, "database/rotate-root/db", "").unwrap();
+    let write_config = |password: &str| {
+        let data = format!(r#"{{"password":"{password}","verify_connection":false}}"#);
+        ask(&world.root, Operation::Write, "database/config/db", &data)
+    };
+    write_config("mistaken").unwrap();
+    assert_eq!(creds(&world.root).err().map(|error| error.code()), Some(Code::TargetRefused));
+    assert_eq!(settled(&world), "given-up");
+    creds(&world.root).unwrap();
+    // Of so many that were not tried, one more is, and no change is begun.
+    (0..LATE_PASSWORDS_MAX - 1).for_each(|number| drop(write_config(&format!("mistaken-{number}")).unwrap()));
+    assert_eq!(write_config("one-more").unwrap_err().code(), Code::TargetRefused);
+    assert_eq!(ask(&world.root, Operation::Write, "database/rotate-root/db", "").unwrap_err().code(), Code::Conflict);
+    world.clock.advance(Ttl::from_secs(61));
+    assert_eq!(settled(&world), "given-up");
+    ask(&world.root, Operation::Write, "database/rotate-root/db", "").unwrap();
     creds(&world.root).unwrap();
     world.vault.verify().unwrap();
 }

@@ -224,3 +224,40 @@ fn a_quarantine_ends_the_leases_of_all_descendants_however_many_and_however_deep
     world.vault.tick().unwrap();
     assert!(lookup(&world.root, &again.lease_id).is_ok() && world.target.accounts().len() == 2);
 }
+
+/// What may only be made tells nobody whether it is there: at every read of such a write another one has made it before.
+#[test]
+fn no_refusal_is_made_of_two_states_of_a_record() {
+    let policy = r#"path "secret/data/x" { capabilities = ["create"] }"#;
+    for read in 1.. {
+        let storage = Arc::new(Watched::default());
+        let world = world_on(Config::on(Arc::clone(&storage) as Arc<dyn Storage>));
+        world.root.policies().write("p", policy).unwrap();
+        let maker = world.vault.session(world.root.tokens().create(options()).unwrap().client_token);
+        let put = |session: &Session, cas: u64| {
+            let body = Object::new().with("data", Object::new().with("a", "b")).with("options", Object::new().with("cas", cas));
+            session.request(Operation::Write, "secret/data/x", Some(body.into()))
+        };
+        // What is known of the token is known before.
+        assert_eq!(put(&maker, 7).unwrap_err().code(), Code::CasMismatch);
+        let root = world.vault.session(SecretString::copy_from(&world.token));
+        let (made, is_made) = mpsc::channel();
+        storage.ahead_of(
+            read,
+            Box::new(move || {
+                thread::spawn(move || {
+                    root.kv("secret").put("x", Object::new()).unwrap();
+                    made.send(()).unwrap_or_default();
+                });
+                // Under the lock of a commit it comes behind that.
+                let _waits = is_made.recv_timeout(Duration::from_millis(100));
+            }),
+        );
+        let outcome = put(&maker, 0).map_err(|error| error.code());
+        if !storage.is_over() {
+            assert!(read > 3, "nobody came between");
+            return;
+        }
+        assert!(matches!(outcome, Ok(_) | Err(Code::PermissionDenied)), "read {read}: {:?}", outcome.err());
+    }
+}

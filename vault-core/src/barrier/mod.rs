@@ -46,6 +46,9 @@ pub(crate) enum BarrierError {
     /// A record does not decrypt, or decrypts to what no vault wrote.
     #[error("a record of the store does not verify: it was altered, cut or put in another's place")]
     Corrupt,
+    /// A record was read twice, and was changed in between: whatever would be made of both is of no state that ever was.
+    #[error("a record was changed while the request was under way: try again")]
+    Changed,
     /// A record would be larger than the limit.
     #[error("the record would be larger than {} bytes", crate::types::limits::RECORD_BYTES_MAX)]
     TooLarge,
@@ -67,6 +70,7 @@ impl From<BarrierError> for Error {
     fn from(error: BarrierError) -> Self {
         let code = match error {
             BarrierError::Corrupt => Code::Corrupt,
+            BarrierError::Changed => Code::Conflict,
             BarrierError::TooLarge => Code::InvalidData,
             BarrierError::TooManyNames => Code::InvalidRequest,
             BarrierError::KeyExhausted => Code::Unavailable,

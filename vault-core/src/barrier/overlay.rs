@@ -32,13 +32,23 @@ pub(crate) struct Writes {
 pub(crate) struct Overlay<'a> {
     barrier: &'a Arc<Barrier>,
     source: &'a dyn Read,
-    /// Whether what is read becomes an expectation of the commit.
-    tracking: bool,
+    tracking: Tracking,
     writes: Writes,
     /// What is read is watched from then on.
     watched: Option<Watched>,
     /// Where values may be held that were read before, and the time.
     held: Option<(&'a ValueCache, Timestamp)>,
+}
+
+/// What becomes of what is read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Tracking {
+    /// Nothing: there is no commit.
+    Off,
+    /// The commit expects it.
+    Expected,
+    /// The commit expects it, and whoever reads it once more finds the same: an answer may be made of it that never comes to a commit.
+    Steady,
 }
 
 /// What was read, by a reader that wants to know when it changes.
@@ -52,7 +62,7 @@ struct Watched {
 impl<'a> Overlay<'a> {
     /// For a request that only reads.
     pub(crate) fn reading(barrier: &'a Arc<Barrier>, source: &'a dyn Read) -> Self {
-        Overlay { barrier, source, tracking: false, writes: Writes::default(), watched: None, held: None }
+        Overlay { barrier, source, tracking: Tracking::Off, writes: Writes::default(), watched: None, held: None }
     }
 
     /// For a request that only reads, and takes values that are held as they are.
@@ -66,9 +76,14 @@ impl<'a> Overlay<'a> {
         Overlay { watched: Some(watched), ..Overlay::reading(barrier, source) }
     }
 
-    /// For a request that may write.
+    /// For what writes, and answers nothing before its commit.
     pub(crate) fn writing(barrier: &'a Arc<Barrier>, source: &'a dyn Read) -> Self {
-        Overlay { barrier, source, tracking: true, writes: Writes::default(), watched: None, held: None }
+        Overlay { tracking: Tracking::Expected, ..Overlay::reading(barrier, source) }
+    }
+
+    /// For a request that may write: a record that was changed between two reads is answered as `Changed`, so that it is carried out anew.
+    pub(crate) fn of_request(barrier: &'a Arc<Barrier>, source: &'a dyn Read) -> Self {
+        Overlay { tracking: Tracking::Steady, ..Overlay::reading(barrier, source) }
     }
 
     pub(crate) fn barrier(&self) -> &'a Barrier {
@@ -96,11 +111,7 @@ impl<'a> Overlay<'a> {
         }
         self.watch(key);
         let record = self.source.get(key)?;
-        if self.tracking {
-            let seen = Expected::of(record.as_deref());
-            // A second read that differs from the first would make the request's view inconsistent: the first stands, and the commit fails on it.
-            self.writes.expectations.entry(*key).or_insert(seen);
-        }
+        self.remember(key, record.as_deref())?;
         record.map(|record| self.barrier.open_owned(kind, key, record)).transpose()
     }
 
@@ -117,9 +128,20 @@ impl<'a> Overlay<'a> {
         Ok(Some(value.into()))
     }
 
+    /// Lets the commit expect what was read. A second read that differs from the first would make the view inconsistent: the first stands, and the
+    /// commit fails on it, if it comes to one.
+    fn remember(&mut self, key: &Key, record: Option<&[u8]>) -> Result<(), BarrierError> {
+        if self.tracking == Tracking::Off {
+            return Ok(());
+        }
+        let seen = Expected::of(record);
+        let first = self.writes.expectations.entry(*key).or_insert(seen);
+        if self.tracking == Tracking::Steady && *first != seen { Err(BarrierError::Changed) } else { Ok(()) }
+    }
+
     /// Lets the commit fail unless a record is what it was when somebody read it, who does not read it again.
     pub(crate) fn expect(&mut self, key: Key, seen: Expected) {
-        if self.tracking {
+        if self.tracking != Tracking::Off {
             self.writes.expectations.entry(key).or_insert(seen);
         }
     }
@@ -136,9 +158,7 @@ impl<'a> Overlay<'a> {
     pub(crate) fn get_bare(&mut self, key: &Key) -> Result<Option<Vec<u8>>, BarrierError> {
         self.watch(key);
         let bytes = self.source.get(key)?;
-        if self.tracking {
-            self.writes.expectations.entry(*key).or_insert(Expected::of(bytes.as_deref()));
-        }
+        self.remember(key, bytes.as_deref())?;
         Ok(bytes)
     }
 

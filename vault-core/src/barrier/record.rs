@@ -101,6 +101,7 @@ pub(crate) enum Kind {
     SharedAccount = 101,
     SharedSlot = 102,
     LeaseOfShared = 103,
+    ManagedReaderGone = 104,
 }
 
 /// Encrypts and decrypts the records of one namespace.

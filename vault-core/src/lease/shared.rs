@@ -88,16 +88,20 @@ impl Shared {
         Shared { ends_millis: self.ends_millis.max(ends.as_millis()), ..self }
     }
 
+    /// What is left of its longest life, in whole seconds: a lease of so many ends with it, or before.
+    pub(crate) fn left(&self, now: Timestamp) -> Ttl {
+        Ttl::from_secs(self.latest_end().as_millis().saturating_sub(now.as_millis()) / 1000)
+    }
+
     /// Whether one more may hold it: it is there, nothing was ended by prefix since it was made, and a lease that begins now has at least half of
     /// the time that it would have of a new one. Whether a lease of it holds is looked at apart.
     pub(crate) fn can_be_joined(&self, ttl: Ttl, now: Timestamp, era: u64) -> bool {
-        let left = if now < self.latest_end() { now.until(self.latest_end()) } else { Ttl::ZERO };
         // Where the clock has stepped back before its birth it is not known how long it has lasted.
         self.is_ready
             && !self.is_closed
             && self.era == era
             && now.as_millis() >= self.born_millis
-            && left.as_secs() >= ttl.as_secs().div_ceil(2).max(1)
+            && self.left(now).as_secs() >= ttl.as_secs().div_ceil(2).max(1)
     }
 
     /// An account by its id. What is read here becomes an expectation.

@@ -1,7 +1,8 @@
 //! What makes a rotation due by use: how often the current version was read, and which tokens have read it.
 //!
 //! A reader is a token, and the entity that it is of: what all tokens of an entity have read is noted once more under the entity, so that it leaves with all
-//! of them in one step, whatever their number.
+//! of them in one step, whatever their number. Each credential that it has read has a note of its own, so that there may be any number of them; a sign
+//! beside them says that there are some. Once a reader is gone, which takes the sign away, `tick` goes through its notes.
 
 use super::index::Found;
 use super::record::Managed;
@@ -12,7 +13,6 @@ use crate::crypto::sha256;
 use crate::identity::EntityRef;
 use crate::storage::Key;
 use crate::types::id::Id;
-use crate::types::limits::{CREDENTIALS_PER_ENTITY_MAX, CREDENTIALS_PER_READER_MAX};
 use minicbor::{Decode, Encode};
 
 /// What is to be done about a read of a credential.
@@ -87,11 +87,26 @@ pub(crate) enum Reader {
     Entity(EntityRef),
 }
 
+/// A reader who is gone, and whose notes are to be gone through.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct Gone {
+    /// The reader's namespace.
+    #[cbor(n(0), with = "minicbor::bytes")]
+    namespace: [u8; 16],
+    /// What its notes are named by.
+    #[cbor(n(1), with = "minicbor::bytes")]
+    group: Vec<u8>,
+    /// It has left before its time: what it has read is to be rotated.
+    #[n(2)]
+    left: bool,
+}
+
 impl Reader {
-    fn credentials_max(&self) -> usize {
+    /// What its notes are named by.
+    fn group(&self) -> Vec<u8> {
         match self {
-            Reader::Token(_) => CREDENTIALS_PER_READER_MAX,
-            Reader::Entity(_) => CREDENTIALS_PER_ENTITY_MAX,
+            Reader::Token(token) => [b"token", &token.key[..]].concat(),
+            Reader::Entity(entity) => [b"entity", &entity.id.as_bytes()[..]].concat(),
         }
     }
 
@@ -100,13 +115,6 @@ impl Reader {
             Reader::Token(token) => &token.namespace,
             Reader::Entity(entity) => &entity.namespace,
         }
-    }
-}
-
-impl HasRead {
-    /// Whether both are of the same credential.
-    fn is_of(&self, other: &HasRead) -> bool {
-        (self.namespace, self.id) == (other.namespace, other.id)
     }
 }
 
@@ -144,13 +152,12 @@ pub(crate) fn is_noted(
     barrier_of: BarrierOf<'_>,
 ) -> Result<bool, BarrierError> {
     let Some(barrier) = barrier_of(reader.namespace()) else { return Ok(true) };
-    let key = reader_key(&barrier, reader);
-    Ok(overlay.within(&barrier, |overlay| read_by(overlay, &key))?.contains(read))
+    let key = note_key(&barrier, reader, read);
+    Ok(overlay.within(&barrier, |overlay| noted(overlay, &key))?.contains(read))
 }
 
 /// Notes that somebody has read a version, which must be the current one: it takes the place of those that were read before, but for
-/// those that `may_return`: they may become the current one again. Of what is too much for one reader the oldest counts as if it had left: it is not
-/// forgotten that somebody knows it.
+/// those that `may_return`: they may become the current one again.
 pub(crate) fn note_reader(
     overlay: &mut Overlay<'_>,
     reader: &Reader,
@@ -158,31 +165,78 @@ pub(crate) fn note_reader(
     barrier_of: BarrierOf<'_>,
 ) -> Result<(), BarrierError> {
     let Some(barrier) = barrier_of(reader.namespace()) else { return Ok(()) };
-    let key = reader_key(&barrier, reader);
-    let mut all = overlay.within(&barrier, |overlay| read_by(overlay, &key))?;
-    all.retain(|other| !other.is_of(&read) || may_return.contains(&other.version));
-    // At the end, as the one that is read with it.
-    all.sort_by_key(|other| other.is_of(&read));
-    while all.iter().filter(|other| !other.is_of(&read)).count() >= reader.credentials_max() {
-        put_left(overlay, all.remove(0), barrier_of)?;
-    }
-    all.push(read);
-    let bytes = minicbor::to_vec(&all).expect("encoding to memory cannot fail");
-    overlay.within(&barrier, |overlay| overlay.put(Kind::ManagedReader, key, &bytes))
+    let (sign, key) = (sign_key(&barrier, reader), note_key(&barrier, reader, &read));
+    overlay.within(&barrier, |overlay| {
+        let mut versions = noted(overlay, &key)?;
+        versions.retain(|other| other.version != read.version && may_return.contains(&other.version));
+        versions.push(read);
+        // Read, so that whoever ends the reader at the same time knows of the notes.
+        if overlay.get(Kind::ManagedReader, &sign)?.is_none() {
+            overlay.put(Kind::ManagedReader, sign, &[])?;
+        }
+        overlay.put(Kind::ManagedReader, key, &minicbor::to_vec(&versions).expect("encoding to memory cannot fail"))
+    })
 }
 
 /// Lets go of what somebody has read, in the commit that removes a token, or in which an entity is disabled or deleted: where it has `left` before
 /// its time, what it has read is to be rotated.
 pub(crate) fn end_reader(overlay: &mut Overlay<'_>, reader: &Reader, left: bool, barrier_of: BarrierOf<'_>) -> Result<(), BarrierError> {
     // With its namespace it goes; and what it could read is there or below.
-    let Some(barrier) = barrier_of(reader.namespace()) else { return Ok(()) };
-    let key = reader_key(&barrier, reader);
-    let all = overlay.within(&barrier, |overlay| read_by(overlay, &key))?;
-    if all.is_empty() {
+    let (Some(barrier), Some(root)) = (barrier_of(reader.namespace()), barrier_of(&Id::ROOT)) else { return Ok(()) };
+    let sign = sign_key(&barrier, reader);
+    if overlay.within(&barrier, |overlay| overlay.get(Kind::ManagedReader, &sign))?.is_none() {
         return Ok(());
     }
-    overlay.within(&barrier, |overlay| overlay.delete(key));
-    all.into_iter().filter(|_| left).try_for_each(|read| put_left(overlay, read, barrier_of))
+    overlay.within(&barrier, |overlay| overlay.delete(sign));
+    let gone = Gone { namespace: *reader.namespace().as_bytes(), group: reader.group(), left };
+    let (key, bytes) = (gone_key(&root, &gone), minicbor::to_vec(&gone).expect("encoding to memory cannot fail"));
+    overlay.within(&root, |overlay| overlay.put(Kind::ManagedReaderGone, key, &bytes))
+}
+
+/// One of the readers who are gone and whose notes were not all gone through, on an overlay of the root namespace.
+pub(crate) fn next_gone(overlay: &Overlay<'_>) -> Result<Found<Gone>, BarrierError> {
+    let mut all = Vec::new();
+    let prefix = overlay.barrier().member_prefix(Kind::ManagedReaderGone, &[]);
+    let unreadable = overlay.scan_readable(Kind::ManagedReaderGone, &prefix, |bytes| {
+        all.push(minicbor::decode(bytes).map_err(|_| BarrierError::Corrupt)?);
+        Ok(false)
+    })?;
+    Ok(Found { all, unreadable })
+}
+
+/// Goes through so many notes of a reader who is gone, on an overlay of the root namespace: they are removed, and what is to be rotated is noted; how many
+/// there were.
+pub(crate) fn end_notes(
+    overlay: &mut Overlay<'_>,
+    gone: &Gone,
+    most: usize,
+    barrier_of: BarrierOf<'_>,
+) -> Result<Found<HasRead>, BarrierError> {
+    let mut found = Found { all: Vec::new(), unreadable: 0 };
+    if let Some(barrier) = barrier_of(&Id::from_bytes(gone.namespace)) {
+        overlay.within(&barrier, |overlay| {
+            let prefix = barrier.member_prefix(Kind::ManagedReader, &gone.group);
+            let mut some = Vec::new();
+            found.unreadable = overlay.scan_readable(Kind::ManagedReader, &prefix, |bytes| {
+                let versions: Vec<HasRead> = minicbor::decode(bytes).map_err(|_| BarrierError::Corrupt)?;
+                some.extend(versions.first().copied());
+                Ok(some.len() < most)
+            })?;
+            for read in some {
+                let key = barrier.member_key(Kind::ManagedReader, &gone.group, &credential_name(&read));
+                // Read once more, so that none is missed which is noted meanwhile.
+                found.all.extend(noted(overlay, &key)?);
+                overlay.delete(key);
+            }
+            Ok::<_, BarrierError>(())
+        })?;
+    }
+    if found.all.is_empty() {
+        let key = gone_key(overlay.barrier(), gone);
+        overlay.delete(key);
+    }
+    found.all.iter().filter(|_| gone.left).try_for_each(|read| put_left(overlay, *read, barrier_of))?;
+    Ok(found)
 }
 
 /// Versions of credentials of a namespace that were read by somebody who has left, some of them.
@@ -207,7 +261,8 @@ fn put_left(overlay: &mut Overlay<'_>, read: HasRead, barrier_of: BarrierOf<'_>)
     overlay.within(&barrier, |overlay| overlay.put(Kind::ManagedLeft, key, &bytes))
 }
 
-fn read_by(overlay: &mut Overlay<'_>, key: &Key) -> Result<Vec<HasRead>, BarrierError> {
+/// The versions of one credential that somebody has read.
+fn noted(overlay: &mut Overlay<'_>, key: &Key) -> Result<Vec<HasRead>, BarrierError> {
     let bytes = overlay.get(Kind::ManagedReader, key)?;
     bytes.map_or(Ok(Vec::new()), |bytes| minicbor::decode(&bytes).map_err(|_| BarrierError::Corrupt))
 }
@@ -216,15 +271,26 @@ fn reads_key(barrier: &Barrier, id: &[u8; 16]) -> Key {
     barrier.key(Kind::ManagedReads, &[id])
 }
 
-fn reader_key(barrier: &Barrier, reader: &Reader) -> Key {
-    match reader {
-        Reader::Token(token) => barrier.key(Kind::ManagedReader, &[b"token", &token.key]),
-        Reader::Entity(entity) => barrier.key(Kind::ManagedReader, &[b"entity", entity.id.as_bytes()]),
-    }
+fn sign_key(barrier: &Barrier, reader: &Reader) -> Key {
+    barrier.key(Kind::ManagedReader, &[&reader.group()])
+}
+
+fn note_key(barrier: &Barrier, reader: &Reader, read: &HasRead) -> Key {
+    barrier.member_key(Kind::ManagedReader, &reader.group(), &credential_name(read))
+}
+
+fn credential_name(read: &HasRead) -> [u8; 16] {
+    short(&[&read.namespace, &read.id])
+}
+
+fn gone_key(root: &Barrier, gone: &Gone) -> Key {
+    root.member_key(Kind::ManagedReaderGone, &[], &short(&[&gone.namespace, &gone.group]))
 }
 
 fn left_key(barrier: &Barrier, read: &HasRead) -> Key {
-    let mut member = [0; 16];
-    member.copy_from_slice(&sha256(&[&read.id, &read.version.to_le_bytes()])[..16]);
-    barrier.member_key(Kind::ManagedLeft, &[], &member)
+    barrier.member_key(Kind::ManagedLeft, &[], &short(&[&read.id, &read.version.to_le_bytes()]))
+}
+
+fn short(parts: &[&[u8]]) -> [u8; 16] {
+    *sha256(parts).first_chunk().expect("a hash of 32 bytes")
 }

@@ -101,7 +101,7 @@ impl<'s, 'r> Executed<'s, 'r> {
         let core = self.stage.core();
         let mut events = Vec::new();
         let deed = match self.done.effect.take() {
-            Some(Deed::Engine(Effect::Issue(connection, new))) => self.intend_issue(connection, new).map_err(CommitError::Failed)?,
+            Some(Deed::Engine(Effect::Issue(connection, new))) => self.intend_issue(connection, new).map_err(CommitError::before)?,
             Some(Deed::Engine(Effect::Rotate(connection))) => {
                 core.outside.connector(&connection.plugin).map_err(CommitError::Failed)?;
                 let claim = rotate_root::claim(core, &connection.id).map_err(CommitError::Failed)?;

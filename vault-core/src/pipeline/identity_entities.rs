@@ -30,7 +30,7 @@ impl Named for Entity {
         let data = Members(ask.data);
         data.known_only(&KNOWN)?;
         let mut new = old.clone().map_or_else(|| made(ask), Ok)?;
-        new.name = new_name::<Self>(overlay, data, named, (&new.id(), old.is_none()))?.unwrap_or(new.name);
+        new.name = new_name::<Self>(overlay, data, named, &new.id())?.unwrap_or(new.name);
         new.metadata = metadata(data, "metadata")?.unwrap_or(new.metadata);
         new.policies = policies(data)?.unwrap_or(new.policies);
         new.disabled = data.truth("disabled")?.unwrap_or(new.disabled);

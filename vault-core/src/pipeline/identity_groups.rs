@@ -30,7 +30,7 @@ impl Named for Group {
             return Err(bad("type", "must be \"internal\": external groups come with login methods, which are not in this version"));
         }
         let mut new = old.clone().map_or_else(|| made(ask), Ok)?;
-        new.name = new_name::<Self>(overlay, data, named, (&new.id(), old.is_none()))?.unwrap_or(new.name);
+        new.name = new_name::<Self>(overlay, data, named, &new.id())?.unwrap_or(new.name);
         new.metadata = metadata(data, "metadata")?.unwrap_or(new.metadata);
         new.policies = policies(data)?.unwrap_or(new.policies);
         new.entities = members(data, "member_entity_ids")?.unwrap_or(new.entities);

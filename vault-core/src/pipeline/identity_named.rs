@@ -90,21 +90,13 @@ pub(super) fn by_name<N: Named>(overlay: &mut Overlay<'_>, name: &str) -> Result
     }
 }
 
-/// The name that a write gives the one of this id, if any: that of the path, else that of the data. A new one was looked up by it before.
-pub(super) fn new_name<N: Named>(
-    overlay: &mut Overlay<'_>,
-    data: Members<'_>,
-    named: Option<&str>,
-    (id, is_new): (&Id, bool),
-) -> Result<Option<String>> {
+/// The name that a write gives the one of this id, if any: that of the path, else that of the data.
+pub(super) fn new_name<N: Named>(overlay: &mut Overlay<'_>, data: Members<'_>, named: Option<&str>, id: &Id) -> Result<Option<String>> {
     let Some(name) = named.or(data.text("name")?).filter(|name| !name.is_empty()) else { return Ok(None) };
     let name = IdentityName::parse(name)?;
-    // What is read here becomes an expectation of the commit: of two that take one name, one is refused.
+    // What is read here becomes an expectation of the commit: of two that take one name, one is refused. Where another has made one of that name since
+    // it was looked up, the request is carried out anew, and means that one.
     if N::id_of(overlay, name.as_str())?.is_some_and(|of| of != *id) {
-        if is_new {
-            // Another has made one of that name since: tried again, the request means that one.
-            return Err(Error::new(Code::Conflict, "the name was taken while the request was under way: try again"));
-        }
         return Err(refused(&format!("the name is another {}'s: choose another", N::WHAT)));
     }
     Ok(Some(name.as_str().to_owned()))

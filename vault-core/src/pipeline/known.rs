@@ -2,7 +2,7 @@
 
 use super::core::Core;
 use crate::barrier::Overlay;
-use crate::engines::database;
+use crate::engines::{Connection, database};
 use crate::lease::{Lease, LeaseRef, State, index};
 use crate::managed::{self, Managed};
 use crate::types::id::Id;
@@ -85,12 +85,7 @@ pub(super) fn known(core: &Core) -> Result<Known> {
     for mount in mounts {
         for id in database::of_mount(&mut overlay, &mount)? {
             let connection = database::load(&mut overlay, &id)?.map(|found| found.connection);
-            known.connections.extend(connection.map(|connection| KnownConnection {
-                username: connection.username,
-                is_changing: connection.pending.is_some(),
-                passwords: [Some(connection.password), connection.pending, connection.given_up].into_iter().flatten().collect(),
-                config: connection.config,
-            }));
+            known.connections.extend(connection.map(told_connection));
         }
     }
     Ok(known)
@@ -128,6 +123,16 @@ fn told_lease(lease: Lease) -> KnownLease {
         asked: lease.asked_millis.map(Timestamp::from_millis),
         username: lease.account.username,
         id: lease.id,
+    }
+}
+
+fn told_connection(connection: Connection) -> KnownConnection {
+    let passwords = [&connection.password].into_iter().chain(connection.other_passwords());
+    KnownConnection {
+        passwords: passwords.map(|password| SecretString::copy_from(password.expose())).collect(),
+        username: connection.username,
+        is_changing: connection.pending.is_some(),
+        config: connection.config,
     }
 }
 

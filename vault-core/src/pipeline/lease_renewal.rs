@@ -5,7 +5,6 @@
 
 use super::affect::{Given, hand_out};
 use super::core::Core;
-use super::lease_work::LOST_CALL_SECONDS;
 use super::leases::{self, barrier_of};
 use super::namespaces::Namespace;
 use super::outside::{Claim, ask, failed, text_of};
@@ -18,7 +17,7 @@ use crate::engines::{Connection, database};
 use crate::host::{Account, ConnectorError};
 use crate::lease::shared::Shared;
 use crate::lease::{Lease, LeaseRef, index};
-use crate::types::limits::COMMIT_RETRIES_MAX;
+use crate::types::limits::{COMMIT_RETRIES_MAX, LOST_CALL_SECONDS};
 use crate::types::{Code, Error, Result, Timestamp, Ttl};
 use std::sync::Arc;
 

@@ -7,7 +7,7 @@ use super::core::Core;
 use super::lease_renewal;
 use super::leases::{self, barrier_of, notice};
 use super::namespaces::Namespace;
-use super::outside::{Claim, Part, ask, text_of};
+use super::outside::{Claim, Part, ask, ask_by_own_account, is_refused_login, text_of};
 use super::rotate_root;
 use crate::audit::Event;
 use crate::barrier::{BarrierError, Overlay};
@@ -22,7 +22,8 @@ use crate::os::Stopwatch;
 use crate::storage::Key;
 use crate::types::id::Id;
 use crate::types::limits::{
-    COMMIT_RETRIES_MAX, LEASE_PAGE_RECORDS_MAX, LEASES_LOOKED_AT_PER_TICK_MAX, REVOCATION_ATTEMPTS_MAX, REVOCATIONS_PER_TICK_MAX,
+    COMMIT_RETRIES_MAX, LEASE_PAGE_RECORDS_MAX, LEASES_LOOKED_AT_PER_TICK_MAX, LOST_CALL_SECONDS, REVOCATION_ATTEMPTS_MAX,
+    REVOCATIONS_PER_TICK_MAX,
 };
 use crate::types::{Class, Code, Error, Result, Timestamp, Ttl};
 use std::collections::hash_map::Entry;
@@ -44,8 +45,6 @@ const BUCKETS_MAX: usize = 10_000;
 const RETRY_MILLIS: u64 = 10_000;
 /// No wait is longer: what waits longer was put off by a clock that was wrong, and is due.
 const RETRY_SECONDS_LONGEST: u64 = 3_600;
-/// How long a call that was lost may take to arrive at its target, in seconds: what it may have made is undone once more after that.
-pub(super) const LOST_CALL_SECONDS: u64 = 60;
 /// Wait before looking again for a connector that the host has not given, in seconds.
 const AWAY_SECONDS: u64 = 60;
 /// How long before its end the hook is told of it, in seconds.
@@ -593,7 +592,14 @@ fn ask_target<'c>(
                     }
                 };
                 let statements = role.as_ref().unwrap_or(&lease.account.revocation);
-                revoke(&**connector, connection, &Account { username: &lease.account.username, statements })
+                let account = Account { username: &lease.account.username, statements };
+                let mut outcome = ask_by_own_account(connection, |target| connector.revoke(target, &account));
+                // One that was deleted learns of no change of the password: who has the account now in the same mount knows it.
+                if connection.is_retired && is_refused_login(&outcome) {
+                    let others = database::of_same_account(&mut overlay, &Id::from_bytes(lease.mount), connection)?;
+                    outcome = revoke(&**connector, &others, &account).unwrap_or(outcome);
+                }
+                outcome
             }
             // Whoever forces it does not wait for a connector that the host no longer gives.
             Err(error) if lease.forced => Err(ConnectorError::new(ConnectorFailure::Misconfigured, error.to_string())),
@@ -659,16 +665,11 @@ fn unqueue(core: &Core, namespace: Option<&Namespace>, lease: &LeaseRef) -> Resu
     committed.map(drop)
 }
 
-/// Removes an account. While a password is being changed the target may have either, and one that was given up may have been set late.
-fn revoke(connector: &dyn Connector, connection: &Connection, account: &Account<'_>) -> Result<(), ConnectorError> {
-    let mut outcome = ask(|| connector.revoke(&connection.target(), account));
-    for other in [&connection.pending, &connection.given_up].into_iter().flatten() {
-        if !outcome.as_ref().is_err_and(|error| error.failure() == ConnectorFailure::Unauthenticated) {
-            break;
-        }
-        outcome = ask(|| connector.revoke(&connection.target_with(other), account));
-    }
-    outcome
+/// Removes an account by the first of these connections that is let in, if one is.
+fn revoke(connector: &dyn Connector, by: &[Connection], account: &Account<'_>) -> Option<Result<(), ConnectorError>> {
+    by.iter()
+        .map(|connection| ask_by_own_account(connection, |target| connector.revoke(target, account)))
+        .find(|outcome| !is_refused_login(outcome))
 }
 
 /// Tells a target the end of a lease that was to be renewed, where it is not known which one it has; and commits what came of it.

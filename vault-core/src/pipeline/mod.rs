@@ -94,7 +94,7 @@ use crate::os::Stopwatch;
 use crate::types::limits::{REQUEST_ID_BYTES_MAX, TTL_SECONDS_MAX};
 use crate::types::{Class, Code, Error, Operation, Request, Result, Timestamp, Ttl};
 use namespaces::Place;
-use stage::{Authenticated, Recorded as Carried, Routed};
+use stage::{Authenticated, Authorized, Recorded as Carried, Routed};
 
 /// Carries a request out, and records how it ended.
 fn handle(core: &Core, caller: Option<&Caller>, request: &Request, now: Timestamp, mode: AuditMode) -> (Reply, bool) {
@@ -170,7 +170,8 @@ fn carry_out(authenticated: &Authenticated<'_>, mode: AuditMode, event: &mut Eve
     loop {
         tries += 1;
         // What the request has read was changed by others before it could commit: it is carried out anew on what is there now.
-        let mut executed = match authenticated.authorize(event)?.execute() {
+        let executed = authenticated.authorize(event).and_then(Authorized::execute);
+        let mut executed = match executed {
             Err(error) if error.code() == Code::Conflict && tries <= retries_max => {
                 authenticated.doubt();
                 continue;
@@ -185,11 +186,11 @@ fn carry_out(authenticated: &Authenticated<'_>, mode: AuditMode, event: &mut Eve
                 continue;
             }
         }
-        if executed.closes_unheld()? {
-            if tries > retries_max {
-                return Err(CommitError::Conflict.into());
-            }
-            continue;
+        match executed.closes_unheld() {
+            Ok(false) => {}
+            Err(error) if error.code() != Code::Conflict => return Err(error),
+            _ if tries > retries_max => return Err(CommitError::Conflict.into()),
+            _ => continue,
         }
         if executed.has_effect() {
             // From its first commit on it is not carried out anew: what it does outside is done once.

@@ -1,9 +1,10 @@
 //! The outside that leases reach: the host's connectors and its hook, and what is under way there. Nothing here is called under a lock.
 
 use super::log::LogQueue;
+use crate::engines::Connection;
 use crate::host::{
     Connector, ConnectorError, ConnectorFailure, LeaseChange, LeaseHook, LeaseNotice, LogLevel, LogTopic, RotationChange, RotationHook,
-    RotationNotice,
+    RotationNotice, Target,
 };
 use crate::lease::LeaseRef;
 use crate::os::Stopwatch;
@@ -415,6 +416,27 @@ fn one_less<K: Eq + Hash>(counts: &mut HashMap<K, usize>, key: &K) {
 /// Asks a connector. One that panics may have done what it was asked.
 pub(super) fn ask<T>(what: impl FnOnce() -> Result<T, ConnectorError>) -> Result<T, ConnectorError> {
     catch_unwind(AssertUnwindSafe(what)).unwrap_or_else(|_| Err(ConnectorError::new(ConnectorFailure::Unknown, "the connector panicked")))
+}
+
+/// Asks a connector by a connection's own account. While its password is being changed the target may have either, and it may come to have one that
+/// was given up: where one is refused the next is tried.
+pub(super) fn ask_by_own_account(
+    connection: &Connection,
+    what: impl Fn(&Target<'_>) -> Result<(), ConnectorError>,
+) -> Result<(), ConnectorError> {
+    let mut outcome = ask(|| what(&connection.target()));
+    for other in connection.other_passwords() {
+        if !is_refused_login(&outcome) {
+            break;
+        }
+        outcome = ask(|| what(&connection.target_with(other)));
+    }
+    outcome
+}
+
+/// Whether the password was refused that somebody logged in with.
+pub(super) fn is_refused_login(outcome: &Result<(), ConnectorError>) -> bool {
+    outcome.as_ref().is_err_and(|error| error.failure() == ConnectorFailure::Unauthenticated)
 }
 
 /// What of a connector's error is kept and shown.

@@ -3,7 +3,7 @@
 
 use super::core::Core;
 use super::namespaces::Namespace;
-use super::outside::{Claim, ask, failed};
+use super::outside::{Claim, ask, ask_by_own_account, failed};
 use crate::audit::Event;
 use crate::barrier::Overlay;
 use crate::commit::{CommitError, Proposal};
@@ -15,8 +15,8 @@ use crate::types::{Code, Error, Object, Result, SecretString, Timestamp, Value};
 
 /// What was found out.
 enum Found {
-    /// The target has the new password.
-    New,
+    /// The target has the new password; with `true` where no call that sets it was lost.
+    New(bool),
     /// It has the old one, and refuses the new one.
     Old(ConnectorError),
     /// It is not known.
@@ -58,15 +58,15 @@ pub(super) fn settle(
     now: Timestamp,
 ) -> Result<()> {
     let mut overlay = Overlay::reading(&namespace.barrier, core.source());
-    let Some(configured) = database::load(&mut overlay, id)? else { return strike_off(core, namespace, id, now) };
+    let configured = database::load(&mut overlay, id)?.filter(|found| !found.connection.is_retired);
     drop(overlay);
-    let connection = configured.connection;
+    let Some(connection) = configured.map(|found| found.connection) else { return strike_off(core, namespace, id, now) };
     let Some(pending) = &connection.pending else { return strike_off(core, namespace, id, now) };
     let connector = &**core.outside.connector(&connection.plugin)?;
     let found = find_out(connector, &connection, is_first);
     match found {
-        Found::New => {
-            commit(core, namespace, id, (pending, false), "rotate-root", None, now)?;
+        Found::New(is_sure) => {
+            commit(core, namespace, id, (pending, is_sure), "rotate-root", None, now)?;
             forget(connector, id);
             Ok(())
         }
@@ -86,17 +86,17 @@ pub(super) fn settle(
 }
 
 /// Finds out which of the passwords that the vault knows the target has, and goes on with that one: a change that was under way is done or given
-/// up. What is given up is kept beside it until the next change, since a late target could still set it. Under a claim.
+/// up. What is given up is kept beside it for as long as a late target could still set it. Under a claim.
 pub(super) fn give_up(core: &Core, namespace: &Namespace, id: &[u8; 16], _claim: &Claim<'_>, now: Timestamp) -> Result<Value> {
     let configured = database::load(&mut Overlay::reading(&namespace.barrier, core.source()), id)?;
+    let configured = configured.filter(|found| !found.connection.is_retired);
     let gone = || Error::new(Code::NotFound, "the connection was deleted meanwhile");
     let connection = configured.ok_or_else(gone)?.connection;
     let connector = &**core.outside.connector(&connection.plugin)?;
-    let candidates =
-        [("new", connection.pending.as_ref()), ("old", Some(&connection.password)), ("given-up", connection.given_up.as_ref())];
+    let new = connection.pending.iter().map(|password| ("new", password));
+    let late = connection.other_passwords().skip(new.len()).map(|password| ("given-up", password));
     let mut refused = None;
-    for (which, password) in candidates {
-        let Some(password) = password else { continue };
+    for (which, password) in new.chain([("old", &connection.password)]).chain(late) {
         match ask(|| connector.test(&connection.target_with(password), &connection.username, password)) {
             Ok(()) => {
                 commit(core, namespace, id, (password, false), "settle-root", None, now)?;
@@ -131,12 +131,13 @@ fn find_out(connector: &dyn Connector, connection: &Connection, is_first: bool) 
     let takes = |password| ask(|| connector.test(&connection.target_with(password), &connection.username, password));
     // Where the target has the new one already, it was set by a call whose answer was lost.
     if !is_first && takes(new).is_ok() {
-        return Found::New;
+        return Found::New(false);
     }
-    let set = ask(|| connector.set_password(&connection.target(), &account, new));
+    // Of several calls that set it one may be on its way still, and one that was asked without an answer may be done twice.
+    let set = ask_by_own_account(connection, |target| connector.set_password(target, &account, new));
     let tried = takes(new);
     if tried.is_ok() {
-        return Found::New;
+        return Found::New(is_first && set.is_ok());
     }
     match (set, takes(&connection.password)) {
         // Only what was refused for sure, and never asked before, is known not to arrive later.
@@ -161,7 +162,7 @@ fn commit(
     for _ in 0..=COMMIT_RETRIES_MAX {
         let mut overlay = Overlay::writing(&namespace.barrier, core.source());
         if let Some(mut configured) = database::load(&mut overlay, id)? {
-            configured.connection.settle(works, is_sure);
+            configured.connection.settle(works, is_sure, now);
             database::save(&mut overlay, &configured)?;
         }
         Chore::Rotation(*id).delete(&mut overlay);

@@ -2,7 +2,7 @@
 
 use super::core::Core;
 use super::namespaces::Namespace;
-use super::outside::ask;
+use super::outside::{ask, ask_by_own_account, is_refused_login};
 use crate::barrier::Overlay;
 use crate::engines::{Connection, database};
 use crate::host::{Account, Connector, ConnectorError, ConnectorFailure, Target};
@@ -32,7 +32,7 @@ pub(super) fn perform(core: &Core, namespace: &Namespace, managed: &Managed, tas
     let at = At { connector: &**connector, connection: &configured.connection, managed };
     let outcome = at.carry_out(task, closing.as_ref());
     // The connection's own password may have been changed since its record was read: it is no reason to stop.
-    if is_by_manager(task) && outcome.as_ref().is_err_and(|error| error.failure() == ConnectorFailure::Unauthenticated) {
+    if is_by_manager(task) && is_refused_login(&outcome) {
         let now = database::load(&mut Overlay::reading(&namespace.barrier, core.source()), &configured.connection.id)?;
         if let Some(now) = now.filter(|now| !now.connection.has_passwords_of(&configured.connection)) {
             return Ok(At { connection: &now.connection, ..at }.carry_out(task, closing.as_ref()));
@@ -69,7 +69,7 @@ impl At<'_> {
     fn set(&self, slot: Slot, password: &SecretString, by: Authenticate) -> Result<(), ConnectorError> {
         let account = Account { username: self.managed.username(slot), statements: &self.managed.statements };
         let Authenticate::Itself(own) = by else {
-            return self.as_manager(|target| self.connector.set_password(target, &account, password));
+            return ask_by_own_account(self.connection, |target| self.connector.set_password(target, &account, password));
         };
         let own = self.value(own)?;
         // Connections are kept by a target's id: those of this account are its own, and are let go of at once.
@@ -94,20 +94,7 @@ impl At<'_> {
     }
 
     fn check(&self) -> Result<(), ConnectorError> {
-        self.as_manager(|target| self.connector.check(target, true))
-    }
-
-    /// Asks with the connection's own password. While that is being changed the target may have either, and after a change that was given up it
-    /// may still come to have that one.
-    fn as_manager(&self, what: impl Fn(&Target<'_>) -> Result<(), ConnectorError>) -> Result<(), ConnectorError> {
-        let mut outcome = ask(|| what(&self.connection.target()));
-        for other in [&self.connection.pending, &self.connection.given_up].into_iter().flatten() {
-            if !outcome.as_ref().is_err_and(|error| error.failure() == ConnectorFailure::Unauthenticated) {
-                break;
-            }
-            outcome = ask(|| what(&self.connection.target_with(other)));
-        }
-        outcome
+        ask_by_own_account(self.connection, |target| self.connector.check(target, true))
     }
 }
 

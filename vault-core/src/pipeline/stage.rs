@@ -479,7 +479,7 @@ impl<'r> Authenticated<'r> {
         let (core, place) = (self.routed.core, self.routed.place);
         let barrier = &place.namespace.barrier;
         let mut overlay = if self.may_write {
-            Overlay::writing(barrier, core.source())
+            Overlay::of_request(barrier, core.source())
         } else if self.caller.watch.is_some() {
             self.watching()
         } else if let Some(values) = core.committer.values() {

@@ -160,6 +160,10 @@ pub const TARGET_ERROR_BYTES_MAX: usize = 512;
 pub const PENDING_PER_TARGET_MAX: usize = 1_000;
 /// Connections of one database mount.
 pub const DATABASE_CONNECTIONS_MAX: usize = 1_000;
+/// Longest time in which a call arrives at its target whose answer was lost, in seconds: what it may have done is looked at once more after that.
+pub const LOST_CALL_SECONDS: u64 = 60;
+/// Passwords that a connection's account may have beside the one that counts, with which no change of it is begun.
+pub const LATE_PASSWORDS_MAX: usize = 8;
 /// Static roles of one connection.
 pub const STATIC_ROLES_PER_CONNECTION_MAX: u64 = 10_000;
 /// Statements of one kind in a role.
@@ -190,11 +194,7 @@ pub const ROTATIONS_PER_TICK_MAX: usize = 64;
 pub const ROTATION_READS_MAX: u64 = 1_000_000_000;
 /// Reads of one version of a rotated credential that are counted and not written down: a crash forgets fewer than that.
 pub const READS_UNWRITTEN_MAX: u64 = 64;
-/// Rotated credentials of which it is noted that one token has read them; with each further one the oldest counts as if its reader had left.
-pub const CREDENTIALS_PER_READER_MAX: usize = 256;
-/// The same of all tokens of one entity together.
-pub const CREDENTIALS_PER_ENTITY_MAX: usize = 2_048;
-/// Readers who have left that one tick looks after in a namespace.
+/// Credentials whose readers have left that one tick looks after in a namespace; and what readers who are gone have read that one tick goes through.
 pub const READERS_LEFT_PER_TICK_MAX: usize = 64;
 /// Longest password that can be given to a rotation, in bytes.
 pub const GIVEN_PASSWORD_BYTES_MAX: usize = 4_096;

@@ -81,6 +81,12 @@ pub enum Ask {
         no_default: bool,
         slot: u8,
     },
+    /// A token of an entity, by a role of tokens: such tokens share accounts.
+    MakeReplica {
+        entity: u8,
+        ttl: Option<u64>,
+        slot: u8,
+    },
     RevokeSelf,
     LookUpSelf,
     WritePolicy {
@@ -162,6 +168,11 @@ pub fn policy_name(number: u8) -> String {
     format!("p{number}")
 }
 
+/// What an entity is called, and its alias.
+pub fn entity_name(number: u8) -> String {
+    format!("svc-{number}")
+}
+
 /// The raw key of that number.
 pub fn raw_key(number: u8) -> [u8; 32] {
     [number + 7; 32]
@@ -181,6 +192,7 @@ impl Ask {
             Ask::Forget { .. } => "delete metadata",
             Ask::List { .. } => "list",
             Ask::MakeToken { .. } => "make a token",
+            Ask::MakeReplica { .. } => "make a token of an entity",
             Ask::RevokeSelf => "revoke",
             Ask::LookUpSelf => "look up",
             Ask::WritePolicy { .. } => "write a policy",
@@ -196,6 +208,7 @@ impl Ask {
             Ask::Slots => "list slots",
             Ask::Connect { .. } => "write a connection",
             Ask::Disconnect { .. } => "delete a connection",
+            Ask::Creds { role } if ROLES[usize::from(*role)].is_shared => "credentials of a shared account",
             Ask::Creds { .. } => "credentials",
             Ask::Lease { deed: Deed::LookUp, .. } => "look up a lease",
             Ask::Lease { deed: Deed::Renew { .. }, .. } => "renew a lease",
@@ -258,6 +271,11 @@ impl Ask {
                     body.insert("ttl", *ttl);
                 }
                 (Operation::Write, "auth/token/create".to_owned(), Some(body))
+            }
+            Ask::MakeReplica { entity, ttl, .. } => {
+                let body = Object::new().with("entity_alias", entity_name(*entity));
+                let body = if let Some(ttl) = ttl { body.with("ttl", *ttl) } else { body };
+                (Operation::Write, "auth/token/create/replica".to_owned(), Some(body))
             }
             Ask::RevokeSelf => (Operation::Write, "auth/token/revoke-self".to_owned(), None),
             Ask::LookUpSelf => (Operation::Read, "auth/token/lookup-self".to_owned(), None),

@@ -107,7 +107,9 @@ impl World {
                         self.simplify();
                     }
                     // A token whose answer never came is nobody's.
-                    Code::Poisoned if !ask.is_read() && !matches!(ask, Ask::MakeToken { .. }) => self.in_doubt(applied),
+                    Code::Poisoned if !ask.is_read() && !matches!(ask, Ask::MakeToken { .. } | Ask::MakeReplica { .. }) => {
+                        self.in_doubt(applied)
+                    }
                     // Nothing was written.
                     _ => {}
                 }

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 /// What every run of the default length must have met.
-pub const MUST_BE_MET: [&str; 140] = [
+pub const MUST_BE_MET: [&str; 146] = [
     "anchor: a store as new as it was taken",
     "anchor: an older store was refused",
     "answer: AnchorFailed",
     "answer: CasMismatch",
+    "answer: EntityRequired",
     "answer: InvalidRequest",
     "answer: LeaseEnded",
     "answer: NoSpace",
@@ -21,6 +22,7 @@ pub const MUST_BE_MET: [&str; 140] = [
     "answer: success",
     "ask: add a slot",
     "ask: credentials",
+    "ask: credentials of a shared account",
     "ask: delete",
     "ask: delete a connection",
     "ask: delete a policy",
@@ -35,6 +37,7 @@ pub const MUST_BE_MET: [&str; 140] = [
     "ask: look up",
     "ask: look up a lease",
     "ask: make a token",
+    "ask: make a token of an entity",
     "ask: metadata",
     "ask: mount",
     "ask: prune",
@@ -76,9 +79,12 @@ pub const MUST_BE_MET: [&str; 140] = [
     "host: LostDone when asked for Create",
     "host: LostUndone when asked for Revoke",
     "host: what was lost arrived",
+    "lease: a new account that is shared",
     "lease: granted",
     "lease: holds",
     "lease: is over",
+    "lease: joined an account",
+    "lease: left an account that others have",
     "lease: renewed",
     "medium: a power cut left names that were not synced, or not",
     "medium: a power cut lost nothing",

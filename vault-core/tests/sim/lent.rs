@@ -3,13 +3,17 @@
 use super::ask::{Ask, Deed};
 use super::model::{Answer, State, TokenId};
 use super::world::{World, is_failure};
+use std::collections::{BTreeMap, BTreeSet};
 use vault_core::types::{Code, Error, Response, Result, Timestamp, Value};
 
 /// The dynamic roles: the target system that each is at, and its times in seconds.
-pub const ROLES: [LentBy; 2] = [
-    LentBy { name: "r0", host: 0, ttl_seconds: 3_600, max_seconds: 86_400 },
-    LentBy { name: "r1", host: 1, ttl_seconds: 600, max_seconds: 3_600 },
+pub const ROLES: [LentBy; 3] = [
+    LentBy { name: "r0", host: 0, ttl_seconds: 3_600, max_seconds: 86_400, is_shared: false },
+    LentBy { name: "r1", host: 1, ttl_seconds: 600, max_seconds: 3_600, is_shared: false },
+    LentBy { name: "s0", host: 0, ttl_seconds: 1_800, max_seconds: 7_200, is_shared: true },
 ];
+/// The one whose accounts the tokens of an entity share.
+pub const SHARED_ROLE: u8 = 2;
 
 /// A role, as the vault was told.
 pub struct LentBy {
@@ -17,6 +21,7 @@ pub struct LentBy {
     pub host: usize,
     pub ttl_seconds: u64,
     pub max_seconds: u64,
+    pub is_shared: bool,
 }
 
 /// What is known of something that may have changed when the vault failed.
@@ -35,6 +40,8 @@ pub struct Lent {
     pub password: String,
     role: usize,
     holder: TokenId,
+    /// What it was granted where nothing was asked for, in seconds.
+    ttl: u64,
     /// The end that no renewal goes past, in milliseconds.
     latest: u64,
     /// When it ends: one instant, but for renewals that are in doubt.
@@ -52,11 +59,15 @@ pub struct Books {
     pub enrolled: Vec<Sure>,
     /// A connection's own password may be another one than the vault uses.
     pub uneasy: bool,
-    /// A connection was deleted: what is left of it to be undone goes by the password that it had.
-    pub had_others: bool,
-    /// Leases whose records were seen, and those of them that are gone.
-    pub seen: std::collections::BTreeSet<String>,
-    pub gone: std::collections::BTreeSet<String>,
+    /// Leases whose records were seen, with their accounts' names, and those of them that are gone.
+    pub seen: BTreeMap<String, String>,
+    pub gone: BTreeSet<String>,
+    /// When each account was first known, in milliseconds.
+    pub births: BTreeMap<String, u64>,
+    /// The live leases of each account, with their ends, as they were after the step before.
+    pub active: BTreeMap<String, Vec<(String, u64)>>,
+    /// Accounts of which no lease was live any more.
+    pub closed: BTreeSet<String>,
 }
 
 impl Lent {
@@ -199,7 +210,6 @@ impl World {
     }
 
     fn disconnected(&mut self, host: usize, connected: Sure, over: Sure) {
-        self.books.had_others = true;
         self.books.connected[host] = connected;
         for lent in self.books.lent.iter_mut().filter(|lent| lent.host() == host && lent.over != Sure::Yes) {
             lent.over = over;
@@ -208,14 +218,22 @@ impl World {
 
     fn judge_creds(&mut self, role: u8, holder: TokenId, now: u64, is_free: bool, outcome: &Result<Response>) {
         let (role, by) = role_of(role);
+        let entity = self.entities.get(&holder).copied();
+        // An account of which the target has said what is not so is joined in vain.
+        let is_free = is_free || by.is_shared && (entity.is_none() || self.has_excused(role));
         let response = match outcome {
             Ok(response) => response,
             Err(error) => {
                 let must = self.books.connected[by.host] == Sure::Yes && !is_free;
                 assert!(!must, "credentials were refused, and nothing is wrong: {error}");
+                if error.code() == Code::EntityRequired {
+                    assert!(by.is_shared && entity.is_none(), "a token of an entity is told that it is of none");
+                    self.coverage.hit("lease: no entity shares it");
+                }
                 return;
             }
         };
+        assert!(!by.is_shared || entity.is_some(), "a token of no entity has an account that is shared");
         assert_ne!(self.books.connected[by.host], Sure::No, "credentials without a connection");
         self.books.connected[by.host] = Sure::Yes;
         let text = |name| response.data.as_ref().and_then(|data| data.get(name)).and_then(Value::as_str).unwrap_or_default().to_owned();
@@ -226,24 +244,44 @@ impl World {
             return;
         }
         let lease = lease.expect("a lease that was answered has a record");
-        let end = lease.expires.as_millis();
-        let ends: Vec<u64> = self.states.iter().map(|state| self.capped(state, holder, now + by.ttl_seconds * 1000)).collect();
+        let (end, latest) = (lease.expires.as_millis(), lease.latest_end.as_millis());
+        let ttl = by.ttl_seconds.min(latest.saturating_sub(now) / 1000);
+        let ends: Vec<u64> = self.states.iter().map(|state| self.capped(state, holder, now + ttl * 1000)).collect();
+        assert!(by.is_shared || latest == now + by.max_seconds * 1000, "a lease has another maximum than its role");
         assert!(ends.contains(&end), "a lease ends at {end}, and the model says {ends:?}");
         assert!(
             response.lease_duration.as_secs() * 1000 <= end.saturating_sub(self.now()) + 999,
             "a lease was answered as longer than it is"
         );
-        self.books.lent.push(Lent {
-            latest: now + by.max_seconds * 1000,
-            password: text("password"),
-            ends: vec![end],
-            over: Sure::No,
-            id,
-            username,
-            role,
-            holder,
-        });
+        if by.is_shared {
+            self.judge_shared(&username, &text("password"), entity, now);
+        }
+        self.books.lent.push(Lent { latest, ttl, password: text("password"), ends: vec![end], over: Sure::No, id, username, role, holder });
         self.coverage.hit("lease: granted");
+    }
+
+    /// An account that others have: it is the same for all of one entity, was not closed, and is no older than its role lets it be.
+    fn judge_shared(&mut self, username: &str, password: &str, entity: Option<u8>, now: u64) {
+        assert!(!self.books.closed.contains(username), "an account is handed out that was closed");
+        let others: Vec<&Lent> = self.books.lent.iter().filter(|lent| lent.username == username).collect();
+        for other in &others {
+            assert_eq!(self.entities.get(&other.holder).copied(), entity, "two entities share an account");
+            assert_eq!(other.password, password, "one account has two passwords");
+        }
+        let holds = |(id, end): &(String, u64)| {
+            self.books.lent.iter().find(|lent| lent.id == *id).map_or(now < *end, |lent| lent.holds(&self.states, now) != Sure::No)
+        };
+        match self.books.active.get(username) {
+            Some(active) => {
+                assert!(active.iter().any(holds), "an account is handed out of which no lease holds");
+                self.coverage.hit("lease: joined an account");
+            }
+            None => self.coverage.hit("lease: a new account that is shared"),
+        }
+    }
+
+    fn has_excused(&self, role: usize) -> bool {
+        self.books.lent.iter().any(|lent| lent.role == role && self.ground.hosts.is_excused(&lent.username))
     }
 
     /// No lease outlasts the token that holds it.
@@ -253,14 +291,16 @@ impl World {
 
     fn renewed_ends(&self, at: usize, increment: u64, now: u64) -> Vec<u64> {
         let lent = &self.books.lent[at];
-        let seconds = if increment == 0 { ROLES[lent.role].ttl_seconds } else { increment };
+        let seconds = if increment == 0 { lent.ttl } else { increment };
         self.states.iter().map(|state| self.capped(state, lent.holder, (now + seconds * 1000).min(lent.latest))).collect()
     }
 
     fn judge_lease(&mut self, deed: Deed, id: &str, now: u64, is_free: bool, outcome: &Result<Response>) {
         let Some(at) = self.books.lent.iter().position(|lent| lent.id == id) else { return };
         let lent = self.books.lent[at].clone();
-        let is_free = is_free || self.ground.hosts.is_excused(&lent.username);
+        // Without a connection nobody tells the vault a password that was changed since the account's own was deleted.
+        let is_connected = self.books.connected[lent.host()] == Sure::Yes;
+        let is_free = is_free || !is_connected || self.ground.hosts.is_excused(&lent.username);
         let (before, after) = (lent.holds(&self.states, now), lent.holds(&self.states, self.now()));
         let code = outcome.as_ref().err().map(Error::code);
         if let Deed::Revoke { .. } = deed {

@@ -1,7 +1,7 @@
 //! The plain model beside the vault: what must be there, who may do what, and what each request must answer.
 
 use super::ask::{Ask, At, FOLDERS, Fate, KEYS, policy_name};
-use super::rules::{DEFAULT_RULES, Rule, allows, text_of};
+use super::rules::{DEFAULT_RULES, REPLICA_POLICY, Rule, allows, text_of};
 use std::collections::{BTreeMap, BTreeSet};
 use vault_core::types::{Code, Object, Timestamp, Value};
 
@@ -119,6 +119,12 @@ impl State {
             Ask::MakeToken { policies, ttl, no_default, .. } => {
                 let gives_any = self.allows(&caller.1, ask, true);
                 self.make_token(&caller, (policies, gives_any), *ttl, *no_default, now, made)
+            }
+            Ask::MakeReplica { ttl, .. } => {
+                let granted = ttl.unwrap_or(TTL_SECONDS_MAX).min(TTL_SECONDS_MAX);
+                let policies = vec![policy_name(REPLICA_POLICY)];
+                self.tokens.insert(made, Token { policies: policies.clone(), expires: now + granted * 1000, parent: Some(caller.0) });
+                Answer::Token(policies, granted)
             }
             Ask::RevokeSelf => {
                 self.revoke(caller.0);

@@ -52,6 +52,16 @@ pub const DEFAULT_RULES: [Rule; 5] = [
     Rule { path: "sys/leases/renew", capabilities: 0b100 },
 ];
 
+/// The policy of the tokens that share accounts, by its number: no story changes it.
+pub const REPLICA_POLICY: u8 = 3;
+
+pub const REPLICA_RULES: [Rule; 4] = [
+    Rule { path: "auth/token/lookup-self", capabilities: 0b10 },
+    Rule { path: "auth/token/revoke-self", capabilities: 0b100 },
+    Rule { path: "database/creds/*", capabilities: 0b10 },
+    Rule { path: "sys/leases/*", capabilities: 0b100 },
+];
+
 /// The text of a policy of these rules.
 pub fn text_of(rules: &[Rule]) -> String {
     let mut text = String::new();

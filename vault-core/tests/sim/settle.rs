@@ -2,10 +2,11 @@
 
 use super::ask::{Ask, Deed};
 use super::host::{ADMIN, FROM_BEFORE, HOSTS, HostMood, ROTATED, host_of};
+use super::lent::{LentBy, ROLES, SHARED_ROLE};
 use super::outside::Mood;
 use super::world::World;
 use std::collections::{BTreeMap, BTreeSet};
-use vault_core::testing::{Known, known};
+use vault_core::testing::{Known, KnownLease, known};
 use vault_core::types::{Timestamp, Ttl, Value};
 
 /// Ticks until nothing is due any more once the targets are well: settling, six tries of a revocation, failing logins that are counted for an hour.
@@ -36,15 +37,20 @@ impl World {
         }
         let Some(known) = self.known() else { return };
         let hosts = std::sync::Arc::clone(&self.ground.hosts);
-        let by_name: BTreeMap<&str, _> = known.leases.iter().map(|lease| (lease.username.as_str(), lease)).collect();
+        let mut by_name: BTreeMap<&str, Vec<_>> = BTreeMap::new();
+        known.leases.iter().for_each(|lease| by_name.entry(&lease.username).or_default().push(lease));
         for host in 0..HOSTS {
             for (name, kept) in hosts.accounts(host) {
                 if name == ADMIN || ROTATED.contains(&name.as_str()) || hosts.is_excused(&name) {
                     continue;
                 }
-                let lease =
+                let leases =
                     by_name.get(name.as_str()).unwrap_or_else(|| panic!("the account {name} is at target {host}, and no lease knows it"));
-                let latest = lease.asked.into_iter().chain([lease.expires]).max().map_or(0, |end| end.as_millis());
+                // One that is shared lasts for as long as the latest of its leases, which may be gone already.
+                let latest = leases.iter().map(|lease| {
+                    if is_shared(lease) { lease.latest_end } else { lease.asked.max(Some(lease.expires)).unwrap_or(lease.expires) }
+                });
+                let latest = latest.max().map_or(0, |end| end.as_millis());
                 assert!(kept.ends.is_none_or(|ends| ends <= latest), "an account lasts longer at its target than its lease's record tells");
             }
         }
@@ -70,8 +76,34 @@ impl World {
                 _ => {}
             }
         }
-        let now: BTreeSet<String> = known.leases.into_iter().map(|lease| lease.id).collect();
-        self.books.gone.extend(self.books.seen.difference(&now).cloned());
+        self.note_leases(&known.leases);
+    }
+
+    /// What becomes of leases, and of the accounts that several have.
+    fn note_leases(&mut self, leases: &[KnownLease]) {
+        let now: BTreeMap<String, String> = leases.iter().map(|lease| (lease.id.clone(), lease.username.clone())).collect();
+        let stays = |name: &String| now.values().any(|other| other == name);
+        let gone: Vec<(String, String)> =
+            self.books.seen.iter().filter(|(id, _)| !now.contains_key(*id)).map(|(id, name)| (id.clone(), name.clone())).collect();
+        for (id, name) in gone {
+            if stays(&name) {
+                self.coverage.hit("lease: left an account that others have");
+            }
+            self.books.gone.insert(id);
+        }
+        self.books.active.clear();
+        for lease in leases.iter().filter(|lease| is_shared(lease)) {
+            let born = *self.books.births.entry(lease.username.clone()).or_insert(lease.issued.as_millis());
+            let longest = born + ROLES[usize::from(SHARED_ROLE)].max_seconds * 1000;
+            assert!(lease.latest_end.as_millis() <= longest, "a lease outlasts the longest life of its account: {lease:?}, born at {born}");
+            if lease.state == "active" {
+                self.books.active.entry(lease.username.clone()).or_default().push((lease.id.clone(), lease.expires.as_millis()));
+            }
+        }
+        let ended =
+            leases.iter().filter(|lease| is_shared(lease) && lease.state != "begun" && !self.books.active.contains_key(&lease.username));
+        let ended: Vec<String> = ended.map(|lease| lease.username.clone()).collect();
+        self.books.closed.extend(ended);
         self.books.seen = now;
     }
 
@@ -82,6 +114,7 @@ impl World {
         }
         self.all_is_well();
         self.wait_and_tick();
+        self.connect_anew();
         for _ in 0..2 {
             let Some(known) = self.known() else { return };
             for lease in known.leases.iter().filter(|lease| lease.state == "irrevocable") {
@@ -106,6 +139,20 @@ impl World {
         self.books.uneasy = false;
         self.check_settled();
         self.coverage.hit("outcome: all was well for some hours");
+    }
+
+    /// An operator writes the connection that is missing where accounts are left of a deleted one, whose own account may have another password since.
+    fn connect_anew(&mut self) {
+        for host in 0..HOSTS as u8 {
+            let waits =
+                self.known().is_some_and(|known| known.leases.iter().any(|lease| lease.state != "active" && host_of_lease(lease) == host));
+            if waits && !self.is_connected(host) {
+                self.ground.hosts.let_all_arrive();
+                let password = self.ground.hosts.accounts(usize::from(host))[ADMIN].password.clone();
+                self.coverage.hit("connection: written for what a deleted one has left");
+                self.ask(Some(0), &Ask::Connect { host, password }, u64::MAX).expect("all is well");
+            }
+        }
     }
 
     fn all_is_well(&mut self) {
@@ -191,6 +238,20 @@ impl World {
             assert!(has(&lent.id, "read"), "the grant of {} is not in the log", lent.id);
         }
     }
+}
+
+/// The role that a lease's account was made by.
+fn role_of(lease: &KnownLease) -> &'static LentBy {
+    let name = lease.id.split('/').nth(2).unwrap_or_default();
+    ROLES.iter().find(|role| role.name == name).expect("a lease's id begins with its role's path")
+}
+
+fn host_of_lease(lease: &KnownLease) -> u8 {
+    role_of(lease).host as u8
+}
+
+fn is_shared(lease: &KnownLease) -> bool {
+    role_of(lease).is_shared
 }
 
 /// Whether that is the credential of a static role.

@@ -3,6 +3,7 @@
 use super::ask::{Ask, At, Deed, Fate, WISHES};
 use super::disk::{Death, Fault};
 use super::host::{HOST_MOODS, HOSTS, HostMood};
+use super::lent::SHARED_ROLE;
 use super::numbers::Numbers;
 use super::outside::{AnchorFault, MOODS, Mood};
 use super::rules::{PATHS, Rule};
@@ -10,6 +11,9 @@ use std::fmt;
 
 /// Tokens that a story holds at a time, the root token included; one more is a token that no vault has made.
 pub const HOLDERS: u8 = 6;
+
+/// Tokens of entities, two of each, which share accounts; they stand behind the others.
+pub const REPLICAS: u8 = 4;
 
 /// When stories begin.
 pub const BEGINNING_SECONDS: u64 = 1_795_457_040;
@@ -197,8 +201,34 @@ fn step(numbers: &Numbers, number: u64) -> Step {
     }
 }
 
+/// A step about an account that tokens of an entity share.
+fn sharing(numbers: &Numbers) -> Step {
+    let slot = HOLDERS + 1 + numbers.below(u64::from(REPLICAS)) as u8;
+    let by = |who, ask| Step::Ask { who, fresh: false, ask };
+    let lease = |deed| Step::Lease { who: slot, which: numbers.below(4) as u8, deed };
+    match numbers.below(100) {
+        0..=24 => {
+            let ttl = *numbers.pick(&[None, None, Some(900), Some(7_200)]);
+            by(0, Ask::MakeReplica { entity: (slot - HOLDERS - 1) / 2, ttl, slot })
+        }
+        25..=66 => by(slot, Ask::Creds { role: SHARED_ROLE }),
+        67..=76 => lease(Deed::Renew { increment: *numbers.pick(&[0, 0, 30, 1_200, 50_000]) }),
+        77..=79 => lease(Deed::LookUp),
+        80..=86 => lease(Deed::Revoke { sync: numbers.once_in(2) }),
+        87..=91 => by(slot, Ask::RevokeSelf),
+        92 => by(0, Ask::EndLeases { role: numbers.once_in(2).then_some(SHARED_ROLE), sync: numbers.once_in(2) }),
+        93..=95 => Step::Forward { millis: *numbers.pick(&[300_000, 900_000, 1_800_000]) },
+        // One of no entity is given no such account.
+        96 => by(numbers.below(2) as u8, Ask::Creds { role: SHARED_ROLE }),
+        _ => Step::Host { number: 0, mood: if numbers.once_in(2) { HostMood::Well } else { *numbers.pick(&HOST_MOODS) } },
+    }
+}
+
 /// A step about accounts at target systems.
 fn lending(numbers: &Numbers) -> Step {
+    if numbers.once_in(3) {
+        return sharing(numbers);
+    }
     let who = if numbers.once_in(3) { 1 + numbers.below(u64::from(HOLDERS)) as u8 } else { 0 };
     let (host, role) = (numbers.below(HOSTS as u64) as u8, numbers.below(2) as u8);
     let by = |who, ask| Step::Ask { who, fresh: numbers.once_in(8), ask };
@@ -325,6 +355,6 @@ impl fmt::Display for Step {
         let data = asked.data.map_or(String::new(), |data| format!(" {}", String::from_utf8_lossy(&data.to_json())));
         let fresh = if *fresh { "a fresh session of " } else { "" };
         write!(f, "{fresh}holder {who}: {} {}{data}", asked.operation.name(), asked.path)?;
-        if let Ask::MakeToken { slot, .. } = ask { write!(f, ", for holder {slot}") } else { Ok(()) }
+        if let Ask::MakeToken { slot, .. } | Ask::MakeReplica { slot, .. } = ask { write!(f, ", for holder {slot}") } else { Ok(()) }
     }
 }

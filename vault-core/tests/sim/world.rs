@@ -1,15 +1,16 @@
 //! A vault over the simulated medium, with all that a story needs beside it; each step is carried out and compared with the model.
 
-use super::ask::{Ask, CONNECTIONS, Deed, raw_key};
+use super::ask::{Ask, CONNECTIONS, Deed, entity_name, policy_name, raw_key};
 use super::coverage::Coverage;
 use super::disk::{Death, Disk};
-use super::host::{ADMIN, FROM_BEFORE, HOSTS, Hosts};
+use super::host::{ADMIN, FROM_BEFORE, HOSTS, Hosts, host_of};
 use super::ledger::Ledger;
 use super::lent::{Books, ROLES, Sure};
 use super::model::{Opener, State, TokenId};
 use super::numbers::Numbers;
 use super::outside::{Anchored, SimAnchor, Sink, millis};
-use super::story::{BEGINNING_SECONDS, HOLDERS, Planted, Setting, Step};
+use super::rules::{REPLICA_POLICY, REPLICA_RULES};
+use super::story::{BEGINNING_SECONDS, HOLDERS, Planted, REPLICAS, Setting, Step};
 use super::wal::WalStorage;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,6 +22,8 @@ use vault_core::{AuditMode, Config, NewSeal, Session, UnsealKey, Vault};
 
 /// Steps that a vault goes on with after a commit has failed, before it is reopened.
 const STEPS_POISONED: u8 = 2;
+/// Tokens that a story holds: one place among them stays empty.
+const PLACES: usize = HOLDERS as usize + 1 + REPLICAS as usize;
 /// States that may be possible at a time; more of them would say that the stories doubt too much.
 const STATES_MAX: usize = 64;
 
@@ -69,7 +72,9 @@ pub struct World {
     pub ledger: Ledger,
     pub books: Books,
     pub tokens: BTreeMap<TokenId, Held>,
-    holders: [Option<TokenId>; HOLDERS as usize],
+    holders: [Option<TokenId>; PLACES],
+    /// Whose the tokens are that share accounts.
+    pub entities: BTreeMap<TokenId, u8>,
     pub copied: Option<Copied>,
     /// How the machine dies that was told to die soon.
     pub death: Death,
@@ -161,7 +166,8 @@ impl World {
             ledger: Ledger::default(),
             books: Books { connected: vec![Sure::No; HOSTS], enrolled: vec![Sure::No; 2], ..Books::default() },
             tokens: [(0, root)].into(),
-            holders: [None; HOLDERS as usize],
+            holders: [None; PLACES],
+            entities: BTreeMap::new(),
             copied: None,
             death: Death::Kill,
             coverage: Coverage::default(),
@@ -185,8 +191,18 @@ impl World {
         for role in &ROLES {
             let times = Object::new().with("default_ttl", role.ttl_seconds).with("max_ttl", role.max_seconds);
             let body = times.with("db_name", CONNECTIONS[role.host]).with("creation_statements", vec!["CREATE {{name}}"]);
+            let body = if role.is_shared { body.with("credential_sharing", "entity") } else { body };
             write(&format!("database/roles/{}", role.name), body);
         }
+        for name in (0..2).map(entity_name) {
+            let made = write("identity/entity", Object::new().with("name", name.as_str()));
+            let id = made.data.as_ref().and_then(|data| data.get("id")).expect("an id").clone();
+            let alias = Object::new().with("name", name).with("canonical_id", id).with("mount_accessor", "auth_token");
+            write("identity/entity-alias", alias);
+        }
+        let replica = Object::new().with("allowed_entity_aliases", "*").with("allowed_policies", policy_name(REPLICA_POLICY));
+        write("auth/token/roles/replica", replica.with("token_no_default_policy", true));
+        self.ask(Some(0), &Ask::WritePolicy { name: REPLICA_POLICY, rules: REPLICA_RULES.to_vec() }, u64::MAX).expect("a policy");
         let mut asks: Vec<Ask> = (0..2).map(|host| Ask::Connect { host, password: FROM_BEFORE.to_owned() }).collect();
         if self.numbers.once_in(2) {
             asks.extend((0..2).map(|role| Ask::Enrol { role }));
@@ -206,6 +222,7 @@ impl World {
             books: self.books.clone(),
             tokens: self.tokens.clone(),
             holders: self.holders,
+            entities: self.entities.clone(),
             copied: None,
             death: self.death,
             coverage: Coverage::default(),
@@ -263,8 +280,6 @@ impl World {
         self.ground.hosts.begin_step();
         self.ground.anchor.iter().for_each(|anchor| anchor.failures.store(0, Ordering::Relaxed));
         match step {
-            // Known: a connection that was deleted does not learn of a password that another one has set since (docs/reliability.md).
-            Step::Ask { ask: Ask::RotateRoot { .. }, .. } if self.books.had_others => {}
             Step::Ask { who, fresh, ask } => self.ask_by(*who, *fresh, ask),
             Step::Forward { millis } => self.ground.clock.set(Timestamp::from_millis(self.now() + millis)),
             Step::SetClock { seconds } => self.ground.clock.set(Timestamp::from_secs(*seconds)),
@@ -274,8 +289,11 @@ impl World {
             Step::Host { number, mood } => self.ground.hosts.set(usize::from(*number), *mood),
             Step::Lease { who, which, deed } => self.about_lease(*who, *which, *deed),
             Step::Connect { host } => {
-                // Whoever writes a password has seen what the target has: what could still arrive is forgotten by that.
-                self.ground.hosts.let_all_arrive();
+                // What the vault knew of the account went with a connection that was deleted: whoever writes another one waits for what it may have
+                // left under way.
+                if !self.is_connected(*host) {
+                    self.ground.hosts.let_all_arrive();
+                }
                 let password = self.ground.hosts.accounts(usize::from(*host))[ADMIN].password.clone();
                 self.ask_by(0, false, &Ask::Connect { host: *host, password });
             }
@@ -322,6 +340,12 @@ impl World {
         }
     }
 
+    /// Whether a connection to a target system is configured, as the records tell it.
+    pub fn is_connected(&mut self, host: u8) -> bool {
+        let known = self.known();
+        known.is_some_and(|known| known.connections.iter().any(|connection| host_of(&connection.config) == usize::from(host)))
+    }
+
     fn ask_by(&mut self, who: u8, fresh: bool, ask: &Ask) {
         let token = self.holders.get(usize::from(who)).copied().flatten();
         if let (Some(token), true) = (token, fresh) {
@@ -330,7 +354,10 @@ impl World {
         }
         let made = self.tokens.keys().next_back().map_or(1, |last| last + 1);
         let outcome = self.ask(token, ask, made);
-        if let (Ask::MakeToken { slot, .. }, Ok(Response { auth: Some(auth), .. })) = (ask, &outcome) {
+        if let Ask::MakeReplica { entity, .. } = ask {
+            self.entities.insert(made, *entity);
+        }
+        if let (Ask::MakeToken { slot, .. } | Ask::MakeReplica { slot, .. }, Ok(Response { auth: Some(auth), .. })) = (ask, &outcome) {
             let held = Held { secret: auth.client_token.expose().to_owned(), accessor: auth.accessor.clone() };
             let session = self.live().vault.session(SecretString::copy_from(&held.secret));
             self.live.as_mut().expect("a process").sessions.insert(made, session);

@@ -5,7 +5,8 @@ use crate::lease::Account;
 use crate::lease::shared::Shared;
 use crate::lease::terms::Terms;
 use crate::rotation::{Ask, Input, Phase};
-use crate::types::{SecretString, Value};
+use crate::types::limits::LOST_CALL_SECONDS;
+use crate::types::{SecretString, Timestamp, Ttl, Value};
 use std::fmt;
 use std::sync::Arc;
 
@@ -21,13 +22,22 @@ pub(crate) struct Connection {
     pub(crate) password: SecretString,
     /// The password that is being set.
     pub(crate) pending: Option<SecretString>,
-    /// What was being set when that was given up: a late target could still set it.
-    pub(crate) given_up: Option<SecretString>,
+    /// What else the account may come to have, the newest last.
+    pub(crate) late: Vec<LatePassword>,
     pub(crate) secrets: Vec<(String, SecretString)>,
     /// What changes the password of the connection's own account.
     pub(crate) rotation: Vec<String>,
     /// It was deleted, and stays for as long as its leases.
     pub(crate) is_retired: bool,
+}
+
+/// A password that does not count, and which the connection's account may have all the same: a lost call could still set it, or what took its place was
+/// not tried.
+#[derive(PartialEq, Eq)]
+pub(crate) struct LatePassword {
+    pub(crate) password: SecretString,
+    /// Since when it does not count, in milliseconds since the Unix epoch.
+    pub(crate) since_millis: u64,
 }
 
 /// An account that is to be made, and the lease that it is handed out with.
@@ -116,24 +126,57 @@ impl fmt::Debug for Probe {
 }
 
 impl Connection {
-    /// Takes over what was seen to work, if it is one of its passwords. What was being set is given up where it is another one, and kept unless it
-    /// `is_sure` that it does not come late.
-    pub(crate) fn settle(&mut self, works: &SecretString, is_sure: bool) {
-        if self.pending.as_ref() == Some(works) {
-            self.password = SecretString::copy_from(works.expose());
-            (self.pending, self.given_up) = (None, None);
-        } else if self.password == *works {
-            let dropped = self.pending.take().filter(|_| !is_sure);
-            self.given_up = dropped.or(self.given_up.take());
-        } else if self.given_up.as_ref() == Some(works) {
-            self.password = SecretString::copy_from(works.expose());
-            self.given_up = self.pending.take();
+    /// Takes over what was seen to work after `now`, if it is one of its passwords. What was being set is kept as one that may come late, unless it
+    /// `is_sure` that no call which sets it was lost: it may be set once more after another one has taken its place.
+    pub(crate) fn settle(&mut self, works: &SecretString, is_sure: bool, now: Timestamp) {
+        let was_late = self.late.iter().any(|late| late.password == *works);
+        if !was_late && self.password != *works && self.pending.as_ref() != Some(works) {
+            return;
         }
+        let before = std::mem::replace(&mut self.password, SecretString::copy_from(works.expose()));
+        self.forget_arrived(now);
+        if was_late && before != *works {
+            self.may_come(before, now);
+        }
+        if let Some(pending) = self.pending.take().filter(|_| !is_sure) {
+            self.may_come(pending, now);
+        }
+    }
+
+    /// Takes leave of the password that it had before it was given another one, which is tried before that counts where it `is_tried`.
+    pub(crate) fn leave_password(&mut self, before: SecretString, is_tried: bool, now: Timestamp) {
+        if is_tried {
+            self.forget_arrived(now);
+        } else if before != self.password {
+            self.may_come(before, now);
+        }
+        if let Some(pending) = self.pending.take() {
+            self.may_come(pending, now);
+        }
+    }
+
+    /// The passwords that its account may have beside the one that counts, the likeliest first.
+    pub(crate) fn other_passwords(&self) -> impl Iterator<Item = &SecretString> {
+        let late = self.late.iter().rev().map(|late| &late.password).filter(|late| **late != self.password);
+        self.pending.iter().chain(late)
     }
 
     /// Whether it has the same passwords as another state of it.
     pub(crate) fn has_passwords_of(&self, other: &Connection) -> bool {
-        self.password == other.password && self.pending == other.pending && self.given_up == other.given_up
+        self.password == other.password && self.pending == other.pending && self.late == other.late
+    }
+
+    fn may_come(&mut self, password: SecretString, now: Timestamp) {
+        self.late.retain(|late| late.password != password);
+        self.late.push(LatePassword { password, since_millis: now.as_millis() });
+    }
+
+    /// Forgets what has arrived by now, or never will: for when another password is seen to work afterwards.
+    fn forget_arrived(&mut self, now: Timestamp) {
+        self.late.retain(|late| {
+            let since = Timestamp::from_millis(late.since_millis);
+            now < since || now < since.plus(Ttl::from_secs(LOST_CALL_SECONDS))
+        });
     }
 
     /// What a connector is asked with.

@@ -13,8 +13,8 @@ use crate::lease::chore::Chore;
 use crate::managed::index;
 use crate::password;
 use crate::types::id::Id;
-use crate::types::limits::NAME_BYTES_MAX;
-use crate::types::{Code, Error, Object, Result, SecretString, Value};
+use crate::types::limits::{LATE_PASSWORDS_MAX, NAME_BYTES_MAX};
+use crate::types::{Code, Error, Object, Result, SecretString, Timestamp, Value};
 use std::sync::Arc;
 
 /// What the engine itself looks at; everything else is the connector's.
@@ -95,7 +95,7 @@ fn is_shown(name: &str, value: &Value) -> bool {
 }
 
 /// A new connection, or another configuration of one that is there: what the request leaves out stays.
-pub(super) fn write(overlay: &mut Overlay<'_>, mount: &Id, name: &str, data: Option<&Value>) -> Result<Outcome> {
+pub(super) fn write(overlay: &mut Overlay<'_>, mount: &Id, name: &str, data: Option<&Value>, now: Timestamp) -> Result<Outcome> {
     let old = record::named(overlay, mount, name)?;
     let is_new = old.is_none();
     let was = old.as_ref().map(|old| (old.connection.plugin.clone(), old.connection.id));
@@ -130,20 +130,25 @@ pub(super) fn write(overlay: &mut Overlay<'_>, mount: &Id, name: &str, data: Opt
             configured.connection.rotation = statements(value, name)?;
         }
     }
-    let before = configured.connection.config.clone();
+    let before = (configured.connection.config.clone(), configured.connection.username.clone());
+    let password = SecretString::copy_from(configured.connection.password.expose());
     take_details(&mut configured.connection, data)?;
     let has_moved = was.as_ref().is_some_and(|(plugin, _)| *plugin != configured.connection.plugin)
-        || place_of(&before) != place_of(&configured.connection.config);
+        || place_of(&before.0) != place_of(&configured.connection.config);
     let is_settled = configured.connection.pending.is_some();
-    if !is_settled && member(data, "password").is_some() {
-        configured.connection.given_up = None;
-    }
     if is_settled {
         if has_moved {
             return Err(unsettled());
         }
-        configured.connection.given_up = configured.connection.pending.take();
         Chore::Rotation(configured.connection.id).delete(overlay);
+    }
+    // A password that settles what the target has is tried, whatever the connection says; and one where too many others may work as well.
+    let verify = configured.verify || is_settled || configured.connection.late.len() >= LATE_PASSWORDS_MAX;
+    if has_moved || before.1 != configured.connection.username {
+        // Another account's from now on.
+        (configured.connection.pending, configured.connection.late) = (None, Vec::new());
+    } else if !is_new && member(data, "password").is_some() {
+        configured.connection.leave_password(password, verify, now);
     }
     if is_new {
         record::enter(overlay, mount, &configured)?;
@@ -164,8 +169,6 @@ pub(super) fn write(overlay: &mut Overlay<'_>, mount: &Id, name: &str, data: Opt
     } else {
         record::save(overlay, &configured)?;
     }
-    // A password that settles what the target has is tried, whatever the connection says.
-    let verify = configured.verify || is_settled;
     let probe = Some(Probe::Check(Arc::new(configured.connection), verify));
     Ok(Outcome { probe, forgets: was, ..Outcome::default() })
 }
@@ -209,7 +212,7 @@ fn blank(overlay: &Overlay<'_>, name: &str) -> Result<Configured> {
         username: String::new(),
         password: SecretString::copy_from(""),
         pending: None,
-        given_up: None,
+        late: Vec::new(),
         secrets: Vec::new(),
         rotation: Vec::new(),
         is_retired: false,
@@ -246,6 +249,13 @@ pub(super) fn rotate(overlay: &mut Overlay<'_>, mount: &Id, name: &str) -> Resul
     }
     if configured.connection.username.is_empty() {
         return Err(bad("the connection has no \"username\" whose password could be changed"));
+    }
+    if configured.connection.late.len() >= LATE_PASSWORDS_MAX {
+        let why = format!(
+            "the connection's account may have one of {LATE_PASSWORDS_MAX} other passwords by now, since answers to changes before were lost: let \
+             settle-root/NAME find out, a minute after the last of them"
+        );
+        return Err(Error::new(Code::Conflict, why));
     }
     let policy = Some(configured.password_policy.as_str()).filter(|name| !name.is_empty());
     configured.connection.pending = Some(password::generate(overlay, policy, overlay.barrier().rng())?);

@@ -83,7 +83,7 @@ pub(super) fn draw(overlay: &mut Overlay<'_>, engine: &DatabaseEngine, name: &st
 
 /// The account that is there, for one more: never for longer than its own longest life, which counts from its birth.
 fn join(shared: Shared, terms: Terms, now: Timestamp) -> NewLease {
-    let left = now.until(shared.latest_end());
+    let left = shared.left(now);
     NewLease {
         password: SecretString::copy_from(shared.password.expose()),
         terms: Terms { ttl: terms.ttl.min(left), max: terms.max.min(left) },

@@ -15,7 +15,7 @@ mod username;
 
 #[cfg(any(feature = "sled", feature = "redb"))]
 pub(crate) use record::amend;
-pub(crate) use record::{is_still, is_unused, load, of_mount, purge, retire_all, save};
+pub(crate) use record::{is_still, is_unused, load, of_mount, of_same_account, purge, retire_all, save};
 pub(crate) use roles::revocation_of;
 pub(crate) use static_roles::{STALLED, status, status_words};
 
@@ -115,7 +115,7 @@ impl Engine for DatabaseEngine {
             (Operation::List, Part::Configs) => super::common::listing::list(overlay, mount, "config/", call.data),
             (Operation::List, Part::Roles) => super::common::listing::list(overlay, mount, "roles/", call.data),
             (Operation::Read, Part::Config(name)) => config::read(overlay, mount, name),
-            (Operation::Write, Part::Config(name)) => config::write(overlay, mount, name, call.data),
+            (Operation::Write, Part::Config(name)) => config::write(overlay, mount, name, call.data, call.now),
             (Operation::Delete, Part::Config(name)) => config::delete(overlay, mount, name),
             (Operation::Read, Part::Role(name)) => roles::read(overlay, mount, name),
             (Operation::Write, Part::Role(name)) => roles::write(overlay, mount, name, call.data),

@@ -2,7 +2,7 @@
 
 use super::place::place_of;
 use crate::barrier::{Barrier, BarrierError, Kind, Overlay};
-use crate::engines::common::effect::Connection;
+use crate::engines::common::effect::{Connection, LatePassword};
 use crate::lease::chore::Chore;
 use crate::lease::index;
 use crate::managed;
@@ -48,6 +48,8 @@ impl Configured {
     fn to_value(&self) -> Value {
         let connection = &self.connection;
         let secrets: Object = connection.secrets.iter().map(|(name, text)| (name.as_str(), Value::string(text.expose()))).collect();
+        let since = |late: &LatePassword| Object::new().with("password", late.password.expose()).with("since", late.since_millis);
+        let late: Vec<Value> = connection.late.iter().map(|late| since(late).into()).collect();
         Object::new()
             .with("name", self.name.as_str())
             .with("plugin", connection.plugin.as_str())
@@ -55,7 +57,7 @@ impl Configured {
             .with("username", connection.username.as_str())
             .with("password", connection.password.expose())
             .with("pending", connection.pending.as_ref().map(|pending| Value::string(pending.expose())))
-            .with("given_up", connection.given_up.as_ref().map(|given_up| Value::string(given_up.expose())))
+            .with("late", late)
             .with("secrets", secrets)
             .with("rotation", connection.rotation.clone())
             .with("retired", connection.is_retired)
@@ -72,6 +74,10 @@ impl Configured {
             |name| -> Option<Vec<String>> { value.get(name)?.as_array()?.iter().map(|text| text.as_str().map(str::to_owned)).collect() };
         let truth = |name| value.get(name).and_then(Value::as_bool);
         let secret = |value: &Value| value.as_str().map(SecretString::copy_from);
+        let late = |value: &Value| {
+            let since_millis = value.get("since")?.as_u64()?;
+            Some(LatePassword { password: secret(value.get("password")?)?, since_millis })
+        };
         let secrets = value.get("secrets")?.as_object()?.iter();
         let secrets = secrets.map(|(name, text)| Some((name.to_owned(), secret(text)?))).collect::<Option<_>>()?;
         let connection = Connection {
@@ -81,7 +87,7 @@ impl Configured {
             username: text("username")?,
             password: secret(value.get("password")?)?,
             pending: value.get("pending").and_then(secret),
-            given_up: value.get("given_up").and_then(secret),
+            late: value.get("late")?.as_array()?.iter().map(late).collect::<Option<_>>()?,
             secrets,
             rotation: texts("rotation")?,
             is_retired: truth("retired")?,
@@ -111,8 +117,21 @@ pub(crate) fn is_still(overlay: &mut Overlay<'_>, used: &Connection) -> Result<O
     let Some(Configured { connection, .. }) = load(overlay, &used.id)?.filter(|found| !found.connection.is_retired) else {
         return Ok(None);
     };
-    let goes_there = connection.plugin == used.plugin && place_of(&connection.config) == place_of(&used.config);
-    Ok(Some(goes_there && connection.username == used.username))
+    Ok(Some(goes_as(&connection, used)))
+}
+
+/// The connections of a mount that go to the same place by the same account as another one: who still has that account has its password too.
+pub(crate) fn of_same_account(overlay: &mut Overlay<'_>, mount: &Id, of: &Connection) -> Result<Vec<Connection>> {
+    let mut found = Vec::new();
+    for id in of_mount(overlay, mount)? {
+        found.extend(load(overlay, &id)?.map(|other| other.connection).filter(|other| goes_as(other, of)));
+    }
+    Ok(found)
+}
+
+/// Whether two connections go to the same place by the same account.
+fn goes_as(one: &Connection, other: &Connection) -> bool {
+    one.plugin == other.plugin && place_of(&one.config) == place_of(&other.config) && one.username == other.username
 }
 
 /// Writes a connection's record.
@@ -176,7 +195,7 @@ fn check_no_static_roles(overlay: &mut Overlay<'_>, id: &[u8; 16]) -> Result<()>
 }
 
 /// Retires a connection: its name is free, its leases end, and its record stays for as long as they do.
-pub(super) fn retire(overlay: &mut Overlay<'_>, mount: &Id, mut configured: Configured) -> Result<()> {
+pub(super) fn retire(overlay: &mut Overlay<'_>, mount: &Id, configured: Configured) -> Result<()> {
     let id = configured.connection.id;
     check_no_static_roles(overlay, &id)?;
     let mut ids = of_mount(overlay, mount)?;
@@ -185,6 +204,16 @@ pub(super) fn retire(overlay: &mut Overlay<'_>, mount: &Id, mut configured: Conf
     let key = name_key(overlay.barrier(), mount, &configured.name);
     overlay.delete(key);
     overlay.leave(*mount, &format!("config/{}", configured.name));
+    end(overlay, configured)
+}
+
+/// Ends the leases of a connection that nobody finds any more. A change of its own password that is under way is not gone on with: another connection
+/// may have the account by then.
+fn end(overlay: &mut Overlay<'_>, mut configured: Configured) -> Result<()> {
+    let id = configured.connection.id;
+    if configured.connection.pending.is_some() {
+        Chore::Rotation(id).delete(overlay);
+    }
     configured.connection.is_retired = true;
     save(overlay, &configured)?;
     Ok(Chore::of_target(id).put(overlay)?)
@@ -194,10 +223,8 @@ pub(super) fn retire(overlay: &mut Overlay<'_>, mount: &Id, mut configured: Conf
 pub(crate) fn retire_all(overlay: &mut Overlay<'_>, mount: &Id) -> Result<()> {
     for id in of_mount(overlay, mount)? {
         check_no_static_roles(overlay, &id)?;
-        if let Some(mut configured) = load(overlay, &id)? {
-            configured.connection.is_retired = true;
-            save(overlay, &configured)?;
-            Chore::of_target(id).put(overlay)?;
+        if let Some(configured) = load(overlay, &id)? {
+            end(overlay, configured)?;
         }
     }
     forget_mount(overlay, mount);
