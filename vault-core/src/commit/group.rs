@@ -45,7 +45,7 @@ type Changes = BTreeMap<Key, Change>;
 pub(super) struct Change {
     /// What it is from now on; `None` where it is removed.
     new: Option<(Vec<u8>, Hashed)>,
-    /// There was none, or what was there is taken from the digest already.
+    /// What was there is taken from the digest already.
     is_settled: bool,
 }
 
@@ -209,7 +209,10 @@ impl Committer {
                 self.seal_tail(&mut root, &mut changes, (first, newest))?;
             } else {
                 let key = self.barrier.tail_key(first);
-                // Each chunk has a key of its own.
+                if let Some(planted) = self.storage.get(&key)? {
+                    // Nobody has put one there: the digest tells of it from now on.
+                    self.take_from_digest(&mut root, &key, &planted);
+                }
                 changes.insert(key, self.change_to(&key, self.barrier.seal(Kind::AuditTail, &key, newest)?).settled());
             }
         }
@@ -243,17 +246,21 @@ impl Committer {
         let last_millis = self.clock.now().as_millis();
         let (file, entry) = SegmentEntry::seal(&self.barrier, index, &[&content, newest], first, end, last_millis)?;
         self.storage.write_segment(index, &file)?;
-        let mut digest = root.digest();
         for (key, record) in tail {
-            digest.subtract_term(Hashed::of(self.barrier.keyring().digest(), &key, &record).term);
+            self.take_from_digest(root, &key, &record);
             changes.insert(key, Change::new(None).settled());
         }
-        root.digest = digest.to_bytes();
         let key = SegmentEntry::key(&self.barrier, index);
         changes.insert(key, self.change_to(&key, self.barrier.seal(Kind::AuditSegmentEntry, &key, &entry.to_bytes())?));
         root.audit_segments = index;
         root.audit_tail_bytes = 0;
         Ok(())
+    }
+
+    fn take_from_digest(&self, root: &mut RootRecord, key: &Key, record: &[u8]) {
+        let mut digest = root.digest();
+        digest.subtract_term(Hashed::of(self.barrier.keyring().digest(), key, record).term);
+        root.digest = digest.to_bytes();
     }
 
     fn change_to(&self, key: &Key, record: Vec<u8>) -> Change {
