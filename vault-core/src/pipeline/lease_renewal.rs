@@ -5,7 +5,7 @@
 
 use super::affect::{Given, hand_out};
 use super::core::Core;
-use super::lease_work::LOST_CALL_SECONDS;
+use super::lease_telling::LOST_CALL_SECONDS;
 use super::leases::{self, barrier_of};
 use super::namespaces::Namespace;
 use super::outside::{Claim, ask, failed, text_of};
