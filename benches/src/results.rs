@@ -192,7 +192,7 @@ fn other_bars(report: &mut Report) {
         ended,
         Limit::AtLeast(100_000.0),
         shown,
-        "each is a change of five records, of which two are encrypted anew; the telling of targets stands in its own row",
+        "each is a change of six records, of which three are encrypted anew; the telling of targets stands in its own row",
     );
     let first = report.get("open and first read, 1000 secrets: libvault, sled");
     let millis = |nanos: f64| format!("{:.1} ms", nanos / 1e6);

@@ -10,7 +10,7 @@ use super::namespaces::Namespace;
 use super::outside::{Claim, ask, failed};
 use super::stage::{Authenticated, Executed, Recorded};
 use super::system::{Done, Granted};
-use super::{audit_log, emergency, lease_quotas, lease_work, rotate_root, rotation, wrapping};
+use super::{audit_log, emergency, lease_quotas, lease_telling, lease_work, rotate_root, rotation, wrapping};
 use crate::audit::{AuditMode, Event};
 use crate::barrier::{Barrier, Overlay};
 use crate::commit::{CommitError, Proposal};
@@ -241,8 +241,8 @@ impl Intended<'_, '_> {
             }
             Intent::Tell(lease) => {
                 event.lease = done.named.take().map(|lease| lease.id);
-                let told = lease_work::tell(core, &lease, now)?;
-                if !matches!(told, lease_work::Told::Gone) {
+                let told = lease_telling::tell(core, &lease, now)?;
+                if !matches!(told, lease_telling::Told::Gone) {
                     let why =
                         "the lease has ended, but its target could not be told yet: it is told again by tick (sys/leases?type=ending)";
                     return Err(Error::new(Code::RevocationPending, why));

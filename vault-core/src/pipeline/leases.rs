@@ -15,6 +15,7 @@ use crate::lease::{Lease, LeaseRef, index};
 use crate::types::id::Id;
 use crate::types::{Result, Timestamp};
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 /// The barriers of all namespaces.
@@ -84,12 +85,14 @@ impl Holding {
     }
 
     fn chores_of(&mut self, core: &Core, namespace: Id) -> Result<&[Chore]> {
-        if !self.elsewhere.contains_key(&namespace) {
-            let found = core.namespaces.load().get(&namespace);
-            let chores = found.map(|found| chore::all(&Overlay::reading(&found.barrier, core.source()))).transpose()?;
-            self.elsewhere.insert(namespace, chores.unwrap_or_default());
+        match self.elsewhere.entry(namespace) {
+            Entry::Occupied(known) => Ok(known.into_mut()),
+            Entry::Vacant(entry) => {
+                let found = core.namespaces.load().get(&namespace);
+                let chores = found.map(|found| chore::all(&Overlay::reading(&found.barrier, core.source()))).transpose()?;
+                Ok(entry.insert(chores.unwrap_or_default()))
+            }
         }
-        Ok(self.elsewhere.get(&namespace).map(Vec::as_slice).unwrap_or_default())
     }
 }
 

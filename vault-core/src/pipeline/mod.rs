@@ -27,6 +27,7 @@ mod known;
 mod lease_paths;
 mod lease_quotas;
 mod lease_renewal;
+mod lease_telling;
 mod lease_work;
 mod leases;
 mod listeners;
