@@ -63,7 +63,7 @@ use vault_core::storage::conformance;
 use wal::WalStorage;
 
 const STEPS_OF_STORY: u64 = 100;
-const STEPS_DEFAULT: u64 = 9_000;
+const STEPS_DEFAULT: u64 = 12_000;
 /// In a long run, steps for each short story in which every crash is tried.
 const STEPS_OF_EXPLORATION: u64 = 20_000;
 

@@ -43,6 +43,7 @@ cargo xtask bench --instructions [--write]  the instructions of the hot paths be
 cargo xtask bench --criterion               the criterion benches, for work on one part
 cargo xtask crash ROUNDS [--backend B]  the kill -9 loop over sled or redb (LIBVAULT_SEED to replay)
 cargo xtask sim --seed S --steps N  the simulation, from this seed on
+cargo xtask rotations --seed S --runs N  every world of two rotations, and N random lives of each strategy
 cargo xtask policy --seed S --cases N  random decisions of the policy engine beside a naive evaluator's
 cargo xtask tokens --count N                 so many tokens: opening loads none of them, and ticks remove those that are over
 cargo xtask bench leases --count N           the life of so many leases: granted, opened anew, looked up, listed, ended, told, with the figures
@@ -100,6 +101,7 @@ fn main() -> ExitCode {
         ["bench", "--criterion"] => bench::criterion(),
         ["bench", words @ ..] => bench::compare(words),
         ["sim", "--seed", seed, "--steps", steps] => rust::sim(seed, steps),
+        ["rotations", "--seed", seed, "--runs", runs] => rust::rotations(seed, runs),
         ["policy", "--seed", seed, "--cases", cases] => rust::policy(seed, cases),
         ["tokens", "--count", count] => rust::tokens(count),
         ["leases", "--count", count] => rust::leases(count),

@@ -119,6 +119,13 @@ pub(crate) fn sim(seed: &str, steps: &str) -> Outcome {
     run(sim.env("LIBVAULT_SEED", seed).env("LIBVAULT_SIM_STEPS", steps))
 }
 
+/// Every world of two rotations with a few faults, and so many random lives of each strategy.
+pub(crate) fn rotations(seed: &str, runs: &str) -> Outcome {
+    let mut rotations = cargo();
+    rotations.args(["test", "-p", "vault-core", "--all-features", "--test", "rotation", "--", "--nocapture"]);
+    run(rotations.env("LIBVAULT_SEED", seed).env("LIBVAULT_ROTATION_RUNS", runs))
+}
+
 /// Every interleaving of a few callers, with the preemptions that the models have themselves.
 pub(crate) fn interleavings() -> Outcome {
     models(None)

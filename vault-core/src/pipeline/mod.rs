@@ -191,7 +191,10 @@ fn carry_out(authenticated: &Authenticated<'_>, mode: AuditMode, event: &mut Eve
             Ok(false) => {}
             Err(error) if error.code() != Code::Conflict => return Err(error),
             _ if tries > retries_max => return Err(CommitError::Conflict.into()),
-            _ => continue,
+            _ => {
+                authenticated.doubt();
+                continue;
+            }
         }
         if executed.has_effect() {
             // From its first commit on it is not carried out anew: what it does outside is done once.

@@ -2,7 +2,7 @@
 
 use super::ask::{Ask, Deed};
 use super::host::{ADMIN, FROM_BEFORE, HOSTS, HostMood, ROTATED, host_of};
-use super::lent::{LentBy, ROLES, SHARED_ROLE};
+use super::lent::{LentBy, ROLES};
 use super::outside::Mood;
 use super::world::World;
 use std::collections::{BTreeMap, BTreeSet};
@@ -46,11 +46,15 @@ impl World {
                 }
                 let leases =
                     by_name.get(name.as_str()).unwrap_or_else(|| panic!("the account {name} is at target {host}, and no lease knows it"));
-                // One that is shared lasts for as long as the latest of its leases, which may be gone already.
-                let latest = leases.iter().map(|lease| {
-                    if is_shared(lease) { lease.latest_end } else { lease.asked.max(Some(lease.expires)).unwrap_or(lease.expires) }
-                });
-                let latest = latest.max().map_or(0, |end| end.as_millis());
+                // One that is shared lasts for as long as the latest of its leases, which may be gone already, and never longer than it may live.
+                let end = |lease: &&KnownLease| {
+                    if is_shared(lease) {
+                        self.longest(lease)
+                    } else {
+                        lease.asked.max(Some(lease.expires)).map_or(0, Timestamp::as_millis)
+                    }
+                };
+                let latest = leases.iter().map(end).max().unwrap_or_default();
                 assert!(kept.ends.is_none_or(|ends| ends <= latest), "an account lasts longer at its target than its lease's record tells");
             }
         }
@@ -79,6 +83,12 @@ impl World {
         self.note_leases(&known.leases);
     }
 
+    /// The end of the longest life of a shared account, which counts from its birth.
+    fn longest(&self, lease: &KnownLease) -> u64 {
+        let born = self.books.births.get(&lease.username).copied().unwrap_or(lease.issued.as_millis());
+        born + role_of(lease).max_seconds * 1000
+    }
+
     /// What becomes of leases, and of the accounts that several have.
     fn note_leases(&mut self, leases: &[KnownLease]) {
         let now: BTreeMap<String, String> = leases.iter().map(|lease| (lease.id.clone(), lease.username.clone())).collect();
@@ -93,9 +103,8 @@ impl World {
         }
         self.books.active.clear();
         for lease in leases.iter().filter(|lease| is_shared(lease)) {
-            let born = *self.books.births.entry(lease.username.clone()).or_insert(lease.issued.as_millis());
-            let longest = born + ROLES[usize::from(SHARED_ROLE)].max_seconds * 1000;
-            assert!(lease.latest_end.as_millis() <= longest, "a lease outlasts the longest life of its account: {lease:?}, born at {born}");
+            self.books.births.entry(lease.username.clone()).or_insert(lease.issued.as_millis());
+            assert!(lease.latest_end.as_millis() <= self.longest(lease), "a lease outlasts the longest life of its account: {lease:?}");
             if lease.state == "active" {
                 self.books.active.entry(lease.username.clone()).or_default().push((lease.id.clone(), lease.expires.as_millis()));
             }

@@ -146,6 +146,10 @@ pub fn story(seed: u64, steps: u64) -> Vec<Step> {
     let numbers = Numbers::new(seed);
     let mut all = opening(&numbers);
     let lends = Setting::of(seed).lends;
+    if lends {
+        // Two tokens of one entity, and one of another: there is somebody to share with.
+        all.extend([0, 1, 2].map(|number| make_replica(&numbers, number)));
+    }
     all.extend((0..steps).map(|number| if lends && numbers.once_in(3) { lending(&numbers) } else { step(&numbers, number) }));
     for step in all.iter_mut().filter(|_| lends) {
         // A tick looks through the buckets of six years at most, so that decades would take many, and say little more.
@@ -203,15 +207,13 @@ fn step(numbers: &Numbers, number: u64) -> Step {
 
 /// A step about an account that tokens of an entity share.
 fn sharing(numbers: &Numbers) -> Step {
-    let slot = HOLDERS + 1 + numbers.below(u64::from(REPLICAS)) as u8;
+    let number = numbers.below(u64::from(REPLICAS)) as u8;
+    let slot = HOLDERS + 1 + number;
     let by = |who, ask| Step::Ask { who, fresh: false, ask };
     let lease = |deed| Step::Lease { who: slot, which: numbers.below(4) as u8, deed };
     match numbers.below(100) {
-        0..=24 => {
-            let ttl = *numbers.pick(&[None, None, Some(900), Some(7_200)]);
-            by(0, Ask::MakeReplica { entity: (slot - HOLDERS - 1) / 2, ttl, slot })
-        }
-        25..=66 => by(slot, Ask::Creds { role: SHARED_ROLE }),
+        0..=14 => make_replica(numbers, number),
+        15..=66 => by(slot, Ask::Creds { role: SHARED_ROLE }),
         67..=76 => lease(Deed::Renew { increment: *numbers.pick(&[0, 0, 30, 1_200, 50_000]) }),
         77..=79 => lease(Deed::LookUp),
         80..=86 => lease(Deed::Revoke { sync: numbers.once_in(2) }),
@@ -224,9 +226,15 @@ fn sharing(numbers: &Numbers) -> Step {
     }
 }
 
+/// A token of an entity, two for each.
+fn make_replica(numbers: &Numbers, number: u8) -> Step {
+    let ttl = *numbers.pick(&[None, None, None, Some(900), Some(7_200)]);
+    Step::Ask { who: 0, fresh: false, ask: Ask::MakeReplica { entity: number / 2, ttl, slot: HOLDERS + 1 + number } }
+}
+
 /// A step about accounts at target systems.
 fn lending(numbers: &Numbers) -> Step {
-    if numbers.once_in(3) {
+    if numbers.once_in(2) {
         return sharing(numbers);
     }
     let who = if numbers.once_in(3) { 1 + numbers.below(u64::from(HOLDERS)) as u8 } else { 0 };

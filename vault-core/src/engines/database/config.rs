@@ -143,11 +143,12 @@ pub(super) fn write(overlay: &mut Overlay<'_>, mount: &Id, name: &str, data: Opt
         Chore::Rotation(configured.connection.id).delete(overlay);
     }
     // A password that settles what the target has is tried, whatever the connection says; and one where too many others may work as well.
-    let verify = configured.verify || is_settled || configured.connection.late.len() >= LATE_PASSWORDS_MAX;
+    let is_told = member(data, "password").is_some();
+    let verify = configured.verify || is_settled || is_told && configured.connection.late.len() >= LATE_PASSWORDS_MAX;
     if has_moved || before.1 != configured.connection.username {
         // Another account's from now on.
         (configured.connection.pending, configured.connection.late) = (None, Vec::new());
-    } else if !is_new && member(data, "password").is_some() {
+    } else if !is_new && is_told {
         configured.connection.leave_password(password, verify, now);
     }
     if is_new {
