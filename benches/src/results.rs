@@ -206,6 +206,12 @@ fn other_bars(report: &mut Report) {
     );
     let first = report.get("open and first read, 1000 secrets: libvault, redb");
     report.bar("the same, redb", "under 5 ms", first, Limit::AtMost(5e6), millis, "");
+    // With `--full`.
+    let many = |report: &Report, place: &str| report.get(&format!("open and first read, 1000000 secrets: libvault, {place}"));
+    let (sled, redb) = (many(report, "sled"), many(report, "redb"));
+    let copied = "all of the store is copied and synced: a compaction makes it smaller";
+    report.bar("the same, 1,000,000 secrets, sled", "under 3 s with its copy", sled, Limit::AtMost(3e9), millis, copied);
+    report.bar("the same, 1,000,000 secrets, redb", "under 50 ms", redb, Limit::AtMost(50e6), millis, "");
     for (place, filled, compacted) in
         [("sled", "disk, sled", "the same after ten overwrites and `compact`"), ("redb", "disk, redb", "the same, redb")]
     {

@@ -2,12 +2,13 @@
 //!
 //! `0x00 "number"`: the commit number. `0x01 key`: a record, either `0x00 value` or `0x01 commit (8) chunks (4)`.
 //! `0x02 length-of-key key commit (8) chunk (4)`: at most 4 KiB of a value that this commit has written. A leaf of sled's holds some 16 records;
-//! one of more than 128 KiB would go to a file of its own, which sled never syncs. `journal` has the other keys.
+//! one of more than 128 KiB would go to a file of its own, which sled never syncs. `journal` has the other keys, `cleaner` a tree of its own.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "a backend on disk touches files")]
 
 use super::super::files::io;
 use super::super::home::restrict_all;
 use super::super::{Batch, Key, Page, StorageError};
+use super::cleaner::Cleaner;
 use super::handle::Handle;
 use super::journal::{self, Changes};
 use parking_lot::Mutex;
@@ -22,7 +23,9 @@ const RECORD: u8 = 1;
 pub(super) const CHUNK: u8 = 2;
 const WHOLE: u8 = 0;
 const CHUNKED: u8 = 1;
-const CHUNK_BYTES: usize = 4 * 1024;
+pub(super) const CHUNK_BYTES: usize = 4 * 1024;
+/// The least value that is filled in behind its key.
+const FILLED_LATER_BYTES: usize = 256;
 /// Times that a value is read again which a commit has replaced in between.
 const READ_TRIES_MAX: usize = 1_000;
 /// How long closing waits for sled's threads.
@@ -30,6 +33,7 @@ const CLOSE_WAIT: Duration = Duration::from_secs(10);
 
 /// An open sled database, with a descriptor of our own on its log.
 pub(super) struct Engine {
+    cleaner: Cleaner,
     db: Handle,
     /// Opened before any write: an error of the device is reported to descriptors that were open then.
     log: File,
@@ -45,7 +49,7 @@ impl Engine {
         restrict_all(dir)?;
         let log = File::options().read(true).write(true).open(dir.join("db")).map_err(io("opening the log"))?;
         let blobs = Mutex::new(names_in(&dir.join("blobs"))?);
-        let engine = Engine { db, log, dir: dir.to_owned(), blobs };
+        let engine = Engine { cleaner: Cleaner::of(&db)?, db, log, dir: dir.to_owned(), blobs };
         journal::recover(&engine)?;
         Ok(engine)
     }
@@ -92,10 +96,25 @@ impl Engine {
         journal::apply(self, self.changes(batch)?, batch.number)
     }
 
-    /// Writes a batch into a database that nobody relies on before it was synced as a whole.
+    /// Writes a batch, not at once, into a database that nobody relies on before it was synced as a whole.
+    ///
+    /// First the keys and then the values: sled writes a leaf anew when it splits and after ten changes, and a leaf that is filled in the order
+    /// of its keys has nine records then. So each value is written once.
     pub(super) fn fill(&self, batch: &Batch) -> Result<(), StorageError> {
+        let changes = self.changes(batch)?;
+        for (key, change) in &changes {
+            if change.as_ref().is_some_and(|value| value.len() >= FILLED_LATER_BYTES) {
+                self.db.call("filling", |db| db.insert(key, Vec::new()))?;
+            }
+        }
         let number = (NUMBER_KEY.to_vec(), Some(batch.number.to_le_bytes().to_vec()));
-        self.put_all(self.changes(batch)?.into_iter().chain([number]))
+        for (key, change) in changes.into_iter().chain([number]) {
+            self.db.call("filling", |db| match change {
+                None => db.remove(key).map(drop),
+                Some(value) => db.insert(key, value).map(drop),
+            })?;
+        }
+        Ok(())
     }
 
     /// Applies changes of the tree in one atomic step, which [`Self::sync`] makes durable.
@@ -108,6 +127,11 @@ impl Engine {
             }
         }
         self.db.call("applying a batch", |db| db.apply_batch(batch))
+    }
+
+    /// Has sled move so many leaves out of segments that hold little else, where there are any.
+    pub(super) fn clean(&self, leaves: usize) -> Result<(), StorageError> {
+        self.db.call("cleaning", |_| self.cleaner.clean(leaves))
     }
 
     /// What lies at a key of the tree.
@@ -143,7 +167,8 @@ impl Engine {
 
     /// Closes sled and waits until its threads have let go of the files.
     pub(super) fn close(self) -> Result<(), StorageError> {
-        let Engine { mut db, log, dir, .. } = self;
+        let Engine { cleaner, mut db, log, dir, .. } = self;
+        drop(cleaner);
         let closed = db.close();
         let deadline = Instant::now() + CLOSE_WAIT;
         while log.try_lock().is_err() {

@@ -10,7 +10,7 @@
 //! `0x00 key` for a removal or `0x01 length-of-key (1) key value`.
 
 use super::super::StorageError;
-use super::engine::{CHUNK, Engine, NUMBER_KEY, corrupt};
+use super::engine::{CHUNK, CHUNK_BYTES, Engine, NUMBER_KEY, corrupt};
 use std::collections::BTreeMap;
 
 /// What is handed to sled between two syncs, counted as [`weight`] does. sled writes a change itself, and every tenth time the leaf that it is
@@ -18,6 +18,15 @@ use std::collections::BTreeMap;
 const BYTES_MAX: usize = 32 * 1024;
 /// What a change counts at the least.
 const CHANGE_BYTES: usize = 512;
+
+/// What sled may write between two syncs in bytes, less than a segment, as far as a commit's own changes leave room for cleaning.
+const WRITTEN_MAX: usize = 448 * 1024;
+/// The largest leaf, in bytes.
+const LEAF_BYTES_MAX: usize = 16 * CHUNK_BYTES;
+/// So many changes, or fewer, have one leaf moved.
+const CHANGES_PER_LEAF: usize = 8;
+/// Most leaves that a commit has moved.
+const LEAVES_MAX: usize = 4;
 
 const MARK_KEY: &[u8] = b"\x00journal";
 const ENTRY: u8 = 3;
@@ -31,7 +40,9 @@ pub(super) type Changes = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
 pub(super) fn apply(engine: &Engine, changes: Changes, number: u64) -> Result<(), StorageError> {
     let number = (NUMBER_KEY.to_vec(), Some(number.to_le_bytes().to_vec()));
     if changes.iter().map(weight).sum::<usize>() <= BYTES_MAX {
+        let leaves = leaves_to_clean(&changes);
         engine.put_all(changes.into_iter().chain([number]))?;
+        engine.clean(leaves)?;
         return engine.sync();
     }
     let count = u32::try_from(changes.len()).map_err(|_| StorageError::Invalid("a batch has too many changes"))?;
@@ -102,6 +113,13 @@ fn in_pieces(engine: &Engine, changes: impl IntoIterator<Item = (Vec<u8>, Option
     }
     engine.put_all(piece)?;
     engine.sync()
+}
+
+/// How many leaves sled may be had to move beside a commit's changes, each of which it writes with a tenth of the leaf that it is in.
+fn leaves_to_clean(changes: &Changes) -> usize {
+    let written = |(key, change): (&Vec<u8>, &Option<Vec<u8>>)| key.len() + change.as_ref().map_or(0, Vec::len) + LEAF_BYTES_MAX / 10;
+    let room = WRITTEN_MAX.saturating_sub(changes.iter().map(written).sum());
+    (room / LEAF_BYTES_MAX).min(changes.len().div_ceil(CHANGES_PER_LEAF)).min(LEAVES_MAX)
 }
 
 fn weight((key, change): (&Vec<u8>, &Option<Vec<u8>>)) -> usize {
