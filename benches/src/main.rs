@@ -4,6 +4,7 @@ mod audit;
 #[cfg(feature = "bindings")]
 mod bindings;
 mod disk;
+mod folders;
 mod leases;
 mod machine;
 mod measure;
@@ -17,6 +18,7 @@ mod reads;
 mod report;
 mod results;
 mod scale;
+mod tokens;
 mod world;
 mod writes;
 
@@ -54,13 +56,18 @@ impl Options {
         if self.full { "cargo xtask bench --full" } else { "cargo xtask bench" }
     }
 
-    /// Numbers of secrets.
-    fn sizes(&self) -> Vec<u64> {
+    /// Numbers of secrets, and of tokens.
+    pub fn sizes(&self) -> Vec<u64> {
         match (self.quick, self.full) {
             (true, _) => vec![1_000],
             (_, false) => vec![1_000, 10_000, 100_000],
             (_, true) => vec![1_000, 10_000, 100_000, 1_000_000],
         }
+    }
+
+    /// Numbers of children of a folder; a page has 100 of them.
+    pub fn children(&self) -> Vec<u64> {
+        if self.quick { vec![1_000] } else { vec![1_000, 10_000, 100_000] }
     }
 
     /// Numbers of leases that are alive.
@@ -89,14 +96,16 @@ fn main() {
     let folder = tempfile::tempdir().expect("a folder");
     let folder = folder.path();
     let mut report = Report::default();
-    let chapters: [(&str, &dyn Fn(&mut Report)); 10] = [
+    let chapters: [(&str, &dyn Fn(&mut Report)); 12] = [
         ("reads", &|report| reads::sizes(report, &options, folder)),
         ("scale", &|report| scale::secrets(report, &options, folder)),
         ("threads", &|report| reads::threads(report, &options, folder)),
         ("writes", &|report| writes::durable(report, &options, folder)),
         ("policies", &|report| policies::decisions(report, &options)),
         ("audit", &|report| audit::log(report, &options, folder)),
+        ("tokens", &|report| tokens::life(report, &options)),
         ("leases", &|report| leases::life(report, &options)),
+        ("folders", &|report| folders::pages(report, &options)),
         ("disk", &|report| disk::space(report, &options, folder)),
         ("bindings", &|report| bindings(report, &options, folder)),
         ("python", &|report| peers::python::reads(report, &options, folder)),

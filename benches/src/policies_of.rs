@@ -4,7 +4,8 @@
 use vault_core::policy::{Dialect, PolicySet};
 use vault_core::types::Path;
 
-const POLICIES: usize = 100;
+/// Policies of a set, or as many as there are rules.
+const POLICIES_MAX: usize = 100;
 /// Paths that are asked for in turn, so that no decision finds the last one's memory warm.
 pub const QUESTIONS: usize = 1024;
 
@@ -25,7 +26,8 @@ fn rule(policy: usize, number: usize) -> (String, String) {
 
 /// All rules with their paths, and with the policy that each is in.
 pub fn numbered(rules: usize) -> impl Iterator<Item = (usize, (String, String))> {
-    (0..POLICIES).flat_map(move |policy| (0..rules / POLICIES).map(move |number| (policy, rule(policy, number + policy))))
+    let policies = rules.min(POLICIES_MAX);
+    (0..policies).flat_map(move |policy| (0..rules / policies).map(move |number| (policy, rule(policy, number + policy))))
 }
 
 /// The paths that are asked for, in steps that share no factor with the number of rules: neighbours are far apart.
@@ -36,7 +38,7 @@ pub fn questions(rules: usize) -> Vec<String> {
 
 /// The policies as libvault compiles them, and the paths that are asked for.
 pub fn questions_of(rules: usize) -> (PolicySet, Vec<Path>) {
-    let mut texts = vec![String::new(); POLICIES];
+    let mut texts = vec![String::new(); rules.min(POLICIES_MAX)];
     numbered(rules).for_each(|(policy, (rule, _))| {
         texts[policy] += &format!("path {rule:?} {{ capabilities = [\"read\", \"update\"] }}\n");
     });

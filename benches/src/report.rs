@@ -67,7 +67,7 @@ impl Report {
         self.figures.get(name).copied()
     }
 
-    /// Judges a bar by a value that is to be at most (`Limit::AtMost`) or at least (`Limit::AtLeast`) so much.
+    /// Judges a bar by a value that is to be at most (`Limit::AtMost`) or at least (`Limit::AtLeast`) so much; `why` is told where it is not.
     pub fn bar(
         &mut self,
         what: &'static str,
@@ -87,9 +87,10 @@ impl Report {
 
     /// The bars, as a table.
     pub fn bars(&self) -> String {
-        let mut table = "| what | bar | measured | met | why not, or what it stands for |\n| --- | --- | --- | --- | --- |\n".to_owned();
+        let mut table = "| what | bar | measured | met | why not |\n| --- | --- | --- | --- | --- |\n".to_owned();
         for Bar { what, bar, measured, met, why } in &self.bars {
-            writeln!(table, "| {what} | {bar} | {measured} | {} | {why} |", if *met { "yes" } else { "**no**" }).expect("memory");
+            let (met, why) = if *met { ("yes", "") } else { ("**no**", &**why) };
+            writeln!(table, "| {what} | {bar} | {measured} | {met} | {why} |").expect("writing to memory cannot fail");
         }
         table
     }
@@ -123,7 +124,8 @@ impl Unit {
         }
     }
 
-    fn show(self, nanos: f64) -> String {
+    /// How it is shown.
+    pub fn show(self, nanos: f64) -> String {
         match self {
             Unit::Nanos => format!("{nanos:.0}"),
             Unit::Micros => format!("{:.2}", nanos / 1e3),

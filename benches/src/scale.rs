@@ -1,10 +1,10 @@
-//! What more secrets cost: reads, opening and disk at 1,000 to 1,000,000 of 1 KiB, and decisions at 100 to 10,000 rules.
+//! What more secrets cost: reads, opening and disk at 1,000 to 1,000,000 of 1 KiB; and the plots of all costs that were measured at several sizes.
 
 use crate::disk::bytes_below;
 use crate::policies::RULES;
 use crate::report::Report;
 use crate::world::{Place, World};
-use crate::{Options, opening, plot::Plot, reads};
+use crate::{Options, folders, opening, plot::Plot, reads, tokens};
 use std::path::Path;
 
 const BYTES: usize = 1024;
@@ -37,10 +37,11 @@ fn size_name(secrets: u64, place: Place) -> String {
 
 /// Draws what was measured at several sizes; how the cost has grown is said with it.
 pub fn plots(report: &mut Report, options: &Options, folder: &Path) {
-    let sizes = options.sizes();
-    let line = |report: &Report, name: &dyn Fn(u64) -> String, unit: f64| -> Vec<(f64, f64)> {
+    let (sizes, children) = (options.sizes(), options.children());
+    let over = |report: &Report, sizes: &[u64], name: &dyn Fn(u64) -> String, unit: f64| -> Vec<(f64, f64)> {
         sizes.iter().filter_map(|size| Some((*size as f64, report.get(&name(*size))? / unit))).collect()
     };
+    let line = |report: &Report, name: &dyn Fn(u64) -> String, unit: f64| over(report, &sizes, name, unit);
     let places = |report: &Report, name: &dyn Fn(u64, Place) -> String, unit: f64, places: &[Place]| {
         let of = |place: &Place| (place.name().to_owned(), line(report, &|size| name(size, *place), unit));
         places.iter().map(of).collect::<Vec<_>>()
@@ -53,11 +54,17 @@ pub fn plots(report: &mut Report, options: &Options, folder: &Path) {
     let disk = places(report, &|size, place| size_name(size, place), 1.0, &Place::ON_DISK);
     let decision =
         RULES.iter().filter_map(|rules| Some((*rules as f64, report.get(&format!("decision at {rules} rules: libvault"))?))).collect();
+    let token = |what: &str, name: &str, unit: f64| (name.to_owned(), line(report, &|size| tokens::figure(what, size), unit));
+    let page = |of: &str| (of.to_owned(), over(report, &children, &|size| format!("{}: {of}", folders::title(size)), 1e3));
     let drawn = [
         ("read", "Read of 1 KiB", "secrets", "µs", read),
         ("open", "Open, unseal, first read", "secrets", "ms", open),
         ("disk", "On the device, beside the payload", "secrets", "x", disk),
         ("decision", "Policy decision", "rules", "ns", vec![("libvault".to_owned(), decision)]),
+        ("tokens", "A request about a token", "tokens", "µs", vec![token("make", "make", 1e3), token("look up", "look up", 1e3)]),
+        ("tokens-memory", "Memory of a token and its records", "tokens", "bytes", vec![token("memory", "each", 1.0)]),
+        ("tokens-open", "Open and unseal", "tokens", "ms", vec![token("open", "memory", 1e6)]),
+        ("folders", "A page of 100 names", "names in the folder", "µs", vec![page(folders::FIRST), page(folders::MIDDLE)]),
     ];
     let mut rows = vec![["plot", "line", "cost at each size", "growth"].map(str::to_owned).to_vec()];
     for (file, title, x, y, lines) in drawn {

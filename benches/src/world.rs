@@ -71,6 +71,12 @@ impl World {
 
     /// Fills a vault with so many secrets of a size, each once.
     pub fn fill(&self, secrets: u64, bytes: usize) {
+        self.put_all(secrets, |number| (path(number), secret(bytes)));
+        self.vault.tick().expect("a tick");
+    }
+
+    /// Writes so many secrets, by several writers.
+    pub fn put_all(&self, secrets: u64, each: impl Fn(u64) -> (String, Object) + Sync) {
         let next = AtomicU64::new(0);
         let failed = Mutex::new(None);
         std::thread::scope(|scope| {
@@ -82,7 +88,8 @@ impl World {
                         if number >= secrets {
                             return;
                         }
-                        if let Err(error) = kv.put(&path(number), secret(bytes)) {
+                        let (path, secret) = each(number);
+                        if let Err(error) = kv.put(&path, secret) {
                             *failed.lock().expect("no filler panics") = Some(error);
                             return;
                         }
@@ -93,7 +100,6 @@ impl World {
         if let Some(error) = failed.into_inner().expect("no filler panics") {
             panic!("a store could not be filled: {error}");
         }
-        self.vault.tick().expect("a tick");
     }
 }
 

@@ -9,13 +9,12 @@ use crate::lease::{Account, Lease, State, index, new_id};
 use crate::os::SystemRng;
 use crate::storage::memory::MemoryStorage;
 use crate::types::id::Id;
+use crate::types::limits::AUDIT_TAIL_BYTES_USUAL;
 use crate::types::{Error, Result, Timestamp};
 use std::sync::Arc;
 
 /// A time at which everything happens.
 const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);
-/// Records of the log that stay in the store before they become a segment, in bytes.
-const TAIL_BYTES_MAX: u64 = 4 * 1024 * 1024;
 
 /// The audit log of a vault in memory, without the vault.
 pub struct AuditLog {
@@ -47,7 +46,7 @@ impl AuditLog {
             audit_root: Tree::empty().root(),
         };
         let (barrier, clock) = (barrier(store)?, Arc::new(ManualClock::new(NOW)));
-        let committer = Committer::new(storage, barrier, clock, store, root, TAIL_BYTES_MAX, None);
+        let committer = Committer::new(storage, barrier, clock, store, root, AUDIT_TAIL_BYTES_USUAL, None);
         Ok(AuditLog { queue: Queue::default(), committer })
     }
 

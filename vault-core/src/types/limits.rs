@@ -76,7 +76,9 @@ pub const NAMESPACE_METADATA_BYTES_MAX: usize = 1024;
 pub const AUDIT_QUEUE_RECORDS_MAX: usize = 4096;
 /// Age at which waiting audit records are written, in milliseconds.
 pub const AUDIT_QUEUE_MILLIS_MAX: u64 = 50;
-/// Audit tail in the store before it is sealed into a segment, in bytes.
+/// Audit tail in the store before it is sealed into a segment, in bytes, unless the host says otherwise.
+pub const AUDIT_TAIL_BYTES_USUAL: u64 = 1024 * 1024;
+/// The largest such tail that a host may ask for, in bytes.
 pub const AUDIT_TAIL_BYTES_MAX: u64 = 4 * 1024 * 1024;
 /// Distinct refusals that are being counted together at one time.
 pub const AUDIT_REPEATS_MAX: usize = 1024;

@@ -7,7 +7,7 @@ use crate::os::{SystemClock, SystemRng};
 use crate::policy::Settings;
 use crate::storage::{Backend, Storage};
 use crate::types::Ttl;
-use crate::types::limits::AUDIT_TAIL_BYTES_MAX;
+use crate::types::limits::{AUDIT_TAIL_BYTES_MAX, AUDIT_TAIL_BYTES_USUAL};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -68,7 +68,7 @@ impl Config {
             rng: Arc::new(SystemRng::new()),
             audit_mode: AuditMode::default(),
             cache_bytes: CACHE_BYTES_DEFAULT,
-            audit_tail_bytes: AUDIT_TAIL_BYTES_MAX,
+            audit_tail_bytes: AUDIT_TAIL_BYTES_USUAL,
             value_cache: None,
             wrappers: Vec::new(),
             sinks: Vec::new(),
@@ -196,8 +196,8 @@ impl Config {
         self
     }
 
-    /// Bounds the part of the audit log that lies in the store, in bytes (4 MiB unless told, and at most): what is older is sealed
-    /// into segment files beside it.
+    /// Bounds the part of the audit log that lies in the store, in bytes (1 MiB unless told, 4 MiB at most): what is older is
+    /// sealed into segment files beside it.
     #[must_use]
     pub fn with_audit_tail_bytes(mut self, bytes: u64) -> Self {
         self.audit_tail_bytes = bytes.min(AUDIT_TAIL_BYTES_MAX);

@@ -2,7 +2,7 @@
 //!
 //! `0x00 "number"`: the commit number. `0x01 key`: a record, either `0x00 value` or `0x01 commit (8) chunks (4)`.
 //! `0x02 length-of-key key commit (8) chunk (4)`: at most 4 KiB of a value that this commit has written. A leaf of sled's holds some 16 records;
-//! one of more than 128 KiB would go to a file of its own, which sled never syncs. `journal` has the other keys.
+//! one of more than 128 KiB would go to a file of its own, which sled never syncs. `journal` has the other keys, `cleaner` a tree of its own.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "a backend on disk touches files")]
 
 use super::super::files::io;
@@ -10,8 +10,9 @@ use super::super::home::restrict_all;
 use super::super::preimage::Olds;
 use super::super::wal::Wal;
 use super::super::{Batch, Key, Page, StorageError};
+use super::cleaner::Cleaner;
 use super::handle::Handle;
-use super::journal::{self, Changes};
+use super::journal::{self, Changes, Load};
 use parking_lot::Mutex;
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -24,7 +25,9 @@ const RECORD: u8 = 1;
 pub(super) const CHUNK: u8 = 2;
 const WHOLE: u8 = 0;
 const CHUNKED: u8 = 1;
-const CHUNK_BYTES: usize = 4 * 1024;
+pub(super) const CHUNK_BYTES: usize = 4 * 1024;
+/// The least value that is filled in behind its key.
+const FILLED_LATER_BYTES: usize = 256;
 /// Times that a value is read again which a commit has replaced in between.
 const READ_TRIES_MAX: usize = 1_000;
 /// The size of the WAL: what sled is handed between two syncs fits, each commit in blocks of its own.
@@ -34,6 +37,7 @@ const CLOSE_WAIT: Duration = Duration::from_secs(10);
 
 /// An open sled database, with a descriptor of our own on its log.
 pub(super) struct Engine {
+    cleaner: Cleaner,
     db: Handle,
     /// Opened before any write: an error of the device is reported to descriptors that were open then.
     log: File,
@@ -45,15 +49,14 @@ pub(super) struct Engine {
 /// What sled was handed since its log was synced last: commits that the WAL makes durable.
 struct Unsynced {
     wal: Wal,
-    /// As the journal counts it.
-    bytes: usize,
+    load: Load,
 }
 
 impl Unsynced {
     /// All of it was synced.
     fn settle(&mut self) {
         self.wal.restart();
-        self.bytes = 0;
+        self.load = Load::default();
     }
 }
 
@@ -74,8 +77,8 @@ impl Engine {
         restrict_all(dir)?;
         let log = File::options().read(true).write(true).open(dir.join("db")).map_err(io("opening the log"))?;
         let blobs = Mutex::new(names_in(&dir.join("blobs"))?);
-        let unsynced = Mutex::new(Unsynced { wal: Wal::open(dir, WAL_BYTES)?, bytes: 0 });
-        let engine = Engine { db, log, dir: dir.to_owned(), blobs, unsynced };
+        let unsynced = Mutex::new(Unsynced { wal: Wal::open(dir, WAL_BYTES)?, load: Load::default() });
+        let engine = Engine { cleaner: Cleaner::of(&db)?, db, log, dir: dir.to_owned(), blobs, unsynced };
         journal::recover(&engine)?;
         engine.carry_out(tolerant)?;
         Ok(engine)
@@ -140,25 +143,54 @@ impl Engine {
     }
 
     fn apply_with(&self, unsynced: &mut Unsynced, batch: &Batch, changes: Changes) -> Result<(), StorageError> {
-        let bytes = journal::weight_of(&changes);
-        if unsynced.bytes > 0 && unsynced.bytes + bytes > journal::BYTES_MAX {
-            self.sync()?;
-            unsynced.settle();
+        let load = Load::of(&changes);
+        if !unsynced.load.is_empty() && !unsynced.load.has_room(&load, 1) {
+            self.sync_cleaned(unsynced)?;
         }
         // Where the next one like it would have to wait for sled, this one does instead of waiting for the WAL.
-        if unsynced.bytes + 2 * bytes <= journal::BYTES_MAX && unsynced.wal.append(batch)? {
-            unsynced.bytes += bytes;
+        if unsynced.load.has_room(&load, 2) && unsynced.wal.append(batch)? {
+            unsynced.load.add(&load);
             self.put_numbered(changes, batch.number)?;
             return self.sync_blobs();
+        }
+        if unsynced.load.has_room(&load, 1) {
+            unsynced.load.add(&load);
+            self.put_numbered(changes, batch.number)?;
+            return self.sync_cleaned(unsynced);
         }
         journal::apply(self, changes, batch.number)?;
         unsynced.settle();
         Ok(())
     }
 
-    /// Writes a batch into a database that nobody relies on before it was synced as a whole.
+    /// Has sled move leaves out of segments that hold little else, as far as it may write more before the sync that this ends with.
+    fn sync_cleaned(&self, unsynced: &mut Unsynced) -> Result<(), StorageError> {
+        let leaves = unsynced.load.leaves_to_clean();
+        self.db.call("cleaning", |_| self.cleaner.clean(leaves))?;
+        self.sync()?;
+        unsynced.settle();
+        Ok(())
+    }
+
+    /// Writes a batch, not at once, into a database that nobody relies on before it was synced as a whole.
+    ///
+    /// First the keys and then the values: sled writes a leaf anew when it splits and after ten changes, and a leaf that is filled in the order
+    /// of its keys has nine records then. So each value is written once.
     pub(super) fn fill(&self, batch: &Batch) -> Result<(), StorageError> {
-        self.put_numbered(self.prepare(batch)?.1, batch.number)
+        let changes = self.prepare(batch)?.1;
+        for (key, change) in &changes {
+            if change.as_ref().is_some_and(|value| value.len() >= FILLED_LATER_BYTES) {
+                self.db.call("filling", |db| db.insert(key, Vec::new()))?;
+            }
+        }
+        let number = (NUMBER_KEY.to_vec(), Some(batch.number.to_le_bytes().to_vec()));
+        for (key, change) in changes.into_iter().chain([number]) {
+            self.db.call("filling", |db| match change {
+                None => db.remove(key).map(drop),
+                Some(value) => db.insert(key, value).map(drop),
+            })?;
+        }
+        Ok(())
     }
 
     /// Applies changes of the tree and the number of their commit in one atomic step, which [`Self::sync`] makes durable.
@@ -222,7 +254,8 @@ impl Engine {
     pub(super) fn close(self) -> Result<(), StorageError> {
         // Where it fails the WAL has what sled has not.
         let _settled = self.sync().and_then(|()| self.unsynced.lock().wal.wipe());
-        let Engine { mut db, log, dir, .. } = self;
+        let Engine { cleaner, mut db, log, dir, .. } = self;
+        drop(cleaner);
         let closed = db.close();
         let deadline = Instant::now() + CLOSE_WAIT;
         while log.try_lock().is_err() {

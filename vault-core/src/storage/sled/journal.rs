@@ -2,7 +2,7 @@
 //!
 //! sled's log is made of segments, and the head of each says up to where the log is durable; sled believes that of what `sync_file_range`
 //! has written. Where one commit writes past a whole segment between two of our syncs, a power cut can leave the head of a later segment
-//! and not what it vouches for: the store is then damaged as a whole. So no more than [`BYTES_MAX`] and one change are handed to sled between two syncs.
+//! and not what it vouches for: the store is then damaged as a whole. So no more than [`BYTES_MAX`] are handed to sled between two syncs, or of a larger commit one change beyond them.
 //! What is larger goes into entries of its own, piece by piece; then one batch marks them as complete, with the commit's number; then they
 //! are carried out, and removed. An opening carries out what is marked and removes what is not.
 //!
@@ -10,16 +10,25 @@
 //! `0x00 key` for a removal or `0x01 length-of-key (1) key value`.
 
 use super::super::StorageError;
-use super::engine::{CHUNK, Engine, NUMBER_KEY, corrupt};
+use super::engine::{CHUNK, CHUNK_BYTES, Engine, NUMBER_KEY, corrupt};
 use std::collections::BTreeMap;
 
 /// What is handed to sled between two syncs, counted as [`weight`] does. sled writes a change itself, and every tenth time the leaf that it is
 /// in, at most 16 records of 4 KiB: for each change of 512 bytes some 7 KiB, so that at its worst this stays below a segment of 512 KiB.
-pub(super) const BYTES_MAX: usize = 32 * 1024;
+const BYTES_MAX: usize = 32 * 1024;
 /// Bytes of records in a group of commits after which no further one joins: with the group's own records it nearly always needs no journal.
 pub(super) const GROUP_BYTES: usize = 16 * 1024;
 /// What a change counts at the least.
 const CHANGE_BYTES: usize = 512;
+
+/// What sled may write between two syncs in bytes, less than a segment, as far as what was committed leaves room for cleaning.
+const WRITTEN_MAX: usize = 448 * 1024;
+/// The largest leaf, in bytes.
+const LEAF_BYTES_MAX: usize = 16 * CHUNK_BYTES;
+/// So many changes, or fewer, have one leaf moved.
+const CHANGES_PER_LEAF: usize = 8;
+/// Most leaves that are moved before one sync.
+const LEAVES_MAX: usize = 4;
 
 const MARK_KEY: &[u8] = b"\x00journal";
 const ENTRY: u8 = 3;
@@ -29,12 +38,48 @@ const INSERT: u8 = 1;
 /// Changes of keys in sled's tree.
 pub(super) type Changes = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
 
-/// Applies changes as the commit of this number, whole or not at all, and waits until they are durable.
-pub(super) fn apply(engine: &Engine, changes: Changes, number: u64) -> Result<(), StorageError> {
-    if weight_of(&changes) <= BYTES_MAX {
-        engine.put_numbered(changes, number)?;
-        return engine.sync();
+/// What sled was handed since it was synced last.
+#[derive(Default)]
+pub(super) struct Load {
+    bytes: usize,
+    /// Bytes that sled may write of it: each change, and a tenth of the leaf that it is in.
+    written: usize,
+    changes: usize,
+}
+
+impl Load {
+    /// Of a commit: its changes, and that of the number.
+    pub(super) fn of(changes: &Changes) -> Self {
+        let bytes = changes.iter().map(weight).sum::<usize>() + CHANGE_BYTES;
+        let values: usize = changes.iter().map(|(key, change)| key.len() + change.as_ref().map_or(0, Vec::len)).sum();
+        let changes = changes.len() + 1;
+        Load { bytes, written: values + changes * LEAF_BYTES_MAX / 10, changes }
     }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.changes == 0
+    }
+
+    /// Whether so many like another one may be handed over beside it before the next sync.
+    pub(super) fn has_room(&self, more: &Load, times: usize) -> bool {
+        self.bytes + times * more.bytes <= BYTES_MAX
+    }
+
+    pub(super) fn add(&mut self, more: &Load) {
+        self.bytes += more.bytes;
+        self.written += more.written;
+        self.changes += more.changes;
+    }
+
+    /// How many leaves sled may be had to move beside it.
+    pub(super) fn leaves_to_clean(&self) -> usize {
+        let room = WRITTEN_MAX.saturating_sub(self.written);
+        (room / LEAF_BYTES_MAX).min(self.changes.div_ceil(CHANGES_PER_LEAF)).min(LEAVES_MAX)
+    }
+}
+
+/// Applies changes that are too large for one step as the commit of this number, whole or not at all, and waits until they are durable.
+pub(super) fn apply(engine: &Engine, changes: Changes, number: u64) -> Result<(), StorageError> {
     let number = (NUMBER_KEY.to_vec(), Some(number.to_le_bytes().to_vec()));
     let count = u32::try_from(changes.len()).map_err(|_| StorageError::Invalid("a batch has too many changes"))?;
     in_pieces(engine, (0..).zip(&changes).map(|(index, (key, change))| (entry_key(index), Some(entry(key, change.as_deref())))))?;
@@ -104,11 +149,6 @@ fn in_pieces(engine: &Engine, changes: impl IntoIterator<Item = (Vec<u8>, Option
     }
     engine.put_all(piece)?;
     engine.sync()
-}
-
-/// What changes count together.
-pub(super) fn weight_of(changes: &Changes) -> usize {
-    changes.iter().map(weight).sum()
 }
 
 fn weight((key, change): (&Vec<u8>, &Option<Vec<u8>>)) -> usize {

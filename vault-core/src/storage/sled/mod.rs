@@ -1,8 +1,10 @@
 //! The store on disk, over sled 0.34.7. ARCHITECTURE.md says why it stands on sled in this way.
 //!
 //! A store is a directory `{LOCK, HEAD, audit/, CURRENT, g-N/}`: `current` says which generation counts, `recovery` opens it in a private
-//! copy, `compaction` writes a fresh one, `engine` lays records into sled's one tree, `handle` makes sled's calls come back.
+//! copy, `compaction` writes a fresh one, `engine` lays records into one tree of sled's, `journal` carries large commits out in pieces,
+//! `cleaner` has sled use its file's room again, `handle` makes sled's calls come back.
 
+mod cleaner;
 mod compaction;
 mod current;
 mod engine;
