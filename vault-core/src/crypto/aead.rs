@@ -1,9 +1,10 @@
 //! AES-256-GCM-SIV (RFC 8452): misuse-resistant authenticated encryption, the key schedule kept in locked memory.
 
-use super::siv::Siv;
 use super::{CryptoError, Key256};
 use crate::host::{Rng, RngError};
 use crate::os::LockedBox;
+use aes_gcm_siv::aead::{AeadInOut, KeyInit};
+use aes_gcm_siv::{Aes256GcmSiv, Tag};
 use std::fmt;
 use zeroize::{Zeroize, Zeroizing};
 
@@ -26,16 +27,16 @@ impl Nonce {
 /// A key that encrypts.
 pub(crate) struct AeadKey(LockedBox<Schedule>);
 
-struct Schedule(Siv);
+struct Schedule(Aes256GcmSiv);
 
 impl Zeroize for Schedule {
-    /// Nothing here: the schedule wipes itself when dropped (the feature `zeroize` of `aes`), and its page is wiped whole after that.
+    /// Nothing here: the schedule wipes itself when dropped (feature `zeroize` of `aes`), and its page is wiped whole after that.
     fn zeroize(&mut self) {}
 }
 
 impl AeadKey {
     pub(crate) fn new(key: &Key256) -> Self {
-        AeadKey(LockedBox::new(Schedule(Siv::new(key.expose()))))
+        AeadKey(LockedBox::new(Schedule(Aes256GcmSiv::new(key.expose().into()))))
     }
 
     /// Appends ciphertext and tag to `out`; the plaintext is its parts one after another.
@@ -44,9 +45,8 @@ impl AeadKey {
         out.reserve(plaintext.iter().map(|part| part.len()).sum::<usize>() + TAG_BYTES);
         let start = out.len();
         plaintext.iter().for_each(|part| out.extend_from_slice(part));
-        // Records are far below the 2^36 bytes that RFC 8452 allows.
-        let tag = self.0.0.seal(&nonce.0, aad, &mut out[start..]);
-        out.extend_from_slice(&tag);
+        let tag = self.0.0.encrypt_inout_detached(&nonce.0.into(), aad, (&mut out[start..]).into());
+        out.extend_from_slice(&tag.expect("records are far below the 2^36 bytes that RFC 8452 allows"));
     }
 
     /// The plaintext of ciphertext and tag. Where they do not verify nothing of the plaintext remains.
@@ -59,7 +59,8 @@ impl AeadKey {
 
     /// Turns ciphertext into plaintext where the tag verifies; where not, no plaintext is in the buffer either (RUSTSEC-2023-0096).
     pub(crate) fn open_in_place(&self, nonce: &[u8; 12], aad: &[u8], buffer: &mut [u8], tag: &[u8; TAG_BYTES]) -> Result<(), CryptoError> {
-        if self.0.0.open(nonce, aad, buffer, tag) { Ok(()) } else { Err(CryptoError::Decrypt) }
+        let opened = self.0.0.decrypt_inout_detached(&(*nonce).into(), aad, buffer.into(), &Tag::from(*tag));
+        opened.map_err(|_| CryptoError::Decrypt)
     }
 }
 

@@ -1,4 +1,4 @@
-//! Cryptography: one primitive a file, each over checked libraries, keys in locked memory.
+//! Cryptography: one primitive a file, each over a checked library, keys in locked memory.
 
 mod aead;
 mod digest;
@@ -8,7 +8,6 @@ mod key;
 mod keyring;
 mod mac;
 mod sign;
-mod siv;
 #[cfg(test)]
 mod vectors;
 
