@@ -59,6 +59,7 @@ const WALLS: [(&[&str], &[&str]); 5] = [
             "storage/home.rs",
             "storage/segments",
             "storage/anchor_file.rs",
+            "storage/wal.rs",
             "storage/doctor",
         ],
     ),
