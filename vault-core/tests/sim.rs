@@ -136,7 +136,8 @@ fn a_store_that_fails_while_a_write_is_decided_on_is_not_told_as_a_denial() {
 
 /// The first story that finds a planted bug, shortened.
 fn found(planted: Planted) -> (Vec<Step>, String) {
-    for seed in 1..200 {
+    // Of accounts there are commits with most steps: which of them is the fifth one would keep a story from being shortened.
+    for seed in (1..200).filter(|seed| !Setting::of(*seed).lends) {
         let (setting, steps) = (Setting { planted, ..Setting::of(seed) }, story(seed, STEPS_OF_STORY));
         if run(setting, &steps, &mut Coverage::default()).is_err() {
             let (steps, why) = shrink(setting, &steps);

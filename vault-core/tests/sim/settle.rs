@@ -136,6 +136,16 @@ impl World {
                 self.coverage.hit("static role: needed attention");
                 let _outcome = self.ask(Some(0), &Ask::Rotate { role: *role, wish: 2 }, u64::MAX);
             }
+            // One whose first run was rolled back has none to go back to: an operator wants another run.
+            let bare: Vec<u8> = (0..2)
+                .filter(|role| {
+                    known.credentials.iter().any(|other| is_of(other, *role) && !other.needs_attention && other.current.is_none())
+                })
+                .collect();
+            for role in &bare {
+                self.coverage.hit("static role: had no password");
+                let _outcome = self.ask(Some(0), &Ask::Rotate { role: *role, wish: 0 }, u64::MAX);
+            }
             // One that was given up may have been set by a late target: an operator lets that be found out.
             for connection in known.connections.iter().filter(|connection| connection.passwords.len() > 1) {
                 self.coverage.hit("connection: a password was in doubt");
