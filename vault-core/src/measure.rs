@@ -111,6 +111,7 @@ impl LeaseRecords {
             shared: None,
             era: 0,
             hold: 0,
+            ended_millis: None,
             account: Account { username: "v-app-0123456789abcdef".to_owned(), role: "app".to_owned(), ..Account::default() },
             attempts: 0,
             next_millis: 0,

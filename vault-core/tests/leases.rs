@@ -252,6 +252,29 @@ fn a_hook_is_told_of_each_lease_once() {
 }
 
 #[test]
+fn how_long_accounts_outlive_their_leases_is_measured_to_the_target() {
+    let world = world();
+    let figure = |name: &str| {
+        let text = world.vault.metrics();
+        text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse::<f64>().ok()).unwrap()
+    };
+    let measured = || (figure("libvault_account_removal_seconds_count"), figure("libvault_account_removal_seconds_sum"));
+    let (revoked, _expires) = (creds(&world.root).unwrap(), creds(&world.root).unwrap());
+    revoke(&world.root, &revoked.lease_id, false).unwrap();
+    world.clock.advance(Ttl::from_secs(30));
+    world.vault.tick().unwrap();
+    assert_eq!(measured(), (1.0, 30.0), "from its revocation on");
+    world.clock.advance(Ttl::from_secs(3_600));
+    world.vault.tick().unwrap();
+    assert_eq!(measured(), (2.0, 60.0), "from its own end on, 30 s before");
+    let stuck = creds(&world.root).unwrap();
+    world.target.always(Some(Fault::Unreachable));
+    revoke(&world.root, &stuck.lease_id, false).unwrap();
+    settle(&world, 7_200);
+    assert_eq!((measured().0, figure("libvault_leases_irrevocable_total")), (2.0, 1.0));
+}
+
+#[test]
 fn a_creation_that_fails_in_whichever_way_leaves_no_account_behind() {
     for fault in FAULTS.into_iter().chain([Fault::Delayed]) {
         let world = world();

@@ -13,7 +13,7 @@ use support::*;
 use vault_core::host::{Log, LogLevel, LogLine, LogTopic};
 use vault_core::storage::faulty::{Fault as StoreFault, FaultyStorage};
 use vault_core::storage::memory::MemoryStorage;
-use vault_core::storage::{Batch, Key, Read, Storage};
+use vault_core::storage::{Key, Read, Storage};
 use vault_core::types::limits::READS_UNWRITTEN_MAX;
 use vault_core::types::{Class, Code, Object, Operation, SecretString, Timestamp, TokenType, Ttl, Value};
 use vault_core::{Config, Session, TokenOptions};

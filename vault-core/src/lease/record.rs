@@ -144,6 +144,9 @@ pub(crate) struct Lease {
     /// How often somebody had been held still when it was granted: what a later one ends it is among.
     #[n(23)]
     pub(crate) hold: u64,
+    /// Since when it does not hold any more, where its target has still to be told.
+    #[n(24)]
+    pub(crate) ended_millis: Option<u64>,
 }
 
 impl LeaseRef {
@@ -222,6 +225,7 @@ impl Lease {
             next_millis: now.as_millis(),
             forced: self.forced || forced,
             undone: self.was_never_given(),
+            ended_millis: self.ended_millis.or(Some(now.as_millis().min(self.expires_millis))),
             ..self.clone()
         }
     }

@@ -9,6 +9,22 @@ pub(super) const FAST: [u64; 12] = [50, 100, 250, 500, 1_000, 2_500, 5_000, 10_0
 pub(super) const SLOW: [u64; 12] =
     [500, 1_000, 5_000, 10_000, 50_000, 100_000, 500_000, 1_000_000, 2_500_000, 5_000_000, 10_000_000, 30_000_000];
 
+/// Bounds of what waits for a target system, in microseconds: from a millisecond to a day.
+pub(super) const LONG: [u64; 12] = [
+    1_000,
+    10_000,
+    100_000,
+    1_000_000,
+    5_000_000,
+    15_000_000,
+    60_000_000,
+    300_000_000,
+    900_000_000,
+    3_600_000_000,
+    21_600_000_000,
+    86_400_000_000,
+];
+
 /// A histogram of durations.
 pub(crate) struct Histogram {
     bounds: &'static [u64; 12],

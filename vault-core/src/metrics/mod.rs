@@ -75,6 +75,8 @@ pub(crate) struct Metrics {
     unseal_failures: AtomicU64,
     issuance: Histogram,
     revocation: Histogram,
+    account_gone: Histogram,
+    irrevocable: AtomicU64,
     commit: Histogram,
     unseal: Histogram,
 }
@@ -89,6 +91,8 @@ impl Default for Metrics {
             unseal_failures: AtomicU64::new(0),
             issuance: Histogram::new(&histogram::FAST),
             revocation: Histogram::new(&histogram::SLOW),
+            account_gone: Histogram::new(&histogram::LONG),
+            irrevocable: AtomicU64::new(0),
             commit: Histogram::new(&histogram::FAST),
             unseal: Histogram::new(&histogram::SLOW),
         }
@@ -130,6 +134,16 @@ impl Metrics {
     /// Counts a revocation, and how long it took until it was durable and in effect.
     pub(crate) fn revocation(&self, took: Duration) {
         self.revocation.observe(took);
+    }
+
+    /// Counts an account that is gone from its target, and how long that took since its lease has ended.
+    pub(crate) fn account_gone(&self, took: Duration) {
+        self.account_gone.observe(took);
+    }
+
+    /// Counts a lease whose target was told in vain as often as it is tried.
+    pub(crate) fn irrevocable(&self) {
+        self.irrevocable.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Counts a commit that a request has waited for.

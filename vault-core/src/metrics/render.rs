@@ -76,6 +76,16 @@ pub(super) fn families(metrics: &Metrics, gauges: &[Gauge]) -> Vec<Family> {
         ),
         histogram("libvault_issuance_seconds", "Time to issue a token or another credential, until it is durable.", &metrics.issuance),
         histogram("libvault_revocation_seconds", "Time of a revocation, until it is durable and in effect.", &metrics.revocation),
+        histogram(
+            "libvault_account_removal_seconds",
+            "Time from the end of a lease until its account is gone from the target, by the vault's clock.",
+            &metrics.account_gone,
+        ),
+        counters(
+            "libvault_leases_irrevocable_total",
+            "Leases whose target was told in vain as often as it is tried.",
+            vec![(Vec::new(), read(&metrics.irrevocable))],
+        ),
         histogram("libvault_commit_seconds", "Time that a request waits for its commit.", &metrics.commit),
         histogram("libvault_unseal_seconds", "Time from the key to an unsealed vault.", &metrics.unseal),
     ];

@@ -161,6 +161,7 @@ impl<'s, 'r> Executed<'s, 'r> {
             expires_millis: expires.as_millis(),
             era: chore::era(&mut self.overlay)?,
             hold: 0,
+            ended_millis: None,
             account: new.account.clone(),
             attempts: 0,
             next_millis: now.as_millis(),

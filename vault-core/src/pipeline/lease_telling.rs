@@ -451,7 +451,7 @@ fn settle(core: &Core, answers: Vec<Answer<'_>>, now: Timestamp) -> Result<()> {
 fn commit_answers(core: &Core, answers: &[Answer<'_>], now: Timestamp) -> Result<Vec<LeaseNotice>, CommitError> {
     let namespaces = core.namespaces.load_full();
     let mut overlay = core.writing();
-    let (mut events, mut notices) = (Vec::new(), Vec::new());
+    let (mut events, mut notices, mut ended) = (Vec::new(), Vec::new(), Vec::new());
     for answer in answers {
         let (namespace, error) = (&answer.namespace, answer.error());
         let settled = overlay.within(&namespace.barrier, |overlay| {
@@ -483,10 +483,14 @@ fn commit_answers(core: &Core, answers: &[Answer<'_>], now: Timestamp) -> Result
             _ if is_stuck => Some(LeaseChange::Irrevocable),
             _ => None,
         };
+        ended.extend(change.filter(|change| *change == LeaseChange::Revoked).and(old.ended_millis));
         notices.extend(change.map(|change| notice(change, &old, namespace)));
     }
     if !events.is_empty() {
         core.committer.commit(Proposal { writes: overlay.into_writes(), events, ..Proposal::default() })?;
     }
+    let gone_millis = core.clock.now().as_millis();
+    ended.iter().for_each(|ended| core.metrics.account_gone(Duration::from_millis(gone_millis.saturating_sub(*ended))));
+    notices.iter().filter(|notice| notice.change == LeaseChange::Irrevocable).for_each(|_| core.metrics.irrevocable());
     Ok(notices)
 }

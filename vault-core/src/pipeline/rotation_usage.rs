@@ -249,7 +249,7 @@ fn look_after_gone(core: &Core) -> Result<bool> {
         match core.committer.commit(Proposal { writes: overlay.into_writes(), ..Proposal::default() }) {
             // A reader's entity has read something just now, or a namespace is deleted: later.
             Err(CommitError::Conflict) => return Ok(true),
-            committed => drop(committed?),
+            committed => _ = committed?,
         }
         left = left.saturating_sub(found.all.len());
         if left == 0 {
