@@ -511,6 +511,49 @@ typedef struct {
 } vault_log_t;
 
 /**
+ * What has happened to a credential that the vault rotates. It holds no password. Borrowed for the call that is given it.
+ */
+typedef struct {
+    /**
+     * `promoted`: readers are given another password, so whoever keeps the old one reads anew; `needs-attention`: its rotation has stopped, and
+     * somebody has to look after it. Later versions may add some. NUL-terminated, as all texts here.
+     */
+    const char *change;
+    /**
+     * Where the credential is known, such as `database/static-roles/app`.
+     */
+    const char *path;
+    /**
+     * The path of its namespace, with a slash at its end; empty for the root namespace.
+     */
+    const char *namespace_path;
+    /**
+     * The number of the password that readers are given.
+     */
+    uint64_t version;
+    /**
+     * What happened, what holds and what to do; NULL where it needs nobody.
+     */
+    const char *what_to_do;
+} vault_rotation_notice_t;
+
+/**
+ * Is told of rotations, once what it is told is durable: by requests and by `vault_tick`, from several threads at once, under no lock of the
+ * vault. It may call the vault back, and should return at once, since a request waits for it. It must not unwind or longjmp out. A notice can
+ * be lost in a crash: `sys/rotation` and the audit log tell what is so.
+ */
+typedef struct {
+    /**
+     * Given to the callback as it is.
+     */
+    void *user;
+    /**
+     * Something has happened to a credential.
+     */
+    void (*changed)(void *user, const vault_rotation_notice_t *notice);
+} vault_rotation_hook_t;
+
+/**
  * How a vault is created or opened. Start with `vault_options_init`, which sets the size and zeroes the rest: zero is the default
  * of every member. All pointers are borrowed for the call that is given the options.
  */
@@ -652,6 +695,10 @@ typedef struct {
      * How long a decrypted secret is held at most, in seconds; 0 for 60.
      */
     uint64_t value_cache_ttl_s;
+    /**
+     * Is told of rotations; may be NULL. The struct is copied; its `user` must live until the vault is closed.
+     */
+    const vault_rotation_hook_t *rotation_hook;
 } vault_options_t;
 
 /**
