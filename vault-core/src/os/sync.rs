@@ -64,6 +64,8 @@ impl<T> ReadersApart<T> {
         self.0.write().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Takes no lock: in a forked child one may be held by nobody.
+    #[cfg(feature = "sled")]
     pub(crate) fn get_mut(&mut self) -> &mut T {
         self.0.get_mut().unwrap_or_else(PoisonError::into_inner)
     }
