@@ -9,12 +9,15 @@ use rusty_vault::storage::new_backend;
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
 use std::hint::black_box;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::{Arc, RwLock};
+use std::time::Instant;
 use tokio::runtime::{Builder, Runtime};
 
 /// A vault with secrets.
 pub struct RustyVault {
+    folder: PathBuf,
     core: Arc<RwLock<Core>>,
     runtime: Runtime,
     /// Its root token: others are looked up alike.
@@ -25,14 +28,16 @@ pub struct RustyVault {
 impl RustyVault {
     /// A new vault, which has `secret/` mounted from the start.
     pub fn filled(folder: &Path, secrets: u64, bytes: usize) -> Self {
-        let settings = HashMap::from([("path".to_owned(), json!(folder.join(format!("rusty-vault-{secrets}-{bytes}"))))]);
+        let folder = folder.join(format!("rusty-vault-{secrets}-{bytes}"));
+        let settings = HashMap::from([("path".to_owned(), json!(folder))]);
         let physical = new_backend("file", &settings).expect("a backend");
         let barrier = Arc::new(AESGCMBarrier::new(Arc::clone(&physical)));
         let core = Arc::new(RwLock::new(Core { physical, barrier, ..Core::default() }));
         let token = unsealed(&core);
         let runtime = Builder::new_current_thread().build().expect("a runtime");
-        let made = RustyVault { core, runtime, token, secrets };
+        let made = RustyVault { folder, core, runtime, token, secrets };
         (0..secrets).for_each(|number| made.put(number, bytes));
+        made.sync();
         made
     }
 
@@ -47,12 +52,27 @@ impl RustyVault {
 
     /// A secret is written over.
     pub fn write(self, bytes: usize) -> Contestant<'static> {
-        Contestant::each("RustyVault, 1 writer, not synced", move |number| self.put(number % self.secrets, bytes))
+        let mut number = 0;
+        Contestant::whole("RustyVault, 1 writer, not synced", move |operations| {
+            let start = Instant::now();
+            for _ in 0..operations {
+                self.put(number % self.secrets, bytes);
+                number += 1;
+            }
+            let took = start.elapsed();
+            self.sync();
+            took
+        })
     }
 
     fn put(&self, number: u64, bytes: usize) {
         let body = Map::from_iter([("value".to_owned(), Value::String("x".repeat(bytes)))]);
         self.request(Operation::Write, &format!("secret/{}", path(number)), Some(body));
+    }
+
+    /// Brings to the device what it has left to the system, so that the next contestant's sync does not wait for it.
+    fn sync(&self) {
+        assert!(Command::new("sync").arg("--file-system").arg(&self.folder).status().expect("coreutils").success());
     }
 
     fn request(&self, operation: Operation, path: &str, body: Option<Map<String, Value>>) -> Option<Response> {
