@@ -62,5 +62,7 @@ fn versions() -> Vec<(String, String)> {
         versions.extend(rows(&["cedar-policy", "casbin", "rusqlite"]));
         versions.push(("SQLCipher".to_owned(), crate::peers::sqlcipher::SqlCipher::version()));
     }
+    #[cfg(feature = "rusty-vault")]
+    versions.extend(rows(&["rusty_vault"]));
     versions
 }

@@ -13,13 +13,17 @@ use vault_core::types::Ttl;
 /// Secrets that are held at most, and the memory for them, in bytes.
 const HELD_SECRETS_MAX: u64 = 100_000;
 const HELD_BYTES: u64 = 1 << 30;
+/// Secrets up to which RustyVault reads too: it keeps a file for each.
+#[cfg(feature = "rusty-vault")]
+const RUSTY_VAULT_SECRETS_MAX: u64 = 1_000;
 
 /// Reads of several sizes of secrets.
 pub fn sizes(report: &mut Report, options: &Options, folder: &Path) {
     report.chapter(
         "Reads",
         "A read of libvault is a whole request in a session of a token with ten rules: token, policy, decryption, and an audit record that is \
-         written within 50 ms or 4,096 records; the time of that writing is in the figure. SQLCipher decrypts a page and does none of the rest. \
+         written within 50 ms or 4,096 records; the time of that writing is in the figure. SQLCipher decrypts a page and does none of the rest; \
+         RustyVault looks the token up and decrypts, without policy and audit record. \
          \"Values held\" is a vault that is told to hold decrypted secrets, which is not the default; it has read each before. \
          Paths are asked for in turn, far apart.",
     );
@@ -43,6 +47,10 @@ pub fn compare(report: &mut Report, options: &Options, worlds: &[(Place, World)]
     contestants.extend(holding.as_ref().map(|world| read("libvault, values held".to_owned(), world, &paths)));
     #[cfg(feature = "peers")]
     contestants.extend(crate::peers::sqlcipher::selects(folder, secrets, bytes));
+    #[cfg(feature = "rusty-vault")]
+    if secrets <= RUSTY_VAULT_SECRETS_MAX {
+        contestants.push(crate::peers::rusty_vault::RustyVault::filled(folder, secrets, bytes).read());
+    }
     let timings = contest(options.pace, contestants);
     report.timings(&title(secrets, bytes), Unit::Micros, &timings);
 }

@@ -15,7 +15,7 @@ pub fn durable(report: &mut Report, options: &Options, folder: &Path) {
     report.chapter(
         "Durable writes",
         "A new version of a 1 KiB secret, acknowledged once it and its audit record are durable. With several writers the time is that for one \
-         write of all together.",
+         write of all together. RustyVault leaves its files to the system: its write may be lost in a power cut.",
     );
     let pace = Pace { round: options.pace.round * 4, ..options.pace };
     let worlds = Place::ON_DISK.map(|place| {
@@ -28,6 +28,8 @@ pub fn durable(report: &mut Report, options: &Options, folder: &Path) {
     let mut contestants = vec![append(folder, BYTES)];
     #[cfg(feature = "peers")]
     contestants.push(crate::peers::sqlcipher::SqlCipher::filled(folder, SECRETS, BYTES).write(BYTES));
+    #[cfg(feature = "rusty-vault")]
+    contestants.push(crate::peers::rusty_vault::RustyVault::filled(folder, SECRETS, BYTES).write(BYTES));
     for (place, world) in &worlds {
         contestants.extend([1, 8, 64].map(|writers| write(*place, world, writers)));
     }

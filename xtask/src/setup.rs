@@ -32,7 +32,7 @@ const NEEDED: [Need; 18] = [
     ("sh", &["-c", "redis-server --version && redis-cli --version"], &["redis-server"]),
 ];
 
-/// What the peers of the benches need beside that: SQLCipher stands on OpenSSL.
+/// What the peers of the benches need beside that: SQLCipher and RustyVault stand on OpenSSL.
 const PEERS: [Need; 1] = [("cc", &["-fsyntax-only", "-include", "openssl/evp.h", "-x", "c", "/dev/null"], &["libssl-dev"])];
 
 const PYTHON: [&str; 2] = ["python3", "python3-venv"];

@@ -3,5 +3,7 @@
 #[cfg(feature = "peers")]
 pub mod authorizers;
 pub mod python;
+#[cfg(feature = "rusty-vault")]
+pub mod rusty_vault;
 #[cfg(feature = "peers")]
 pub mod sqlcipher;
