@@ -95,7 +95,7 @@ pub(super) fn of_commits(report: &mut Report, signs: &Signs, number: u64, sound:
         report.add(finding(Severity::Damage, "lost-commits", what, SALVAGE));
     }
     if !sound {
-        let what = "pages of the database do not agree with their checksums";
+        let what = "pages of the database, or its WAL, do not agree with their checksums";
         report.add(finding(Severity::Damage, "database-damaged", what, SALVAGE));
     }
     let named = match signs.current {

@@ -213,6 +213,7 @@ pub(crate) fn end_notes(
     barrier_of: BarrierOf<'_>,
 ) -> Result<Found<HasRead>, BarrierError> {
     let mut found = Found { all: Vec::new(), unreadable: 0 };
+    let mut are_none = true;
     if let Some(barrier) = barrier_of(&Id::from_bytes(gone.namespace)) {
         overlay.within(&barrier, |overlay| {
             let prefix = barrier.member_prefix(Kind::ManagedReader, &gone.group);
@@ -222,6 +223,7 @@ pub(crate) fn end_notes(
                 some.extend(versions.first().copied());
                 Ok(some.len() < most)
             })?;
+            are_none = some.is_empty();
             for read in some {
                 let key = barrier.member_key(Kind::ManagedReader, &gone.group, &credential_name(&read));
                 // Read once more, so that none is missed which is noted meanwhile.
@@ -231,7 +233,8 @@ pub(crate) fn end_notes(
             Ok::<_, BarrierError>(())
         })?;
     }
-    if found.all.is_empty() {
+    // Not where another call has removed all of these meanwhile: there may be more behind them.
+    if are_none {
         let key = gone_key(overlay.barrier(), gone);
         overlay.delete(key);
     }

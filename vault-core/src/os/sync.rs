@@ -1,9 +1,6 @@
 //! The locks, flags and swapped references by which callers meet. Compiled with `--cfg loom` (`cargo xtask loom`) they are loom's, which tries
 //! their interleavings one by one.
 
-use crossbeam_utils::sync::{ShardedLock, ShardedLockReadGuard, ShardedLockWriteGuard};
-use std::sync::PoisonError;
-
 #[cfg(loom)]
 pub(crate) use self::modelled::{ArcSwapOption, Condvar, Mutex, MutexGuard};
 #[cfg(not(loom))]
@@ -45,29 +42,6 @@ impl<T> std::ops::Deref for Apart<T> {
     type Target = T;
     fn deref(&self) -> &T {
         &self.0
-    }
-}
-
-/// A lock for what is read by many and seldom written: readers on several threads do not meet, and a writer waits for all of them.
-pub(crate) struct ReadersApart<T>(ShardedLock<T>);
-
-impl<T> ReadersApart<T> {
-    pub(crate) fn new(value: T) -> Self {
-        ReadersApart(ShardedLock::new(value))
-    }
-
-    pub(crate) fn read(&self) -> ShardedLockReadGuard<'_, T> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(crate) fn write(&self) -> ShardedLockWriteGuard<'_, T> {
-        self.0.write().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Takes no lock: in a forked child one may be held by nobody.
-    #[cfg(feature = "sled")]
-    pub(crate) fn get_mut(&mut self) -> &mut T {
-        self.0.get_mut().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

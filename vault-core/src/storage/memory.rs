@@ -1,7 +1,7 @@
 //! A store in memory: for tests, and for vaults that need no disk.
 
 use super::{Batch, Expected, Key, Page, Read, Storage, StorageError};
-use crate::os::sync::ReadersApart;
+use parking_lot::RwLock;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ type Records = BTreeMap<Key, Arc<[u8]>>;
 const PAGE_RESERVED_MAX: usize = 1_024;
 
 /// A store that is gone when it is dropped.
-pub struct MemoryStorage(ReadersApart<Memory>);
+pub struct MemoryStorage(RwLock<Memory>);
 
 #[derive(Clone, Default)]
 struct Memory {
@@ -33,13 +33,13 @@ impl MemoryStorage {
     /// An empty store.
     #[must_use]
     pub fn new() -> Self {
-        MemoryStorage(ReadersApart::new(Memory::default()))
+        MemoryStorage(RwLock::new(Memory::default()))
     }
 
     /// A copy of the store as it is, open.
     #[must_use]
     pub fn copy(&self) -> Self {
-        MemoryStorage(ReadersApart::new(Memory { closed: false, ..self.0.read().clone() }))
+        MemoryStorage(RwLock::new(Memory { closed: false, ..self.0.read().clone() }))
     }
 
     fn open<R>(&self, with: impl FnOnce(&Memory) -> R) -> Result<R, StorageError> {

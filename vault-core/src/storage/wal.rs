@@ -53,26 +53,26 @@ impl Wal {
         Ok(Wal { file, bytes, at: 0, end: 0, kept: false })
     }
 
-    /// The commits after `after` in their order; further ones go behind them. Damage is an error, or ends them where `tolerant` says so.
-    pub(super) fn read(&mut self, after: u64, tolerant: bool) -> Result<Vec<Batch>, StorageError> {
+    /// The commits after `after` in their order; further ones go behind them. Damage is an error, or where `tolerant` says so it ends them, and is
+    /// told beside them.
+    pub(super) fn read(&mut self, after: u64, tolerant: bool) -> Result<(Vec<Batch>, bool), StorageError> {
+        let mut is_damaged = false;
         if self.file.metadata().map_err(io("reading WAL"))?.len() != self.bytes as u64 {
             if !tolerant {
                 return Err(damaged());
             }
+            is_damaged = true;
             self.file.set_len(0).and_then(|()| self.file.set_len(self.bytes as u64)).map_err(io("reading WAL"))?;
         }
-        let mut content = vec![0; BLOCK_BYTES];
-        self.file.read_exact_at(&mut content, 0).map_err(io("reading WAL"))?;
-        if content.iter().all(|byte| *byte == 0) {
-            // As it is left when a store is closed.
-            return Ok(Vec::new());
-        }
-        content.resize(self.bytes, 0);
+        let mut content = vec![0; self.bytes];
         self.file.read_exact_at(&mut content, 0).map_err(io("reading WAL"))?;
         self.end = content.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
         let (batches, at, damage) = take(&content, after);
         self.at = if batches.is_empty() { 0 } else { at };
-        damage.filter(|_| !tolerant).map_or(Ok(batches), Err)
+        match damage {
+            Some(damage) if !tolerant => Err(damage),
+            damage => Ok((batches, is_damaged || damage.is_some())),
+        }
     }
 
     /// Leaves nothing in the file: the engine holds all of it durably.
@@ -213,7 +213,8 @@ mod tests {
 
     fn open(dir: &Path, after: u64) -> (Wal, Vec<Batch>) {
         let mut wal = Wal::open(dir, BYTES).expect("it opens");
-        let batches = wal.read(after, false).expect("it reads");
+        let (batches, is_damaged) = wal.read(after, false).expect("it reads");
+        assert!(!is_damaged);
         (wal, batches)
     }
 

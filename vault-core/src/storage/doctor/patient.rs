@@ -27,7 +27,7 @@ pub(crate) struct Patient {
     /// Gone once it is dropped: the storage first, then its files.
     storage: Option<Box<dyn Storage>>,
     scratch: PathBuf,
-    /// The database has passed its backend's own check.
+    /// The database has passed its backend's own check, and its WAL is whole.
     sound: bool,
     /// The number of the last commit that is there.
     number: u64,
@@ -68,7 +68,7 @@ impl Patient {
         self.storage.as_deref().expect("it is there until this is dropped")
     }
 
-    /// Whether the database has passed its backend's own check.
+    /// Whether the database has passed its backend's own check, and its WAL is whole.
     pub(crate) fn is_sound(&self) -> bool {
         self.sound
     }
@@ -90,7 +90,9 @@ impl Patient {
             Some(Backend::Sled) => {
                 let why = || StorageError::Corrupt("there is no generation of the store".to_owned());
                 let generation = dir.join(format!("g-{}", signs.generation().ok_or_else(why)?));
-                Box::new(SledStorage::open_copy(&generation, &self.scratch, audit, cache_bytes)?)
+                let (storage, is_sound) = SledStorage::open_copy(&generation, &self.scratch, audit, cache_bytes)?;
+                self.sound = is_sound;
+                Box::new(storage)
             }
             #[cfg(feature = "redb")]
             Some(Backend::Redb) => {
@@ -105,6 +107,7 @@ impl Patient {
                         // Read once and laid into a sound one: each touch of a damaged page costs a panic of redb's.
                         let taken = RedbStorage::create_beside(&self.scratch.join("taken"), audit.clone(), cache_bytes)?;
                         self.gaps = take(&damaged, &taken)?;
+                        damaged.give_left(&taken)?;
                         self.storage = Some(Box::new(taken));
                         return Ok(());
                     }

@@ -34,6 +34,8 @@ pub(super) enum Check {
 pub(super) struct Engine {
     db: Database,
     wal: Mutex<Wal>,
+    /// The commits of the WAL that were not put into a database which is known to be damaged.
+    left: Vec<Batch>,
 }
 
 /// A read transaction: the database as it was when this was made.
@@ -65,19 +67,27 @@ impl Engine {
         Self::over(db, file, check)
     }
 
-    /// Carries out what is in the WAL: as before the last opening ended, it is durable there.
+    /// Carries out what is in the WAL, and lets redb make it durable: it may have been read from the system's cache, whatever became of its sync.
     fn over(db: Database, file: &Path, check: Check) -> Result<Self, StorageError> {
         let number = number(&db)?;
         let mut wal = Wal::open(file.parent().unwrap_or(Path::new(".")), WAL_BYTES)?;
-        let batches = wal.read(number, check == Check::Nothing)?;
-        let engine = Engine { db, wal: Mutex::new(wal) };
-        for batch in &batches {
-            engine.put(batch, Durability::None)?;
+        let (batches, _) = wal.read(number, check == Check::Nothing)?;
+        let mut engine = Engine { db, wal: Mutex::new(wal), left: Vec::new() };
+        if check == Check::Nothing {
+            engine.left = batches;
+        } else if !batches.is_empty() {
+            batches.iter().try_for_each(|batch| engine.put(batch, Durability::None))?;
+            engine.settle()?;
         }
         Ok(engine)
     }
 
-    /// The number of the last commit; 0 when there was none.
+    /// The commits of the WAL that are not in the database, since that is damaged.
+    pub(super) fn left(&self) -> &[Batch] {
+        &self.left
+    }
+
+    /// The number of the last commit in the database; 0 when there was none.
     pub(super) fn number(&self) -> Result<u64, StorageError> {
         number(&self.db)
     }

@@ -81,11 +81,20 @@ impl RedbStorage {
         let opened = opened.and_then(|()| {
             copy_wal(file, &own)?;
             let engine = Engine::open(&own, cache_bytes, check)?;
-            let number = engine.number()?;
+            let number = engine.left().last().map_or_else(|| engine.number(), |last| Ok(last.number))?;
             Ok((engine, number))
         });
         let (engine, number) = opened.inspect_err(|_| home.unlock())?;
         Ok(Self::of(home, audit, engine, number))
+    }
+
+    /// Gives another store the commits that the WAL has beyond a database which was opened unchecked.
+    pub(super) fn give_left(&self, to: &dyn Storage) -> Result<(), StorageError> {
+        self.with_engine(|engine| {
+            engine.left().iter().try_for_each(|batch| {
+                to.commit(&Batch { number: to.commit_number() + 1, expectations: Vec::new(), changes: batch.changes.clone() })
+            })
+        })
     }
 
     /// Makes an empty database in a new directory, for what can be read of another one; the audit segments are those in `audit`.

@@ -63,15 +63,15 @@ impl Unsynced {
 impl Engine {
     /// Opens sled in a directory, ends a commit that was cut off, and carries out those that are durable in the WAL.
     pub(super) fn open(dir: &Path, cache_bytes: u64) -> Result<Self, StorageError> {
-        Self::open_with(dir, cache_bytes, false)
+        Self::open_with(dir, cache_bytes, false).map(|(engine, _)| engine)
     }
 
-    /// As above, whatever is wrong with the WAL.
-    pub(super) fn open_damaged(dir: &Path, cache_bytes: u64) -> Result<Self, StorageError> {
+    /// As above, whatever is wrong with the WAL; with whether it is sound.
+    pub(super) fn open_damaged(dir: &Path, cache_bytes: u64) -> Result<(Self, bool), StorageError> {
         Self::open_with(dir, cache_bytes, true)
     }
 
-    fn open_with(dir: &Path, cache_bytes: u64, tolerant: bool) -> Result<Self, StorageError> {
+    fn open_with(dir: &Path, cache_bytes: u64, tolerant: bool) -> Result<(Self, bool), StorageError> {
         let config = sled::Config::new().path(dir).cache_capacity(cache_bytes).flush_every_ms(None).use_compression(false);
         let db = Handle::open(config)?;
         restrict_all(dir)?;
@@ -80,8 +80,8 @@ impl Engine {
         let unsynced = Mutex::new(Unsynced { wal: Wal::open(dir, WAL_BYTES)?, load: Load::default() });
         let engine = Engine { cleaner: Cleaner::of(&db)?, db, log, dir: dir.to_owned(), blobs, unsynced };
         journal::recover(&engine)?;
-        engine.carry_out(tolerant)?;
-        Ok(engine)
+        let is_sound = engine.carry_out(tolerant)?;
+        Ok((engine, is_sound))
     }
 
     /// The number of the last commit; 0 when there was none.
@@ -121,11 +121,11 @@ impl Engine {
         Ok(page)
     }
 
-    /// Carries out the commits of the WAL that sled has lost, or never had.
-    fn carry_out(&self, tolerant: bool) -> Result<(), StorageError> {
+    /// Carries out the commits of the WAL that sled has lost, or never had; whether it is sound.
+    fn carry_out(&self, tolerant: bool) -> Result<bool, StorageError> {
         let number = self.number()?;
         let mut unsynced = self.unsynced.lock();
-        let batches = unsynced.wal.read(number, tolerant)?;
+        let (batches, is_damaged) = unsynced.wal.read(number, tolerant)?;
         for batch in &batches {
             self.put_numbered(self.prepare(batch)?.1, batch.number)?;
         }
@@ -133,7 +133,7 @@ impl Engine {
             self.sync()?;
         }
         unsynced.settle();
-        Ok(())
+        Ok(!is_damaged)
     }
 
     /// Applies the changes of a batch in one atomic step and waits until they are durable: in the WAL, or in sled with all before them.

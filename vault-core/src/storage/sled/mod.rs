@@ -17,9 +17,8 @@ use super::preimage::{PreImages, SnapshotNotes};
 use super::segments::Segments;
 use super::{Backend, Batch, Compaction, Expected, Key, Page, Read, Storage, StorageError};
 use crate::os::ForkGuard;
-use crate::os::sync::ReadersApart;
 use engine::Engine;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -38,7 +37,7 @@ pub struct SledStorage {
     home: Home,
     segments: Segments,
     /// Gone once the store is closed.
-    engine: ReadersApart<Option<Engine>>,
+    engine: RwLock<Option<Engine>>,
     pre_images: PreImages,
     committing: Mutex<()>,
     /// Held by a compaction, and by closing.
@@ -76,10 +75,10 @@ impl SledStorage {
     }
 
     /// Opens a copy of a generation in an empty directory, whatever became of its commits; the audit segments are those in `audit`.
-    pub(super) fn open_copy(generation: &Path, scratch: &Path, audit: PathBuf, cache_bytes: u64) -> Result<Self, StorageError> {
+    pub(super) fn open_copy(generation: &Path, scratch: &Path, audit: PathBuf, cache_bytes: u64) -> Result<(Self, bool), StorageError> {
         let home = Home::lock_dir(scratch)?;
-        let (engine, number) = recovery::open_beside(&home, generation, cache_bytes).inspect_err(|_| home.unlock())?;
-        Ok(Self::over(home, audit, engine, number, cache_bytes))
+        let (engine, number, is_sound) = recovery::open_beside(&home, generation, cache_bytes).inspect_err(|_| home.unlock())?;
+        Ok((Self::over(home, audit, engine, number, cache_bytes), is_sound))
     }
 
     fn recover(home: Home, options: &SledOptions) -> Result<Self, StorageError> {
@@ -92,7 +91,7 @@ impl SledStorage {
         SledStorage {
             segments: Segments::at(audit),
             home,
-            engine: ReadersApart::new(Some(engine)),
+            engine: RwLock::new(Some(engine)),
             pre_images: PreImages::default(),
             committing: Mutex::new(()),
             compacting: Mutex::new(()),

@@ -55,12 +55,12 @@ pub(super) fn recover(home: &Home, cache_bytes: u64) -> Result<(Engine, u64), St
 }
 
 /// Opens a private copy of any generation, and nothing else of the store that it is of.
-pub(super) fn open_beside(home: &Home, generation: &Path, cache_bytes: u64) -> Result<(Engine, u64), StorageError> {
+pub(super) fn open_beside(home: &Home, generation: &Path, cache_bytes: u64) -> Result<(Engine, u64, bool), StorageError> {
     let own = generation_dir(home, 1);
     copy(generation, &own)?;
-    let engine = Engine::open_damaged(&own, cache_bytes)?;
+    let (engine, is_sound) = Engine::open_damaged(&own, cache_bytes)?;
     let number = engine.number()?;
-    Ok((engine, number))
+    Ok((engine, number, is_sound))
 }
 
 /// Opens the copy and checks that it has every commit that was acknowledged.
