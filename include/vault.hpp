@@ -422,7 +422,9 @@ struct LeaseNotice {
 struct RotationNotice {
     /// "promoted": whoever keeps the old password reads anew; "needs-attention": somebody has to look after it.
     std::string_view change;
+    /// Such as "database/static-roles/app".
     std::string_view path;
+    /// With a slash at its end; empty for the root namespace.
     std::string_view namespace_path;
     /// The number of the password that readers are given.
     std::uint64_t version;
@@ -468,7 +470,10 @@ struct Options {
     std::vector<Connector> connectors;
     /// VAULT_DATABASE_ numbers, added together.
     std::uint32_t databases = 0;
+    /// Is told of leases once that is durable, from several threads at once, under no lock of the vault: it may call the vault, and should return at
+    /// once, since a request may wait for it. What it throws is dropped.
     std::function<void(const LeaseNotice &)> lease_hook;
+    /// Is told of rotations, in the same way.
     std::function<void(const RotationNotice &)> rotation_hook;
     /// Milliseconds since the Unix epoch, instead of the system's clock. It must neither throw nor call the vault.
     std::function<std::uint64_t()> clock;

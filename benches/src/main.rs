@@ -112,6 +112,8 @@ fn main() {
     ];
     let is_name = |word: &&String| !word.starts_with("--") && word.parse::<u64>().is_err();
     let names: Vec<&String> = words.iter().filter(is_name).collect();
+    assert!(options.count.is_none() || names == ["leases"], "--count N goes with the chapter `leases` alone");
+    assert!(names.iter().all(|name| chapters.iter().any(|(known, _)| known == name)), "there is no such chapter: see benches/README.md");
     for (name, chapter) in chapters {
         if names.is_empty() || names.iter().any(|wanted| *wanted == name) {
             let start = Instant::now();

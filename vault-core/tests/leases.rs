@@ -272,6 +272,9 @@ fn how_long_accounts_outlive_their_leases_is_measured_to_the_target() {
     revoke(&world.root, &stuck.lease_id, false).unwrap();
     settle(&world, 7_200);
     assert_eq!((measured().0, figure("libvault_leases_irrevocable_total")), (2.0, 1.0));
+    ask(&world.root, Operation::Write, "sys/leases/revoke-force/database", "").unwrap();
+    settle(&world, 60);
+    assert_eq!((count(&world.root, "irrevocable"), measured().0), (0, 2.0), "the lease is gone, and not its account");
 }
 
 #[test]

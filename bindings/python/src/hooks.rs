@@ -12,12 +12,12 @@ impl PyHook {
     /// Takes a callable; `form` says what it is called with.
     pub(crate) fn of(object: &Bound<'_, PyAny>, form: &str) -> PyResult<Self> {
         if !object.is_callable() {
-            return Err(PyTypeError::new_err(format!("it must be callable: {form}")));
+            return Err(PyTypeError::new_err(format!("a callable is needed: {form}")));
         }
         Ok(PyHook(object.clone().unbind()))
     }
 
-    /// There is nobody to tell of what it raises, and nothing hangs on it.
+    /// Python's `sys.unraisablehook` is told of what it raises: nothing else waits for it.
     fn tell<'py>(&self, py: Python<'py>, given: impl PyCallArgs<'py>) {
         if let Err(error) = self.0.bind(py).call1(given) {
             error.write_unraisable(py, Some(self.0.bind(py)));

@@ -32,13 +32,13 @@ impl LogLevel {
 pub enum LogTopic {
     /// A request failed by what is not its caller's doing.
     Request,
-    /// A tick failed.
+    /// A tick failed, or what it needs of tokens cannot be read.
     Tick,
     /// Unsealing, sealing and closing.
     Seal,
     /// An audit sink.
     Sink,
-    /// A lease.
+    /// A lease, or a record that leads to some.
     Lease,
     /// The rotation of a credential.
     Rotation,

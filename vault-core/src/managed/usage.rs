@@ -204,8 +204,8 @@ pub(crate) fn next_gone(overlay: &Overlay<'_>) -> Result<Found<Gone>, BarrierErr
     Ok(Found { all, unreadable })
 }
 
-/// Goes through so many notes of a reader who is gone, on an overlay of the root namespace: they are removed, and what is to be rotated is noted; how many
-/// there were.
+/// Goes through so many notes of a reader who is gone, on an overlay of the root namespace: they are removed, and what is to be rotated is noted; those
+/// notes, and how many cannot be read.
 pub(crate) fn end_notes(
     overlay: &mut Overlay<'_>,
     gone: &Gone,

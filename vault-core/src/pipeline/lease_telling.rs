@@ -29,7 +29,7 @@ use std::time::Duration;
 const TOLD_MAX: usize = 1_024;
 /// Answers of targets that one commit holds: with their events they are below what sled takes without its journal.
 const ANSWERS_MAX: usize = 32;
-/// How long answers wait for others: those that a crash loses are asked for again.
+/// How long answers wait for others before a further target is asked: those that a crash loses are asked for again.
 const ANSWERS_WAIT: Duration = Duration::from_millis(50);
 /// Wait after a target was told in vain for the first time, in milliseconds; it doubles with each.
 const RETRY_MILLIS: u64 = 10_000;
@@ -117,6 +117,10 @@ fn ask_each<'c>(core: &'c Core, part: &mut Part, answers: &mut Vec<Answer<'c>>, 
             break;
         }
         for target in part.due.keys().copied().collect::<Vec<_>>() {
+            if answers.len() >= ANSWERS_MAX || waited.elapsed() > ANSWERS_WAIT {
+                settle(core, std::mem::take(answers), now)?;
+                waited = Stopwatch::start();
+            }
             let lease = part.due.get_mut(&target).and_then(VecDeque::pop_front);
             if part.due.get(&target).is_none_or(VecDeque::is_empty) {
                 part.due.remove(&target);
@@ -144,10 +148,6 @@ fn ask_each<'c>(core: &'c Core, part: &mut Part, answers: &mut Vec<Answer<'c>>, 
                 Told::Busy => part.next = Some(now),
             }
             count += 1;
-            if answers.len() >= ANSWERS_MAX || waited.elapsed() > ANSWERS_WAIT {
-                settle(core, std::mem::take(answers), now)?;
-                waited = Stopwatch::start();
-            }
         }
     }
     Ok(())
@@ -483,7 +483,7 @@ fn commit_answers(core: &Core, answers: &[Answer<'_>], now: Timestamp) -> Result
             _ if is_stuck => Some(LeaseChange::Irrevocable),
             _ => None,
         };
-        ended.extend(change.filter(|change| *change == LeaseChange::Revoked).and(old.ended_millis));
+        ended.extend(change.filter(|change| error.is_none() && *change == LeaseChange::Revoked).and(old.ended_millis));
         notices.extend(change.map(|change| notice(change, &old, namespace)));
     }
     if !events.is_empty() {

@@ -11,6 +11,7 @@ type Records = BTreeMap<Key, Arc<[u8]>>;
 const PAGE_RESERVED_MAX: usize = 1_024;
 
 /// A store that is gone when it is dropped.
+#[derive(Default)]
 pub struct MemoryStorage(RwLock<Memory>);
 
 #[derive(Clone, Default)]
@@ -23,17 +24,11 @@ struct Memory {
     closed: bool,
 }
 
-impl Default for MemoryStorage {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 impl MemoryStorage {
     /// An empty store.
     #[must_use]
     pub fn new() -> Self {
-        MemoryStorage(RwLock::new(Memory::default()))
+        Self::default()
     }
 
     /// A copy of the store as it is, open.

@@ -62,7 +62,7 @@ impl Wal {
                 return Err(damaged());
             }
             is_damaged = true;
-            self.file.set_len(0).and_then(|()| self.file.set_len(self.bytes as u64)).map_err(io("reading WAL"))?;
+            self.file.set_len(self.bytes as u64).map_err(io("reading WAL"))?;
         }
         let mut content = vec![0; self.bytes];
         self.file.read_exact_at(&mut content, 0).map_err(io("reading WAL"))?;
@@ -185,15 +185,16 @@ fn number_of(head: &[u8]) -> u64 {
 fn parse(mut rest: &[u8]) -> Option<BTreeMap<Key, Option<Vec<u8>>>> {
     let mut changes = BTreeMap::new();
     while let Some((len, behind)) = rest.split_first() {
-        let (key, behind) = behind.split_at_checked(usize::from(*len).min(KEY_BYTES_MAX))?;
+        let (key, behind) = behind.split_at_checked(usize::from(*len)).filter(|(key, _)| key.len() <= KEY_BYTES_MAX)?;
         let value;
         (value, rest) = match behind.split_first()? {
             (0, behind) => (None, behind),
-            (_, behind) => {
+            (1, behind) => {
                 let (len, behind) = behind.split_first_chunk::<4>()?;
                 let (value, behind) = behind.split_at_checked(u32::from_le_bytes(*len) as usize)?;
                 (Some(value.to_vec()), behind)
             }
+            _ => return None,
         };
         changes.insert(Key::new(&[key]), value);
     }
@@ -281,6 +282,19 @@ mod tests {
             assert!(is_damaged(dir, 0), "byte {at} of the second");
             assert!(numbers(dir, 3).is_empty(), "the engine has them all");
         }
+    }
+
+    #[test]
+    fn a_file_of_another_size_is_damaged_and_what_is_whole_in_it_can_be_had() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (dir, path) = (dir.path(), dir.path().join(NAME));
+        let (mut wal, _) = open(dir, 0);
+        (1..=3).for_each(|number| assert!(wal.append(&batch(number, 5_000)).expect("written")));
+        let whole = std::fs::read(&path).expect("it is there");
+        std::fs::write(&path, &whole[..5 * BLOCK_BYTES]).expect("written");
+        assert!(is_damaged(dir, 0));
+        let (batches, is_damaged) = Wal::open(dir, BYTES).expect("it opens").read(0, true).expect("it reads");
+        assert!(is_damaged && batches.iter().map(|batch| batch.number).eq([1, 2]));
     }
 
     #[test]

@@ -176,7 +176,7 @@ def create(
     your own. ``lease_hook(change, lease_id, namespace, expires)`` is told of leases: "granted", "renewed", "expiring-soon", "revoked",
     "irrevocable"; ``rotation_hook(change, path, namespace, version, what_to_do)`` of credentials that are rotated: "promoted" (whoever keeps the
     old password reads anew), "needs-attention" (with what to do; else None). Both are called under no lock of the vault, from any thread, and
-    what they raise is dropped. ``log``, such as ``logging.getLogger("libvault")``, is given what the vault has to say that is
+    what they raise goes to ``sys.unraisablehook``. ``log``, such as ``logging.getLogger("libvault")``, is given what the vault has to say that is
     neither an answer nor in the audit log: at the end of ``tick``, ``unseal``, ``seal`` and ``close``, so that no request waits for it.
 
     ``value_cache_bytes`` holds so many bytes of decrypted secrets in memory, each for at most ``value_cache_ttl`` seconds: a read of one asks

@@ -253,8 +253,8 @@ pub(super) fn rotate(overlay: &mut Overlay<'_>, mount: &Id, name: &str) -> Resul
     }
     if configured.connection.late.len() >= LATE_PASSWORDS_MAX {
         let why = format!(
-            "the connection's account may have one of {LATE_PASSWORDS_MAX} other passwords by now, since answers to changes before were lost: let \
-             settle-root/NAME find out, a minute after the last of them"
+            "the connection's account may have one of {LATE_PASSWORDS_MAX} other passwords by now, since answers to changes were lost or \
+             passwords were written untried: settle-root/NAME finds out which works, and a minute after the last of them lets go of the others"
         );
         return Err(Error::new(Code::Conflict, why));
     }

@@ -1,6 +1,6 @@
 //! Cleaning: sled gives a segment of its log to new records once nothing in it counts any more, and moves what still does out of one that
 //! is less than half full. But without its own thread, which would write between two of our syncs, it moves a leaf only when it writes another one
-//! anew: too seldom, and the file grows to four times what is in it. So each commit has it write a leaf anew that is empty but for a number.
+//! anew: too seldom, and the file grows to four times what is in it. So before a sync it is made to write a leaf anew that is empty but for a number.
 
 use super::handle::Handle;
 use crate::storage::StorageError;

@@ -1,4 +1,4 @@
-//! Records in sled's one tree: keys by their first byte, values in chunks, and a commit that is durable when it returns.
+//! Records in one tree of sled's: keys by their first byte, values in chunks, and a commit that is durable when it returns.
 //!
 //! `0x00 "number"`: the commit number. `0x01 key`: a record, either `0x00 value` or `0x01 commit (8) chunks (4)`.
 //! `0x02 length-of-key key commit (8) chunk (4)`: at most 4 KiB of a value that this commit has written. A leaf of sled's holds some 16 records;
