@@ -2,6 +2,7 @@
 
 use crate::Options;
 use crate::measure::{Contestant, contest};
+use crate::memory::resident_bytes;
 use crate::plot::Plot;
 use crate::report::{Report, Unit};
 use crate::world::KEY;
@@ -255,14 +256,4 @@ fn prepare(root: &Session) {
         r#"{"plugin_name":"willing","username":"admin","password":"secret","connection_url":"willing://","allowed_roles":["*"]}"#;
     write("database/config/target", connection);
     write("database/roles/app", r#"{"db_name":"target","creation_statements":["make"],"default_ttl":"1h","max_ttl":"24h"}"#);
-}
-
-/// What the process has in memory.
-pub fn resident_bytes() -> u64 {
-    // What earlier chapters have freed is given back first, or what grows would only fill it.
-    // SAFETY: it looks at nothing but the allocator's own lists.
-    unsafe { libc::malloc_trim(0) };
-    let status = std::fs::read_to_string("/proc/self/statm").expect("Linux");
-    let pages: u64 = status.split_whitespace().nth(1).and_then(|pages| pages.parse().ok()).expect("Linux");
-    pages * 4096
 }

@@ -8,6 +8,7 @@ mod folders;
 mod leases;
 mod machine;
 mod measure;
+mod memory;
 mod opening;
 mod peers;
 mod plot;

@@ -224,10 +224,24 @@ fn other_bars(report: &mut Report) {
         let (with_log, with_log_after) = (beside("filled"), beside("compacted"));
         let why = "the engine keeps room for records to come: a compaction gives it back";
         report.bar(filled, "at most 2.2 x the payload", first, Limit::AtMost(2.2), |times| format!("{} ({with_log})", ratio(times)), why);
-        report.bar(compacted, "at most 3 x", last, Limit::AtMost(3.0), |times| format!("{} ({with_log_after})", ratio(times)), "what the engine keeps free after it");
+        report.bar(
+            compacted,
+            "at most 3 x",
+            last,
+            Limit::AtMost(3.0),
+            |times| format!("{} ({with_log_after})", ratio(times)),
+            "what the engine keeps free after it",
+        );
     }
     let over = |report: &Report, one: &str, base: &str| Some(report.get(one)? - report.get(base)?);
-    report.bar("C over Rust, per read", "at most 0.3 µs", over(report, "binding: C", "binding: Rust"), Limit::AtMost(300.0), micros, "handles, copies of texts, and the wiping of what is lent");
+    report.bar(
+        "C over Rust, per read",
+        "at most 0.3 µs",
+        over(report, "binding: C", "binding: Rust"),
+        Limit::AtMost(300.0),
+        micros,
+        "handles, copies of texts, and the wiping of what is lent",
+    );
     let python = over(report, "Python read: libvault's wheel, memory", "binding: Rust");
     report.bar(
         "Python over Rust, per read",

@@ -1,8 +1,8 @@
 //! Tokens: how long it takes to make one and to look one up, what memory it takes, and what an opening takes, with more and more of them.
 
 use crate::Options;
-use crate::leases::resident_bytes;
 use crate::measure::{Contestant, contest, timing};
+use crate::memory::resident_bytes;
 use crate::report::{Report, Unit};
 use crate::world::{World, reopen};
 use std::hint::black_box;
