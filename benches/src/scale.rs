@@ -23,7 +23,9 @@ pub fn secrets(report: &mut Report, options: &Options, folder: &Path) {
         reads::compare(report, options, &worlds, folder, (secrets, BYTES));
         let mut closed = Vec::new();
         for (place, world) in worlds.into_iter().filter(|(place, _)| *place != Place::Memory) {
-            report.figure(&size_name(secrets, place), bytes_below(&place.dir(folder)) as f64 / (secrets * BYTES as u64) as f64);
+            let dir = place.dir(folder);
+            let store = bytes_below(&dir) - bytes_below(&dir.join("audit"));
+            report.figure(&size_name(secrets, place), store as f64 / (secrets * BYTES as u64) as f64);
             world.vault.close().expect("it closes");
             closed.push((place, world.token));
         }
@@ -59,7 +61,7 @@ pub fn plots(report: &mut Report, options: &Options, folder: &Path) {
     let drawn = [
         ("read", "Read of 1 KiB", "secrets", "µs", read),
         ("open", "Open, unseal, first read", "secrets", "ms", open),
-        ("disk", "On the device, beside the payload", "secrets", "x", disk),
+        ("disk", "The store on the device, beside the payload", "secrets", "x", disk),
         ("decision", "Policy decision", "rules", "ns", vec![("libvault".to_owned(), decision)]),
         ("tokens", "A request about a token", "tokens", "µs", vec![token("make", "make", 1e3), token("look up", "look up", 1e3)]),
         ("tokens-memory", "Memory of a token and its records", "tokens", "bytes", vec![token("memory", "each", 1.0)]),

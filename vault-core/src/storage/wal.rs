@@ -12,7 +12,8 @@ use super::home::open_file;
 use super::{Batch, KEY_BYTES_MAX, Key, StorageError};
 use crate::crypto::sha256;
 use std::collections::BTreeMap;
-use std::fs::File;
+use std::fs::{self, File};
+use std::io::ErrorKind;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
@@ -21,6 +22,8 @@ pub(super) const NAME: &str = "WAL";
 /// Nothing that was acknowledged shares a block with what is written later: a write that is torn harms nothing else.
 const BLOCK_BYTES: usize = 4 * 1024;
 const CHECK_BYTES: usize = 16;
+/// The last byte of a file without records that is of a store which has failed.
+const LEFT: u8 = 1;
 const HEAD_BYTES: usize = CHECK_BYTES + 8 + 4;
 
 /// The open file.
@@ -43,6 +46,15 @@ struct Record<'b> {
 }
 
 impl Wal {
+    /// Whether something was left in the file of a directory: the store was not closed well, or it has failed.
+    pub(super) fn is_left(dir: &Path) -> Result<bool, StorageError> {
+        match fs::read(dir.join(NAME)) {
+            Ok(content) => Ok(content.iter().any(|byte| *byte != 0)),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(io("reading WAL")(error)),
+        }
+    }
+
     /// Opens the file of a directory, made of so many bytes where there is none.
     pub(super) fn open(dir: &Path, bytes: usize) -> Result<Self, StorageError> {
         let path = dir.join(NAME);
@@ -89,6 +101,10 @@ impl Wal {
     /// Keeps what is in the file for the next opening, since the engine has failed: a sync that succeeds after one that has not tells nothing.
     pub(super) fn keep(&mut self) {
         self.kept = true;
+        if self.end == 0 {
+            // No record: it says that something is left. Where it cannot be written the device fails, and so will the next opening.
+            let _told = self.file.write_all_at(&[LEFT], self.bytes as u64 - 1).and_then(|()| self.file.sync_data());
+        }
     }
 
     /// Writes a commit down; whether it is durable now: a file without room for it stays as it is.
@@ -295,6 +311,25 @@ mod tests {
         assert!(is_damaged(dir, 0));
         let (batches, is_damaged) = Wal::open(dir, BYTES).expect("it opens").read(0, true).expect("it reads");
         assert!(is_damaged && batches.iter().map(|batch| batch.number).eq([1, 2]));
+    }
+
+    #[test]
+    fn a_store_that_has_failed_leaves_something_even_where_nothing_was_written() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let dir = dir.path();
+        assert!(!Wal::is_left(dir).expect("read"), "there is no file");
+        let (mut wal, _) = open(dir, 0);
+        assert!(wal.append(&batch(1, 100)).expect("written"));
+        assert!(Wal::is_left(dir).expect("read"));
+        wal.wipe().expect("wiped");
+        assert!(!Wal::is_left(dir).expect("read"), "closed well");
+        wal.keep();
+        assert!(Wal::is_left(dir).expect("read"), "failed");
+        let (mut wal, found) = open(dir, 1);
+        assert!(found.is_empty(), "it is no record");
+        assert!(wal.append(&batch(2, 100)).expect("written"));
+        wal.wipe().expect("wiped");
+        assert!(!Wal::is_left(dir).expect("read"), "closed well");
     }
 
     #[test]

@@ -6,6 +6,7 @@ use super::super::wal::Wal;
 use super::super::{Batch, Key, Page, StorageError};
 use parking_lot::Mutex;
 use redb::{CompactionError, Database, Durability, ReadTransaction, ReadableDatabase, TableDefinition};
+use rustix::fs::Advice;
 use std::fs;
 use std::io::ErrorKind;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -60,6 +61,9 @@ impl Engine {
         let size = fs::metadata(file).map_err(io("opening the store"))?.len();
         if size == 0 {
             return Err(StorageError::Corrupt("the file store.redb is empty".to_owned()));
+        }
+        if Wal::is_left(file.parent().unwrap_or(Path::new(".")))? {
+            uncached(file).map_err(io("opening the store"))?;
         }
         let mut builder = builder(cache_bytes);
         builder.set_check_integrity_on_open(check == Check::Whole || check == Check::Usual && size <= CHECKED_BYTES_MAX);
@@ -139,8 +143,15 @@ impl Engine {
 
     /// Moves pages to the beginning of the file, cuts off what is free then, and leaves nothing of old commits in the WAL.
     pub(super) fn compact(&mut self) -> Result<(), StorageError> {
-        self.settle()?;
-        self.wal.lock().wipe()?;
+        let compacted = self.settle().and_then(|()| self.wal.lock().wipe()).and_then(|()| self.compact_settled());
+        compacted.inspect_err(|error| {
+            if !matches!(error, StorageError::Busy) {
+                self.wal.lock().keep();
+            }
+        })
+    }
+
+    fn compact_settled(&mut self) -> Result<(), StorageError> {
         let compacted = catch_unwind(AssertUnwindSafe(|| self.db.compact()));
         caught("compacting the store", || match compacted {
             Ok(Ok(_)) => Ok(Ok(())),
@@ -153,7 +164,8 @@ impl Engine {
     pub(super) fn close(self) -> Result<(), StorageError> {
         // Where it fails the WAL has what redb has not.
         let _settled = self.settle().and_then(|()| self.wal.lock().wipe());
-        caught("closing the store", move || Ok(self.db.close()?))
+        let Engine { db, wal, .. } = self;
+        caught("closing the store", move || Ok(db.close()?)).inspect_err(|_| wal.into_inner().keep())
     }
 }
 
@@ -180,6 +192,14 @@ impl View {
             Ok(page)
         })
     }
+}
+
+/// Lets a file be read from the device: where a sync has failed, the system's cache holds what is not there, and tells nobody of it any more.
+fn uncached(file: &Path) -> std::io::Result<()> {
+    let file = fs::File::options().read(true).write(true).open(file)?;
+    // What is dirty stays in the cache.
+    file.sync_data()?;
+    Ok(rustix::fs::fadvise(&file, 0, None, Advice::DontNeed)?)
 }
 
 fn number(db: &Database) -> Result<u64, StorageError> {
