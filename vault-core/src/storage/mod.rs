@@ -24,6 +24,8 @@ mod home;
 pub mod memory;
 #[cfg(feature = "sled")]
 mod preimage;
+#[cfg(any(feature = "sled", feature = "redb"))]
+mod recent;
 #[cfg(feature = "redb")]
 pub mod redb;
 #[cfg(any(feature = "sled", feature = "redb"))]

@@ -1,5 +1,5 @@
 //! The commits that the engine does not hold durably yet: a file of fixed size that is written over from its beginning, so that a commit syncs
-//! blocks which the file system has already, and nothing beside them.
+//! blocks which the file system has already, and nothing beside them. One commit that is larger lets it grow until the engine has it.
 //!
 //! WAL is made full of zeros. A record begins at a block of 4 KiB and takes whole ones:
 //! `check (16) | commit (8) | length of the changes (4) | changes`, where the check is the beginning of the SHA-256 of what follows it; a change
@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::ErrorKind;
 use std::os::unix::fs::FileExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The file's name.
 pub(super) const NAME: &str = "WAL";
@@ -28,9 +28,12 @@ const HEAD_BYTES: usize = CHECK_BYTES + 8 + 4;
 
 /// The open file.
 pub(super) struct Wal {
+    path: PathBuf,
     file: File,
-    /// Its size.
+    /// The size that it is to have.
     bytes: usize,
+    /// The size that it has.
+    len: usize,
     /// Where the next record goes.
     at: usize,
     /// Behind it there is nothing but zeros.
@@ -62,23 +65,23 @@ impl Wal {
             write_durably(dir, NAME, &vec![0; bytes]).map_err(io("making WAL"))?;
         }
         let file = open_file(&path).map_err(io("opening WAL"))?;
-        Ok(Wal { file, bytes, at: 0, end: 0, kept: false })
+        Ok(Wal { path, file, bytes, len: bytes, at: 0, end: 0, kept: false })
     }
 
     /// The commits after `after` in their order; further ones go behind them. Damage is an error, or where `tolerant` says so it ends them, and is
     /// told beside them.
     pub(super) fn read(&mut self, after: u64, tolerant: bool) -> Result<(Vec<Batch>, bool), StorageError> {
         let mut is_damaged = false;
-        if self.file.metadata().map_err(io("reading WAL"))?.len() != self.bytes as u64 {
+        let mut content = fs::read(&self.path).map_err(io("reading WAL"))?;
+        if content.len() < self.bytes {
             if !tolerant {
                 return Err(damaged());
             }
             is_damaged = true;
-            self.file.set_len(self.bytes as u64).map_err(io("reading WAL"))?;
+            content.resize(self.bytes, 0);
         }
-        let mut content = vec![0; self.bytes];
-        self.file.read_exact_at(&mut content, 0).map_err(io("reading WAL"))?;
         self.end = content.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+        self.len = content.len();
         let (batches, at, damage) = take(&content, after);
         self.at = if batches.is_empty() { 0 } else { at };
         match damage {
@@ -107,19 +110,36 @@ impl Wal {
         }
     }
 
-    /// Writes a commit down; whether it is durable now: a file without room for it stays as it is.
-    pub(super) fn append(&mut self, batch: &Batch) -> Result<bool, StorageError> {
-        let Some(record) = encode(batch, self.bytes - self.at) else { return Ok(false) };
+    /// Whether a commit goes behind those that are in the file.
+    pub(super) fn has_room(&self, batch: &Batch) -> bool {
+        self.at + bytes_of(batch).next_multiple_of(BLOCK_BYTES) <= self.bytes
+    }
+
+    /// Writes a commit down, which is durable when this returns.
+    pub(super) fn append(&mut self, batch: &Batch) -> Result<(), StorageError> {
+        let record = encode(batch)?;
         let written = self.file.write_all_at(&record, self.at as u64).and_then(|()| self.file.sync_data());
         written.map_err(io("writing WAL"))?;
         self.at += record.len();
         self.end = self.end.max(self.at);
-        Ok(true)
+        self.len = self.len.max(self.at);
+        Ok(())
     }
 
-    /// Begins anew: the engine holds all that is in the file durably.
-    pub(super) fn restart(&mut self) {
+    /// Whether a commit has made the file larger than it is to be.
+    pub(super) fn has_grown(&self) -> bool {
+        self.len > self.bytes
+    }
+
+    /// Begins anew, in a file of its fixed size: the engine holds all that is in it durably.
+    pub(super) fn restart(&mut self) -> Result<(), StorageError> {
+        if self.has_grown() {
+            self.file.set_len(self.bytes as u64).map_err(io("cutting WAL"))?;
+            self.len = self.bytes;
+            self.end = self.end.min(self.bytes);
+        }
         self.at = 0;
+        Ok(())
     }
 }
 
@@ -151,14 +171,17 @@ fn damaged() -> StorageError {
     StorageError::Corrupt("the file WAL is damaged".to_owned())
 }
 
-/// The record of a batch, in whole blocks; `None` where it has no room.
-fn encode(batch: &Batch, room: usize) -> Option<Vec<u8>> {
+/// What the record of a batch takes, but for what fills its last block up.
+fn bytes_of(batch: &Batch) -> usize {
     let change_bytes =
         |(key, value): (&Key, &Option<Vec<u8>>)| 2 + key.as_bytes().len() + value.as_ref().map_or(0, |value| 4 + value.len());
-    let bytes = HEAD_BYTES + batch.changes.iter().map(change_bytes).sum::<usize>();
-    if bytes.next_multiple_of(BLOCK_BYTES) > room {
-        return None;
-    }
+    HEAD_BYTES + batch.changes.iter().map(change_bytes).sum::<usize>()
+}
+
+/// The record of a batch, in whole blocks.
+fn encode(batch: &Batch) -> Result<Vec<u8>, StorageError> {
+    let bytes = bytes_of(batch);
+    let len = u32::try_from(bytes - HEAD_BYTES).map_err(|_| StorageError::Invalid("a batch is too large"))?;
     let mut record = Vec::with_capacity(bytes.next_multiple_of(BLOCK_BYTES));
     record.resize(HEAD_BYTES, 0);
     for (key, value) in &batch.changes {
@@ -168,18 +191,17 @@ fn encode(batch: &Batch, room: usize) -> Option<Vec<u8>> {
             None => record.push(0),
             Some(value) => {
                 record.push(1);
-                record.extend_from_slice(&u32::try_from(value.len()).expect("the file is smaller").to_le_bytes());
+                record.extend_from_slice(&u32::try_from(value.len()).expect("all of them are less").to_le_bytes());
                 record.extend_from_slice(value);
             }
         }
     }
-    let len = u32::try_from(record.len() - HEAD_BYTES).expect("the file is smaller");
     record[CHECK_BYTES..CHECK_BYTES + 8].copy_from_slice(&batch.number.to_le_bytes());
     record[CHECK_BYTES + 8..HEAD_BYTES].copy_from_slice(&len.to_le_bytes());
     let check = sha256(&[&record[CHECK_BYTES..]]);
     record[..CHECK_BYTES].copy_from_slice(&check[..CHECK_BYTES]);
     record.resize(record.len().next_multiple_of(BLOCK_BYTES), 0);
-    Some(record)
+    Ok(record)
 }
 
 /// The record that a content begins with, and how many bytes it takes; `None` where there is none, or not all of it.
@@ -252,7 +274,7 @@ mod tests {
         let (mut wal, found) = open(dir, 0);
         assert!(found.is_empty());
         for number in 1..=5 {
-            assert!(wal.append(&batch(number, 3_000 * number as usize)).expect("written"));
+            wal.append(&batch(number, 3_000 * number as usize)).expect("written");
         }
         assert_eq!(numbers(dir, 0), [1, 2, 3, 4, 5]);
         assert_eq!(numbers(dir, 3), [4, 5]);
@@ -267,12 +289,12 @@ mod tests {
         let dir = tempfile::tempdir().expect("a directory");
         let (dir, path) = (dir.path(), dir.path().join(NAME));
         let (mut wal, _) = open(dir, 0);
-        (1..=9).for_each(|number| assert!(wal.append(&batch(number, 100)).expect("written")));
-        wal.restart();
-        (10..=12).for_each(|number| assert!(wal.append(&batch(number, 100)).expect("written")));
+        (1..=9).for_each(|number| wal.append(&batch(number, 100)).expect("written"));
+        wal.restart().expect("begun");
+        (10..=12).for_each(|number| wal.append(&batch(number, 100)).expect("written"));
         assert_eq!(numbers(dir, 9), [10, 11, 12]);
         let (mut wal, _) = open(dir, 9);
-        assert!(wal.append(&batch(13, 100)).expect("written"), "behind those that the engine does not have yet");
+        wal.append(&batch(13, 100)).expect("written behind those that the engine does not have yet");
         assert_eq!(numbers(dir, 9), [10, 11, 12, 13]);
         assert!(is_damaged(dir, 8), "commit 9 is nowhere");
         wal.wipe().expect("wiped");
@@ -284,7 +306,7 @@ mod tests {
         let dir = tempfile::tempdir().expect("a directory");
         let (dir, path) = (dir.path(), dir.path().join(NAME));
         let (mut wal, _) = open(dir, 0);
-        (1..=3).for_each(|number| assert!(wal.append(&batch(number, 5_000)).expect("written")));
+        (1..=3).for_each(|number| wal.append(&batch(number, 5_000)).expect("written"));
         let whole = std::fs::read(&path).expect("it is there");
         let with_flipped = |at: usize| {
             let mut bytes = whole.clone();
@@ -305,7 +327,7 @@ mod tests {
         let dir = tempfile::tempdir().expect("a directory");
         let (dir, path) = (dir.path(), dir.path().join(NAME));
         let (mut wal, _) = open(dir, 0);
-        (1..=3).for_each(|number| assert!(wal.append(&batch(number, 5_000)).expect("written")));
+        (1..=3).for_each(|number| wal.append(&batch(number, 5_000)).expect("written"));
         let whole = std::fs::read(&path).expect("it is there");
         std::fs::write(&path, &whole[..5 * BLOCK_BYTES]).expect("written");
         assert!(is_damaged(dir, 0));
@@ -319,7 +341,7 @@ mod tests {
         let dir = dir.path();
         assert!(!Wal::is_left(dir).expect("read"), "there is no file");
         let (mut wal, _) = open(dir, 0);
-        assert!(wal.append(&batch(1, 100)).expect("written"));
+        wal.append(&batch(1, 100)).expect("written");
         assert!(Wal::is_left(dir).expect("read"));
         wal.wipe().expect("wiped");
         assert!(!Wal::is_left(dir).expect("read"), "closed well");
@@ -327,18 +349,28 @@ mod tests {
         assert!(Wal::is_left(dir).expect("read"), "failed");
         let (mut wal, found) = open(dir, 1);
         assert!(found.is_empty(), "it is no record");
-        assert!(wal.append(&batch(2, 100)).expect("written"));
+        wal.append(&batch(2, 100)).expect("written");
         wal.wipe().expect("wiped");
         assert!(!Wal::is_left(dir).expect("read"), "closed well");
     }
 
     #[test]
-    fn what_has_no_room_is_left_to_the_engine() {
+    fn a_commit_that_is_larger_than_the_file_lets_it_grow_until_the_engine_has_it() {
         let dir = tempfile::tempdir().expect("a directory");
-        let (mut wal, _) = open(dir.path(), 0);
-        assert!(!wal.append(&batch(1, BYTES)).expect("nothing written"));
-        assert!(wal.append(&batch(1, BYTES / 2)).expect("written"));
-        assert!(!wal.append(&batch(2, BYTES / 2)).expect("nothing written"));
-        assert!(wal.append(&batch(2, 10)).expect("written"));
+        let dir = dir.path();
+        let len = || std::fs::metadata(dir.join(NAME)).expect("it is there").len();
+        let (mut wal, _) = open(dir, 0);
+        assert!(!wal.has_room(&batch(1, BYTES)) && wal.has_room(&batch(1, BYTES / 2)));
+        wal.append(&batch(1, BYTES / 2)).expect("written");
+        assert!(!wal.has_room(&batch(2, BYTES / 2)) && wal.has_room(&batch(2, 10)) && !wal.has_grown());
+        wal.append(&batch(2, 3 * BYTES)).expect("written");
+        assert!(wal.has_grown() && len() > 3 * BYTES as u64);
+        assert_eq!(numbers(dir, 0), [1, 2]);
+        let (mut wal, _) = open(dir, 0);
+        assert!(wal.has_grown(), "what was left by a crash");
+        wal.restart().expect("begun");
+        assert!(!wal.has_grown() && len() == BYTES as u64);
+        wal.append(&batch(3, 10)).expect("written");
+        assert_eq!(numbers(dir, 2), [3]);
     }
 }

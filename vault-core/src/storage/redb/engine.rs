@@ -1,22 +1,23 @@
-//! Records in redb's tables: one of records, one with the commit number; both change in one transaction, which is durable in the WAL first.
+//! Records in redb's tables: one of records, one with the commit number; both change in one transaction, with all commits since the last one.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "a backend on disk touches files")]
 
 use super::super::files::io;
+use super::super::recent::{self, Changes, Recent};
 use super::super::wal::Wal;
 use super::super::{Batch, Key, Page, StorageError};
-use parking_lot::Mutex;
-use redb::{CompactionError, Database, Durability, ReadTransaction, ReadableDatabase, TableDefinition};
+use redb::{CompactionError, Database, ReadTransaction, ReadableDatabase, TableDefinition};
 use rustix::fs::Advice;
 use std::fs;
 use std::io::ErrorKind;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::sync::Arc;
 
 const RECORDS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("records");
 const NUMBERS: TableDefinition<'_, &str, u64> = TableDefinition::new("numbers");
 const COMMIT: &str = "commit";
-/// The size of the WAL: so much is written to it before redb makes it durable itself.
-const WAL_BYTES: usize = 2 * 1024 * 1024;
+/// The size of the WAL: so much is written to it before redb is given it.
+const WAL_BYTES: usize = 4 * 1024 * 1024;
 /// Up to this size every page is checked against its checksum at each opening; a larger file only after it was not closed well.
 const CHECKED_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
@@ -31,16 +32,19 @@ pub(super) enum Check {
     Nothing,
 }
 
-/// An open redb database, with the commits that it does not hold durably yet beside it.
+/// An open redb database, with the commits that it does not have yet.
 pub(super) struct Engine {
     db: Database,
-    wal: Mutex<Wal>,
+    recent: Recent,
     /// The commits of the WAL that were not put into a database which is known to be damaged.
     left: Vec<Batch>,
 }
 
-/// A read transaction: the database as it was when this was made.
-pub(super) struct View(ReadTransaction);
+/// The store as it was when this was made: a read transaction, and what had been changed over it.
+pub(super) struct View {
+    changes: Arc<Changes>,
+    read: ReadTransaction,
+}
 
 impl Engine {
     /// Makes an empty database in an empty file.
@@ -71,19 +75,18 @@ impl Engine {
         Self::over(db, file, check)
     }
 
-    /// Carries out what is in the WAL, and lets redb make it durable: it may have been read from the system's cache, whatever became of its sync.
+    /// Lets redb have what is in the WAL: it may have been read from the system's cache, whatever became of its sync.
     fn over(db: Database, file: &Path, check: Check) -> Result<Self, StorageError> {
-        let number = number(&db)?;
         let mut wal = Wal::open(file.parent().unwrap_or(Path::new(".")), WAL_BYTES)?;
-        let (batches, _) = wal.read(number, check == Check::Nothing)?;
-        let mut engine = Engine { db, wal: Mutex::new(wal), left: Vec::new() };
+        let (batches, _) = wal.read(number(&db)?, check == Check::Nothing)?;
+        let mut left = Vec::new();
         if check == Check::Nothing {
-            engine.left = batches;
-        } else if !batches.is_empty() {
-            batches.iter().try_for_each(|batch| engine.put(batch, Durability::None))?;
-            engine.settle()?;
+            left = batches;
+        } else if let Some((changes, number)) = recent::together(batches) {
+            put(&db, &changes, number)?;
+            wal.restart()?;
         }
-        Ok(engine)
+        Ok(Engine { db, recent: Recent::over(wal), left })
     }
 
     /// The commits of the WAL that are not in the database, since that is damaged.
@@ -91,62 +94,37 @@ impl Engine {
         &self.left
     }
 
-    /// The number of the last commit in the database; 0 when there was none.
+    /// The number of the last commit; 0 when there was none.
     pub(super) fn number(&self) -> Result<u64, StorageError> {
-        number(&self.db)
+        self.recent.number().map_or_else(|| number(&self.db), Ok)
+    }
+
+    /// The value of a key.
+    pub(super) fn get(&self, key: &Key) -> Result<Option<Vec<u8>>, StorageError> {
+        self.recent.get(key, || caught("reading", || read(&self.db.begin_read()?, key)))
     }
 
     pub(super) fn view(&self) -> Result<View, StorageError> {
-        caught("reading", || Ok(View(self.db.begin_read()?)))
+        // What is here goes only once the database has it.
+        self.recent.with_changes(|changes| caught("reading", || Ok(View { changes: Arc::clone(changes), read: self.db.begin_read()? })))
     }
 
-    /// Applies a batch in one transaction, which is durable when it returns: in the WAL, or where that has no room, in redb with all before it.
+    /// Applies a batch, which is durable when this returns.
     pub(super) fn apply(&self, batch: &Batch) -> Result<(), StorageError> {
-        let mut wal = self.wal.lock();
-        self.apply_with(&mut wal, batch).inspect_err(|_| wal.keep())
+        self.recent.commit(batch, |changes, number| put(&self.db, changes, number))
     }
 
-    fn apply_with(&self, wal: &mut Wal, batch: &Batch) -> Result<(), StorageError> {
-        if wal.append(batch)? {
-            return self.put(batch, Durability::None);
-        }
-        self.put(batch, Durability::Immediate)?;
-        wal.restart();
-        Ok(())
-    }
-
-    fn put(&self, batch: &Batch, durability: Durability) -> Result<(), StorageError> {
-        caught("committing", || {
-            let mut begun = self.db.begin_write()?;
-            begun.set_durability(durability)?;
-            let mut records = begun.open_table(RECORDS)?;
-            for (key, change) in &batch.changes {
-                match change {
-                    None => records.remove(key.as_bytes())?,
-                    Some(value) => records.insert(key.as_bytes(), value.as_slice())?,
-                };
-            }
-            drop(records);
-            begun.open_table(NUMBERS)?.insert(COMMIT, batch.number)?;
-            begun.commit()?;
-            Ok(())
-        })
-    }
-
-    /// Lets redb hold all commits durably.
+    /// Lets redb have all commits.
     fn settle(&self) -> Result<(), StorageError> {
-        let nothing = Batch { number: self.number()?, ..Batch::default() };
-        self.put(&nothing, Durability::Immediate)?;
-        self.wal.lock().restart();
-        Ok(())
+        self.recent.settle(|changes, number| put(&self.db, changes, number))
     }
 
     /// Moves pages to the beginning of the file, cuts off what is free then, and leaves nothing of old commits in the WAL.
     pub(super) fn compact(&mut self) -> Result<(), StorageError> {
-        let compacted = self.settle().and_then(|()| self.wal.lock().wipe()).and_then(|()| self.compact_settled());
+        let compacted = self.settle().and_then(|()| self.recent.wipe()).and_then(|()| self.compact_settled());
         compacted.inspect_err(|error| {
             if !matches!(error, StorageError::Busy) {
-                self.wal.lock().keep();
+                self.recent.keep();
             }
         })
     }
@@ -163,35 +141,60 @@ impl Engine {
 
     pub(super) fn close(self) -> Result<(), StorageError> {
         // Where it fails the WAL has what redb has not.
-        let _settled = self.settle().and_then(|()| self.wal.lock().wipe());
-        let Engine { db, wal, .. } = self;
-        caught("closing the store", move || Ok(db.close()?)).inspect_err(|_| wal.into_inner().keep())
+        let _settled = self.settle().and_then(|()| self.recent.wipe());
+        let Engine { db, recent, .. } = self;
+        caught("closing the store", move || Ok(db.close()?)).inspect_err(|_| recent.keep())
     }
 }
 
 impl View {
     pub(super) fn get(&self, key: &Key) -> Result<Option<Vec<u8>>, StorageError> {
-        caught("reading", || {
-            let records = self.0.open_table(RECORDS)?;
-            Ok(records.get(key.as_bytes())?.map(|value| value.value().to_vec()))
-        })
+        match self.changes.get(key) {
+            Some(change) => Ok(change.clone()),
+            None => caught("reading", || read(&self.read, key)),
+        }
     }
 
     pub(super) fn scan(&self, prefix: &[u8], after: Option<&Key>, limit: usize) -> Result<Page, StorageError> {
-        caught("scanning", || {
-            let start = after.map_or_else(Vec::new, |after| [after.as_bytes(), &[0]].concat()).max(prefix.to_vec());
-            let records = self.0.open_table(RECORDS)?;
-            let mut page = Vec::new();
-            for record in records.range(start.as_slice()..)?.take(limit) {
-                let (key, value) = record?;
-                if !key.value().starts_with(prefix) {
-                    break;
-                }
-                page.push((Key::new(&[key.value()]), value.value().to_vec()));
-            }
-            Ok(page)
-        })
+        recent::scan(&self.changes, (prefix, after), limit, |limit| caught("scanning", || scan(&self.read, prefix, after, limit)))
     }
+}
+
+fn read(from: &ReadTransaction, key: &Key) -> Result<Option<Vec<u8>>, redb::Error> {
+    let records = from.open_table(RECORDS)?;
+    Ok(records.get(key.as_bytes())?.map(|value| value.value().to_vec()))
+}
+
+fn scan(from: &ReadTransaction, prefix: &[u8], after: Option<&Key>, limit: usize) -> Result<Page, redb::Error> {
+    let start = after.map_or_else(Vec::new, |after| [after.as_bytes(), &[0]].concat()).max(prefix.to_vec());
+    let records = from.open_table(RECORDS)?;
+    let mut page = Vec::new();
+    for record in records.range(start.as_slice()..)?.take(limit) {
+        let (key, value) = record?;
+        if !key.value().starts_with(prefix) {
+            break;
+        }
+        page.push((Key::new(&[key.value()]), value.value().to_vec()));
+    }
+    Ok(page)
+}
+
+/// Applies changes in one transaction as the commit of this number, durable when it returns.
+fn put(db: &Database, changes: &Changes, number: u64) -> Result<(), StorageError> {
+    caught("committing", || {
+        let begun = db.begin_write()?;
+        let mut records = begun.open_table(RECORDS)?;
+        for (key, change) in changes {
+            match change {
+                None => records.remove(key.as_bytes())?,
+                Some(value) => records.insert(key.as_bytes(), value.as_slice())?,
+            };
+        }
+        drop(records);
+        begun.open_table(NUMBERS)?.insert(COMMIT, number)?;
+        begun.commit()?;
+        Ok(())
+    })
 }
 
 /// Lets a file be read from the device: where a sync has failed, the system's cache holds what is not there, and tells nobody of it any more.

@@ -135,7 +135,7 @@ impl RedbStorage {
             return Err(StorageError::Invalid("commit numbers must be consecutive"));
         }
         for (key, expected) in &batch.expectations {
-            if Expected::of(engine.view()?.get(key)?.as_deref()) != *expected {
+            if Expected::of(engine.get(key)?.as_deref()) != *expected {
                 return Err(StorageError::Conflict);
             }
         }
@@ -153,7 +153,7 @@ fn copy_wal(from: &Path, to: &Path) -> Result<(), StorageError> {
 
 impl Read for RedbStorage {
     fn get(&self, key: &Key) -> Result<Option<Vec<u8>>, StorageError> {
-        self.with_engine(|engine| engine.view()?.get(key))
+        self.with_engine(|engine| engine.get(key))
     }
 
     fn scan(&self, prefix: &[u8], after: Option<&Key>, limit: usize) -> Result<Page, StorageError> {
