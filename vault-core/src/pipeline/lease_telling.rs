@@ -27,7 +27,7 @@ use std::time::Duration;
 
 /// Leases that one call tells to all targets together, after which it asks none of them a further time.
 const TOLD_MAX: usize = 1_024;
-/// Answers of targets that one commit holds: with their events they are below what sled takes without its journal.
+/// Answers of targets that one commit holds.
 const ANSWERS_MAX: usize = 32;
 /// How long answers wait for others before a further target is asked: those that a crash loses are asked for again.
 const ANSWERS_WAIT: Duration = Duration::from_millis(50);

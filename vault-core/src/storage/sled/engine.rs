@@ -1,41 +1,44 @@
-//! Records in one tree of sled's: keys by their first byte, values in chunks, and a commit that is durable when it returns.
+//! Records in one tree of sled's: keys by their first byte, values in chunks; over it the commits that sled does not have yet.
 //!
-//! `0x00 "number"`: the commit number. `0x01 key`: a record, either `0x00 value` or `0x01 commit (8) chunks (4)`.
+//! `0x00 "number"`: the number of the last commit that sled has all of. `0x01 key`: a record, either `0x00 value` or `0x01 commit (8) chunks (4)`.
 //! `0x02 length-of-key key commit (8) chunk (4)`: at most 4 KiB of a value that this commit has written. A leaf of sled's holds some 16 records;
-//! one of more than 128 KiB would go to a file of its own, which sled never syncs. `journal` has the other keys, `cleaner` a tree of its own.
+//! one of more than 128 KiB would go to a file of its own, which sled never syncs. `cleaner` has a tree of its own.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "a backend on disk touches files")]
 
 use super::super::files::io;
 use super::super::home::restrict_all;
-use super::super::preimage::Olds;
+use super::super::recent::{self, Changes, Recent};
 use super::super::wal::Wal;
 use super::super::{Batch, Key, Page, StorageError};
 use super::cleaner::Cleaner;
 use super::handle::Handle;
-use super::journal::{self, Changes, Load};
+use super::pieces::{Piece, pieces};
 use parking_lot::Mutex;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-pub(super) const NUMBER_KEY: &[u8] = b"\x00number";
+const NUMBER_KEY: &[u8] = b"\x00number";
 const RECORD: u8 = 1;
-pub(super) const CHUNK: u8 = 2;
+const CHUNK: u8 = 2;
 const WHOLE: u8 = 0;
 const CHUNKED: u8 = 1;
 pub(super) const CHUNK_BYTES: usize = 4 * 1024;
 /// The least value that is filled in behind its key.
 const FILLED_LATER_BYTES: usize = 256;
-/// Times that a value is read again which a commit has replaced in between.
+/// Times that a value is read again which was replaced in between.
 const READ_TRIES_MAX: usize = 1_000;
-/// The size of the WAL: what sled is handed between two syncs fits, each commit in blocks of its own.
-const WAL_BYTES: usize = 256 * 1024;
+/// The size of the WAL: so much is written to it before sled is given it.
+const WAL_BYTES: usize = 1024 * 1024;
 /// How long closing waits for sled's threads.
 const CLOSE_WAIT: Duration = Duration::from_secs(10);
 
-/// An open sled database, with a descriptor of our own on its log.
+/// A change of a key in sled's tree.
+pub(super) type Change = (Vec<u8>, Option<Vec<u8>>);
+
+/// An open sled database, with a descriptor of our own on its log, and the commits that it does not have yet.
 pub(super) struct Engine {
     cleaner: Cleaner,
     db: Handle,
@@ -43,25 +46,11 @@ pub(super) struct Engine {
     log: File,
     dir: PathBuf,
     blobs: Mutex<BTreeSet<OsString>>,
-    unsynced: Mutex<Unsynced>,
-}
-
-/// What sled was handed since its log was synced last: commits that the WAL makes durable.
-struct Unsynced {
-    wal: Wal,
-    load: Load,
-}
-
-impl Unsynced {
-    /// All of it was synced.
-    fn settle(&mut self) {
-        self.wal.restart();
-        self.load = Load::default();
-    }
+    recent: Recent,
 }
 
 impl Engine {
-    /// Opens sled in a directory, ends a commit that was cut off, and carries out those that are durable in the WAL.
+    /// Opens sled in a directory, and lets it have the commits that are durable in the WAL.
     pub(super) fn open(dir: &Path, cache_bytes: u64) -> Result<Self, StorageError> {
         Self::open_with(dir, cache_bytes, false).map(|(engine, _)| engine)
     }
@@ -77,32 +66,43 @@ impl Engine {
         restrict_all(dir)?;
         let log = File::options().read(true).write(true).open(dir.join("db")).map_err(io("opening the log"))?;
         let blobs = Mutex::new(names_in(&dir.join("blobs"))?);
-        let unsynced = Mutex::new(Unsynced { wal: Wal::open(dir, WAL_BYTES)?, load: Load::default() });
-        let engine = Engine { cleaner: Cleaner::of(&db)?, db, log, dir: dir.to_owned(), blobs, unsynced };
-        journal::recover(&engine)?;
-        let is_sound = engine.carry_out(tolerant)?;
-        Ok((engine, is_sound))
+        let mut wal = Wal::open(dir, WAL_BYTES)?;
+        let (batches, is_damaged) = wal.read(number(&db)?, tolerant)?;
+        let engine = Engine { cleaner: Cleaner::of(&db)?, db, log, dir: dir.to_owned(), blobs, recent: Recent::over(wal) };
+        if let Some((changes, number)) = recent::together(batches) {
+            engine.take(&changes, number)?;
+        }
+        engine.settle()?;
+        Ok((engine, !is_damaged))
     }
 
     /// The number of the last commit; 0 when there was none.
     pub(super) fn number(&self) -> Result<u64, StorageError> {
-        match self.db.call("reading", |db| db.get(NUMBER_KEY))? {
-            None => Ok(0),
-            Some(bytes) => bytes.as_ref().try_into().map(u64::from_le_bytes).map_err(|_| corrupt()),
-        }
+        self.recent.number().map_or_else(|| number(&self.db), Ok)
     }
 
     pub(super) fn get(&self, key: &Key) -> Result<Option<Vec<u8>>, StorageError> {
         for _ in 0..READ_TRIES_MAX {
-            let Some(value) = self.db.call("reading", |db| db.get(record_key(key)))? else { return Ok(None) };
-            if let Some(value) = self.whole(key, &value)? {
-                return Ok(Some(value));
+            let mut is_whole = true;
+            let value = self.recent.get(key, || {
+                let Some(record) = self.db.call("reading", |db| db.get(record_key(key)))? else { return Ok(None) };
+                let value = self.whole(key, &record)?;
+                is_whole = value.is_some();
+                Ok(value)
+            })?;
+            // Else sled is being given another value, and that is in memory until it has it.
+            if is_whole {
+                return Ok(value);
             }
         }
         Err(corrupt())
     }
 
     pub(super) fn scan(&self, prefix: &[u8], after: Option<&Key>, limit: usize) -> Result<Page, StorageError> {
+        recent::scan(&self.recent.changes(), (prefix, after), limit, |limit| self.scan_settled(prefix, after, limit))
+    }
+
+    fn scan_settled(&self, prefix: &[u8], after: Option<&Key>, limit: usize) -> Result<Page, StorageError> {
         let mut page = Vec::new();
         let start = after.map_or_else(|| [&[RECORD], prefix].concat(), |after| [&[RECORD], after.as_bytes(), &[0]].concat());
         let start = start.max([&[RECORD], prefix].concat());
@@ -121,55 +121,53 @@ impl Engine {
         Ok(page)
     }
 
-    /// Carries out the commits of the WAL that sled has lost, or never had; whether it is sound.
-    fn carry_out(&self, tolerant: bool) -> Result<bool, StorageError> {
-        let number = self.number()?;
-        let mut unsynced = self.unsynced.lock();
-        let (batches, is_damaged) = unsynced.wal.read(number, tolerant)?;
-        for batch in &batches {
-            self.put_numbered(self.prepare(batch)?.1, batch.number)?;
-        }
-        if !batches.is_empty() {
+    /// Applies a batch, which is durable when this returns.
+    pub(super) fn apply(&self, batch: &Batch) -> Result<(), StorageError> {
+        self.recent.commit(batch, |changes, number| self.take(changes, number))
+    }
+
+    /// Lets sled have all commits.
+    fn settle(&self) -> Result<(), StorageError> {
+        self.recent.settle(|changes, number| self.take(changes, number))
+    }
+
+    /// Makes changes durable in sled as the commit of this number, piece by piece: whoever opens what a crash leaves of that does it once more.
+    fn take(&self, changes: &Changes, number: u64) -> Result<(), StorageError> {
+        let (gone, put) = self.in_tree(changes, number)?;
+        for Piece { changes, leaves } in pieces(gone.into_iter().chain(put).chain([number_change(number)])) {
+            let mut batch = sled::Batch::default();
+            for (key, change) in changes {
+                match change {
+                    None => batch.remove(key),
+                    Some(value) => batch.insert(key, value),
+                }
+            }
+            self.db.call("applying a batch", |db| db.apply_batch(batch))?;
+            // Sled moves leaves out of segments that hold little else, as far as it may write more before the sync.
+            self.db.call("cleaning", |_| self.cleaner.clean(leaves))?;
             self.sync()?;
         }
-        unsynced.settle();
-        Ok(!is_damaged)
-    }
-
-    /// Applies the changes of a batch in one atomic step and waits until they are durable: in the WAL, or in sled with all before them.
-    pub(super) fn apply(&self, batch: &Batch, changes: Changes) -> Result<(), StorageError> {
-        let mut unsynced = self.unsynced.lock();
-        self.apply_with(&mut unsynced, batch, changes).inspect_err(|_| unsynced.wal.keep())
-    }
-
-    fn apply_with(&self, unsynced: &mut Unsynced, batch: &Batch, changes: Changes) -> Result<(), StorageError> {
-        let load = Load::of(&changes);
-        if !unsynced.load.is_empty() && !unsynced.load.has_room(&load, 1) {
-            self.sync_cleaned(unsynced)?;
-        }
-        // Where the next one like it would have to wait for sled, this one does instead of waiting for the WAL.
-        if unsynced.load.has_room(&load, 2) && unsynced.wal.append(batch)? {
-            unsynced.load.add(&load);
-            self.put_numbered(changes, batch.number)?;
-            return self.sync_blobs();
-        }
-        if unsynced.load.has_room(&load, 1) {
-            unsynced.load.add(&load);
-            self.put_numbered(changes, batch.number)?;
-            return self.sync_cleaned(unsynced);
-        }
-        journal::apply(self, changes, batch.number)?;
-        unsynced.settle();
         Ok(())
     }
 
-    /// Has sled move leaves out of segments that hold little else, as far as it may write more before the sync that this ends with.
-    fn sync_cleaned(&self, unsynced: &mut Unsynced) -> Result<(), StorageError> {
-        let leaves = unsynced.load.leaves_to_clean();
-        self.db.call("cleaning", |_| self.cleaner.clean(leaves))?;
-        self.sync()?;
-        unsynced.settle();
-        Ok(())
+    /// What changes come to in the tree, but for the number: the chunks of old values that go, before anything else, and what is put there.
+    fn in_tree(&self, changes: &Changes, number: u64) -> Result<(Vec<Change>, BTreeMap<Vec<u8>, Option<Vec<u8>>>), StorageError> {
+        let (mut gone, mut put) = (Vec::new(), BTreeMap::new());
+        for (key, change) in changes {
+            let record_key = record_key(key);
+            if let Some(record) = self.db.call("reading", |db| db.get(&record_key))?
+                && let Some((number, chunks)) = chunks_of(&record)?
+            {
+                gone.extend((0..chunks).map(|index| (chunk_key(key, &number, index), None)));
+            }
+            match change {
+                None => drop(put.insert(record_key, None)),
+                Some(value) => insert(&mut put, record_key, key, value, number)?,
+            }
+        }
+        // Where this is done once more some of them are there already.
+        gone.retain(|(key, _)| !put.contains_key(key));
+        Ok((gone, put))
     }
 
     /// Writes a batch, not at once, into a database that nobody relies on before it was synced as a whole.
@@ -177,64 +175,19 @@ impl Engine {
     /// First the keys and then the values: sled writes a leaf anew when it splits and after ten changes, and a leaf that is filled in the order
     /// of its keys has nine records then. So each value is written once.
     pub(super) fn fill(&self, batch: &Batch) -> Result<(), StorageError> {
-        let changes = self.prepare(batch)?.1;
-        for (key, change) in &changes {
+        let (gone, put) = self.in_tree(&batch.changes, batch.number)?;
+        for (key, change) in &put {
             if change.as_ref().is_some_and(|value| value.len() >= FILLED_LATER_BYTES) {
                 self.db.call("filling", |db| db.insert(key, Vec::new()))?;
             }
         }
-        let number = (NUMBER_KEY.to_vec(), Some(batch.number.to_le_bytes().to_vec()));
-        for (key, change) in changes.into_iter().chain([number]) {
+        for (key, change) in gone.into_iter().chain(put).chain([number_change(batch.number)]) {
             self.db.call("filling", |db| match change {
                 None => db.remove(key).map(drop),
                 Some(value) => db.insert(key, value).map(drop),
             })?;
         }
         Ok(())
-    }
-
-    /// Applies changes of the tree and the number of their commit in one atomic step, which [`Self::sync`] makes durable.
-    pub(super) fn put_numbered(&self, changes: Changes, number: u64) -> Result<(), StorageError> {
-        let number = (NUMBER_KEY.to_vec(), Some(number.to_le_bytes().to_vec()));
-        self.put_all(changes.into_iter().chain([number]))
-    }
-
-    /// Applies changes of the tree in one atomic step, which [`Self::sync`] makes durable.
-    pub(super) fn put_all(&self, changes: impl IntoIterator<Item = (Vec<u8>, Option<Vec<u8>>)>) -> Result<(), StorageError> {
-        let mut batch = sled::Batch::default();
-        for (key, change) in changes {
-            match change {
-                None => batch.remove(key),
-                Some(value) => batch.insert(key, value),
-            }
-        }
-        self.db.call("applying a batch", |db| db.apply_batch(batch))
-    }
-
-    /// What lies at a key of the tree.
-    pub(super) fn get_raw(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StorageError> {
-        Ok(self.db.call("reading", |db| db.get(key))?.map(|value| value.to_vec()))
-    }
-
-    /// The old values of a batch's keys, and what it changes in the tree but for the number. No other commit may be under way.
-    pub(super) fn prepare(&self, batch: &Batch) -> Result<(Olds, Changes), StorageError> {
-        let (mut olds, mut changes) = (Olds::new(), Changes::new());
-        for (key, change) in &batch.changes {
-            let record_key = record_key(key);
-            let old = self.db.call("reading", |db| db.get(&record_key))?;
-            if let Some(record) = &old
-                && let Some((number, chunks)) = chunks_of(record)?
-            {
-                changes.extend((0..chunks).map(|index| (chunk_key(key, &number, index), None)));
-            }
-            let old = old.map(|record| self.whole(key, &record)?.ok_or_else(corrupt)).transpose()?;
-            olds.insert(*key, old);
-            match change {
-                None => drop(changes.insert(record_key, None)),
-                Some(value) => insert(&mut changes, record_key, key, value, batch.number)?,
-            }
-        }
-        Ok((olds, changes))
     }
 
     /// Waits until all that was applied is durable.
@@ -253,7 +206,7 @@ impl Engine {
     /// Closes sled and waits until its threads have let go of the files.
     pub(super) fn close(self) -> Result<(), StorageError> {
         // Where it fails the WAL has what sled has not.
-        let _settled = self.sync().and_then(|()| self.unsynced.lock().wal.wipe());
+        let _settled = self.settle().and_then(|()| self.sync()).and_then(|()| self.recent.wipe());
         let Engine { cleaner, mut db, log, dir, .. } = self;
         drop(cleaner);
         let closed = db.close();
@@ -301,7 +254,18 @@ impl Engine {
     }
 }
 
-fn insert(changes: &mut Changes, record_key: Vec<u8>, key: &Key, value: &[u8], number: u64) -> Result<(), StorageError> {
+fn number(db: &Handle) -> Result<u64, StorageError> {
+    match db.call("reading", |db| db.get(NUMBER_KEY))? {
+        None => Ok(0),
+        Some(bytes) => bytes.as_ref().try_into().map(u64::from_le_bytes).map_err(|_| corrupt()),
+    }
+}
+
+fn number_change(number: u64) -> Change {
+    (NUMBER_KEY.to_vec(), Some(number.to_le_bytes().to_vec()))
+}
+
+fn insert(changes: &mut BTreeMap<Vec<u8>, Option<Vec<u8>>>, record_key: Vec<u8>, key: &Key, value: &[u8], number: u64) -> Result<(), StorageError> {
     if value.len() <= CHUNK_BYTES {
         changes.insert(record_key, Some([&[WHOLE], value].concat()));
         return Ok(());

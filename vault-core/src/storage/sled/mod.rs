@@ -1,7 +1,7 @@
 //! The store on disk, over sled 0.34.7. ARCHITECTURE.md says why it stands on sled in this way.
 //!
 //! A store is a directory `{LOCK, HEAD, audit/, CURRENT, g-N/}`: `current` says which generation counts, `recovery` opens it in a private
-//! copy, `compaction` writes a fresh one, `engine` lays records into one tree of sled's, `journal` carries large commits out in pieces,
+//! copy, `compaction` writes a fresh one, `engine` lays records into one tree of sled's, `pieces` says how much sled is handed at once,
 //! `cleaner` has sled use its file's room again, `handle` makes sled's calls come back.
 
 mod cleaner;
@@ -9,7 +9,7 @@ mod compaction;
 mod current;
 mod engine;
 mod handle;
-mod journal;
+mod pieces;
 mod recovery;
 
 use super::home::Home;
@@ -134,11 +134,11 @@ impl SledStorage {
 
 impl Read for SledStorage {
     fn get(&self, key: &Key) -> Result<Option<Vec<u8>>, StorageError> {
-        self.with_engine(|engine| self.pre_images.get(key, || engine.get(key)))
+        self.with_engine(|engine| engine.get(key))
     }
 
     fn scan(&self, prefix: &[u8], after: Option<&Key>, limit: usize) -> Result<Page, StorageError> {
-        self.with_engine(|engine| self.pre_images.scan(prefix, after, limit, |limit| engine.scan(prefix, after, limit)))
+        self.with_engine(|engine| engine.scan(prefix, after, limit))
     }
 }
 
@@ -173,21 +173,14 @@ impl Storage for SledStorage {
         let _committing = self.committing.lock();
         self.with_engine(|engine| {
             self.validate(engine, batch)?;
-            let (olds, changes) = engine.prepare(batch)?;
-            self.pre_images.begin(olds);
-            if let Err(error) = engine.apply(batch, changes) {
-                // The notes stay: what may or may not be durable is never shown.
+            self.pre_images.note(batch.changes.keys(), |key| engine.get(key))?;
+            if let Err(error) = engine.apply(batch) {
                 self.poisoned.store(true, Ordering::Release);
                 return Err(error);
             }
             self.number.store(batch.number, Ordering::Release);
-            self.pre_images.end();
             Ok(())
         })
-    }
-
-    fn group_bytes(&self) -> usize {
-        journal::GROUP_BYTES
     }
 
     fn note_head(&self, number: u64, mac: &[u8; 32]) -> Result<(), StorageError> {
