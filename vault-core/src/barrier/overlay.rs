@@ -38,6 +38,8 @@ pub(crate) struct Overlay<'a> {
     watched: Option<Watched>,
     /// Where values may be held that were read before, and the time.
     held: Option<(&'a ValueCache, Timestamp)>,
+    /// What was found when somebody asked whether it is there: whoever reads it next takes it.
+    found: Option<(Key, Option<Vec<u8>>)>,
 }
 
 /// What becomes of what is read.
@@ -62,7 +64,7 @@ struct Watched {
 impl<'a> Overlay<'a> {
     /// For a request that only reads.
     pub(crate) fn reading(barrier: &'a Arc<Barrier>, source: &'a dyn Read) -> Self {
-        Overlay { barrier, source, tracking: Tracking::Off, writes: Writes::default(), watched: None, held: None }
+        Overlay { barrier, source, tracking: Tracking::Off, writes: Writes::default(), watched: None, held: None, found: None }
     }
 
     /// For a request that only reads, and takes values that are held as they are.
@@ -93,8 +95,8 @@ impl<'a> Overlay<'a> {
     /// Works in another namespace for a while: one and the same commit, under that one's names and keys.
     pub(crate) fn within<T>(&mut self, barrier: &Arc<Barrier>, work: impl FnOnce(&mut Overlay<'_>) -> T) -> T {
         let writes = std::mem::take(&mut self.writes);
-        let mut inner =
-            Overlay { barrier, source: self.source, tracking: self.tracking, writes, watched: self.watched.take(), held: self.held };
+        let (watched, held) = (self.watched.take(), self.held);
+        let mut inner = Overlay { barrier, source: self.source, tracking: self.tracking, writes, watched, held, found: None };
         let done = work(&mut inner);
         self.writes = inner.writes;
         self.watched = inner.watched;
@@ -109,10 +111,30 @@ impl<'a> Overlay<'a> {
         if let Some((values, now)) = self.held.filter(|_| ValueCache::holds(kind)) {
             return self.get_held(kind, key, values, now);
         }
+        let record = match self.found.take_if(|(found, _)| found == key) {
+            Some((_, record)) => record,
+            None => self.read(key)?,
+        };
+        record.map(|record| self.barrier.open_owned(kind, key, record)).transpose()
+    }
+
+    /// Whether there is a record, whatever it holds: it is decrypted by whoever reads it after that.
+    pub(crate) fn has(&mut self, key: &Key) -> Result<bool, BarrierError> {
+        if let Some(own) = self.writes.changes.get(key) {
+            return Ok(own.is_some());
+        }
+        let record = self.read(key)?;
+        let is_there = record.is_some();
+        self.found = Some((*key, record));
+        Ok(is_there)
+    }
+
+    /// A record as published, which is remembered.
+    fn read(&mut self, key: &Key) -> Result<Option<Vec<u8>>, BarrierError> {
         self.watch(key);
         let record = self.source.get(key)?;
         self.remember(key, record.as_deref())?;
-        record.map(|record| self.barrier.open_owned(kind, key, record)).transpose()
+        Ok(record)
     }
 
     fn get_held(&self, kind: Kind, key: &Key, values: &ValueCache, now: Timestamp) -> Result<Option<WipedBytes>, BarrierError> {
@@ -156,10 +178,7 @@ impl<'a> Overlay<'a> {
 
     /// What stands outside the barrier: the header and wrapped keyrings.
     pub(crate) fn get_bare(&mut self, key: &Key) -> Result<Option<Vec<u8>>, BarrierError> {
-        self.watch(key);
-        let bytes = self.source.get(key)?;
-        self.remember(key, bytes.as_deref())?;
-        Ok(bytes)
+        self.read(key)
     }
 
     /// Puts the same content under the primary data key, if it is still what was read.

@@ -16,7 +16,7 @@ pub(in crate::engines) struct PlainSecrets<'s, 'o> {
 impl PlainSecrets<'_, '_> {
     pub(in crate::engines) fn exists(&mut self, path: &str) -> Result<bool> {
         let key = self.key(path);
-        Ok(self.overlay.get(self.kind, &key)?.is_some())
+        Ok(self.overlay.has(&key)?)
     }
 
     pub(in crate::engines) fn read(&mut self, path: &str) -> Result<Value> {

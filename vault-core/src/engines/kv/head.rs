@@ -122,7 +122,7 @@ impl Head {
 
 pub(super) fn exists(overlay: &mut Overlay<'_>, mount: &Id, path: &str) -> Result<bool> {
     let key = head_key(overlay.barrier(), mount, path);
-    Ok(overlay.get(Kind::KvHead, &key)?.is_some())
+    Ok(overlay.has(&key)?)
 }
 
 /// The head of a secret, if there is one.
