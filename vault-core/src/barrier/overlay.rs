@@ -103,6 +103,14 @@ impl<'a> Overlay<'a> {
         done
     }
 
+    /// Looks at what is not expected to stay so: whoever does something about it reads it again.
+    pub(crate) fn looking_through<T>(&mut self, work: impl FnOnce(&mut Self) -> T) -> T {
+        let tracking = std::mem::replace(&mut self.tracking, Tracking::Off);
+        let done = work(self);
+        self.tracking = tracking;
+        done
+    }
+
     /// The plaintext of a record.
     pub(crate) fn get(&mut self, kind: Kind, key: &Key) -> Result<Option<WipedBytes>, BarrierError> {
         if let Some(own) = self.writes.changes.get(key) {
@@ -355,5 +363,55 @@ impl<'a> Overlay<'a> {
     /// What the request wants written.
     pub(crate) fn into_writes(self) -> Writes {
         self.writes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::Keyring;
+    use crate::os::SystemRng;
+    use crate::storage::memory::MemoryStorage;
+    use crate::storage::{Batch, Storage};
+
+    fn barrier() -> Arc<Barrier> {
+        let rng = SystemRng::new();
+        let keyring = Keyring::generate(&rng, 1, 0).expect("randomness");
+        Arc::new(Barrier::new(Id::from_bytes([1; 16]), Id::ROOT, keyring, Arc::new(rng)))
+    }
+
+    fn put(storage: &MemoryStorage, barrier: &Barrier, key: &Key, text: &[u8]) {
+        let changes = BTreeMap::from([(*key, Some(barrier.seal(Kind::KvPlain, key, text).expect("sealed")))]);
+        storage.commit(&Batch { number: storage.commit_number() + 1, changes, ..Batch::default() }).expect("committed");
+    }
+
+    #[test]
+    fn what_is_only_looked_through_is_no_expectation() {
+        let (barrier, storage) = (barrier(), MemoryStorage::new());
+        let (one, other) = (Key::new(&[b"one"]), Key::new(&[b"other"]));
+        [one, other].iter().for_each(|key| put(&storage, &barrier, key, b"text"));
+        let mut overlay = Overlay::writing(&barrier, &storage);
+        let seen = overlay.looking_through(|overlay| overlay.get(Kind::KvPlain, &one)).expect("read");
+        assert_eq!(seen.as_deref(), Some(&b"text"[..]));
+        overlay.get(Kind::KvPlain, &other).expect("read");
+        assert!(overlay.into_writes().expectations.into_keys().eq([other]));
+    }
+
+    #[test]
+    fn what_was_found_there_is_what_is_read_and_expected() {
+        let (barrier, storage) = (barrier(), MemoryStorage::new());
+        let (key, none) = (Key::new(&[b"key"]), Key::new(&[b"none"]));
+        put(&storage, &barrier, &key, b"then");
+        let record = storage.get(&key).expect("read");
+        let mut overlay = Overlay::of_request(&barrier, &storage);
+        assert!(overlay.has(&key).expect("read"));
+        put(&storage, &barrier, &key, b"now");
+        assert_eq!(overlay.get(Kind::KvPlain, &key).expect("read").as_deref(), Some(&b"then"[..]));
+        assert!(matches!(overlay.get(Kind::KvPlain, &key), Err(BarrierError::Changed)), "it was read a second time");
+        assert!(!overlay.has(&none).expect("read"));
+        overlay.put(Kind::KvPlain, none, b"own").expect("sealed");
+        assert!(overlay.has(&none).expect("read"));
+        let expected = BTreeMap::from([(key, Expected::of(record.as_deref())), (none, Expected::Absent)]);
+        assert_eq!(overlay.into_writes().expectations, expected);
     }
 }

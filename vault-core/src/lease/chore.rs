@@ -290,9 +290,9 @@ pub(crate) fn next_of(
 ) -> Result<Vec<super::LeaseRef>, BarrierError> {
     match chore {
         Chore::Token(Whose { id, up_to: None }) => index::of_token(overlay, id, limit),
-        Chore::Token(whose) => included(overlay, index::of_token(overlay, &whose.id, usize::MAX)?, whose, limit, barrier_of),
-        Chore::Entity(whose) => included(overlay, index::of_entity(overlay, &whose.id, usize::MAX)?, whose, limit, barrier_of),
-        Chore::Prefix(prefix) => below(overlay, prefix, limit),
+        Chore::Token(whose) => included(overlay, index::of_token_after, whose, limit, barrier_of),
+        Chore::Entity(whose) => included(overlay, index::of_entity_after, whose, limit, barrier_of),
+        Chore::Prefix(prefix) => overlay.looking_through(|overlay| below(overlay, prefix, limit)),
         Chore::Target(_) | Chore::Rotation(_) | Chore::Family(_) => Ok(Vec::new()),
     }
 }
@@ -318,30 +318,43 @@ pub(crate) fn strike_off(overlay: &mut Overlay<'_>, chore: &Chore, lease: &super
     }
 }
 
-/// The first of some leases that were not granted after a hold; what leads nowhere is among them.
+/// A page of the leases of one holder behind a place.
+type PageOf = fn(&Overlay<'_>, &[u8; 16], Option<Key>, usize) -> Result<Vec<(Key, super::LeaseRef)>, BarrierError>;
+
+/// The first leases that were not granted after a hold; what leads nowhere is among them. None of them becomes an expectation here: whoever
+/// renews some that are only looked at keeps no others from ending.
 fn included(
     overlay: &mut Overlay<'_>,
-    leases: Vec<super::LeaseRef>,
+    page_of: PageOf,
     whose: &Whose,
     limit: usize,
     barrier_of: BarrierOf<'_>,
 ) -> Result<Vec<super::LeaseRef>, BarrierError> {
-    let mut found = Vec::new();
-    for at in leases {
-        let lease = match barrier_of(&at.namespace) {
-            Some(barrier) => overlay.within(&barrier, |overlay| Lease::load(overlay, &at.key))?,
-            None => None,
-        };
-        if lease.is_none_or(|lease| whose.includes(&lease)) {
-            found.push(at);
-            if found.len() == limit {
-                break;
+    let (mut found, mut after) = (Vec::new(), None);
+    loop {
+        let page = page_of(overlay, &whose.id, after, LEASE_PAGE_RECORDS_MAX)?;
+        let is_last = page.len() < LEASE_PAGE_RECORDS_MAX;
+        after = page.last().map(|(place, _)| *place);
+        for (_, at) in page {
+            let load = |overlay: &mut Overlay<'_>| Lease::load(overlay, &at.key);
+            let lease = match barrier_of(&at.namespace) {
+                Some(barrier) => overlay.within(&barrier, |overlay| overlay.looking_through(load))?,
+                None => None,
+            };
+            if lease.is_none_or(|lease| whose.includes(&lease)) {
+                found.push(at);
+                if found.len() == limit {
+                    return Ok(found);
+                }
             }
         }
+        if is_last {
+            return Ok(found);
+        }
     }
-    Ok(found)
 }
 
+/// The same of those below a prefix.
 fn below(overlay: &mut Overlay<'_>, prefix: &Prefix, limit: usize) -> Result<Vec<super::LeaseRef>, BarrierError> {
     let mut ids = Vec::new();
     let owners: &[_] = if prefix.forced { &[index::LIVE, index::ENDING] } else { &[index::LIVE] };
