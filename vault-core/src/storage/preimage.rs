@@ -1,86 +1,49 @@
-//! Pre-images: how an engine without versions shows only what is durable, and gives snapshots.
+//! Pre-images: how an engine without versions gives snapshots.
 //!
-//! Before a batch is applied the old value of each of its keys is noted, for the batch in flight and for each open snapshot. A reader asks the
-//! engine first and the notes afterwards: a value that came from a batch in flight is then always covered by a note. No reader waits for I/O.
+//! Before a batch is shown the old value of each of its keys is noted for each open snapshot. Who reads a snapshot asks the engine first and the
+//! notes afterwards: a value from a later batch is then always covered by a note. No reader waits for I/O.
 
 use super::{Key, Page, StorageError};
-use arc_swap::ArcSwapOption;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 
 /// Old values by key; `None` where there was none.
-pub(super) type Olds = BTreeMap<Key, Option<Vec<u8>>>;
+type Olds = BTreeMap<Key, Option<Vec<u8>>>;
 
-/// The notes of one engine.
+/// The open snapshots of one engine.
 #[derive(Default)]
-pub(super) struct PreImages {
-    in_flight: ArcSwapOption<Olds>,
-    snapshots: Mutex<Vec<Weak<SnapshotNotes>>>,
-}
+pub(super) struct PreImages(Mutex<Vec<Weak<SnapshotNotes>>>);
 
 /// What has changed since a snapshot was taken.
 #[derive(Default)]
 pub(super) struct SnapshotNotes(Mutex<Olds>);
 
 impl PreImages {
-    /// Notes the old values of a batch that is about to be applied.
-    pub(super) fn begin(&self, olds: Olds) {
-        let mut snapshots = self.snapshots.lock();
+    /// Notes the old values of the keys of a batch that is about to be shown, where there is a snapshot.
+    pub(super) fn note<'k>(
+        &self,
+        keys: impl Iterator<Item = &'k Key> + Clone,
+        old: impl Fn(&Key) -> Result<Option<Vec<u8>>, StorageError>,
+    ) -> Result<(), StorageError> {
+        let mut snapshots = self.0.lock();
         snapshots.retain(|snapshot| snapshot.strong_count() > 0);
         for snapshot in snapshots.iter().filter_map(Weak::upgrade) {
-            let mut notes = snapshot.0.lock();
-            for (key, old) in &olds {
-                notes.entry(*key).or_insert_with(|| old.clone());
+            for key in keys.clone() {
+                if !snapshot.0.lock().contains_key(key) {
+                    let old = old(key)?;
+                    snapshot.0.lock().insert(*key, old);
+                }
             }
         }
-        self.in_flight.store(Some(Arc::new(olds)));
+        Ok(())
     }
 
-    /// The batch in flight is durable.
-    pub(super) fn end(&self) {
-        self.in_flight.store(None);
-    }
-
-    /// A snapshot of what is durable. No batch may be begun at the same time.
+    /// A snapshot of what is shown. No batch may be under way.
     pub(super) fn snapshot(&self) -> Arc<SnapshotNotes> {
         let notes = Arc::new(SnapshotNotes::default());
-        self.snapshots.lock().push(Arc::downgrade(&notes));
+        self.0.lock().push(Arc::downgrade(&notes));
         notes
-    }
-
-    /// The durable value of a key.
-    pub(super) fn get(
-        &self,
-        key: &Key,
-        engine: impl FnOnce() -> Result<Option<Vec<u8>>, StorageError>,
-    ) -> Result<Option<Vec<u8>>, StorageError> {
-        let found = engine()?;
-        match self.in_flight.load().as_ref().and_then(|olds| olds.get(key)) {
-            Some(old) => Ok(old.clone()),
-            None => Ok(found),
-        }
-    }
-
-    /// A page of durable values; `engine` gives at most as many as it is told.
-    pub(super) fn scan(
-        &self,
-        prefix: &[u8],
-        after: Option<&Key>,
-        limit: usize,
-        engine: impl Fn(usize) -> Result<Page, StorageError>,
-    ) -> Result<Page, StorageError> {
-        loop {
-            let expected = self.in_flight.load().as_ref().map_or(0, |olds| olds.len());
-            let found = engine(limit.saturating_add(expected))?;
-            let olds = self.in_flight.load();
-            match olds.as_ref() {
-                None => return Ok(found.into_iter().take(limit).collect()),
-                // Another batch began meanwhile, larger than the page was widened for.
-                Some(olds) if olds.len() > expected => {}
-                Some(olds) => return Ok(overlaid(found, limit.saturating_add(expected), olds, prefix, after, limit)),
-            }
-        }
     }
 }
 
@@ -122,8 +85,8 @@ impl SnapshotNotes {
     }
 }
 
-/// A page of the engine with the old values in their places. `asked` is how many the engine was asked for.
-fn overlaid(found: Page, asked: usize, olds: &Olds, prefix: &[u8], after: Option<&Key>, limit: usize) -> Page {
+/// A page of the engine with other values in the places of some. `asked` is how many the engine was asked for.
+pub(super) fn overlaid(found: Page, asked: usize, olds: &Olds, prefix: &[u8], after: Option<&Key>, limit: usize) -> Page {
     // Where the engine had more, nothing is known beyond its last key.
     let end = if found.len() == asked { found.last().map(|(key, _)| *key) } else { None };
     let mut merged: BTreeMap<Key, Vec<u8>> = found.into_iter().collect();

@@ -1,5 +1,5 @@
-//! The commits that the engine does not hold durably yet: a file of fixed size that is written over from its beginning, so that a commit syncs
-//! blocks which the file system has already, and nothing beside them.
+//! The commits that the engine does not hold durably yet: a file that is written over from its beginning, so that a commit syncs blocks which
+//! the file system has already, and nothing beside them. Only a commit that is larger than the file makes it larger, until the next round.
 //!
 //! WAL is made full of zeros. A record begins at a block of 4 KiB and takes whole ones:
 //! `check (16) | commit (8) | length of the changes (4) | changes`, where the check is the beginning of the SHA-256 of what follows it; a change
@@ -20,13 +20,16 @@ use std::path::Path;
 pub(super) const NAME: &str = "WAL";
 /// Nothing that was acknowledged shares a block with what is written later: a write that is torn harms nothing else.
 const BLOCK_BYTES: usize = 4 * 1024;
+/// The largest record.
+#[cfg(feature = "sled")]
+const BYTES_MAX: usize = 1 << 30;
 const CHECK_BYTES: usize = 16;
 const HEAD_BYTES: usize = CHECK_BYTES + 8 + 4;
 
 /// The open file.
 pub(super) struct Wal {
     file: File,
-    /// Its size.
+    /// Its size, but while it holds a larger commit.
     bytes: usize,
     /// Where the next record goes.
     at: usize,
@@ -56,15 +59,15 @@ impl Wal {
     /// The commits after `after` in their order; further ones go behind them. Damage is an error, or where `tolerant` says so it ends them, and is
     /// told beside them.
     pub(super) fn read(&mut self, after: u64, tolerant: bool) -> Result<(Vec<Batch>, bool), StorageError> {
-        let mut is_damaged = false;
-        if self.file.metadata().map_err(io("reading WAL"))?.len() != self.bytes as u64 {
+        let len = usize::try_from(self.file.metadata().map_err(io("reading WAL"))?.len()).map_err(|_| damaged())?;
+        let is_damaged = len < self.bytes;
+        if is_damaged {
             if !tolerant {
                 return Err(damaged());
             }
-            is_damaged = true;
             self.file.set_len(self.bytes as u64).map_err(io("reading WAL"))?;
         }
-        let mut content = vec![0; self.bytes];
+        let mut content = vec![0; len.max(self.bytes)];
         self.file.read_exact_at(&mut content, 0).map_err(io("reading WAL"))?;
         self.end = content.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
         let (batches, at, damage) = take(&content, after);
@@ -80,9 +83,10 @@ impl Wal {
         if self.kept {
             return Ok(());
         }
+        self.restart()?;
         let wiped = self.file.write_all_at(&vec![0; self.end], 0).and_then(|()| self.file.sync_data());
         wiped.map_err(io("wiping WAL"))?;
-        (self.at, self.end) = (0, 0);
+        self.end = 0;
         Ok(())
     }
 
@@ -93,17 +97,34 @@ impl Wal {
 
     /// Writes a commit down; whether it is durable now: a file without room for it stays as it is.
     pub(super) fn append(&mut self, batch: &Batch) -> Result<bool, StorageError> {
-        let Some(record) = encode(batch, self.bytes - self.at) else { return Ok(false) };
-        let written = self.file.write_all_at(&record, self.at as u64).and_then(|()| self.file.sync_data());
-        written.map_err(io("writing WAL"))?;
-        self.at += record.len();
-        self.end = self.end.max(self.at);
+        let Some(record) = encode(batch, self.bytes.saturating_sub(self.at)) else { return Ok(false) };
+        self.write(&record)?;
         Ok(true)
     }
 
+    /// Begins anew with a commit of any size: the engine holds all that is in the file durably.
+    #[cfg(feature = "sled")]
+    pub(super) fn restart_with(&mut self, batch: &Batch) -> Result<(), StorageError> {
+        self.restart()?;
+        let record = encode(batch, BYTES_MAX).ok_or(StorageError::Invalid("a batch is too large"))?;
+        self.write(&record)
+    }
+
     /// Begins anew: the engine holds all that is in the file durably.
-    pub(super) fn restart(&mut self) {
-        self.at = 0;
+    pub(super) fn restart(&mut self) -> Result<(), StorageError> {
+        if self.end > self.bytes {
+            self.file.set_len(self.bytes as u64).map_err(io("cutting WAL"))?;
+        }
+        (self.at, self.end) = (0, self.end.min(self.bytes));
+        Ok(())
+    }
+
+    fn write(&mut self, record: &[u8]) -> Result<(), StorageError> {
+        let written = self.file.write_all_at(record, self.at as u64).and_then(|()| self.file.sync_data());
+        written.map_err(io("writing WAL"))?;
+        self.at += record.len();
+        self.end = self.end.max(self.at);
+        Ok(())
     }
 }
 
@@ -252,7 +273,7 @@ mod tests {
         let (dir, path) = (dir.path(), dir.path().join(NAME));
         let (mut wal, _) = open(dir, 0);
         (1..=9).for_each(|number| assert!(wal.append(&batch(number, 100)).expect("written")));
-        wal.restart();
+        wal.restart().expect("begun anew");
         (10..=12).for_each(|number| assert!(wal.append(&batch(number, 100)).expect("written")));
         assert_eq!(numbers(dir, 9), [10, 11, 12]);
         let (mut wal, _) = open(dir, 9);
@@ -295,6 +316,27 @@ mod tests {
         assert!(is_damaged(dir, 0));
         let (batches, is_damaged) = Wal::open(dir, BYTES).expect("it opens").read(0, true).expect("it reads");
         assert!(is_damaged && batches.iter().map(|batch| batch.number).eq([1, 2]));
+    }
+
+    #[cfg(feature = "sled")]
+    #[test]
+    fn a_commit_that_is_larger_than_the_file_makes_it_larger_for_a_round() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (dir, path) = (dir.path(), dir.path().join(NAME));
+        let len = || std::fs::metadata(&path).expect("it is there").len();
+        let (mut wal, _) = open(dir, 0);
+        assert!(wal.append(&batch(1, 10)).expect("written"));
+        wal.restart_with(&batch(2, 2 * BYTES)).expect("written");
+        assert!(!wal.append(&batch(3, 10)).expect("nothing written"), "until the engine holds the large one");
+        assert!(len() > 2 * BYTES as u64);
+        let (mut wal, batches) = open(dir, 1);
+        assert_eq!(batches[0].changes, batch(2, 2 * BYTES).changes);
+        wal.restart().expect("begun anew");
+        assert_eq!(len(), BYTES as u64);
+        assert!(wal.append(&batch(3, 10)).expect("written"));
+        assert_eq!(numbers(dir, 2), [3]);
+        wal.wipe().expect("wiped");
+        assert!(std::fs::read(&path).expect("it is there").iter().all(|byte| *byte == 0));
     }
 
     #[test]

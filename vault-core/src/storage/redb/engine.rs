@@ -107,8 +107,7 @@ impl Engine {
             return self.put(batch, Durability::None);
         }
         self.put(batch, Durability::Immediate)?;
-        wal.restart();
-        Ok(())
+        wal.restart()
     }
 
     fn put(&self, batch: &Batch, durability: Durability) -> Result<(), StorageError> {
@@ -133,8 +132,7 @@ impl Engine {
     fn settle(&self) -> Result<(), StorageError> {
         let nothing = Batch { number: self.number()?, ..Batch::default() };
         self.put(&nothing, Durability::Immediate)?;
-        self.wal.lock().restart();
-        Ok(())
+        self.wal.lock().restart()
     }
 
     /// Moves pages to the beginning of the file, cuts off what is free then, and leaves nothing of old commits in the WAL.

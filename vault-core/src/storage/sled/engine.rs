@@ -1,28 +1,27 @@
-//! Records in one tree of sled's: keys by their first byte, values in chunks, and a commit that is durable when it returns.
+//! Records in one tree of sled's: keys by their first byte, values in chunks; what sled is handed is durable when that returns.
 //!
 //! `0x00 "number"`: the commit number. `0x01 key`: a record, either `0x00 value` or `0x01 commit (8) chunks (4)`.
 //! `0x02 length-of-key key commit (8) chunk (4)`: at most 4 KiB of a value that this commit has written. A leaf of sled's holds some 16 records;
-//! one of more than 128 KiB would go to a file of its own, which sled never syncs. `journal` has the other keys, `cleaner` a tree of its own.
+//! one of more than 128 KiB would go to a file of its own, which sled never syncs. `cleaner` has a tree of its own.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "a backend on disk touches files")]
 
 use super::super::files::io;
 use super::super::home::restrict_all;
-use super::super::preimage::Olds;
-use super::super::wal::Wal;
-use super::super::{Batch, Key, Page, StorageError};
+use super::super::{Key, Page, StorageError};
 use super::cleaner::Cleaner;
 use super::handle::Handle;
-use super::journal::{self, Changes, Load};
+use super::load::{Load, SEGMENT_BYTES};
+use super::pending;
 use parking_lot::Mutex;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-pub(super) const NUMBER_KEY: &[u8] = b"\x00number";
+const NUMBER_KEY: &[u8] = b"\x00number";
 const RECORD: u8 = 1;
-pub(super) const CHUNK: u8 = 2;
+const CHUNK: u8 = 2;
 const WHOLE: u8 = 0;
 const CHUNKED: u8 = 1;
 pub(super) const CHUNK_BYTES: usize = 4 * 1024;
@@ -30,10 +29,11 @@ pub(super) const CHUNK_BYTES: usize = 4 * 1024;
 const FILLED_LATER_BYTES: usize = 256;
 /// Times that a value is read again which a commit has replaced in between.
 const READ_TRIES_MAX: usize = 1_000;
-/// The size of the WAL: what sled is handed between two syncs fits, each commit in blocks of its own.
-const WAL_BYTES: usize = 256 * 1024;
 /// How long closing waits for sled's threads.
 const CLOSE_WAIT: Duration = Duration::from_secs(10);
+
+/// Changes of keys in sled's tree.
+type TreeChanges = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
 
 /// An open sled database, with a descriptor of our own on its log.
 pub(super) struct Engine {
@@ -43,48 +43,20 @@ pub(super) struct Engine {
     log: File,
     dir: PathBuf,
     blobs: Mutex<BTreeSet<OsString>>,
-    unsynced: Mutex<Unsynced>,
-}
-
-/// What sled was handed since its log was synced last: commits that the WAL makes durable.
-struct Unsynced {
-    wal: Wal,
-    load: Load,
-}
-
-impl Unsynced {
-    /// All of it was synced.
-    fn settle(&mut self) {
-        self.wal.restart();
-        self.load = Load::default();
-    }
 }
 
 impl Engine {
-    /// Opens sled in a directory, ends a commit that was cut off, and carries out those that are durable in the WAL.
+    /// Opens sled in a directory.
     pub(super) fn open(dir: &Path, cache_bytes: u64) -> Result<Self, StorageError> {
-        Self::open_with(dir, cache_bytes, false).map(|(engine, _)| engine)
-    }
-
-    /// As above, whatever is wrong with the WAL; with whether it is sound.
-    pub(super) fn open_damaged(dir: &Path, cache_bytes: u64) -> Result<(Self, bool), StorageError> {
-        Self::open_with(dir, cache_bytes, true)
-    }
-
-    fn open_with(dir: &Path, cache_bytes: u64, tolerant: bool) -> Result<(Self, bool), StorageError> {
-        let config = sled::Config::new().path(dir).cache_capacity(cache_bytes).flush_every_ms(None).use_compression(false);
-        let db = Handle::open(config)?;
+        let config = sled::Config::new().path(dir).cache_capacity(cache_bytes).segment_size(SEGMENT_BYTES);
+        let db = Handle::open(config.flush_every_ms(None).use_compression(false))?;
         restrict_all(dir)?;
         let log = File::options().read(true).write(true).open(dir.join("db")).map_err(io("opening the log"))?;
         let blobs = Mutex::new(names_in(&dir.join("blobs"))?);
-        let unsynced = Mutex::new(Unsynced { wal: Wal::open(dir, WAL_BYTES)?, load: Load::default() });
-        let engine = Engine { cleaner: Cleaner::of(&db)?, db, log, dir: dir.to_owned(), blobs, unsynced };
-        journal::recover(&engine)?;
-        let is_sound = engine.carry_out(tolerant)?;
-        Ok((engine, is_sound))
+        Ok(Engine { cleaner: Cleaner::of(&db)?, db, log, dir: dir.to_owned(), blobs })
     }
 
-    /// The number of the last commit; 0 when there was none.
+    /// The number of the last commit that sled holds; 0 when there was none.
     pub(super) fn number(&self) -> Result<u64, StorageError> {
         match self.db.call("reading", |db| db.get(NUMBER_KEY))? {
             None => Ok(0),
@@ -121,69 +93,43 @@ impl Engine {
         Ok(page)
     }
 
-    /// Carries out the commits of the WAL that sled has lost, or never had; whether it is sound.
-    fn carry_out(&self, tolerant: bool) -> Result<bool, StorageError> {
-        let number = self.number()?;
-        let mut unsynced = self.unsynced.lock();
-        let (batches, is_damaged) = unsynced.wal.read(number, tolerant)?;
-        for batch in &batches {
-            self.put_numbered(self.prepare(batch)?.1, batch.number)?;
+    /// Hands sled the changes that make its records those of the commit of this number, piece by piece, and waits until all of it is durable.
+    /// A crash leaves some of the pieces; the WAL has them all, and whoever opens the store does the same again, under the same number.
+    pub(super) fn settle(&self, changes: &pending::Changes, number: u64) -> Result<(), StorageError> {
+        let (mut batch, mut load) = (sled::Batch::default(), Load::default());
+        let last = (NUMBER_KEY.to_vec(), Some(number.to_le_bytes().to_vec()));
+        for (key, change) in in_order(self.tree_changes(changes, number)?).into_iter().chain([last]) {
+            if load.is_full() {
+                self.put_cleaned(std::mem::take(&mut batch), &std::mem::take(&mut load))?;
+            }
+            load.add(&key, change.as_deref());
+            match change {
+                None => batch.remove(key),
+                Some(value) => batch.insert(key, value),
+            }
         }
-        if !batches.is_empty() {
-            self.sync()?;
-        }
-        unsynced.settle();
-        Ok(!is_damaged)
+        self.put_cleaned(batch, &load)
     }
 
-    /// Applies the changes of a batch in one atomic step and waits until they are durable: in the WAL, or in sled with all before them.
-    pub(super) fn apply(&self, batch: &Batch, changes: Changes) -> Result<(), StorageError> {
-        let mut unsynced = self.unsynced.lock();
-        self.apply_with(&mut unsynced, batch, changes).inspect_err(|_| unsynced.wal.keep())
+    /// Applies a piece, and has sled move leaves out of segments that hold little else, as far as it may write more before the sync at the end.
+    fn put_cleaned(&self, piece: sled::Batch, load: &Load) -> Result<(), StorageError> {
+        self.db.call("applying a batch", |db| db.apply_batch(piece))?;
+        self.db.call("cleaning", |_| self.cleaner.clean(load.leaves_to_clean()))?;
+        self.sync()
     }
 
-    fn apply_with(&self, unsynced: &mut Unsynced, batch: &Batch, changes: Changes) -> Result<(), StorageError> {
-        let load = Load::of(&changes);
-        if !unsynced.load.is_empty() && !unsynced.load.has_room(&load, 1) {
-            self.sync_cleaned(unsynced)?;
-        }
-        // Where the next one like it would have to wait for sled, this one does instead of waiting for the WAL.
-        if unsynced.load.has_room(&load, 2) && unsynced.wal.append(batch)? {
-            unsynced.load.add(&load);
-            self.put_numbered(changes, batch.number)?;
-            return self.sync_blobs();
-        }
-        if unsynced.load.has_room(&load, 1) {
-            unsynced.load.add(&load);
-            self.put_numbered(changes, batch.number)?;
-            return self.sync_cleaned(unsynced);
-        }
-        journal::apply(self, changes, batch.number)?;
-        unsynced.settle();
-        Ok(())
-    }
-
-    /// Has sled move leaves out of segments that hold little else, as far as it may write more before the sync that this ends with.
-    fn sync_cleaned(&self, unsynced: &mut Unsynced) -> Result<(), StorageError> {
-        let leaves = unsynced.load.leaves_to_clean();
-        self.db.call("cleaning", |_| self.cleaner.clean(leaves))?;
-        self.sync()?;
-        unsynced.settle();
-        Ok(())
-    }
-
-    /// Writes a batch, not at once, into a database that nobody relies on before it was synced as a whole.
+    /// Writes records, not at once, into a database that nobody relies on before it was synced as a whole.
     ///
     /// First the keys and then the values: sled writes a leaf anew when it splits and after ten changes, and a leaf that is filled in the order
     /// of its keys has nine records then. So each value is written once.
-    pub(super) fn fill(&self, batch: &Batch) -> Result<(), StorageError> {
-        let changes = self.prepare(batch)?.1;
+    pub(super) fn fill(&self, changes: &pending::Changes, number: u64) -> Result<(), StorageError> {
+        let changes = self.tree_changes(changes, number)?;
         for (key, change) in &changes {
             if change.as_ref().is_some_and(|value| value.len() >= FILLED_LATER_BYTES) {
                 self.db.call("filling", |db| db.insert(key, Vec::new()))?;
             }
         }
-        let number = (NUMBER_KEY.to_vec(), Some(batch.number.to_le_bytes().to_vec()));
+        let number = (NUMBER_KEY.to_vec(), Some(number.to_le_bytes().to_vec()));
         for (key, change) in changes.into_iter().chain([number]) {
             self.db.call("filling", |db| match change {
                 None => db.remove(key).map(drop),
@@ -193,48 +139,20 @@ impl Engine {
         Ok(())
     }
 
-    /// Applies changes of the tree and the number of their commit in one atomic step, which [`Self::sync`] makes durable.
-    pub(super) fn put_numbered(&self, changes: Changes, number: u64) -> Result<(), StorageError> {
-        let number = (NUMBER_KEY.to_vec(), Some(number.to_le_bytes().to_vec()));
-        self.put_all(changes.into_iter().chain([number]))
-    }
-
-    /// Applies changes of the tree in one atomic step, which [`Self::sync`] makes durable.
-    pub(super) fn put_all(&self, changes: impl IntoIterator<Item = (Vec<u8>, Option<Vec<u8>>)>) -> Result<(), StorageError> {
-        let mut batch = sled::Batch::default();
+    /// What the tree has to have of records, and not of their old values any more.
+    fn tree_changes(&self, changes: &pending::Changes, number: u64) -> Result<TreeChanges, StorageError> {
+        let mut tree = TreeChanges::new();
         for (key, change) in changes {
+            // Whatever chunks there are, those included that a settling which was cut off has left.
+            for chunk in self.db.call("reading", |db| Ok(db.scan_prefix(chunk_prefix(key)).keys()))? {
+                tree.insert(self.db.call("reading", |_| chunk)?.to_vec(), None);
+            }
             match change {
-                None => batch.remove(key),
-                Some(value) => batch.insert(key, value),
+                None => drop(tree.insert(record_key(key), None)),
+                Some(value) => insert(&mut tree, key, value, number)?,
             }
         }
-        self.db.call("applying a batch", |db| db.apply_batch(batch))
-    }
-
-    /// What lies at a key of the tree.
-    pub(super) fn get_raw(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StorageError> {
-        Ok(self.db.call("reading", |db| db.get(key))?.map(|value| value.to_vec()))
-    }
-
-    /// The old values of a batch's keys, and what it changes in the tree but for the number. No other commit may be under way.
-    pub(super) fn prepare(&self, batch: &Batch) -> Result<(Olds, Changes), StorageError> {
-        let (mut olds, mut changes) = (Olds::new(), Changes::new());
-        for (key, change) in &batch.changes {
-            let record_key = record_key(key);
-            let old = self.db.call("reading", |db| db.get(&record_key))?;
-            if let Some(record) = &old
-                && let Some((number, chunks)) = chunks_of(record)?
-            {
-                changes.extend((0..chunks).map(|index| (chunk_key(key, &number, index), None)));
-            }
-            let old = old.map(|record| self.whole(key, &record)?.ok_or_else(corrupt)).transpose()?;
-            olds.insert(*key, old);
-            match change {
-                None => drop(changes.insert(record_key, None)),
-                Some(value) => insert(&mut changes, record_key, key, value, batch.number)?,
-            }
-        }
-        Ok((olds, changes))
+        Ok(tree)
     }
 
     /// Waits until all that was applied is durable.
@@ -252,8 +170,6 @@ impl Engine {
 
     /// Closes sled and waits until its threads have let go of the files.
     pub(super) fn close(self) -> Result<(), StorageError> {
-        // Where it fails the WAL has what sled has not.
-        let _settled = self.sync().and_then(|()| self.unsynced.lock().wal.wipe());
         let Engine { cleaner, mut db, log, dir, .. } = self;
         drop(cleaner);
         let closed = db.close();
@@ -301,7 +217,8 @@ impl Engine {
     }
 }
 
-fn insert(changes: &mut Changes, record_key: Vec<u8>, key: &Key, value: &[u8], number: u64) -> Result<(), StorageError> {
+fn insert(changes: &mut TreeChanges, key: &Key, value: &[u8], number: u64) -> Result<(), StorageError> {
+    let record_key = record_key(key);
     if value.len() <= CHUNK_BYTES {
         changes.insert(record_key, Some([&[WHOLE], value].concat()));
         return Ok(());
@@ -333,8 +250,24 @@ fn record_key(key: &Key) -> Vec<u8> {
 }
 
 fn chunk_key(key: &Key, number: &[u8; 8], index: u32) -> Vec<u8> {
+    [&chunk_prefix(key)[..], number, &index.to_be_bytes()].concat()
+}
+
+/// What the keys of all chunks of a record begin with.
+fn chunk_prefix(key: &Key) -> Vec<u8> {
     let len = u8::try_from(key.as_bytes().len()).expect("a key has at most 48 bytes");
-    [&[CHUNK, len], key.as_bytes(), number, &index.to_be_bytes()].concat()
+    [&[CHUNK, len], key.as_bytes()].concat()
+}
+
+/// Changes in an order in which whoever reads meanwhile finds every value whole: new chunks, then records, and last the chunks of old ones go.
+fn in_order(changes: TreeChanges) -> Vec<(Vec<u8>, Option<Vec<u8>>)> {
+    let mut changes: Vec<_> = changes.into_iter().collect();
+    changes.sort_by_key(|(key, change)| match (key.first() == Some(&CHUNK), change) {
+        (true, Some(_)) => 0,
+        (false, _) => 1,
+        (true, None) => 2,
+    });
+    changes
 }
 
 fn names_in(dir: &Path) -> Result<BTreeSet<OsString>, StorageError> {
@@ -345,6 +278,6 @@ fn names_in(dir: &Path) -> Result<BTreeSet<OsString>, StorageError> {
     }
 }
 
-pub(super) fn corrupt() -> StorageError {
+fn corrupt() -> StorageError {
     StorageError::Corrupt("a record is not one that a vault wrote".to_owned())
 }

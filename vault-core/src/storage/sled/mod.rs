@@ -1,24 +1,29 @@
 //! The store on disk, over sled 0.34.7. ARCHITECTURE.md says why it stands on sled in this way.
 //!
-//! A store is a directory `{LOCK, HEAD, audit/, CURRENT, g-N/}`: `current` says which generation counts, `recovery` opens it in a private
-//! copy, `compaction` writes a fresh one, `engine` lays records into one tree of sled's, `journal` carries large commits out in pieces,
-//! `cleaner` has sled use its file's room again, `handle` makes sled's calls come back.
+//! A store is a directory `{LOCK, HEAD, audit/, CURRENT, WAL, g-N/}`: `current` says which generation counts, `recovery` opens it in a private
+//! copy, `compaction` writes a fresh one, `engine` lays records into one tree of sled's, `load` says how much at a time, `cleaner` has sled use
+//! its file's room again, `handle` makes sled's calls come back. A commit is durable in the WAL and shown by `pending`, until sled is handed
+//! many of them at once.
 
 mod cleaner;
 mod compaction;
 mod current;
 mod engine;
 mod handle;
-mod journal;
+mod load;
+mod pending;
 mod recovery;
 
 use super::home::Home;
 use super::preimage::{PreImages, SnapshotNotes};
 use super::segments::Segments;
+use super::wal::Wal;
 use super::{Backend, Batch, Compaction, Expected, Key, Page, Read, Storage, StorageError};
 use crate::os::ForkGuard;
 use engine::Engine;
 use parking_lot::{Mutex, RwLock};
+use pending::Pending;
+use recovery::Recovered;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -38,8 +43,10 @@ pub struct SledStorage {
     segments: Segments,
     /// Gone once the store is closed.
     engine: RwLock<Option<Engine>>,
+    pending: Pending,
     pre_images: PreImages,
-    committing: Mutex<()>,
+    /// Held by a commit.
+    committing: Mutex<Wal>,
     /// Held by a compaction, and by closing.
     compacting: Mutex<()>,
     closing: AtomicBool,
@@ -77,23 +84,25 @@ impl SledStorage {
     /// Opens a copy of a generation in an empty directory, whatever became of its commits; the audit segments are those in `audit`.
     pub(super) fn open_copy(generation: &Path, scratch: &Path, audit: PathBuf, cache_bytes: u64) -> Result<(Self, bool), StorageError> {
         let home = Home::lock_dir(scratch)?;
-        let (engine, number, is_sound) = recovery::open_beside(&home, generation, cache_bytes).inspect_err(|_| home.unlock())?;
-        Ok((Self::over(home, audit, engine, number, cache_bytes), is_sound))
+        let (recovered, is_sound) = recovery::open_beside(&home, generation, cache_bytes).inspect_err(|_| home.unlock())?;
+        Ok((Self::over(home, audit, recovered, cache_bytes), is_sound))
     }
 
     fn recover(home: Home, options: &SledOptions) -> Result<Self, StorageError> {
-        let (engine, number) = recovery::recover(&home, options.cache_bytes).inspect_err(|_| home.unlock())?;
+        let recovered = recovery::recover(&home, options.cache_bytes).inspect_err(|_| home.unlock())?;
         let audit = home.audit_dir();
-        Ok(Self::over(home, audit, engine, number, options.cache_bytes))
+        Ok(Self::over(home, audit, recovered, options.cache_bytes))
     }
 
-    fn over(home: Home, audit: PathBuf, engine: Engine, number: u64, cache_bytes: u64) -> Self {
+    fn over(home: Home, audit: PathBuf, recovered: Recovered, cache_bytes: u64) -> Self {
+        let Recovered { engine, wal, number } = recovered;
         SledStorage {
             segments: Segments::at(audit),
             home,
             engine: RwLock::new(Some(engine)),
+            pending: Pending::default(),
             pre_images: PreImages::default(),
-            committing: Mutex::new(()),
+            committing: Mutex::new(wal),
             compacting: Mutex::new(()),
             closing: AtomicBool::new(false),
             cache_bytes,
@@ -124,9 +133,36 @@ impl SledStorage {
             return Err(StorageError::Invalid("commit numbers must be consecutive"));
         }
         for (key, expected) in &batch.expectations {
-            if Expected::of(engine.get(key)?.as_deref()) != *expected {
+            if Expected::of(self.find(engine, key)?.as_deref()) != *expected {
                 return Err(StorageError::Conflict);
             }
+        }
+        Ok(())
+    }
+
+    fn find(&self, engine: &Engine, key: &Key) -> Result<Option<Vec<u8>>, StorageError> {
+        self.pending.get(key, || engine.get(key))
+    }
+
+    fn page(&self, engine: &Engine, prefix: &[u8], after: Option<&Key>, limit: usize) -> Result<Page, StorageError> {
+        self.pending.scan(prefix, after, limit, |limit| engine.scan(prefix, after, limit))
+    }
+
+    /// Makes a commit durable: in the WAL, which is emptied into sled first where it has no room.
+    fn write_down(&self, engine: &Engine, wal: &mut Wal, batch: &Batch) -> Result<(), StorageError> {
+        if wal.append(batch)? {
+            return Ok(());
+        }
+        self.settle(engine)?;
+        wal.restart_with(batch)
+    }
+
+    /// Has sled hold durably all that was committed. No commit may be under way.
+    fn settle(&self, engine: &Engine) -> Result<(), StorageError> {
+        let number = self.commit_number();
+        if engine.number()? != number {
+            engine.settle(&self.pending.changes(), number)?;
+            self.pending.clear();
         }
         Ok(())
     }
@@ -134,11 +170,11 @@ impl SledStorage {
 
 impl Read for SledStorage {
     fn get(&self, key: &Key) -> Result<Option<Vec<u8>>, StorageError> {
-        self.with_engine(|engine| self.pre_images.get(key, || engine.get(key)))
+        self.with_engine(|engine| self.find(engine, key))
     }
 
     fn scan(&self, prefix: &[u8], after: Option<&Key>, limit: usize) -> Result<Page, StorageError> {
-        self.with_engine(|engine| self.pre_images.scan(prefix, after, limit, |limit| engine.scan(prefix, after, limit)))
+        self.with_engine(|engine| self.page(engine, prefix, after, limit))
     }
 }
 
@@ -150,11 +186,11 @@ struct Snapshot<'s> {
 
 impl Read for Snapshot<'_> {
     fn get(&self, key: &Key) -> Result<Option<Vec<u8>>, StorageError> {
-        self.storage.with_engine(|engine| self.notes.get(key, || engine.get(key)))
+        self.storage.with_engine(|engine| self.notes.get(key, || self.storage.find(engine, key)))
     }
 
     fn scan(&self, prefix: &[u8], after: Option<&Key>, limit: usize) -> Result<Page, StorageError> {
-        self.storage.with_engine(|engine| self.notes.scan(prefix, after, limit, |limit| engine.scan(prefix, after, limit)))
+        self.storage.with_engine(|engine| self.notes.scan(prefix, after, limit, |limit| self.storage.page(engine, prefix, after, limit)))
     }
 }
 
@@ -170,24 +206,20 @@ impl Storage for SledStorage {
     }
 
     fn commit(&self, batch: &Batch) -> Result<(), StorageError> {
-        let _committing = self.committing.lock();
+        let mut wal = self.committing.lock();
         self.with_engine(|engine| {
             self.validate(engine, batch)?;
-            let (olds, changes) = engine.prepare(batch)?;
-            self.pre_images.begin(olds);
-            if let Err(error) = engine.apply(batch, changes) {
-                // The notes stay: what may or may not be durable is never shown.
+            self.pre_images.note(batch.changes.keys(), |key| self.find(engine, key))?;
+            if let Err(error) = self.write_down(engine, &mut wal, batch) {
+                // What may or may not be durable is never shown, and stays for the next opening.
+                wal.keep();
                 self.poisoned.store(true, Ordering::Release);
                 return Err(error);
             }
+            self.pending.add(batch);
             self.number.store(batch.number, Ordering::Release);
-            self.pre_images.end();
             Ok(())
         })
-    }
-
-    fn group_bytes(&self) -> usize {
-        journal::GROUP_BYTES
     }
 
     fn note_head(&self, number: u64, mac: &[u8; 32]) -> Result<(), StorageError> {
@@ -221,8 +253,15 @@ impl Storage for SledStorage {
         // A compaction must have let go of the directory before somebody else may open it: it ends at its next page.
         self.closing.store(true, Ordering::Release);
         let _compacting = self.compacting.lock();
+        let mut wal = self.committing.lock();
         let engine = self.engine.write().take();
-        let closed = engine.map_or(Ok(()), Engine::close);
+        let closed = engine.map_or(Ok(()), |engine| {
+            if !self.poisoned.load(Ordering::Acquire) {
+                // Where it fails the WAL has what sled has not.
+                let _settled = self.settle(&engine).and_then(|()| wal.wipe());
+            }
+            engine.close()
+        });
         self.home.unlock();
         closed
     }
