@@ -262,9 +262,8 @@ fn write_with_failing_sync(ledger: &Ledger, nth: u64) -> Vec<String> {
     lines
 }
 
-/// Syncs of a commit of the largest value that is written, which over sled is journaled: five for its entries, one for the mark, six for the
-/// records and the chunks that they replace, one to take the mark away and two for the entries.
-const JOURNALED_SYNCS: u64 = 15;
+/// Syncs of a thread for each commit at the most: one of the WAL, and when that is full those by which sled takes what is in it.
+const SYNCS_PER_COMMIT: u64 = 15;
 
 #[test]
 fn a_commit_whose_sync_fails_is_not_acknowledged_and_the_vault_answers_unavailable_until_it_is_reopened() {
@@ -282,7 +281,7 @@ fn a_commit_whose_sync_fails_is_not_acknowledged_and_the_vault_answers_unavailab
         if lines.iter().any(|line| line == "open") {
             assert_eq!(failed.len() as u64, THREADS, "sync {nth}: every writer learns of it: {lines:?}");
             assert!(failed.iter().all(|line| **line == format!("failed {poisoned}")), "sync {nth}: {lines:?}");
-            let least = if backend() == Backend::Sled { (nth - 1) / JOURNALED_SYNCS } else { nth - 1 };
+            let least = if backend() == Backend::Sled { (nth - 1) / SYNCS_PER_COMMIT } else { nth - 1 };
             assert!(acknowledged >= least, "sync {nth}: all before it were acknowledged: {lines:?}");
             let after: Vec<&str> = lines.iter().filter_map(|line| line.strip_prefix("after ")).collect();
             let (of_vault, of_threads) = after.split_last().unwrap();

@@ -427,7 +427,7 @@ fn a_damaged_wal_is_told_and_what_was_before_it_is_salvaged() {
     let place = killed(&store);
     let report = examine(&place);
     assert!(report.opens && !report.has("database-damaged"), "{report}");
-    let wal = main_file(&place).with_file_name("WAL");
+    let wal = place.join("WAL");
     let mut bytes = fs::read(&wal).unwrap();
     bytes[40] ^= 1;
     fs::write(&wal, bytes).unwrap();

@@ -210,7 +210,7 @@ fn a_power_cut_loses_nothing_over_sled() {
     cut(Backend::Sled, &RUNS);
 }
 
-/// Once a loss: `storage/sled/journal.rs` says how.
+/// Once a loss: `storage/sled/load.rs` says how.
 #[test]
 fn a_power_cut_in_a_commit_over_several_segments_loses_nothing_over_sled() {
     cut(Backend::Sled, &[Run::Large]);

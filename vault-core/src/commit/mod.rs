@@ -18,7 +18,7 @@ use crate::host::Clock;
 use crate::os::sync::{Apart, AtomicBool, Condvar, Mutex, MutexGuard};
 use crate::storage::{Read, Storage, StorageError};
 use crate::types::id::Id;
-use crate::types::limits::COMMIT_GROUP_PROPOSALS_MAX;
+use crate::types::limits::{COMMIT_GROUP_BYTES_MAX, COMMIT_GROUP_PROPOSALS_MAX};
 use crate::types::{Code, Error, Timestamp};
 use anchor::AnchorKeeper;
 use group::Leader;
@@ -363,7 +363,7 @@ impl Committer {
 
     /// Leads one group, and lets the next one be led: every ticket of the group has an outcome when this returns, whatever happens.
     fn lead(&self) {
-        let group = next_group(&mut self.waiting.lock().entries, self.storage.group_bytes());
+        let group = next_group(&mut self.waiting.lock().entries);
         let (proposals, tickets): (Vec<_>, Vec<_>) = group.into_iter().map(|entry| (entry.prepared, entry.ticket)).unzip();
         // A panic on the leader must not leave the others waiting for ever, nor a half-updated leader in use: it poisons.
         let led = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.commit_group(proposals)));
@@ -386,10 +386,10 @@ impl Committer {
 }
 
 /// The proposals of the next group, in order, bounded in count and bytes.
-fn next_group(entries: &mut VecDeque<Entry>, bytes_max: usize) -> Vec<Entry> {
+fn next_group(entries: &mut VecDeque<Entry>) -> Vec<Entry> {
     let mut group = Vec::new();
     let mut bytes = 0_usize;
-    while group.len() < COMMIT_GROUP_PROPOSALS_MAX && bytes < bytes_max {
+    while group.len() < COMMIT_GROUP_PROPOSALS_MAX && bytes < COMMIT_GROUP_BYTES_MAX {
         let Some(entry) = entries.pop_front() else { break };
         bytes += entry.prepared.proposal.writes.changes.values().flatten().map(Vec::len).sum::<usize>();
         group.push(entry);

@@ -42,7 +42,6 @@ pub use backend::Backend;
 pub(crate) use files::remove;
 
 use crate::crypto::sha256;
-use crate::types::limits::COMMIT_GROUP_BYTES_MAX;
 use crate::types::{Code, Error};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -169,11 +168,6 @@ pub trait Storage: Read {
     /// # Errors
     /// See [`StorageError`].
     fn commit(&self, batch: &Batch) -> Result<(), StorageError>;
-
-    /// Bytes of records from which on commits had better not be put into one batch: those that wait go into the next one.
-    fn group_bytes(&self) -> usize {
-        COMMIT_GROUP_BYTES_MAX
-    }
 
     /// Notes the last acknowledged commit in a place that survives a killed process (not a power cut): a lower bound, checked at open.
     /// `mac` lets the vault check later that it was the vault that wrote it. Best effort where the medium allows nothing better.

@@ -1,7 +1,7 @@
 //! Pre-images: how an engine without versions gives snapshots.
 //!
-//! Before a batch is shown the old value of each of its keys is noted for each open snapshot. A reader of a snapshot asks the
-//! engine first and the notes afterwards: a value that came later is then always covered by a note. No reader waits for I/O.
+//! Before a batch is shown the old value of each of its keys is noted for each open snapshot. Who reads a snapshot asks the engine first and the
+//! notes afterwards: a value from a later batch is then always covered by a note. No reader waits for I/O.
 
 use super::{Key, Page, StorageError};
 use parking_lot::Mutex;
@@ -11,7 +11,7 @@ use std::sync::{Arc, Weak};
 /// Old values by key; `None` where there was none.
 type Olds = BTreeMap<Key, Option<Vec<u8>>>;
 
-/// The notes of one engine.
+/// The open snapshots of one engine.
 #[derive(Default)]
 pub(super) struct PreImages(Mutex<Vec<Weak<SnapshotNotes>>>);
 
@@ -20,28 +20,26 @@ pub(super) struct PreImages(Mutex<Vec<Weak<SnapshotNotes>>>);
 pub(super) struct SnapshotNotes(Mutex<Olds>);
 
 impl PreImages {
-    /// Notes the values, as `read` gives them, of keys that a batch is about to change.
+    /// Notes the old values of the keys of a batch that is about to be shown, where there is a snapshot.
     pub(super) fn note<'k>(
         &self,
-        keys: impl Iterator<Item = &'k Key>,
-        read: impl Fn(&Key) -> Result<Option<Vec<u8>>, StorageError>,
+        keys: impl Iterator<Item = &'k Key> + Clone,
+        old: impl Fn(&Key) -> Result<Option<Vec<u8>>, StorageError>,
     ) -> Result<(), StorageError> {
         let mut snapshots = self.0.lock();
         snapshots.retain(|snapshot| snapshot.strong_count() > 0);
-        let open: Vec<_> = snapshots.iter().filter_map(Weak::upgrade).collect();
-        if open.is_empty() {
-            return Ok(());
-        }
-        for key in keys {
-            let old = read(key)?;
-            for snapshot in &open {
-                snapshot.0.lock().entry(*key).or_insert_with(|| old.clone());
+        for snapshot in snapshots.iter().filter_map(Weak::upgrade) {
+            for key in keys.clone() {
+                if !snapshot.0.lock().contains_key(key) {
+                    let old = old(key)?;
+                    snapshot.0.lock().insert(*key, old);
+                }
             }
         }
         Ok(())
     }
 
-    /// A snapshot of what is shown. No batch may be begun at the same time.
+    /// A snapshot of what is shown. No batch may be under way.
     pub(super) fn snapshot(&self) -> Arc<SnapshotNotes> {
         let notes = Arc::new(SnapshotNotes::default());
         self.0.lock().push(Arc::downgrade(&notes));

@@ -89,6 +89,9 @@ impl Recent {
     /// Lets the engine hold durably what is here, as the commit of that number.
     pub(super) fn settle(&self, settle: impl Fn(&Changes, u64) -> Result<(), StorageError>) -> Result<(), StorageError> {
         let mut log = self.log.lock();
+        if log.wal.is_kept() {
+            return Err(StorageError::Poisoned);
+        }
         let settled = self.settle_log(&mut log, &settle);
         settled.inspect_err(|_| log.wal.keep())
     }
@@ -146,4 +149,77 @@ pub(super) fn scan(
         };
     }
     Ok(page.into_iter().take(limit).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(number: u8) -> Key {
+        Key::new(&[b"k", &[number]])
+    }
+
+    #[test]
+    fn a_page_has_what_is_in_memory_in_the_place_of_what_is_in_the_engine() {
+        let engine: Page = (0..12).map(|number| (key(7 * number), vec![0])).collect();
+        let dir = tempfile::tempdir().expect("a directory");
+        let recent = Recent::over(Wal::open(dir.path(), 64 * 1024).expect("a file"));
+        let changes: Changes = (0..80).step_by(3).map(|number| (key(number), (number % 4 != 0).then(|| vec![1]))).collect();
+        let mut expected: BTreeMap<Key, Vec<u8>> = engine.iter().cloned().collect();
+        for (key, change) in &changes {
+            match change {
+                Some(value) => expected.insert(*key, value.clone()),
+                None => expected.remove(key),
+            };
+        }
+        let never = |_: &Changes, _| unreachable!("there is room");
+        recent.commit(&Batch { number: 1, expectations: Vec::new(), changes }, never).expect("committed");
+        assert_eq!(recent.number(), Some(1));
+        for limit in [1, 2, 7, 30, 1_000] {
+            let mut found = Page::new();
+            loop {
+                let after = found.last().map(|(key, _)| *key);
+                let of_engine =
+                    |asked| Ok(engine.iter().filter(|(key, _)| after.is_none_or(|after| *key > after)).take(asked).cloned().collect());
+                let page = scan(&recent.changes(), (b"k", after.as_ref()), limit, of_engine).expect("a page");
+                assert!(page.len() <= limit);
+                if page.is_empty() {
+                    break;
+                }
+                found.extend(page);
+            }
+            assert!(found.iter().cloned().eq(expected.clone()), "pages of {limit}");
+        }
+        assert_eq!(recent.get(&key(3), || Ok(None)).expect("read"), Some(vec![1]));
+        assert_eq!(recent.get(&key(12), || Ok(Some(vec![0]))).expect("read"), None);
+        assert_eq!(recent.get(&key(7), || Ok(Some(vec![0]))).expect("read"), Some(vec![0]));
+    }
+
+    #[test]
+    fn the_engine_has_all_in_its_last_state_once_there_is_no_room_or_a_commit_is_large() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let recent = Recent::over(Wal::open(dir.path(), 64 * 1024).expect("a file"));
+        let engine = Mutex::new((Changes::new(), 0, 0_u32));
+        let settle = |changes: &Changes, number| {
+            let mut engine = engine.lock();
+            engine.0.extend(changes.clone());
+            (engine.1, engine.2) = (number, engine.2 + 1);
+            Ok(())
+        };
+        let batch = |number: u64, bytes| Batch {
+            number,
+            expectations: Vec::new(),
+            changes: BTreeMap::from([(key(1), Some(vec![number as u8; bytes])), (key(2), None)]),
+        };
+        (1..=8).for_each(|number| recent.commit(&batch(number, 5_000), settle).expect("committed"));
+        assert_eq!(engine.lock().2, 0, "there is room for eight times two blocks");
+        recent.commit(&batch(9, 5_000), settle).expect("committed");
+        assert_eq!(*engine.lock(), (batch(8, 5_000).changes, 8, 1));
+        assert_eq!(*recent.changes(), batch(9, 5_000).changes);
+        recent.commit(&batch(10, 200_000), settle).expect("committed");
+        assert_eq!(*engine.lock(), (batch(10, 200_000).changes, 10, 3), "what was there before, and then this one");
+        assert_eq!(recent.number(), None);
+        recent.keep();
+        assert!(matches!(recent.settle(settle), Err(StorageError::Poisoned)));
+    }
 }

@@ -95,9 +95,10 @@ impl Wal {
         if self.kept {
             return Ok(());
         }
+        self.restart()?;
         let wiped = self.file.write_all_at(&vec![0; self.end], 0).and_then(|()| self.file.sync_data());
         wiped.map_err(io("wiping WAL"))?;
-        (self.at, self.end) = (0, 0);
+        self.end = 0;
         Ok(())
     }
 
@@ -108,6 +109,11 @@ impl Wal {
             // No record: it says that something is left. Where it cannot be written the device fails, and so will the next opening.
             let _told = self.file.write_all_at(&[LEFT], self.bytes as u64 - 1).and_then(|()| self.file.sync_data());
         }
+    }
+
+    /// Whether what is in the file stays there.
+    pub(super) fn is_kept(&self) -> bool {
+        self.kept
     }
 
     /// Whether a commit goes behind those that are in the file.

@@ -6,7 +6,7 @@
 
 use super::super::files::{io, make_dir, size_of, sync_dir};
 use super::super::home::sync_all;
-use super::super::{Batch, Compaction, Key, Storage, StorageError};
+use super::super::{Compaction, Key, Storage, StorageError};
 use super::current::{Current, generation_dir};
 use super::engine::Engine;
 use super::{SledStorage, SnapshotNotes};
@@ -61,7 +61,12 @@ fn carry_over(storage: &SledStorage, fresh: Engine, current: Current) -> Result<
     });
     match switched {
         // Nobody commits before this is done. Readers that are at work have the old one a moment longer.
-        Ok(_committing) => Ok(storage.engine.write().replace(fresh)),
+        Ok(_committing) => {
+            let mut engine = storage.engine.write();
+            // The fresh one has all of it. What of a WAL is not cut off now is so later.
+            let _settled = storage.recent.settle(|_, _| Ok(()));
+            Ok(engine.replace(fresh))
+        }
         Err(error) => {
             // The first error is the one to tell.
             let _closed = fresh.close();
@@ -81,11 +86,12 @@ fn fill(storage: &SledStorage, fresh: &Engine) -> Result<Arc<SnapshotNotes>, Sto
         if storage.closing.load(Ordering::Acquire) {
             return Err(StorageError::Closed);
         }
-        let page = storage.with_engine(|from| notes.scan(&[], after.as_ref(), PAGE, |limit| from.scan(&[], after.as_ref(), limit)))?;
+        let page =
+            storage.with_engine(|from| notes.scan(&[], after.as_ref(), PAGE, |limit| storage.page(from, &[], after.as_ref(), limit)))?;
         after = page.last().map(|(key, _)| *key);
         let ended = page.len() < PAGE;
         let changes = page.into_iter().map(|(key, value)| (key, Some(value))).collect();
-        fresh.fill(&Batch { number: storage.commit_number(), expectations: Vec::new(), changes })?;
+        fresh.fill(&changes, storage.commit_number())?;
         if ended {
             // So that little is left to be written while commits wait.
             fresh.sync()?;
@@ -99,9 +105,9 @@ fn switch(storage: &SledStorage, fresh: &Engine, notes: &SnapshotNotes, current:
     let number = storage.commit_number();
     let mut changes = BTreeMap::new();
     for key in notes.changed() {
-        changes.insert(key, storage.with_engine(|from| from.get(&key))?);
+        changes.insert(key, storage.with_engine(|from| storage.find(from, &key))?);
     }
-    fresh.fill(&Batch { number, expectations: Vec::new(), changes })?;
+    fresh.fill(&changes, number)?;
     fresh.sync()?;
     sync_all(fresh.dir())?;
     sync_dir(storage.home.dir()).map_err(io("syncing the store's directory"))?;

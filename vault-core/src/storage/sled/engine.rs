@@ -1,18 +1,17 @@
-//! Records in one tree of sled's: keys by their first byte, values in chunks; over it the commits that sled does not have yet.
+//! Records in one tree of sled's: keys by their first byte, values in chunks; what sled is handed is durable when that returns.
 //!
-//! `0x00 "number"`: the number of the last commit that sled has all of. `0x01 key`: a record, either `0x00 value` or `0x01 commit (8) chunks (4)`.
+//! `0x00 "number"`: the commit number. `0x01 key`: a record, either `0x00 value` or `0x01 commit (8) chunks (4)`.
 //! `0x02 length-of-key key commit (8) chunk (4)`: at most 4 KiB of a value that this commit has written. A leaf of sled's holds some 16 records;
 //! one of more than 128 KiB would go to a file of its own, which sled never syncs. `cleaner` has a tree of its own.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "a backend on disk touches files")]
 
 use super::super::files::io;
 use super::super::home::restrict_all;
-use super::super::recent::{self, Changes, Recent};
-use super::super::wal::Wal;
-use super::super::{Batch, Key, Page, StorageError};
+use super::super::recent;
+use super::super::{Key, Page, StorageError};
 use super::cleaner::Cleaner;
 use super::handle::Handle;
-use super::pieces::{Piece, pieces};
+use super::load::{Load, SEGMENT_BYTES};
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
@@ -28,17 +27,15 @@ const CHUNKED: u8 = 1;
 pub(super) const CHUNK_BYTES: usize = 4 * 1024;
 /// The least value that is filled in behind its key.
 const FILLED_LATER_BYTES: usize = 256;
-/// Times that a value is read again which was replaced in between.
+/// Times that a value is read again which a commit has replaced in between.
 const READ_TRIES_MAX: usize = 1_000;
-/// The size of the WAL: so much is written to it before sled is given it.
-const WAL_BYTES: usize = 1024 * 1024;
 /// How long closing waits for sled's threads.
 const CLOSE_WAIT: Duration = Duration::from_secs(10);
 
-/// A change of a key in sled's tree.
-pub(super) type Change = (Vec<u8>, Option<Vec<u8>>);
+/// Changes of keys in sled's tree.
+type TreeChanges = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
 
-/// An open sled database, with a descriptor of our own on its log, and the commits that it does not have yet.
+/// An open sled database, with a descriptor of our own on its log.
 pub(super) struct Engine {
     cleaner: Cleaner,
     db: Handle,
@@ -46,63 +43,38 @@ pub(super) struct Engine {
     log: File,
     dir: PathBuf,
     blobs: Mutex<BTreeSet<OsString>>,
-    recent: Recent,
 }
 
 impl Engine {
-    /// Opens sled in a directory, and lets it have the commits that are durable in the WAL.
+    /// Opens sled in a directory.
     pub(super) fn open(dir: &Path, cache_bytes: u64) -> Result<Self, StorageError> {
-        Self::open_with(dir, cache_bytes, false).map(|(engine, _)| engine)
-    }
-
-    /// As above, whatever is wrong with the WAL; with whether it is sound.
-    pub(super) fn open_damaged(dir: &Path, cache_bytes: u64) -> Result<(Self, bool), StorageError> {
-        Self::open_with(dir, cache_bytes, true)
-    }
-
-    fn open_with(dir: &Path, cache_bytes: u64, tolerant: bool) -> Result<(Self, bool), StorageError> {
-        let config = sled::Config::new().path(dir).cache_capacity(cache_bytes).flush_every_ms(None).use_compression(false);
-        let db = Handle::open(config)?;
+        let config = sled::Config::new().path(dir).cache_capacity(cache_bytes).segment_size(SEGMENT_BYTES);
+        let db = Handle::open(config.flush_every_ms(None).use_compression(false))?;
         restrict_all(dir)?;
         let log = File::options().read(true).write(true).open(dir.join("db")).map_err(io("opening the log"))?;
         let blobs = Mutex::new(names_in(&dir.join("blobs"))?);
-        let mut wal = Wal::open(dir, WAL_BYTES)?;
-        let (batches, is_damaged) = wal.read(number(&db)?, tolerant)?;
-        let engine = Engine { cleaner: Cleaner::of(&db)?, db, log, dir: dir.to_owned(), blobs, recent: Recent::over(wal) };
-        if let Some((changes, number)) = recent::together(batches) {
-            engine.take(&changes, number)?;
-        }
-        engine.settle()?;
-        Ok((engine, !is_damaged))
+        Ok(Engine { cleaner: Cleaner::of(&db)?, db, log, dir: dir.to_owned(), blobs })
     }
 
-    /// The number of the last commit; 0 when there was none.
+    /// The number of the last commit that sled holds; 0 when there was none.
     pub(super) fn number(&self) -> Result<u64, StorageError> {
-        self.recent.number().map_or_else(|| number(&self.db), Ok)
+        match self.db.call("reading", |db| db.get(NUMBER_KEY))? {
+            None => Ok(0),
+            Some(bytes) => bytes.as_ref().try_into().map(u64::from_le_bytes).map_err(|_| corrupt()),
+        }
     }
 
     pub(super) fn get(&self, key: &Key) -> Result<Option<Vec<u8>>, StorageError> {
         for _ in 0..READ_TRIES_MAX {
-            let mut is_whole = true;
-            let value = self.recent.get(key, || {
-                let Some(record) = self.db.call("reading", |db| db.get(record_key(key)))? else { return Ok(None) };
-                let value = self.whole(key, &record)?;
-                is_whole = value.is_some();
-                Ok(value)
-            })?;
-            // Else sled is being given another value, and that is in memory until it has it.
-            if is_whole {
-                return Ok(value);
+            let Some(value) = self.db.call("reading", |db| db.get(record_key(key)))? else { return Ok(None) };
+            if let Some(value) = self.whole(key, &value)? {
+                return Ok(Some(value));
             }
         }
         Err(corrupt())
     }
 
     pub(super) fn scan(&self, prefix: &[u8], after: Option<&Key>, limit: usize) -> Result<Page, StorageError> {
-        recent::scan(&self.recent.changes(), (prefix, after), limit, |limit| self.scan_settled(prefix, after, limit))
-    }
-
-    fn scan_settled(&self, prefix: &[u8], after: Option<&Key>, limit: usize) -> Result<Page, StorageError> {
         let mut page = Vec::new();
         let start = after.map_or_else(|| [&[RECORD], prefix].concat(), |after| [&[RECORD], after.as_bytes(), &[0]].concat());
         let start = start.max([&[RECORD], prefix].concat());
@@ -121,73 +93,66 @@ impl Engine {
         Ok(page)
     }
 
-    /// Applies a batch, which is durable when this returns.
-    pub(super) fn apply(&self, batch: &Batch) -> Result<(), StorageError> {
-        self.recent.commit(batch, |changes, number| self.take(changes, number))
-    }
-
-    /// Lets sled have all commits.
-    fn settle(&self) -> Result<(), StorageError> {
-        self.recent.settle(|changes, number| self.take(changes, number))
-    }
-
-    /// Makes changes durable in sled as the commit of this number, piece by piece: whoever opens what a crash leaves of that does it once more.
-    fn take(&self, changes: &Changes, number: u64) -> Result<(), StorageError> {
-        let (gone, put) = self.in_tree(changes, number)?;
-        for Piece { changes, leaves } in pieces(gone.into_iter().chain(put).chain([number_change(number)])) {
-            let mut batch = sled::Batch::default();
-            for (key, change) in changes {
-                match change {
-                    None => batch.remove(key),
-                    Some(value) => batch.insert(key, value),
-                }
+    /// Hands sled the changes that make its records those of the commit of this number, piece by piece, and waits until all of it is durable.
+    /// A crash leaves some of the pieces; the WAL has them all, and whoever opens the store does the same again, under the same number.
+    pub(super) fn settle(&self, changes: &recent::Changes, number: u64) -> Result<(), StorageError> {
+        let (mut batch, mut load) = (sled::Batch::default(), Load::default());
+        let last = (NUMBER_KEY.to_vec(), Some(number.to_le_bytes().to_vec()));
+        for (key, change) in in_order(self.tree_changes(changes, number)?).into_iter().chain([last]) {
+            if load.is_full() {
+                self.put_cleaned(std::mem::take(&mut batch), &std::mem::take(&mut load))?;
             }
-            self.db.call("applying a batch", |db| db.apply_batch(batch))?;
-            // Sled moves leaves out of segments that hold little else, as far as it may write more before the sync.
-            self.db.call("cleaning", |_| self.cleaner.clean(leaves))?;
-            self.sync()?;
-        }
-        Ok(())
-    }
-
-    /// What changes come to in the tree, but for the number: the chunks of old values that go, before anything else, and what is put there.
-    fn in_tree(&self, changes: &Changes, number: u64) -> Result<(Vec<Change>, BTreeMap<Vec<u8>, Option<Vec<u8>>>), StorageError> {
-        let (mut gone, mut put) = (Vec::new(), BTreeMap::new());
-        for (key, change) in changes {
-            let record_key = record_key(key);
-            if let Some(record) = self.db.call("reading", |db| db.get(&record_key))?
-                && let Some((number, chunks)) = chunks_of(&record)?
-            {
-                gone.extend((0..chunks).map(|index| (chunk_key(key, &number, index), None)));
-            }
+            load.add(&key, change.as_deref());
             match change {
-                None => drop(put.insert(record_key, None)),
-                Some(value) => insert(&mut put, record_key, key, value, number)?,
+                None => batch.remove(key),
+                Some(value) => batch.insert(key, value),
             }
         }
-        // Where this is done once more some of them are there already.
-        gone.retain(|(key, _)| !put.contains_key(key));
-        Ok((gone, put))
+        self.put_cleaned(batch, &load)
     }
 
-    /// Writes a batch, not at once, into a database that nobody relies on before it was synced as a whole.
+    /// Applies a piece, and has sled move leaves out of segments that hold little else, as far as it may write more before the sync at the end.
+    fn put_cleaned(&self, piece: sled::Batch, load: &Load) -> Result<(), StorageError> {
+        self.db.call("applying a batch", |db| db.apply_batch(piece))?;
+        self.db.call("cleaning", |_| self.cleaner.clean(load.leaves_to_clean()))?;
+        self.sync()
+    }
+
+    /// Writes records, not at once, into a database that nobody relies on before it was synced as a whole.
     ///
     /// First the keys and then the values: sled writes a leaf anew when it splits and after ten changes, and a leaf that is filled in the order
     /// of its keys has nine records then. So each value is written once.
-    pub(super) fn fill(&self, batch: &Batch) -> Result<(), StorageError> {
-        let (gone, put) = self.in_tree(&batch.changes, batch.number)?;
-        for (key, change) in &put {
+    pub(super) fn fill(&self, changes: &recent::Changes, number: u64) -> Result<(), StorageError> {
+        let changes = self.tree_changes(changes, number)?;
+        for (key, change) in &changes {
             if change.as_ref().is_some_and(|value| value.len() >= FILLED_LATER_BYTES) {
                 self.db.call("filling", |db| db.insert(key, Vec::new()))?;
             }
         }
-        for (key, change) in gone.into_iter().chain(put).chain([number_change(batch.number)]) {
+        let number = (NUMBER_KEY.to_vec(), Some(number.to_le_bytes().to_vec()));
+        for (key, change) in changes.into_iter().chain([number]) {
             self.db.call("filling", |db| match change {
                 None => db.remove(key).map(drop),
                 Some(value) => db.insert(key, value).map(drop),
             })?;
         }
         Ok(())
+    }
+
+    /// What the tree has to have of records, and not of their old values any more.
+    fn tree_changes(&self, changes: &recent::Changes, number: u64) -> Result<TreeChanges, StorageError> {
+        let mut tree = TreeChanges::new();
+        for (key, change) in changes {
+            // Whatever chunks there are, those included that a settling which was cut off has left.
+            for chunk in self.db.call("reading", |db| Ok(db.scan_prefix(chunk_prefix(key)).keys()))? {
+                tree.insert(self.db.call("reading", |_| chunk)?.to_vec(), None);
+            }
+            match change {
+                None => drop(tree.insert(record_key(key), None)),
+                Some(value) => insert(&mut tree, key, value, number)?,
+            }
+        }
+        Ok(tree)
     }
 
     /// Waits until all that was applied is durable.
@@ -205,8 +170,6 @@ impl Engine {
 
     /// Closes sled and waits until its threads have let go of the files.
     pub(super) fn close(self) -> Result<(), StorageError> {
-        // Where it fails the WAL has what sled has not.
-        let _settled = self.settle().and_then(|()| self.sync()).and_then(|()| self.recent.wipe());
         let Engine { cleaner, mut db, log, dir, .. } = self;
         drop(cleaner);
         let closed = db.close();
@@ -254,18 +217,8 @@ impl Engine {
     }
 }
 
-fn number(db: &Handle) -> Result<u64, StorageError> {
-    match db.call("reading", |db| db.get(NUMBER_KEY))? {
-        None => Ok(0),
-        Some(bytes) => bytes.as_ref().try_into().map(u64::from_le_bytes).map_err(|_| corrupt()),
-    }
-}
-
-fn number_change(number: u64) -> Change {
-    (NUMBER_KEY.to_vec(), Some(number.to_le_bytes().to_vec()))
-}
-
-fn insert(changes: &mut BTreeMap<Vec<u8>, Option<Vec<u8>>>, record_key: Vec<u8>, key: &Key, value: &[u8], number: u64) -> Result<(), StorageError> {
+fn insert(changes: &mut TreeChanges, key: &Key, value: &[u8], number: u64) -> Result<(), StorageError> {
+    let record_key = record_key(key);
     if value.len() <= CHUNK_BYTES {
         changes.insert(record_key, Some([&[WHOLE], value].concat()));
         return Ok(());
@@ -297,8 +250,24 @@ fn record_key(key: &Key) -> Vec<u8> {
 }
 
 fn chunk_key(key: &Key, number: &[u8; 8], index: u32) -> Vec<u8> {
+    [&chunk_prefix(key)[..], number, &index.to_be_bytes()].concat()
+}
+
+/// What the keys of all chunks of a record begin with.
+fn chunk_prefix(key: &Key) -> Vec<u8> {
     let len = u8::try_from(key.as_bytes().len()).expect("a key has at most 48 bytes");
-    [&[CHUNK, len], key.as_bytes(), number, &index.to_be_bytes()].concat()
+    [&[CHUNK, len], key.as_bytes()].concat()
+}
+
+/// Changes in an order in which whoever reads meanwhile finds every value whole: new chunks, then records, and last the chunks of old ones go.
+fn in_order(changes: TreeChanges) -> Vec<(Vec<u8>, Option<Vec<u8>>)> {
+    let mut changes: Vec<_> = changes.into_iter().collect();
+    changes.sort_by_key(|(key, change)| match (key.first() == Some(&CHUNK), change) {
+        (true, Some(_)) => 0,
+        (false, _) => 1,
+        (true, None) => 2,
+    });
+    changes
 }
 
 fn names_in(dir: &Path) -> Result<BTreeSet<OsString>, StorageError> {
@@ -309,6 +278,6 @@ fn names_in(dir: &Path) -> Result<BTreeSet<OsString>, StorageError> {
     }
 }
 
-pub(super) fn corrupt() -> StorageError {
+fn corrupt() -> StorageError {
     StorageError::Corrupt("a record is not one that a vault wrote".to_owned())
 }

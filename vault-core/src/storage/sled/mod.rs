@@ -1,24 +1,27 @@
 //! The store on disk, over sled 0.34.7. ARCHITECTURE.md says why it stands on sled in this way.
 //!
-//! A store is a directory `{LOCK, HEAD, audit/, CURRENT, g-N/}`: `current` says which generation counts, `recovery` opens it in a private
-//! copy, `compaction` writes a fresh one, `engine` lays records into one tree of sled's, `pieces` says how much sled is handed at once,
-//! `cleaner` has sled use its file's room again, `handle` makes sled's calls come back.
+//! A store is a directory `{LOCK, HEAD, audit/, CURRENT, WAL, g-N/}`: `current` says which generation counts, `recovery` opens it in a private
+//! copy, `compaction` writes a fresh one, `engine` lays records into one tree of sled's, `load` says how much at a time, `cleaner` has sled use
+//! its file's room again, `handle` makes sled's calls come back. A commit is durable in the WAL and shown from memory
+//! (`../recent.rs`) until sled is handed many of them at once.
 
 mod cleaner;
 mod compaction;
 mod current;
 mod engine;
 mod handle;
-mod pieces;
+mod load;
 mod recovery;
 
 use super::home::Home;
 use super::preimage::{PreImages, SnapshotNotes};
+use super::recent::{self, Recent};
 use super::segments::Segments;
 use super::{Backend, Batch, Compaction, Expected, Key, Page, Read, Storage, StorageError};
 use crate::os::ForkGuard;
 use engine::Engine;
 use parking_lot::{Mutex, RwLock};
+use recovery::Recovered;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -38,6 +41,8 @@ pub struct SledStorage {
     segments: Segments,
     /// Gone once the store is closed.
     engine: RwLock<Option<Engine>>,
+    /// The commits that the engine does not have yet.
+    recent: Recent,
     pre_images: PreImages,
     committing: Mutex<()>,
     /// Held by a compaction, and by closing.
@@ -77,21 +82,23 @@ impl SledStorage {
     /// Opens a copy of a generation in an empty directory, whatever became of its commits; the audit segments are those in `audit`.
     pub(super) fn open_copy(generation: &Path, scratch: &Path, audit: PathBuf, cache_bytes: u64) -> Result<(Self, bool), StorageError> {
         let home = Home::lock_dir(scratch)?;
-        let (engine, number, is_sound) = recovery::open_beside(&home, generation, cache_bytes).inspect_err(|_| home.unlock())?;
-        Ok((Self::over(home, audit, engine, number, cache_bytes), is_sound))
+        let (recovered, is_sound) = recovery::open_beside(&home, generation, cache_bytes).inspect_err(|_| home.unlock())?;
+        Ok((Self::over(home, audit, recovered, cache_bytes), is_sound))
     }
 
     fn recover(home: Home, options: &SledOptions) -> Result<Self, StorageError> {
-        let (engine, number) = recovery::recover(&home, options.cache_bytes).inspect_err(|_| home.unlock())?;
+        let recovered = recovery::recover(&home, options.cache_bytes).inspect_err(|_| home.unlock())?;
         let audit = home.audit_dir();
-        Ok(Self::over(home, audit, engine, number, options.cache_bytes))
+        Ok(Self::over(home, audit, recovered, options.cache_bytes))
     }
 
-    fn over(home: Home, audit: PathBuf, engine: Engine, number: u64, cache_bytes: u64) -> Self {
+    fn over(home: Home, audit: PathBuf, recovered: Recovered, cache_bytes: u64) -> Self {
+        let Recovered { engine, wal, number } = recovered;
         SledStorage {
             segments: Segments::at(audit),
             home,
             engine: RwLock::new(Some(engine)),
+            recent: Recent::over(wal),
             pre_images: PreImages::default(),
             committing: Mutex::new(()),
             compacting: Mutex::new(()),
@@ -124,21 +131,29 @@ impl SledStorage {
             return Err(StorageError::Invalid("commit numbers must be consecutive"));
         }
         for (key, expected) in &batch.expectations {
-            if Expected::of(engine.get(key)?.as_deref()) != *expected {
+            if Expected::of(self.find(engine, key)?.as_deref()) != *expected {
                 return Err(StorageError::Conflict);
             }
         }
         Ok(())
     }
+
+    fn find(&self, engine: &Engine, key: &Key) -> Result<Option<Vec<u8>>, StorageError> {
+        self.recent.get(key, || engine.get(key))
+    }
+
+    fn page(&self, engine: &Engine, prefix: &[u8], after: Option<&Key>, limit: usize) -> Result<Page, StorageError> {
+        recent::scan(&self.recent.changes(), (prefix, after), limit, |limit| engine.scan(prefix, after, limit))
+    }
 }
 
 impl Read for SledStorage {
     fn get(&self, key: &Key) -> Result<Option<Vec<u8>>, StorageError> {
-        self.with_engine(|engine| engine.get(key))
+        self.with_engine(|engine| self.find(engine, key))
     }
 
     fn scan(&self, prefix: &[u8], after: Option<&Key>, limit: usize) -> Result<Page, StorageError> {
-        self.with_engine(|engine| engine.scan(prefix, after, limit))
+        self.with_engine(|engine| self.page(engine, prefix, after, limit))
     }
 }
 
@@ -150,11 +165,11 @@ struct Snapshot<'s> {
 
 impl Read for Snapshot<'_> {
     fn get(&self, key: &Key) -> Result<Option<Vec<u8>>, StorageError> {
-        self.storage.with_engine(|engine| self.notes.get(key, || engine.get(key)))
+        self.storage.with_engine(|engine| self.notes.get(key, || self.storage.find(engine, key)))
     }
 
     fn scan(&self, prefix: &[u8], after: Option<&Key>, limit: usize) -> Result<Page, StorageError> {
-        self.storage.with_engine(|engine| self.notes.scan(prefix, after, limit, |limit| engine.scan(prefix, after, limit)))
+        self.storage.with_engine(|engine| self.notes.scan(prefix, after, limit, |limit| self.storage.page(engine, prefix, after, limit)))
     }
 }
 
@@ -173,8 +188,8 @@ impl Storage for SledStorage {
         let _committing = self.committing.lock();
         self.with_engine(|engine| {
             self.validate(engine, batch)?;
-            self.pre_images.note(batch.changes.keys(), |key| engine.get(key))?;
-            if let Err(error) = engine.apply(batch) {
+            self.pre_images.note(batch.changes.keys(), |key| self.find(engine, key))?;
+            if let Err(error) = self.recent.commit(batch, |changes, number| engine.settle(changes, number)) {
                 self.poisoned.store(true, Ordering::Release);
                 return Err(error);
             }
@@ -214,8 +229,13 @@ impl Storage for SledStorage {
         // A compaction must have let go of the directory before somebody else may open it: it ends at its next page.
         self.closing.store(true, Ordering::Release);
         let _compacting = self.compacting.lock();
+        let _committing = self.committing.lock();
         let engine = self.engine.write().take();
-        let closed = engine.map_or(Ok(()), Engine::close);
+        let closed = engine.map_or(Ok(()), |engine| {
+            // Where it fails the WAL has what sled has not.
+            let _settled = self.recent.settle(|changes, number| engine.settle(changes, number)).and_then(|()| self.recent.wipe());
+            engine.close()
+        });
         self.home.unlock();
         closed
     }

@@ -7,11 +7,24 @@
 use super::super::StorageError;
 use super::super::files::{io, make_dir, sync_dir};
 use super::super::home::{Home, sync_all};
+use super::super::recent;
+use super::super::wal::{self, Wal};
 use super::SledOptions;
 use super::current::{Current, generation_dir};
 use super::engine::Engine;
 use std::fs;
+use std::io::ErrorKind;
 use std::path::Path;
+
+/// The size of the WAL: sled is handed so much at once.
+const WAL_BYTES: usize = 1024 * 1024;
+
+/// An engine that holds all commits up to this number, and the WAL for those to come.
+pub(super) struct Recovered {
+    pub(super) engine: Engine,
+    pub(super) wal: Wal,
+    pub(super) number: u64,
+}
 
 /// Makes an empty store: one empty generation, and CURRENT.
 pub(super) fn create(options: &SledOptions) -> Result<Home, StorageError> {
@@ -19,13 +32,14 @@ pub(super) fn create(options: &SledOptions) -> Result<Home, StorageError> {
         let generation = generation_dir(home, 1);
         make_dir(&generation).map_err(io("making a generation"))?;
         Engine::open(&generation, options.cache_bytes)?.close()?;
+        Wal::open(home.dir(), WAL_BYTES)?;
         sync_all(&generation)?;
         Current { generation: 1, number: 0 }.write(home)
     })
 }
 
 /// Opens a copy of the current generation, checks it, and makes it the current one.
-pub(super) fn recover(home: &Home, cache_bytes: u64) -> Result<(Engine, u64), StorageError> {
+pub(super) fn recover(home: &Home, cache_bytes: u64) -> Result<Recovered, StorageError> {
     let current = Current::read(home)?;
     let old = generation_dir(home, current.generation);
     if !old.is_dir() {
@@ -34,10 +48,12 @@ pub(super) fn recover(home: &Home, cache_bytes: u64) -> Result<(Engine, u64), St
     remove_leftovers(home, &old)?;
     let generation = current.generation + 1;
     let new = generation_dir(home, generation);
-    let recovered = copy(&old, &new).and_then(|()| open_copy(home, &new, current.number, cache_bytes)).and_then(|(engine, number)| {
+    let recovered = copy(&old, &new).and_then(|()| open_copy(home, &new, current.number, cache_bytes)).and_then(|mut recovered| {
         sync_dir(home.dir()).map_err(io("syncing the store's directory"))?;
-        Current { generation, number }.write(home)?;
-        Ok((engine, number))
+        Current { generation, number: recovered.number }.write(home)?;
+        // Not before: the generation before has not what is in it.
+        recovered.wal.restart()?;
+        Ok(recovered)
     });
     match recovered {
         Ok(recovered) => {
@@ -54,25 +70,40 @@ pub(super) fn recover(home: &Home, cache_bytes: u64) -> Result<(Engine, u64), St
     }
 }
 
-/// Opens a private copy of any generation, and nothing else of the store that it is of.
-pub(super) fn open_beside(home: &Home, generation: &Path, cache_bytes: u64) -> Result<(Engine, u64, bool), StorageError> {
+/// Opens a private copy of any generation, with the WAL beside it, and nothing else of the store that it is of; whether the WAL is sound.
+pub(super) fn open_beside(home: &Home, generation: &Path, cache_bytes: u64) -> Result<(Recovered, bool), StorageError> {
     let own = generation_dir(home, 1);
     copy(generation, &own)?;
-    let (engine, is_sound) = Engine::open_damaged(&own, cache_bytes)?;
-    let number = engine.number()?;
-    Ok((engine, number, is_sound))
+    match fs::copy(generation.with_file_name(wal::NAME), home.dir().join(wal::NAME)) {
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(io("copying WAL")(error)),
+        _ => {}
+    }
+    let (mut recovered, is_sound) = carry_out(home, Engine::open(&own, cache_bytes)?, true)?;
+    recovered.wal.restart()?;
+    Ok((recovered, is_sound))
 }
 
 /// Opens the copy and checks that it has every commit that was acknowledged.
-fn open_copy(home: &Home, dir: &Path, number_at_open: u64, cache_bytes: u64) -> Result<(Engine, u64), StorageError> {
-    let engine = Engine::open(dir, cache_bytes)?;
-    let number = engine.number()?;
-    if let Err(error) = home.check_number(number, number_at_open) {
-        engine.close()?;
+fn open_copy(home: &Home, dir: &Path, number_at_open: u64, cache_bytes: u64) -> Result<Recovered, StorageError> {
+    let (recovered, _) = carry_out(home, Engine::open(dir, cache_bytes)?, false)?;
+    if let Err(error) = home.check_number(recovered.number, number_at_open) {
+        recovered.engine.close()?;
         return Err(error);
     }
     sync_all(dir)?;
-    Ok((engine, number))
+    Ok(recovered)
+}
+
+/// Hands sled the commits of the WAL that it has not; whether that is sound. Damage is an error where it is not to be tolerated.
+fn carry_out(home: &Home, engine: Engine, tolerant: bool) -> Result<(Recovered, bool), StorageError> {
+    let mut number = engine.number()?;
+    let mut wal = Wal::open(home.dir(), WAL_BYTES)?;
+    let (batches, is_damaged) = wal.read(number, tolerant)?;
+    if let Some((changes, last)) = recent::together(batches) {
+        engine.settle(&changes, last)?;
+        number = last;
+    }
+    Ok((Recovered { engine, wal, number }, !is_damaged))
 }
 
 /// Removes what openings and commits that were cut off have left: other generations, files written aside.
@@ -82,7 +113,7 @@ fn remove_leftovers(home: &Home, current: &Path) -> Result<(), StorageError> {
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         if name.starts_with("g-") && path != current {
             fs::remove_dir_all(&path).map_err(io("removing a generation that was cut off"))?;
-        } else if name == "CURRENT.new" {
+        } else if name == "CURRENT.new" || name == "WAL.new" {
             fs::remove_file(&path).map_err(io("removing a file that was cut off"))?;
         }
     }
