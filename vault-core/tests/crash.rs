@@ -263,7 +263,7 @@ fn write_with_failing_sync(ledger: &Ledger, nth: u64) -> Vec<String> {
 }
 
 /// Syncs of a thread for each commit at the most: one of the WAL, and when that is full those by which sled takes what is in it.
-const SYNCS_PER_COMMIT: u64 = 15;
+const SYNCS_PER_COMMIT: u64 = 8;
 
 #[test]
 fn a_commit_whose_sync_fails_is_not_acknowledged_and_the_vault_answers_unavailable_until_it_is_reopened() {

@@ -9,8 +9,8 @@ use super::engine::CHUNK_BYTES;
 /// The size of a segment of sled's log, in bytes.
 pub(super) const SEGMENT_BYTES: usize = 512 * 1024;
 /// What is handed to sled between two syncs, counted as [`Load::add`] does. sled writes a change itself, and every tenth time the leaf that it
-/// is in, at most 16 records of 4 KiB: for each change of 512 bytes some 7 KiB, so that at its worst this stays below a segment.
-const BYTES_MAX: usize = SEGMENT_BYTES / 16;
+/// is in, at most 16 records of 4 KiB: for each change of 512 bytes some 7 KiB, so that at its worst this stays below a segment, with room for cleaning.
+const BYTES_MAX: usize = 24 * 1024;
 /// What a change counts at the least.
 const CHANGE_BYTES: usize = 512;
 
@@ -19,9 +19,9 @@ const WRITTEN_MAX: usize = SEGMENT_BYTES / 8 * 7;
 /// The largest leaf, in bytes.
 const LEAF_BYTES_MAX: usize = 16 * CHUNK_BYTES;
 /// So many changes, or fewer, have one leaf moved.
-const CHANGES_PER_LEAF: usize = 8;
+const CHANGES_PER_LEAF: usize = 5;
 /// Most leaves that are moved before one sync.
-const LEAVES_MAX: usize = SEGMENT_BYTES / (128 * 1024);
+const LEAVES_MAX: usize = 5;
 
 /// What sled was handed since its log was synced last.
 #[derive(Default)]
