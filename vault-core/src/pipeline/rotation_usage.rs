@@ -215,9 +215,7 @@ fn is_done(core: &Core, tried: Result<()>) -> Result<bool> {
 pub(super) fn work(core: &Core, now: Timestamp) -> Result<Option<Timestamp>> {
     let again = now.plus(Ttl::from_secs(AGAIN_SECONDS));
     let mut next = write_all(core, now)?.then_some(again);
-    if look_after_gone(core)? {
-        next = Some(now);
-    }
+    next = [next, look_after_gone(core, now)?].into_iter().flatten().min();
     for namespace in core.namespaces.load_full().iter() {
         if namespace.used_secrets.are_any() {
             next = next.or(Some(again));
@@ -235,28 +233,29 @@ pub(super) fn work(core: &Core, now: Timestamp) -> Result<Option<Timestamp>> {
     Ok(next)
 }
 
-/// Goes through some of what readers have read who are gone; whether there is more.
-fn look_after_gone(core: &Core) -> Result<bool> {
+/// Goes through some of what readers have read who are gone; when it wants to be called next.
+fn look_after_gone(core: &Core, now: Timestamp) -> Result<Option<Timestamp>> {
     let mut left = READERS_LEFT_PER_TICK_MAX;
     for _ in 0..READERS_LEFT_PER_TICK_MAX {
         let namespaces = core.namespaces.load_full();
         let mut overlay = core.writing();
         let Found { all: gone, unreadable } = usage::next_gone(&overlay)?;
         tell_unreadable(core, unreadable);
-        let Some(gone) = gone.first() else { return Ok(false) };
+        let Some(gone) = gone.first() else { return Ok(None) };
         let found = usage::end_notes(&mut overlay, gone, left, &|id| namespaces.barrier(id))?;
         tell_unreadable(core, found.unreadable);
         match core.committer.commit(Proposal { writes: overlay.into_writes(), ..Proposal::default() }) {
-            // A reader's entity has read something just now, or a namespace is deleted: later.
-            Err(CommitError::Conflict) => return Ok(true),
+            // A reader's entity has read something just now, or a namespace is deleted: not at once, or a host that ticks when it is told to would
+            // spin for as long as that takes.
+            Err(CommitError::Conflict) => return Ok(Some(now.plus(Ttl::from_secs(AGAIN_SECONDS)))),
             committed => _ = committed?,
         }
         left = left.saturating_sub(found.all.len());
         if left == 0 {
-            return Ok(true);
+            break;
         }
     }
-    Ok(true)
+    Ok(Some(now))
 }
 
 /// Lets what was read by those who have left be rotated; when it wants to be called next.
