@@ -196,6 +196,26 @@ pub(crate) fn of_entity(overlay: &Overlay<'_>, entity: &[u8; 16], limit: usize) 
     group(overlay, Kind::LeaseOfEntity, entity, limit)
 }
 
+/// The first leases behind a place that a token holds, each with its place, through an overlay of the token's namespace.
+pub(crate) fn of_token_after(
+    overlay: &Overlay<'_>,
+    token: &[u8; 16],
+    after: Option<Key>,
+    limit: usize,
+) -> Result<Vec<(Key, LeaseRef)>, BarrierError> {
+    group_after(overlay, Kind::LeaseOfToken, token, after, limit)
+}
+
+/// The first leases behind a place of an entity's tokens, each with its place, through an overlay of the entity's namespace.
+pub(crate) fn of_entity_after(
+    overlay: &Overlay<'_>,
+    entity: &[u8; 16],
+    after: Option<Key>,
+    limit: usize,
+) -> Result<Vec<(Key, LeaseRef)>, BarrierError> {
+    group_after(overlay, Kind::LeaseOfEntity, entity, after, limit)
+}
+
 /// The first leases that share an account, through an overlay of their namespace.
 pub(crate) fn of_shared(overlay: &Overlay<'_>, id: &[u8; 16], limit: usize) -> Result<Vec<LeaseRef>, BarrierError> {
     group(overlay, Kind::LeaseOfShared, id, limit)
@@ -213,13 +233,7 @@ pub(crate) fn given_at(
     after: Option<Key>,
     limit: usize,
 ) -> Result<Vec<(Key, LeaseRef)>, BarrierError> {
-    let mut leases = Vec::new();
-    let prefix = overlay.barrier().member_prefix(Kind::LeaseOfTarget, &group_of(target, Part::Given));
-    overlay.scan_after(Kind::LeaseOfTarget, &prefix, after, |key, bytes| {
-        leases.push((*key, LeaseRef::from_bytes(bytes)?));
-        Ok(leases.len() < limit)
-    })?;
-    Ok(leases)
+    group_after(overlay, Kind::LeaseOfTarget, &group_of(target, Part::Given), after, limit)
 }
 
 /// The first leases of a namespace whose target was told in vain.
@@ -263,9 +277,19 @@ pub(crate) fn strike_off_queue(overlay: &mut Overlay<'_>, lease: &LeaseRef) {
 }
 
 fn group(overlay: &Overlay<'_>, kind: Kind, group: &[u8], limit: usize) -> Result<Vec<LeaseRef>, BarrierError> {
+    Ok(group_after(overlay, kind, group, None, limit)?.into_iter().map(|(_, lease)| lease).collect())
+}
+
+fn group_after(
+    overlay: &Overlay<'_>,
+    kind: Kind,
+    group: &[u8],
+    after: Option<Key>,
+    limit: usize,
+) -> Result<Vec<(Key, LeaseRef)>, BarrierError> {
     let mut leases = Vec::new();
-    overlay.scan(kind, &overlay.barrier().member_prefix(kind, group), |_, bytes| {
-        leases.push(LeaseRef::from_bytes(bytes)?);
+    overlay.scan_after(kind, &overlay.barrier().member_prefix(kind, group), after, |key, bytes| {
+        leases.push((*key, LeaseRef::from_bytes(bytes)?));
         Ok(leases.len() < limit)
     })?;
     Ok(leases)
