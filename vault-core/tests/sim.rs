@@ -151,7 +151,7 @@ fn found(planted: Planted) -> (Vec<Step>, String) {
 #[test]
 fn a_storage_that_forgets_to_sync_is_found_and_told_in_a_few_steps() {
     let (steps, _) = found(Planted::Unsynced(5));
-    assert!(steps.len() <= 15, "{} steps", steps.len());
+    assert!(steps.len() <= 12, "{} steps", steps.len());
 }
 
 #[test]

@@ -13,7 +13,7 @@ use std::time::Duration;
 use store::Watched;
 use support::*;
 use vault_core::storage::Storage;
-use vault_core::types::limits::LEASE_PAGE_RECORDS_MAX;
+use vault_core::types::limits::{LEASE_PAGE_RECORDS_MAX, LEASES_LOOKED_AT_MAX};
 use vault_core::types::{Code, Error, Object, Operation, SecretString, Ttl};
 use vault_core::{Config, Session, TokenOptions, Vault};
 
@@ -223,6 +223,26 @@ fn a_quarantine_ends_the_leases_of_all_descendants_however_many_and_however_deep
     let again = creds(&deep).unwrap();
     world.vault.tick().unwrap();
     assert!(lookup(&world.root, &again.lease_id).is_ok() && world.target.accounts().len() == 2);
+}
+
+#[test]
+fn what_was_granted_before_a_quarantine_ends_by_pages_and_what_was_granted_after_its_release_goes_on() {
+    const BEFORE: usize = LEASE_PAGE_RECORDS_MAX + 6;
+    const AFTER: usize = LEASES_LOOKED_AT_MAX + 6;
+    let Race { world, parent, .. } = race(0, false);
+    let grant = |count: usize| (0..count).map(|_| creds(&parent).unwrap()).collect::<Vec<_>>();
+    let before = grant(BEFORE);
+    let held = parent.tokens().lookup_self().unwrap().accessor;
+    world.root.emergency().quarantine(&held).unwrap();
+    world.root.emergency().release(&held).unwrap();
+    let after = grant(AFTER);
+    for _ in 0..4 {
+        world.vault.tick().unwrap();
+    }
+    assert!(before.iter().all(|lease| lookup(&world.root, &lease.lease_id).is_err()));
+    assert!(after.iter().all(|lease| lookup(&world.root, &lease.lease_id).is_ok()));
+    assert_eq!(world.target.account_count(), AFTER);
+    world.vault.verify().unwrap();
 }
 
 /// What may only be made tells nobody whether it is there: at every read of such a write another one has made it before.

@@ -103,14 +103,6 @@ impl<'a> Overlay<'a> {
         done
     }
 
-    /// Looks at what is not expected to stay so: whoever does something about it reads it again.
-    pub(crate) fn looking_through<T>(&mut self, work: impl FnOnce(&mut Self) -> T) -> T {
-        let tracking = std::mem::replace(&mut self.tracking, Tracking::Off);
-        let done = work(self);
-        self.tracking = tracking;
-        done
-    }
-
     /// The plaintext of a record.
     pub(crate) fn get(&mut self, kind: Kind, key: &Key) -> Result<Option<WipedBytes>, BarrierError> {
         if let Some(own) = self.writes.changes.get(key) {
@@ -383,18 +375,6 @@ mod tests {
     fn put(storage: &MemoryStorage, barrier: &Barrier, key: &Key, text: &[u8]) {
         let changes = BTreeMap::from([(*key, Some(barrier.seal(Kind::KvPlain, key, text).expect("sealed")))]);
         storage.commit(&Batch { number: storage.commit_number() + 1, changes, ..Batch::default() }).expect("committed");
-    }
-
-    #[test]
-    fn what_is_only_looked_through_is_no_expectation() {
-        let (barrier, storage) = (barrier(), MemoryStorage::new());
-        let (one, other) = (Key::new(&[b"one"]), Key::new(&[b"other"]));
-        [one, other].iter().for_each(|key| put(&storage, &barrier, key, b"text"));
-        let mut overlay = Overlay::writing(&barrier, &storage);
-        let seen = overlay.looking_through(|overlay| overlay.get(Kind::KvPlain, &one)).expect("read");
-        assert_eq!(seen.as_deref(), Some(&b"text"[..]));
-        overlay.get(Kind::KvPlain, &other).expect("read");
-        assert!(overlay.into_writes().expectations.into_keys().eq([other]));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::barrier::{BarrierError, Kind, Overlay};
 use crate::crypto::sha256;
 use crate::storage::{KEY_BYTES_MAX, Key};
 use crate::types::id::Id;
-use crate::types::limits::LEASE_PAGE_RECORDS_MAX;
+use crate::types::limits::{LEASE_PAGE_RECORDS_MAX, LEASES_LOOKED_AT_MAX};
 use minicbor::{Decode, Encode};
 use std::collections::BTreeSet;
 
@@ -35,17 +35,30 @@ pub(crate) enum Chore {
     Entity(#[n(0)] Whose),
 }
 
-/// Whose leases end.
-#[derive(Clone, Copy, Debug, PartialEq, Encode, Decode)]
+/// Whose leases end, and how far that has come.
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
 pub(crate) struct Whose {
     #[cbor(n(0), with = "minicbor::bytes")]
     pub(crate) id: [u8; 16],
     /// Those that were granted up to this hold (`index::hold`), and not what is granted after a release; all where there is none.
     #[n(1)]
     pub(crate) up_to: Option<u64>,
+    /// Where the last lease stands that was looked at; empty before the first, and where all of them end: those are found no more.
+    #[cbor(n(2), with = "minicbor::bytes")]
+    after: Vec<u8>,
 }
 
 impl Whose {
+    /// All leases of somebody.
+    pub(crate) fn all(id: [u8; 16]) -> Self {
+        Whose { id, up_to: None, after: Vec::new() }
+    }
+
+    /// The leases of somebody that were granted up to a hold.
+    fn held(id: [u8; 16], up_to: u64) -> Self {
+        Whose { up_to: Some(up_to), ..Whose::all(id) }
+    }
+
     fn includes(&self, lease: &Lease) -> bool {
         self.up_to.is_none_or(|hold| lease.hold <= hold)
     }
@@ -167,7 +180,7 @@ pub(crate) fn end_token(overlay: &mut Overlay<'_>, token: &TokenRef, barrier_of:
         let key = holder_key(&barrier, &token.key);
         if overlay.get(Kind::LeaseHolder, &key)?.is_some() {
             overlay.delete(key);
-            Chore::Token(Whose { id: token.key, up_to: None }).put(overlay)?;
+            Chore::Token(Whose::all(token.key)).put(overlay)?;
         }
         Ok(())
     })
@@ -178,7 +191,7 @@ fn hold_token(overlay: &mut Overlay<'_>, token: &TokenRef, up_to: u64, barrier_o
     let Some(barrier) = barrier_of(&token.namespace) else { return Ok(()) };
     overlay.within(&barrier, |overlay| {
         if overlay.get(Kind::LeaseHolder, &holder_key(&barrier, &token.key))?.is_some() {
-            Chore::Token(Whose { id: token.key, up_to: Some(up_to) }).put(overlay)?;
+            Chore::Token(Whose::held(token.key, up_to)).put(overlay)?;
         }
         Ok(())
     })
@@ -198,7 +211,7 @@ pub(crate) fn hold_family(overlay: &mut Overlay<'_>, token: &TokenRef, barrier_o
 pub(crate) fn hold_entity(overlay: &mut Overlay<'_>, entity: [u8; 16], barrier_of: BarrierOf<'_>) -> Result<(), BarrierError> {
     let Some(root) = barrier_of(&Id::ROOT) else { return Ok(()) };
     let up_to = overlay.within(&root, index::hold)?;
-    Chore::Entity(Whose { id: entity, up_to: Some(up_to) }).put(overlay)
+    Chore::Entity(Whose::held(entity, up_to)).put(overlay)
 }
 
 /// Ends the leases of some children of a token, and notes what is left: further children, and the children's own.
@@ -280,28 +293,38 @@ pub(crate) fn elsewhere(lease: &Lease, here: &Id) -> BTreeSet<Id> {
     all.filter(|namespace| namespace != here).collect()
 }
 
-/// The leases that a chore ends and that go on as if it were not, at most some; those among them that are not there any more are to be struck
-/// off.
+/// The leases that a chore ends and that go on as if it were not, at most some, and the chore as it is once they have ended, where it goes on as
+/// another one; those among them that are not there any more are to be struck off. Through an overlay that only reads: a commit that expected what
+/// a chore leaves alone would lose its races against whoever renews that. Whoever ends a lease reads it once more.
 pub(crate) fn next_of(
     overlay: &mut Overlay<'_>,
     chore: &Chore,
     limit: usize,
     barrier_of: BarrierOf<'_>,
-) -> Result<Vec<super::LeaseRef>, BarrierError> {
+) -> Result<(Vec<super::LeaseRef>, Option<Chore>), BarrierError> {
     match chore {
-        Chore::Token(Whose { id, up_to: None }) => index::of_token(overlay, id, limit),
-        Chore::Token(whose) => included(overlay, index::of_token_after, whose, limit, barrier_of),
-        Chore::Entity(whose) => included(overlay, index::of_entity_after, whose, limit, barrier_of),
-        Chore::Prefix(prefix) => overlay.looking_through(|overlay| below(overlay, prefix, limit)),
-        Chore::Target(_) | Chore::Rotation(_) | Chore::Family(_) => Ok(Vec::new()),
+        Chore::Token(Whose { id, up_to: None, .. }) => {
+            let all = index::of_token_after(overlay, id, None, limit)?;
+            Ok((all.into_iter().map(|(_, lease)| lease).collect(), None))
+        }
+        Chore::Token(whose) => {
+            let page = index::of_token_after(overlay, &whose.id, place(&whose.after), LEASES_LOOKED_AT_MAX)?;
+            let (found, next) = included(overlay, page, whose, limit, barrier_of)?;
+            Ok((found, next.map(Chore::Token)))
+        }
+        Chore::Entity(whose) => {
+            let page = index::of_entity_after(overlay, &whose.id, place(&whose.after), LEASES_LOOKED_AT_MAX)?;
+            let (found, next) = included(overlay, page, whose, limit, barrier_of)?;
+            Ok((found, next.map(Chore::Entity)))
+        }
+        Chore::Target(at) => {
+            let page = index::given_at(overlay, &at.id, place(&at.after), limit)?;
+            let next = page.last().map(|(last, _)| Chore::Target(AtTarget { after: last.as_bytes().to_vec(), ..at.clone() }));
+            Ok((page.into_iter().map(|(_, lease)| lease).collect(), next))
+        }
+        Chore::Prefix(prefix) => Ok((below(overlay, prefix, limit)?, None)),
+        Chore::Rotation(_) | Chore::Family(_) => Ok((Vec::new(), None)),
     }
-}
-
-/// The next leases at the target of a connection that is gone, and the chore as it is once they have ended.
-pub(crate) fn next_at(overlay: &Overlay<'_>, at: &AtTarget, limit: usize) -> Result<(Vec<super::LeaseRef>, Chore), BarrierError> {
-    let found = index::given_at(overlay, &at.id, place(&at.after), limit)?;
-    let after = found.last().map_or_else(|| at.after.clone(), |(last, _)| last.as_bytes().to_vec());
-    Ok((found.into_iter().map(|(_, lease)| lease).collect(), Chore::Target(AtTarget { after, ..at.clone() })))
 }
 
 /// A place in a scan that was noted; none before the first.
@@ -318,43 +341,32 @@ pub(crate) fn strike_off(overlay: &mut Overlay<'_>, chore: &Chore, lease: &super
     }
 }
 
-/// A page of the leases of one holder behind a place.
-type PageOf = fn(&Overlay<'_>, &[u8; 16], Option<Key>, usize) -> Result<Vec<(Key, super::LeaseRef)>, BarrierError>;
-
-/// The first leases that were not granted after a hold; what leads nowhere is among them. None of them becomes an expectation here: whoever
-/// renews some that are only looked at keeps no others from ending.
+/// The first of a page of leases that were not granted after a hold, and what is to be gone on with behind those that were looked at; what leads
+/// nowhere is among them. What is granted meanwhile is of a later hold, so that nothing before that place is missed.
 fn included(
     overlay: &mut Overlay<'_>,
-    page_of: PageOf,
+    page: Vec<(Key, super::LeaseRef)>,
     whose: &Whose,
     limit: usize,
     barrier_of: BarrierOf<'_>,
-) -> Result<Vec<super::LeaseRef>, BarrierError> {
-    let (mut found, mut after) = (Vec::new(), None);
-    loop {
-        let page = page_of(overlay, &whose.id, after, LEASE_PAGE_RECORDS_MAX)?;
-        let is_last = page.len() < LEASE_PAGE_RECORDS_MAX;
-        after = page.last().map(|(place, _)| *place);
-        for (_, at) in page {
-            let load = |overlay: &mut Overlay<'_>| Lease::load(overlay, &at.key);
-            let lease = match barrier_of(&at.namespace) {
-                Some(barrier) => overlay.within(&barrier, |overlay| overlay.looking_through(load))?,
-                None => None,
-            };
-            if lease.is_none_or(|lease| whose.includes(&lease)) {
-                found.push(at);
-                if found.len() == limit {
-                    return Ok(found);
-                }
+) -> Result<(Vec<super::LeaseRef>, Option<Whose>), BarrierError> {
+    let (mut found, mut last) = (Vec::new(), None);
+    for (place, at) in page {
+        let lease = match barrier_of(&at.namespace) {
+            Some(barrier) => overlay.within(&barrier, |overlay| Lease::load(overlay, &at.key))?,
+            None => None,
+        };
+        last = Some(place);
+        if lease.is_none_or(|lease| whose.includes(&lease)) {
+            found.push(at);
+            if found.len() == limit {
+                break;
             }
         }
-        if is_last {
-            return Ok(found);
-        }
     }
+    Ok((found, last.map(|last| Whose { after: last.as_bytes().to_vec(), ..whose.clone() })))
 }
 
-/// The same of those below a prefix.
 fn below(overlay: &mut Overlay<'_>, prefix: &Prefix, limit: usize) -> Result<Vec<super::LeaseRef>, BarrierError> {
     let mut ids = Vec::new();
     let owners: &[_] = if prefix.forced { &[index::LIVE, index::ENDING] } else { &[index::LIVE] };

@@ -196,6 +196,26 @@ pub(crate) fn of_entity(overlay: &Overlay<'_>, entity: &[u8; 16], limit: usize) 
     group(overlay, Kind::LeaseOfEntity, entity, limit)
 }
 
+/// The first leases behind a place that a token holds, each with its place, through an overlay of the token's namespace.
+pub(crate) fn of_token_after(
+    overlay: &Overlay<'_>,
+    token: &[u8; 16],
+    after: Option<Key>,
+    limit: usize,
+) -> Result<Vec<(Key, LeaseRef)>, BarrierError> {
+    group_after(overlay, Kind::LeaseOfToken, token, after, limit)
+}
+
+/// The first leases behind a place of an entity's tokens, each with its place, through an overlay of the entity's namespace.
+pub(crate) fn of_entity_after(
+    overlay: &Overlay<'_>,
+    entity: &[u8; 16],
+    after: Option<Key>,
+    limit: usize,
+) -> Result<Vec<(Key, LeaseRef)>, BarrierError> {
+    group_after(overlay, Kind::LeaseOfEntity, entity, after, limit)
+}
+
 /// The first leases that share an account, through an overlay of their namespace.
 pub(crate) fn of_shared(overlay: &Overlay<'_>, id: &[u8; 16], limit: usize) -> Result<Vec<LeaseRef>, BarrierError> {
     group(overlay, Kind::LeaseOfShared, id, limit)
@@ -214,26 +234,6 @@ pub(crate) fn given_at(
     limit: usize,
 ) -> Result<Vec<(Key, LeaseRef)>, BarrierError> {
     group_after(overlay, Kind::LeaseOfTarget, &group_of(target, Part::Given), after, limit)
-}
-
-/// The first leases of a token behind a place, each with its place.
-pub(crate) fn of_token_after(
-    overlay: &Overlay<'_>,
-    token: &[u8; 16],
-    after: Option<Key>,
-    limit: usize,
-) -> Result<Vec<(Key, LeaseRef)>, BarrierError> {
-    group_after(overlay, Kind::LeaseOfToken, token, after, limit)
-}
-
-/// The same of an entity's tokens.
-pub(crate) fn of_entity_after(
-    overlay: &Overlay<'_>,
-    entity: &[u8; 16],
-    after: Option<Key>,
-    limit: usize,
-) -> Result<Vec<(Key, LeaseRef)>, BarrierError> {
-    group_after(overlay, Kind::LeaseOfEntity, entity, after, limit)
 }
 
 /// The first leases of a namespace whose target was told in vain.

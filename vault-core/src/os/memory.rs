@@ -22,6 +22,7 @@ pub fn lock_failures() -> u64 {
 pub struct LockedBox<T: Zeroize> {
     value: NonNull<T>,
     mapped_bytes: usize,
+    is_wiped_on_fork: bool,
 }
 
 // SAFETY: the box owns its value alone, like `Box<T>`; the pages may be used and unmapped from any thread.
@@ -36,12 +37,12 @@ impl<T: Zeroize> LockedBox<T> {
     /// When the system has no page left, as `Box::new` aborts.
     #[must_use]
     pub fn new(value: T) -> Self {
-        let (page, mapped_bytes) = map_private(size_of::<T>().max(1));
+        let (page, mapped_bytes, is_wiped_on_fork) = map_private(size_of::<T>().max(1));
         assert!(align_of::<T>() <= 4096, "no value needs more than a page's alignment");
         let value_at = page.cast::<T>();
         // SAFETY: the mapping is fresh, writable, at least `size_of::<T>()` long and page-aligned.
         unsafe { value_at.write(value) };
-        LockedBox { value: value_at, mapped_bytes }
+        LockedBox { value: value_at, mapped_bytes, is_wiped_on_fork }
     }
 }
 
@@ -78,21 +79,32 @@ impl<T: Zeroize> fmt::Debug for LockedBox<T> {
     }
 }
 
-/// Notices a fork by one read of memory: the child finds its page wiped.
+/// Notices a fork by one read of memory: the child finds its page wiped. Where the kernel wipes none (before 4.14) the process' number is asked for
+/// each time.
 pub struct ForkGuard {
     flag: LockedBox<[u8; 1]>,
+    /// The process that made it, where its page is not wiped.
+    pid: Option<libc::pid_t>,
 }
 
 impl ForkGuard {
     /// A guard of the process that makes it.
     #[must_use]
     pub fn new() -> Self {
-        ForkGuard { flag: LockedBox::new([1]) }
+        Self::on(LockedBox::new([1]))
+    }
+
+    fn on(flag: LockedBox<[u8; 1]>) -> Self {
+        let pid = (!flag.is_wiped_on_fork).then(own_pid);
+        ForkGuard { flag, pid }
     }
 
     /// Whether this is another process than the one that made the guard.
     #[must_use]
     pub fn is_forked(&self) -> bool {
+        if let Some(pid) = self.pid {
+            return own_pid() != pid;
+        }
         // SAFETY: the byte is valid; the read is volatile since the kernel, not the program, clears it in a child.
         unsafe { std::ptr::read_volatile(&raw const self.flag[0]) == 0 }
     }
@@ -110,8 +122,13 @@ impl fmt::Debug for ForkGuard {
     }
 }
 
-/// Maps fresh pages for at least `bytes` bytes.
-fn map_private(bytes: usize) -> (NonNull<u8>, usize) {
+fn own_pid() -> libc::pid_t {
+    // SAFETY: asks for a number only.
+    unsafe { libc::getpid() }
+}
+
+/// Maps fresh pages for at least `bytes` bytes; also how many those are, and whether a child finds them wiped.
+fn map_private(bytes: usize) -> (NonNull<u8>, usize, bool) {
     // SAFETY: asks for a number only.
     let page_bytes = usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(4096);
     let mapped_bytes = bytes.next_multiple_of(page_bytes);
@@ -121,15 +138,16 @@ fn map_private(bytes: usize) -> (NonNull<u8>, usize) {
     };
     assert!(page != libc::MAP_FAILED, "out of memory: the system has no page for a key");
     // SAFETY: the range is the mapping just made; advice and locking do not change its contents.
-    unsafe {
+    let is_wiped_on_fork = unsafe {
         if libc::mlock(page, mapped_bytes) != 0 {
             LOCK_FAILURES.fetch_add(1, Ordering::Relaxed);
         }
-        // Both are refused only by kernels that do not know them (before 3.4 and 4.14): then there is nothing better to do.
+        // Both are refused only by kernels that do not know them (before 3.4 and 4.14): then there is nothing better to do for a secret, and a guard
+        // asks for the process' number.
         libc::madvise(page, mapped_bytes, libc::MADV_DONTDUMP);
-        libc::madvise(page, mapped_bytes, libc::MADV_WIPEONFORK);
-    }
-    (NonNull::new(page.cast()).expect("a successful mapping is never at address 0"), mapped_bytes)
+        libc::madvise(page, mapped_bytes, libc::MADV_WIPEONFORK) == 0
+    };
+    (NonNull::new(page.cast()).expect("a successful mapping is never at address 0"), mapped_bytes, is_wiped_on_fork)
 }
 
 #[cfg(test)]
@@ -161,21 +179,39 @@ mod tests {
     }
 
     #[test]
+    fn a_guard_whose_page_the_kernel_does_not_wipe_knows_a_child_by_its_number() {
+        let mut flag = LockedBox::new([1]);
+        assert!(flag.is_wiped_on_fork && ForkGuard::new().pid.is_none(), "no call of the system where the kernel wipes");
+        // SAFETY: the range is the box's own page; the advice does not change its contents.
+        assert_eq!(unsafe { libc::madvise(flag.value.as_ptr().cast(), flag.mapped_bytes, libc::MADV_KEEPONFORK) }, 0);
+        flag.is_wiped_on_fork = false;
+        let guard = ForkGuard::on(flag);
+        assert!(!guard.is_forked());
+        assert!(ends_well_in_a_child(|| guard.is_forked() && guard.flag[0] == 1), "the child did not notice the fork");
+        assert!(!guard.is_forked());
+    }
+
+    #[test]
     fn a_child_finds_the_guard_raised_and_the_secret_gone() {
         let guard = ForkGuard::new();
         let secret = LockedBox::new([7_u8; 32]);
         assert!(!guard.is_forked());
-        // SAFETY: the child only reads memory and ends at once by `_exit`.
+        let sound = ends_well_in_a_child(|| guard.is_forked() && secret.iter().all(|byte| *byte == 0));
+        assert!(sound, "the child saw a secret or did not notice the fork");
+        assert!(!guard.is_forked() && secret[0] == 7);
+    }
+
+    /// What a child finds, which may only read memory and ask for its number.
+    fn ends_well_in_a_child(sound: impl Fn() -> bool) -> bool {
+        // SAFETY: the child only does that, and ends at once by `_exit`.
         let child = unsafe { libc::fork() };
         if child == 0 {
-            let sound = guard.is_forked() && secret.iter().all(|byte| *byte == 0);
             // SAFETY: ends the child without running anything else.
-            unsafe { libc::_exit(if sound { 0 } else { 1 }) };
+            unsafe { libc::_exit(if sound() { 0 } else { 1 }) };
         }
         let mut status = 0;
         // SAFETY: waits for the child just made.
         assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
-        assert_eq!(status, 0, "the child saw a secret or did not notice the fork");
-        assert!(!guard.is_forked() && secret[0] == 7);
+        status == 0
     }
 }

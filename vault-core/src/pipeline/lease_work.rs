@@ -3,6 +3,7 @@
 //! A lease ends in the commit that its cause stands in, or at its time; its target is told afterwards (`lease_telling`). What cannot be read is set
 //! aside, and the rest goes on.
 
+use super::aside::Aside;
 use super::core::Core;
 use super::lease_telling::tell_due;
 use super::leases::{barrier_of, notice};
@@ -19,7 +20,7 @@ use crate::lease::shared::Shared;
 use crate::lease::{Lease, LeaseRef, State};
 use crate::types::limits::{COMMIT_RETRIES_MAX, LEASE_PAGE_RECORDS_MAX};
 use crate::types::{Class, Code, Error, Result, Timestamp, Ttl};
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 
 /// Steps of each kind that one call does.
 const STEPS: usize = 64;
@@ -51,6 +52,11 @@ fn carry_out(core: &Core, now: Timestamp) -> Result<Option<Timestamp>> {
     }
 }
 
+/// Whether others may go on in a chore's place once it is struck off.
+fn goes_on_elsewhere(chore: &Chore) -> bool {
+    matches!(chore, Chore::Family(_) | Chore::Target(_) | Chore::Token(Whose { up_to: Some(_), .. }) | Chore::Entity(_))
+}
+
 /// Carries out what is noted by now; when something is to be gone on with, and whether more may have been noted by it.
 fn carry_out_noted(core: &Core, steps: &mut usize, now: Timestamp) -> Result<(Option<Timestamp>, bool)> {
     let (mut next, mut has_grown) = (None, false);
@@ -75,7 +81,7 @@ fn carry_out_noted(core: &Core, steps: &mut usize, now: Timestamp) -> Result<(Op
                     Some(Stepped::On) => *steps -= 1,
                     Some(Stepped::Off) => {
                         *steps -= 1;
-                        has_grown |= matches!(chore, Chore::Family(_) | Chore::Target(_));
+                        has_grown |= goes_on_elsewhere(&chore);
                         break;
                     }
                     // It costs no step: however many wait, those behind them go on.
@@ -152,10 +158,8 @@ fn step(core: &Core, namespace: &Namespace, chore: &Chore, now: Timestamp) -> Re
     }
     let forced = matches!(chore, Chore::Prefix(prefix) if prefix.forced);
     let was_held_still = matches!(chore, Chore::Token(Whose { up_to: Some(_), .. }));
-    let (found, goes_on_as) = match chore {
-        Chore::Target(at) => chore::next_at(&overlay, at, LEASE_PAGE_RECORDS_MAX).map(|(found, next)| (found, Some(next)))?,
-        _ => (chore::next_of(&mut overlay, chore, LEASE_PAGE_RECORDS_MAX, &barrier_of(&namespaces))?, None),
-    };
+    let mut reading = Overlay::reading(&namespace.barrier, core.source());
+    let (found, goes_on_as) = chore::next_of(&mut reading, chore, LEASE_PAGE_RECORDS_MAX, &barrier_of(&namespaces))?;
     for lease in &found {
         let ends = |overlay: &mut Overlay<'_>| {
             let Some(old) = Lease::load(overlay, &lease.key)?.filter(|old| forced || old.state == State::Active) else { return Ok(false) };
@@ -173,7 +177,8 @@ fn step(core: &Core, namespace: &Namespace, chore: &Chore, now: Timestamp) -> Re
         }
     }
     let mut forgotten = None;
-    if found.is_empty() {
+    let is_over = found.is_empty() && goes_on_as.is_none();
+    if is_over {
         if let Chore::Target(at) = chore {
             let id = &at.id;
             if !database::is_unused(&mut overlay, id).map_err(CommitError::Failed)? {
@@ -196,7 +201,7 @@ fn step(core: &Core, namespace: &Namespace, chore: &Chore, now: Timestamp) -> Re
             Ok(())
         });
     }
-    Ok(if found.is_empty() || goes_on_as.is_some() { Stepped::Off } else { Stepped::On })
+    Ok(if is_over || goes_on_as.is_some() { Stepped::Off } else { Stepped::On })
 }
 
 /// Ends leases whose time is over, bucket by bucket from the last one that was left; when the next one ends.
@@ -220,7 +225,7 @@ fn expire(core: &Core, now: Timestamp) -> Result<Option<Timestamp>> {
             None => break,
         }
     }
-    tell_unreadable(core, aside.leases.len() + aside.places.values().sum::<usize>(), "tell of leases whose time is over");
+    tell_unreadable(core, aside.len(), "tell of leases whose time is over");
     Ok(next)
 }
 
@@ -232,14 +237,7 @@ enum Round {
     Done(Timestamp),
 }
 
-/// What cannot be read: leases, and in each bucket what leads to some.
-#[derive(Default)]
-struct Aside {
-    leases: HashSet<LeaseRef>,
-    places: BTreeMap<u64, usize>,
-}
-
-fn expire_some(core: &Core, now: Timestamp, aside: &mut Aside) -> Result<Round, CommitError> {
+fn expire_some(core: &Core, now: Timestamp, aside: &mut Aside<LeaseRef>) -> Result<Round, CommitError> {
     let namespaces = core.namespaces.load_full();
     let mut overlay = core.writing();
     let Some(mark) = Mark::load(&mut overlay)? else { return Ok(Round::Nothing) };
@@ -252,14 +250,12 @@ fn expire_some(core: &Core, now: Timestamp, aside: &mut Aside) -> Result<Round, 
         let unreadable = index::each_due(&overlay, bucket, |lease, expires| {
             if expires > now {
                 next = next.min(expires);
-            } else if !aside.leases.contains(&lease) {
+            } else if !aside.has(&lease) {
                 found.push((bucket, lease));
             }
             found.len() < LEASE_PAGE_RECORDS_MAX
         })?;
-        if unreadable > 0 {
-            aside.places.insert(bucket, unreadable);
-        }
+        aside.put_places(bucket, unreadable);
         looked_into += 1;
         is_full = found.len() >= LEASE_PAGE_RECORDS_MAX || looked_into >= BUCKETS_MAX;
         if is_full {
@@ -285,7 +281,7 @@ fn expire_some(core: &Core, now: Timestamp, aside: &mut Aside) -> Result<Round, 
                 has_changed = true;
             }
             Err(BarrierError::Corrupt) => {
-                aside.leases.insert(*lease);
+                aside.put(*lease);
             }
             Err(error) => return Err(error.into()),
         }

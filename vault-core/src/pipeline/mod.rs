@@ -1,6 +1,7 @@
 //! The way of a request, on one screen: route, authenticate, authorise, execute, record, reply.
 
 mod affect;
+mod aside;
 mod audit_log;
 mod auth_paths;
 mod backup;

@@ -245,7 +245,8 @@ fn look_after_gone(core: &Core, now: Timestamp) -> Result<Option<Timestamp>> {
         let found = usage::end_notes(&mut overlay, gone, left, &|id| namespaces.barrier(id))?;
         tell_unreadable(core, found.unreadable);
         match core.committer.commit(Proposal { writes: overlay.into_writes(), ..Proposal::default() }) {
-            // A reader's entity has read something just now, or a namespace is deleted: later.
+            // A reader's entity has read something just now, or a namespace is deleted: not at once, or a host that ticks when it is told to would
+            // spin for as long as that takes.
             Err(CommitError::Conflict) => return Ok(Some(now.plus(Ttl::from_secs(AGAIN_SECONDS)))),
             committed => _ = committed?,
         }

@@ -1,5 +1,6 @@
 //! What is due by the vault's clock: waiting audit records, tokens whose time has ended, keys to roll, events for sinks, segments to prune.
 
+use super::aside::Aside;
 use super::core::Core;
 use super::namespaces::Namespaces;
 use super::{keys, lease_work, reencrypt, removal, retention, rotation_usage, rotation_work, sinks, tokens, version_history};
@@ -12,7 +13,6 @@ use crate::types::id::Id;
 use crate::types::limits::{COMMIT_RETRIES_MAX, TOKEN_REMOVAL_ROUNDS_MAX, TOKEN_REMOVALS_MAX};
 use crate::types::spans::Spans;
 use crate::types::{Code, Result, Timestamp};
-use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -42,14 +42,14 @@ pub(super) fn tick(core: &Core) -> Result<Option<Timestamp>> {
     let mut aside = Aside::default();
     let next_expiry = rounds(|| {
         loop {
-            let known = aside.tokens.len();
+            let known = aside.len_of_members();
             let round = remove_expired(core, &mut aside, now)?;
-            if aside.tokens.len() == known {
+            if aside.len_of_members() == known {
                 return Ok(round);
             }
         }
     })?;
-    aside.tell(core);
+    tell_unreadable(core, aside.len());
     let swept = rounds(|| sweep_doomed(core))?;
     let next_expiry = next_expiry.filter(|_| swept.is_some()).unwrap_or(now);
     if core.committer.deadline().is_some_and(|deadline| deadline <= now) {
@@ -97,34 +97,17 @@ struct Ended {
     dangling: usize,
 }
 
-/// What cannot be read of what is due: it hides what it leads to, and nothing else.
-#[derive(Default)]
-struct Aside {
-    tokens: HashSet<TokenRef>,
-    /// By the hour or the minute that they are of.
-    places: BTreeMap<u64, usize>,
-}
-
-impl Aside {
-    fn places(&mut self, of: u64, unreadable: usize) {
-        if unreadable > 0 {
-            self.places.insert(of, unreadable);
-        }
-    }
-
-    /// Tells the host's log.
-    fn tell(&self, core: &Core) {
-        let unreadable = self.tokens.len() + self.places.values().sum::<usize>();
-        if unreadable > 0 {
-            core.log.note(LogLevel::Error, LogTopic::Tick, Some(Code::Corrupt), || {
-                format!("{unreadable} records of tokens whose time is over cannot be read: let the doctor look at the store")
-            });
-        }
+/// Tells the host's log of what could not be read.
+fn tell_unreadable(core: &Core, unreadable: usize) {
+    if unreadable > 0 {
+        core.log.note(LogLevel::Error, LogTopic::Tick, Some(Code::Corrupt), || {
+            format!("{unreadable} records of tokens whose time is over cannot be read: let the doctor look at the store")
+        });
     }
 }
 
 /// Removes expired tokens with their descendants, minute by minute from the last hour that was left, at most some at a time.
-fn remove_expired(core: &Core, aside: &mut Aside, now: Timestamp) -> Result<Round, Failure> {
+fn remove_expired(core: &Core, aside: &mut Aside<TokenRef>, now: Timestamp) -> Result<Round, Failure> {
     let namespaces = core.namespaces.load_full();
     let mut overlay = core.writing();
     let (current, current_minute) = (records::hour_at(now), records::minute_at(now));
@@ -140,18 +123,18 @@ fn remove_expired(core: &Core, aside: &mut Aside, now: Timestamp) -> Result<Roun
         }
         looked_into += 1;
         let (minutes, unreadable) = records::minutes_in(&overlay, hour)?;
-        aside.places(hour, unreadable);
+        aside.put_places(hour, unreadable);
         for minute in minutes {
             if minute > current_minute {
                 next = next.min(records::minute_start(minute));
                 break;
             }
             let (due, unreadable) = records::due_in(&overlay, minute, TOKEN_REMOVALS_MAX)?;
-            aside.places(minute, unreadable);
+            aside.put_places(minute, unreadable);
             let are_all = due.len() < TOKEN_REMOVALS_MAX;
             let mut stay = unreadable;
             for token in due {
-                if aside.tokens.contains(&token) {
+                if aside.has(&token) {
                     stay += 1;
                     continue;
                 }
@@ -163,7 +146,7 @@ fn remove_expired(core: &Core, aside: &mut Aside, now: Timestamp) -> Result<Roun
                     }
                     Err(BarrierError::Corrupt) => {
                         // Perhaps not before half of it was removed: nothing of this round is committed, and the next one lets it be.
-                        aside.tokens.insert(token);
+                        aside.put(token);
                         return Ok(Round::More);
                     }
                     Err(error) => return Err(error.into()),

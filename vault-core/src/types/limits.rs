@@ -156,6 +156,8 @@ pub const REVOCATION_ATTEMPTS_MAX: u32 = 6;
 pub const SHARED_WAIT_SECONDS_MAX: u64 = 60;
 /// Leases that one commit ends.
 pub const LEASE_PAGE_RECORDS_MAX: usize = 64;
+/// Leases of one holder that are looked at for one commit, where those that were granted after a hold go on.
+pub const LEASES_LOOKED_AT_MAX: usize = 256;
 /// Longest text of a target's error that is kept, in bytes.
 pub const TARGET_ERROR_BYTES_MAX: usize = 512;
 /// Accounts of one target that may be there at one time without that their lease was handed out, being made or undone.

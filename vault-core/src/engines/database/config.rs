@@ -256,7 +256,8 @@ pub(super) fn rotate(overlay: &mut Overlay<'_>, mount: &Id, name: &str) -> Resul
             "the connection's account may have one of {LATE_PASSWORDS_MAX} other passwords by now, since answers to changes were lost or \
              passwords were written untried: settle-root/NAME finds out which works, and a minute after the last of them lets go of the others"
         );
-        return Err(Error::new(Code::Conflict, why));
+        // No conflict: trying again finds the same.
+        return Err(Error::new(Code::InvalidRequest, why));
     }
     let policy = Some(configured.password_policy.as_str()).filter(|name| !name.is_empty());
     configured.connection.pending = Some(password::generate(overlay, policy, overlay.barrier().rng())?);

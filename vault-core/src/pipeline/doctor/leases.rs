@@ -114,7 +114,7 @@ fn place(spaces: &Spaces, overlay: &mut Overlay<'_>, at: usize, lease: &Lease, t
         if records::load(overlay, &holder.key)?.is_some() {
             index::note_holder(overlay, &holder, &barrier_of)?;
         } else {
-            Chore::Token(Whose { id: holder.key, up_to: None }).ensure(overlay)?;
+            Chore::Token(Whose::all(holder.key)).ensure(overlay)?;
         }
         Ok(())
     })
