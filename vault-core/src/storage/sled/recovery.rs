@@ -17,7 +17,7 @@ use std::io::ErrorKind;
 use std::path::Path;
 
 /// The size of the WAL: sled is handed so much at once.
-const WAL_BYTES: usize = 2 * 1024 * 1024;
+const WAL_BYTES: usize = 1024 * 1024;
 
 /// An engine that holds all commits up to this number, and the WAL for those to come.
 pub(super) struct Recovered {
