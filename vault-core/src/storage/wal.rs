@@ -13,6 +13,7 @@ use super::{Batch, KEY_BYTES_MAX, Key, StorageError};
 use crate::crypto::sha256;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
+#[cfg(feature = "redb")]
 use std::io::ErrorKind;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
@@ -50,6 +51,7 @@ struct Record<'b> {
 
 impl Wal {
     /// Whether something was left in the file of a directory: the store was not closed well, or it has failed.
+    #[cfg(feature = "redb")]
     pub(super) fn is_left(dir: &Path) -> Result<bool, StorageError> {
         match fs::read(dir.join(NAME)) {
             Ok(content) => Ok(content.iter().any(|byte| *byte != 0)),
@@ -341,6 +343,7 @@ mod tests {
         assert!(is_damaged && batches.iter().map(|batch| batch.number).eq([1, 2]));
     }
 
+    #[cfg(feature = "redb")]
     #[test]
     fn a_store_that_has_failed_leaves_something_even_where_nothing_was_written() {
         let dir = tempfile::tempdir().expect("a directory");
