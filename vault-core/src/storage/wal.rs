@@ -76,10 +76,13 @@ impl Wal {
         let mut is_damaged = false;
         let mut content = fs::read(&self.path).map_err(io("reading WAL"))?;
         if content.len() < self.bytes {
-            if !tolerant {
+            // One that is closed well may have been made smaller.
+            is_damaged = content.iter().any(|byte| *byte != 0);
+            if is_damaged && !tolerant {
                 return Err(damaged());
             }
-            is_damaged = true;
+            self.file.write_all_at(&vec![0; self.bytes - content.len()], content.len() as u64).map_err(io("reading WAL"))?;
+            self.file.sync_all().map_err(io("reading WAL"))?;
             content.resize(self.bytes, 0);
         }
         self.end = content.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
@@ -90,6 +93,18 @@ impl Wal {
             Some(damage) if !tolerant => Err(damage),
             damage => Ok((batches, is_damaged || damage.is_some())),
         }
+    }
+
+    /// Makes the commits in the file durable once more: they may have been read from the system's cache, whatever became of their sync.
+    #[cfg(feature = "redb")]
+    pub(super) fn renew(&mut self) -> Result<(), StorageError> {
+        if self.at == 0 {
+            return Ok(());
+        }
+        let mut content = vec![0; self.at];
+        let read = self.file.read_exact_at(&mut content, 0);
+        let renewed = read.and_then(|()| self.file.write_all_at(&content, 0)).and_then(|()| self.file.sync_data());
+        renewed.map_err(io("writing WAL"))
     }
 
     /// Leaves nothing in the file: the engine holds all of it durably.
@@ -126,8 +141,12 @@ impl Wal {
     /// Writes a commit down, which is durable when this returns.
     pub(super) fn append(&mut self, batch: &Batch) -> Result<(), StorageError> {
         let record = encode(batch)?;
-        let written = self.file.write_all_at(&record, self.at as u64).and_then(|()| self.file.sync_data());
-        written.map_err(io("writing WAL"))?;
+        if let Err(error) = self.file.write_all_at(&record, self.at as u64) {
+            // On a full device what there is of a large commit takes nobody's room.
+            let _cut = self.file.set_len(self.bytes.max(self.at) as u64);
+            return Err(io("writing WAL")(error));
+        }
+        self.file.sync_data().map_err(io("writing WAL"))?;
         self.at += record.len();
         self.end = self.end.max(self.at);
         self.len = self.len.max(self.at);
@@ -135,7 +154,7 @@ impl Wal {
     }
 
     /// Whether a commit has made the file larger than it is to be.
-    pub(super) fn has_grown(&self) -> bool {
+    fn has_grown(&self) -> bool {
         self.len > self.bytes
     }
 
@@ -341,6 +360,9 @@ mod tests {
         assert!(is_damaged(dir, 0));
         let (batches, is_damaged) = Wal::open(dir, BYTES).expect("it opens").read(0, true).expect("it reads");
         assert!(is_damaged && batches.iter().map(|batch| batch.number).eq([1, 2]));
+        std::fs::write(&path, vec![0; BLOCK_BYTES]).expect("written");
+        assert!(open(dir, 3).1.is_empty(), "closed well, and smaller");
+        assert_eq!(std::fs::metadata(&path).expect("it is there").len(), BYTES as u64);
     }
 
     #[cfg(feature = "redb")]

@@ -88,7 +88,7 @@ pub const POLICIES_MAX: usize = 10_000;
 pub const TOKEN_DEPTH_MAX: u64 = 256;
 /// Proposals in one commit group.
 pub const COMMIT_GROUP_PROPOSALS_MAX: usize = 256;
-/// Bytes of records in one commit group after which no further proposal joins; over sled fewer, as its log wants it.
+/// Bytes of records in one commit group after which no further proposal joins.
 pub const COMMIT_GROUP_BYTES_MAX: usize = 256 * 1024;
 /// Times that a request which lost a race is executed anew.
 pub const COMMIT_RETRIES_MAX: u32 = 32;

@@ -75,18 +75,15 @@ impl Engine {
         Self::over(db, file, check)
     }
 
-    /// Lets redb have what is in the WAL: it may have been read from the system's cache, whatever became of its sync.
+    /// Shows what is in the WAL and not in the database; redb is given it later, since that may need room which is not there now.
     fn over(db: Database, file: &Path, check: Check) -> Result<Self, StorageError> {
         let mut wal = Wal::open(file.parent().unwrap_or(Path::new(".")), WAL_BYTES)?;
         let (batches, _) = wal.read(number(&db)?, check == Check::Nothing)?;
-        let mut left = Vec::new();
         if check == Check::Nothing {
-            left = batches;
-        } else if let Some((changes, number)) = recent::together(batches) {
-            put(&db, &changes, number)?;
-            wal.restart()?;
+            return Ok(Engine { db, recent: Recent::over(wal), left: batches });
         }
-        Ok(Engine { db, recent: Recent::over(wal), left })
+        wal.renew()?;
+        Ok(Engine { db, recent: Recent::with(wal, batches), left: Vec::new() })
     }
 
     /// The commits of the WAL that are not in the database, since that is damaged.

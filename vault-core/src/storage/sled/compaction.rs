@@ -62,10 +62,15 @@ fn carry_over(storage: &SledStorage, fresh: Engine, current: Current) -> Result<
     match switched {
         // Nobody commits before this is done. Readers that are at work have the old one a moment longer.
         Ok(_committing) => {
-            let mut engine = storage.engine.write();
-            // The fresh one has all of it. What of a WAL is not cut off now is so later.
-            let _settled = storage.recent.settle(|_, _| Ok(()));
-            Ok(engine.replace(fresh))
+            let replaced = {
+                let mut engine = storage.engine.write();
+                // The fresh one has all of it.
+                let _settled = storage.recent.settle(|_, _| Ok(()));
+                engine.replace(fresh)
+            };
+            // Nothing of old commits stays in the WAL; what this cannot write over, later ones do.
+            let _wiped = storage.recent.wipe();
+            Ok(replaced)
         }
         Err(error) => {
             // The first error is the one to tell.

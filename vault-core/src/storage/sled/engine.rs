@@ -113,8 +113,8 @@ impl Engine {
 
     /// Applies a piece, and has sled move leaves out of segments that hold little else, as far as it may write more before the sync at the end.
     fn put_cleaned(&self, piece: sled::Batch, load: &Load) -> Result<(), StorageError> {
-        self.db.call("applying a batch", |db| db.apply_batch(piece))?;
         self.db.call("cleaning", |_| self.cleaner.clean(load.leaves_to_clean()))?;
+        self.db.call("applying a batch", |db| db.apply_batch(piece))?;
         self.sync()
     }
 

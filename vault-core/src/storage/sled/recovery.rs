@@ -52,7 +52,7 @@ pub(super) fn recover(home: &Home, cache_bytes: u64) -> Result<Recovered, Storag
         sync_dir(home.dir()).map_err(io("syncing the store's directory"))?;
         Current { generation, number: recovered.number }.write(home)?;
         // Not before: the generation before has not what is in it.
-        recovered.wal.restart()?;
+        recovered.wal.wipe()?;
         Ok(recovered)
     });
     match recovered {
