@@ -231,7 +231,7 @@ fn other_bars(report: &mut Report) {
             format!("{:.2} x with the audit log's files", report.get(&format!("disk, {place}, with its log: {when}")).unwrap_or_default())
         };
         let (with_log, with_log_after) = (beside("filled"), beside("compacted"));
-        let why = "the WAL (1 and 4 MiB), and room that the engine keeps for records to come: a compaction gives that back";
+        let why = "the WAL (1 and 2 MiB), and room that the engine keeps for records to come: a compaction gives that back";
         report.bar(filled, "at most 2.2 x the payload", first, Limit::AtMost(2.2), |times| format!("{} ({with_log})", ratio(times)), why);
         report.bar(
             compacted,

@@ -17,7 +17,7 @@ const RECORDS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("records
 const NUMBERS: TableDefinition<'_, &str, u64> = TableDefinition::new("numbers");
 const COMMIT: &str = "commit";
 /// The size of the WAL: so much is written to it before redb is given it.
-const WAL_BYTES: usize = 4 * 1024 * 1024;
+const WAL_BYTES: usize = 2 * 1024 * 1024;
 /// Up to this size every page is checked against its checksum at each opening; a larger file only after it was not closed well.
 const CHECKED_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
