@@ -112,7 +112,7 @@ impl Engine {
     }
 
     /// Lets redb have all commits.
-    fn settle(&self) -> Result<(), StorageError> {
+    pub(super) fn settle(&self) -> Result<(), StorageError> {
         self.recent.settle(|changes, number| put(&self.db, changes, number))
     }
 

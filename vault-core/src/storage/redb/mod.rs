@@ -222,7 +222,13 @@ impl Storage for RedbStorage {
 
     fn compact(&self) -> Result<Compaction, StorageError> {
         let _committing = self.committing.lock();
-        self.with_engine(|_| Ok(()))?;
+        // First, so that what was committed lately counts beforehand too.
+        self.with_engine(|engine| {
+            engine.settle().map_err(|_| {
+                self.poisoned.store(true, Ordering::Release);
+                StorageError::Poisoned
+            })
+        })?;
         let file = self.home.dir().join(Backend::Redb.marker());
         let size = || files::size_of_file(&file).map_err(files::io("measuring the store"));
         let before = size()?;
