@@ -14,8 +14,8 @@ use std::sync::{Arc, mpsc};
 use std::time::Duration;
 use store::Watched;
 use support::*;
-use vault_core::storage::{Key, Read, Storage};
-use vault_core::types::{Class, Code, Object, Operation, Path, Request, SecretString};
+use vault_core::storage::Storage;
+use vault_core::types::{Class, Code, Operation, Path, Request, SecretString};
 use vault_core::{Config, Session, Vault};
 
 /// `ann`, with case, spaces, composition, width and dots.
@@ -425,22 +425,4 @@ fn of_many_threads_that_name_somebody_new_all_mean_the_same_one() {
     // The one that was written, and the one of the alias, which is another's until somebody says so.
     assert_eq!(names.get("keys").unwrap().as_array().unwrap().len(), 2);
     world.vault.verify().unwrap();
-}
-
-/// Whoever rolls a record back has nobody try again and again what can never succeed.
-#[test]
-fn a_write_to_a_record_that_was_rolled_back_behind_the_vault_is_told_as_damage_and_not_as_a_race() {
-    let storage = Arc::new(Watched::default());
-    let world = create(Config::on(Arc::clone(&storage) as Arc<dyn Storage>));
-    let put = |path: &str| world.root.kv("secret").put(path, Object::new().with("a", "b")).map(drop);
-    put("app").unwrap();
-    let before = storage.scan(&[], None, 10_000).unwrap();
-    put("app").unwrap();
-    let is_record = |key: &Key| key.as_bytes().len() > 16;
-    let changed: Vec<_> =
-        before.into_iter().filter(|(key, old)| is_record(key) && storage.get(key).unwrap().is_some_and(|new| new != *old)).collect();
-    assert!(!changed.is_empty(), "what is known of a secret's versions");
-    storage.put_back(changed);
-    assert_eq!(put("app").unwrap_err().class(), Class::Corrupt);
-    put("other").unwrap();
 }

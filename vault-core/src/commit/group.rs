@@ -6,7 +6,7 @@ use super::{CommitError, Committer, Prepared, Publish, ended, is_in_doubt};
 use crate::audit::{Chain, Chunk, Leaf, SegmentEntry, Tree};
 use crate::barrier::{Barrier, BarrierError, Kind, RootRecord, Writes, fixed};
 use crate::crypto::MacKey;
-use crate::storage::{Batch, Expected, Key, Page, Storage};
+use crate::storage::{Batch, Key, Page, Storage};
 use crate::types::id::Id;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -96,20 +96,10 @@ impl Merged<'_> {
                 None => stored(self.storage, self.mac, self.hashes, key)?,
             };
             if Hashed::expected(hashed.as_ref()) != *expected {
-                if !self.changes.contains_key(key) {
-                    self.check_noted(key, hashed.as_ref())?;
-                }
                 return Ok(false);
             }
         }
         Ok(true)
-    }
-
-    /// Whether the store still has what was noted of a record. Where somebody else has read another one the race was lost to a commit, which noted
-    /// it; or to whoever has altered the store, and whoever tries again would lose it for ever.
-    fn check_noted(&self, key: &Key, noted: Option<&Hashed>) -> Result<(), BarrierError> {
-        let stored = Expected::of(self.storage.get(key)?.as_deref());
-        if Hashed::expected(noted) == stored { Ok(()) } else { Err(BarrierError::Corrupt) }
     }
 }
 

@@ -2,7 +2,6 @@
 #![allow(dead_code, unreachable_pub, reason = "each test binary takes what it needs")]
 
 use parking_lot::Mutex;
-use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use vault_core::storage::memory::MemoryStorage;
 use vault_core::storage::{Batch, Key, Page, Read, Storage, StorageError};
@@ -22,16 +21,9 @@ pub struct Watched {
     /// It happens before that read, and not behind it.
     is_ahead: AtomicBool,
     then: Mutex<Option<Then>>,
-    /// What somebody has put in the place of records, behind whoever has the store open.
-    altered: Mutex<BTreeMap<Key, Vec<u8>>>,
 }
 
 impl Watched {
-    /// Puts records back as they were, behind whoever has the store open.
-    pub fn put_back(&self, records: impl IntoIterator<Item = (Key, Vec<u8>)>) {
-        self.altered.lock().extend(records);
-    }
-
     /// Records that were read so far.
     pub fn records_read(&self) -> u64 {
         self.read.load(Ordering::SeqCst)
@@ -90,8 +82,7 @@ impl Watched {
 
 impl Read for Watched {
     fn get(&self, key: &Key) -> Result<Option<Vec<u8>>, StorageError> {
-        let altered = self.altered.lock().get(key).cloned();
-        self.read(|| altered.map_or_else(|| self.inner.get(key), |record| Ok(Some(record))), |_| 1)
+        self.read(|| self.inner.get(key), |_| 1)
     }
 
     fn scan(&self, prefix: &[u8], after: Option<&Key>, limit: usize) -> Result<Page, StorageError> {
