@@ -262,7 +262,7 @@ fn write_with_failing_sync(ledger: &Ledger, nth: u64) -> Vec<String> {
     lines
 }
 
-/// Syncs of a thread for each commit at the most: one of the WAL, and when that is full those by which sled takes what is in it.
+/// Syncs for each commit on average at the most: one of the WAL, and when that is full, once in many commits, those by which sled takes what is in it.
 const SYNCS_PER_COMMIT: u64 = 8;
 
 #[test]
