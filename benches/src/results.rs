@@ -89,8 +89,8 @@ fn read_bars(report: &mut Report) {
         held,
         Limit::AtMost(1.6),
         ratio,
-        "neither read from the store nor decrypted. A quarter of it is the group's audit work (SHA-256 for leaf, chain and tree, and the encryption of the \
-         segment), a quarter the answer's JSON and metadata, the rest token, policy, name and event",
+        "neither read from the store nor decrypted. What is left is the group's audit work (SHA-256 for leaf, chain and tree, and the encryption of the \
+         segment), the answer's JSON and metadata, token, policy, name and event",
     );
     for (place, what) in
         [("memory", "two threads reading, memory"), ("sled", "two threads reading, sled"), ("redb", "two threads reading, redb")]
@@ -191,7 +191,7 @@ fn other_bars(report: &mut Report) {
         grant,
         Limit::AtMost(1_000.0),
         micros,
-        "four records, each encrypted and named by a MAC: about 1 µs each. Fewer would mean to walk through more where a token, a target or a time ends",
+        "four records, each encrypted and named by a MAC. Fewer would mean to walk through more where a token, a target or a time ends",
     );
     let ended = report.get("leases: ended in a second");
     report.bar(
