@@ -60,6 +60,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     write("identity/entity/name/ann", Object::new().with("disabled", true))?;
     println!("ann has left: {}", ann.kv("secret").get("servers/web").expect_err("denied"));
 
+    // And who is not heard of for a day loses all tokens and leases.
+    write("identity/entity/name/bob", Object::new().with("deadman_period", "24h"))?;
+    let bob = root.request(Operation::Read, "identity/entity/name/bob", None)?.data.ok_or("an entity")?;
+    println!("bob checks in before {}", bob.get("deadman_deadline").and_then(Value::as_str).ok_or("a time")?);
+
     let events = root.audit().events(0, 1_000)?;
     let of_ann = events.iter().filter(|event| event.get("entity_id").and_then(Value::as_str) == Some(&ids[0])).count();
     println!("the log has {of_ann} requests of ann's");

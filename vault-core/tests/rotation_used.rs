@@ -199,6 +199,34 @@ fn whoever_leaves_and_has_read_the_current_version_lets_it_be_rotated() {
 }
 
 #[test]
+fn whoever_is_not_heard_of_leaves_as_well() {
+    for of in ["token", "entity"] {
+        let world = world();
+        used(&world, r#""rotate_when_reader_leaves":true,"rotation_period":"240h""#);
+        let reader = if of == "token" {
+            let period = Some(Ttl::from_secs(400));
+            let options = TokenOptions { policies: vec!["root".to_owned()], deadman_period: period, ..TokenOptions::default() };
+            world.root.tokens().create(options).unwrap()
+        } else {
+            world.root.policies().write("app", r#"path "database/*" { capabilities = ["read"] }"#).unwrap();
+            let ask = |path: &str, data: &str| ask(&world.root, Operation::Write, path, data).unwrap();
+            let id = ask("identity/entity", r#"{"name":"ann","policies":"app","deadman_period":400}"#).data.unwrap();
+            let id = id.get("id").and_then(Value::as_str).unwrap().to_owned();
+            ask("identity/entity-alias", &format!(r#"{{"name":"ann","canonical_id":"{id}","mount_accessor":"auth_token"}}"#));
+            ask("auth/token/roles/login", r#"{"allowed_entity_aliases":"*"}"#);
+            ask("auth/token/create/login", r#"{"entity_alias":"ann"}"#).auth.unwrap()
+        };
+        version(&world.vault.session(reader.client_token));
+        let before = password_at(&world, "app");
+        settle(&world, 499);
+        assert_eq!(password_at(&world, "app"), before);
+        settle(&world, 60);
+        assert_ne!(password_at(&world, "app"), before, "{of}");
+        assert_eq!(causes(&world), ["reader-left"]);
+    }
+}
+
+#[test]
 fn a_token_that_ends_by_itself_or_had_read_an_older_version_lets_nothing_be_rotated() {
     let world = world();
     used(&world, r#""rotate_when_reader_leaves":true,"rotation_period":"240h""#);

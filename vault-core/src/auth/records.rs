@@ -1,19 +1,14 @@
 //! The records of tokens: laid, changed, found, and removed with all descendants in bounded steps.
 //!
 //! A token's record, its accessor's and what is left of its uses lie in its own namespace, its place with its parent in the parent's, and its
-//! place among those that are due in the root namespace: in the minute of its end, which the hour of that knows.
+//! place among what is due in the root namespace.
 
+use super::due::{self, Due};
 use super::token::{TokenEntry, TokenKey, TokenRef};
 use crate::barrier::{Barrier, BarrierError, Kind, Overlay};
 use crate::storage::Key;
-use crate::types::Timestamp;
 use crate::types::id::Id;
 use std::sync::Arc;
-
-/// The mark of the tick is an hour: what is due in it is found through its minutes.
-const HOUR_SECONDS: u64 = 3600;
-/// Tokens that end within one minute are found by one scan.
-const MINUTE_SECONDS: u64 = 60;
 
 /// The barrier of a namespace, unless it was deleted.
 pub(crate) type BarrierOf<'a> = &'a dyn Fn(&Id) -> Option<Arc<Barrier>>;
@@ -40,7 +35,7 @@ pub(crate) fn store(overlay: &mut Overlay<'_>, key: &TokenKey, entry: &TokenEntr
             overlay.put(Kind::TokenLastChild, last_child_key(&above, parent), &token.to_bytes())
         })?;
     }
-    enter_due(overlay, &token, entry, barrier_of)
+    due::enter(overlay, &Due::Token(token), entry.ends(), barrier_of)
 }
 
 /// Lays a token's record anew, with another time at which it ends.
@@ -52,11 +47,7 @@ pub(crate) fn replace(
 ) -> Result<(), BarrierError> {
     let token = TokenRef { namespace: *overlay.barrier().namespace(), key: *key };
     overlay.put(Kind::Token, Key::new(&[key]), &new.to_bytes())?;
-    if minute_of(old) != minute_of(new) {
-        leave_due(overlay, &token, old, barrier_of);
-        enter_due(overlay, &token, new, barrier_of)?;
-    }
-    Ok(())
+    due::move_to(overlay, &Due::Token(token), (old.ends(), new.ends()), barrier_of)
 }
 
 /// What is left of a token's uses.
@@ -216,67 +207,6 @@ fn remove_children(
     Ok(are_all)
 }
 
-/// The tokens whose time ends in a minute, through an overlay of the root namespace, so many at most; and how many records cannot be read.
-pub(crate) fn due_in(overlay: &Overlay<'_>, minute: u64, most: usize) -> Result<(Vec<TokenRef>, usize), BarrierError> {
-    let mut tokens = Vec::new();
-    let unreadable = overlay.scan_readable(Kind::Due, &overlay.barrier().member_prefix(Kind::Due, &minute.to_le_bytes()), |token| {
-        tokens.push(TokenRef::from_bytes(token)?);
-        Ok(tokens.len() < most)
-    })?;
-    Ok((tokens, unreadable))
-}
-
-/// The minutes of an hour in which the time of tokens ends, in order, through an overlay of the root namespace; and how many records cannot be
-/// read.
-pub(crate) fn minutes_in(overlay: &Overlay<'_>, hour: u64) -> Result<(Vec<u64>, usize), BarrierError> {
-    let mut minutes = Vec::new();
-    let prefix = overlay.barrier().member_prefix(Kind::DueMinute, &hour.to_le_bytes());
-    let unreadable = overlay.scan_readable(Kind::DueMinute, &prefix, |minute| {
-        minutes.push(u64::from_le_bytes(minute.try_into().map_err(|_| BarrierError::Corrupt)?));
-        Ok(true)
-    })?;
-    minutes.sort_unstable();
-    Ok((minutes, unreadable))
-}
-
-/// Lets an hour know of a minute no more. A token that comes into it at the same time puts the note back, or lets this commit fail.
-pub(crate) fn leave_minute(overlay: &mut Overlay<'_>, minute: u64) -> Result<(), BarrierError> {
-    let key = minute_key(overlay.barrier(), minute);
-    overlay.get(Kind::DueMinute, &key)?;
-    overlay.delete(key);
-    Ok(())
-}
-
-/// Where a token stands in its minute.
-pub(crate) fn due_key(root: &Barrier, minute: u64, token: &TokenRef) -> Key {
-    root.member_key(Kind::Due, &minute.to_le_bytes(), &token.key)
-}
-
-/// The hour of an instant.
-pub(crate) fn hour_at(at: Timestamp) -> u64 {
-    at.as_secs() / HOUR_SECONDS
-}
-
-/// The minute of an instant.
-pub(crate) fn minute_at(at: Timestamp) -> u64 {
-    at.as_secs() / MINUTE_SECONDS
-}
-
-/// The instant at which an hour begins.
-pub(crate) fn hour_start(hour: u64) -> Timestamp {
-    Timestamp::from_secs(hour.saturating_mul(HOUR_SECONDS))
-}
-
-/// The instant at which a minute begins.
-pub(crate) fn minute_start(minute: u64) -> Timestamp {
-    Timestamp::from_secs(minute.saturating_mul(MINUTE_SECONDS))
-}
-
-/// The minute in which a token ends.
-pub(crate) fn minute_of(entry: &TokenEntry) -> Option<u64> {
-    entry.ends().map(minute_at)
-}
-
 /// A child, and where it stands among those of its parent.
 pub(crate) type Child = (Key, TokenRef);
 
@@ -329,23 +259,7 @@ fn remove_one(overlay: &mut Overlay<'_>, barrier: &Arc<Barrier>, token: &TokenRe
     if let Some((parent, above)) = entry.parent().and_then(|parent| Some((parent, barrier_of(&parent.namespace)?))) {
         overlay.within(&above, |overlay| overlay.delete(child_key(&above, &parent, token)));
     }
-    leave_due(overlay, token, entry, barrier_of);
-}
-
-fn enter_due(overlay: &mut Overlay<'_>, token: &TokenRef, entry: &TokenEntry, barrier_of: BarrierOf<'_>) -> Result<(), BarrierError> {
-    let Some(minute) = minute_of(entry) else { return Ok(()) };
-    let root = barrier_of(&Id::ROOT).ok_or(BarrierError::Corrupt)?;
-    overlay.within(&root, |overlay| {
-        overlay.put(Kind::Due, due_key(&root, minute, token), &token.to_bytes())?;
-        // Written whether it is there or not: so a tick that finds the minute empty at the same time does not take it away.
-        overlay.put(Kind::DueMinute, minute_key(&root, minute), &minute.to_le_bytes())
-    })
-}
-
-fn leave_due(overlay: &mut Overlay<'_>, token: &TokenRef, entry: &TokenEntry, barrier_of: BarrierOf<'_>) {
-    if let (Some(minute), Some(root)) = (minute_of(entry), barrier_of(&Id::ROOT)) {
-        overlay.within(&root, |overlay| overlay.delete(due_key(&root, minute, token)));
-    }
+    due::leave(overlay, &Due::Token(*token), entry.ends(), barrier_of);
 }
 
 fn child_key(above: &Barrier, parent: &TokenRef, token: &TokenRef) -> Key {
@@ -358,11 +272,6 @@ fn last_child_key(barrier: &Barrier, token: &TokenRef) -> Key {
 
 fn doom_key(root: &Barrier, token: &TokenRef) -> Key {
     root.member_key(Kind::TokenDoom, &[], &token.key)
-}
-
-fn minute_key(root: &Barrier, minute: u64) -> Key {
-    let hour = minute * MINUTE_SECONDS / HOUR_SECONDS;
-    root.member_key(Kind::DueMinute, &hour.to_le_bytes(), &root.member_prefix(Kind::DueMinute, &[&minute.to_le_bytes()[..], b"m"].concat()))
 }
 
 fn accessor_key(barrier: &Barrier, accessor: &str) -> Key {

@@ -5,6 +5,7 @@
 use crate::barrier::{Barrier, BarrierError};
 use crate::host::{Rng, RngError};
 use crate::identity::EntityRef;
+use crate::types::deadman::Deadman;
 use crate::types::id::Id;
 use crate::types::{SecretString, Timestamp, Ttl};
 use minicbor::{Decode, Encode};
@@ -129,20 +130,17 @@ impl TokenEntry {
 
     /// When it ends if it is neither used nor renewed before.
     pub(crate) fn ends(&self) -> Option<Timestamp> {
-        [self.expires(), self.deadline()].into_iter().flatten().min()
+        [self.expires(), self.deadman().map(Deadman::deadline)].into_iter().flatten().min()
     }
 
-    /// When it is lost if it is not used before. That it was used is noted with a delay of up to a quarter of its time, which it is given more.
-    pub(crate) fn deadline(&self) -> Option<Timestamp> {
-        let (seconds, used) = (self.deadman_seconds?, self.used_millis.unwrap_or(self.created_millis));
-        Some(Timestamp::from_millis(used.saturating_add(seconds.saturating_mul(1250))))
+    /// What it is lost by when it is not used.
+    pub(crate) fn deadman(&self) -> Option<Deadman> {
+        Some(Deadman { seconds: self.deadman_seconds?, used_millis: self.used_millis.unwrap_or(self.created_millis) })
     }
 
-    /// Whether that it is used now is to be noted. One that is noted to have been used later was so by a clock that was wrong.
+    /// Whether that it is used now is to be noted.
     pub(crate) fn is_use_noted(&self, now: Timestamp) -> bool {
-        let used = self.used_millis.unwrap_or(self.created_millis);
-        let is_old = |seconds: u64| now.as_millis() >= used.saturating_add(seconds.saturating_mul(250));
-        self.deadman_seconds.is_some_and(|seconds| is_old(seconds) || now.as_millis() < used)
+        self.deadman().is_some_and(|deadman| deadman.is_use_noted(now))
     }
 
     /// What is left of its time; zero when it does not expire.

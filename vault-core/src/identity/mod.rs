@@ -1,6 +1,7 @@
 //! Who people and programs are, whichever way they come: entities, the aliases by which they log in, and the groups that they are in.
 
 mod name;
+mod presence;
 mod record;
 mod standing;
 mod store;

@@ -38,6 +38,15 @@ pub(crate) struct Entity {
     /// Since when it is held still (an emergency), in milliseconds since the Unix epoch: its tokens are refused.
     #[n(8)]
     pub(crate) quarantined_millis: Option<u64>,
+    /// It is lost with all its tokens when nothing is heard of it for so long, in seconds.
+    #[n(9)]
+    pub(crate) deadman_seconds: Option<u64>,
+    /// When it was heard of last, where it can be lost: no older than a quarter of that time. Milliseconds since the Unix epoch, as all times are.
+    #[n(10)]
+    pub(crate) heard_millis: Option<u64>,
+    /// When it was lost last, if it ever was: tokens that it had before are worth nothing.
+    #[n(11)]
+    pub(crate) lost_millis: Option<u64>,
 }
 
 /// What an entity is called at one auth method.
@@ -109,7 +118,7 @@ impl Entity {
         Id::from_bytes(self.id)
     }
 
-    /// Whether its tokens may be used.
+    /// Whether its tokens may be used, as far as nobody forbids it.
     pub(crate) fn is_good(&self) -> bool {
         !self.disabled && self.quarantined_millis.is_none()
     }

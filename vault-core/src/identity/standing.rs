@@ -1,5 +1,6 @@
 //! What an entity is worth to a token: whether it may be used at all, the policies that it and its groups give, and what templates know of it.
 
+use super::presence::Presence;
 use super::record::{Entity, Group};
 use super::store::{groups_of, load_entity, load_group};
 use crate::barrier::{BarrierError, Overlay};
@@ -13,6 +14,8 @@ use std::collections::{BTreeSet, HashSet};
 pub(crate) struct Standing {
     /// It is there and may be used: its tokens are refused otherwise.
     pub(crate) is_good: bool,
+    /// Whether it checks in, where it must.
+    pub(crate) presence: Presence,
     /// Those of the entity and of its groups, sorted; names that no identity gives are left out.
     pub(crate) policies: Vec<String>,
     pub(crate) facts: TemplateFacts,
@@ -28,8 +31,9 @@ pub(crate) fn standing(overlay: &mut Overlay<'_>, id: &Id) -> Result<Standing, B
     let Some(groups) = groups_above(overlay, id)? else { return Ok(Standing::default()) };
     let names = entity.policies.iter().chain(groups.iter().flat_map(|group| &group.policies));
     let policies: BTreeSet<String> = names.filter(|name| !NEVER.contains(&name.as_str())).cloned().collect();
+    let presence = entity.presence();
     let facts = TemplateFacts { entity: Some(entity_facts(entity)), groups: groups.into_iter().map(group_facts).collect() };
-    Ok(Standing { is_good: true, policies: policies.into_iter().collect(), facts })
+    Ok(Standing { is_good: true, presence, policies: policies.into_iter().collect(), facts })
 }
 
 /// The groups that an entity or a group is in, by other groups too: the nearest first, each once. `None` where one of them is not there, or

@@ -1,5 +1,6 @@
 //! What requests bring to the vault's own paths, as users write it: numbers and truth values may be text, lists may be text with commas.
 
+use crate::types::limits::{DEADMAN_SECONDS_MIN, TTL_SECONDS_MAX};
 use crate::types::{Code, Error, Result, Ttl, Value};
 
 /// The data of a request, member by member; `null` counts as none.
@@ -49,6 +50,18 @@ impl<'d> Members<'d> {
     /// A duration; zero where there is none, or an empty text.
     pub(super) fn ttl(self, name: &str) -> Result<Ttl> {
         self.get(name).filter(|value| value.as_str() != Some("")).map_or(Ok(Ttl::ZERO), Ttl::from_value)
+    }
+
+    /// For how long nothing may be heard of somebody, if that is said; zero for ever.
+    pub(super) fn deadman_period(self) -> Result<Option<Ttl>> {
+        const NAME: &str = "deadman_period";
+        if self.get(NAME).is_none_or(|value| value.as_str() == Some("")) {
+            return Ok(None);
+        }
+        let period = self.ttl(NAME)?;
+        let fits = period == Ttl::ZERO || (DEADMAN_SECONDS_MIN..=TTL_SECONDS_MAX).contains(&period.as_secs());
+        let wrong = || bad(NAME, &format!("must be from {DEADMAN_SECONDS_MIN} to {TTL_SECONDS_MAX} seconds, or 0"));
+        if fits { Ok(Some(period)) } else { Err(wrong()) }
     }
 
     /// Texts: an array of them, or one text with commas.

@@ -8,9 +8,9 @@ use crate::barrier::{BarrierError, Overlay};
 use crate::identity::{self, EntityRef, Standing};
 use crate::policy::CompiledPolicies;
 use crate::storage::{Expected, Key, Read};
-use crate::types::Result;
 use crate::types::id::Id;
 use crate::types::limits::{IDENTITY_CACHE_MAX, IDENTITY_RULES_MAX};
+use crate::types::{Result, Timestamp};
 use parking_lot::{Mutex, RwLock};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -39,6 +39,8 @@ struct Held {
 pub(super) struct Identity {
     entity: EntityRef,
     text: String,
+    /// When the token was made.
+    created: Timestamp,
     /// Nothing where the entity's namespace is gone.
     found: Option<(Arc<IdentityStore>, Arc<Held>)>,
     generation: u64,
@@ -65,10 +67,10 @@ impl IdentityStore {
     }
 
     /// How an entity stands, with the generation that it was read in.
-    fn standing(&self, namespace: &Namespace, source: &dyn Read, id: &Id) -> Result<(u64, Arc<Held>)> {
+    fn standing(&self, namespace: &Namespace, source: &dyn Read, id: &Id, now: Timestamp) -> Result<(u64, Arc<Held>)> {
         // The generation is read first: what changes in between makes this stale at its next use.
         let generation = self.generation();
-        if let Some(held) = self.standings.read().get(id) {
+        if let Some(held) = self.standings.read().get(id).filter(|held| !held.standing.presence.is_overdue(now)) {
             return Ok((generation, Arc::clone(held)));
         }
         let mut overlay = Overlay::writing(&namespace.barrier, source);
@@ -87,8 +89,9 @@ impl IdentityStore {
         Ok((generation, held))
     }
 
-    /// Lets an entity be read anew whose record is not what was read, though nothing was changed: its key was rolled.
-    fn forget(&self, id: &Id) {
+    /// Lets an entity be read anew whose record is not what was read, though nothing was changed that counts: its key was rolled, or it was
+    /// heard of.
+    pub(super) fn forget(&self, id: &Id) {
         self.standings.write().remove(id);
     }
 }
@@ -124,11 +127,12 @@ impl Identity {
             None => (0, None),
             Some(namespace) => {
                 let store = Arc::clone(&namespace.identities);
-                let (generation, held) = store.standing(&namespace, core.source(), &entity.id)?;
+                let (generation, held) = store.standing(&namespace, core.source(), &entity.id, core.clock.now())?;
                 (generation, Some((store, held)))
             }
         };
-        Ok(Some(Identity { entity, text: entity.id.to_string(), found, generation, is_doubted: AtomicBool::new(false) }))
+        let (text, created) = (entity.id.to_string(), entry.created());
+        Ok(Some(Identity { entity, text, created, found, generation, is_doubted: AtomicBool::new(false) }))
     }
 
     /// The entity's id, as events have it.
@@ -136,9 +140,27 @@ impl Identity {
         &self.text
     }
 
-    /// Whether the entity is there and may be used.
-    pub(super) fn is_good(&self) -> bool {
-        self.held().is_some_and(|held| held.standing.is_good)
+    pub(super) fn entity(&self) -> &EntityRef {
+        &self.entity
+    }
+
+    /// Whether the entity is there and may be used by this token.
+    pub(super) fn is_good(&self, now: Timestamp) -> bool {
+        self.held().is_some_and(|held| self.is_borne_by(held, now))
+    }
+
+    /// Whether the entity is lost by what is known of it, which may be old.
+    pub(super) fn is_overdue(&self, now: Timestamp) -> bool {
+        self.held().is_some_and(|held| held.standing.presence.is_overdue(now))
+    }
+
+    /// Whether that the entity is heard of is to be noted.
+    pub(super) fn is_use_noted(&self, now: Timestamp) -> bool {
+        self.held().is_some_and(|held| held.standing.presence.is_use_noted(now))
+    }
+
+    fn is_borne_by(&self, held: &Held, now: Timestamp) -> bool {
+        held.standing.is_good && held.standing.presence.leaves(self.created, now)
     }
 
     /// Whether this is what the store says.
@@ -155,19 +177,19 @@ impl Identity {
     }
 
     /// Whether the entity may be used by what was read of it, which the commit of a write will expect. The store is not asked.
-    pub(super) fn expect(&self, overlay: &mut Overlay<'_>) -> bool {
+    pub(super) fn expect(&self, overlay: &mut Overlay<'_>, now: Timestamp) -> bool {
         if let Some(held) = self.held() {
             let (key, seen) = held.record;
             overlay.expect(key, seen);
         }
-        self.is_good()
+        self.is_good(now)
     }
 
     /// Whether the store says that the entity may be used. What is read becomes an expectation.
-    pub(super) fn stands(&self, home: &Namespace, overlay: &mut Overlay<'_>) -> Result<bool, BarrierError> {
+    pub(super) fn stands(&self, home: &Namespace, overlay: &mut Overlay<'_>, now: Timestamp) -> Result<bool, BarrierError> {
         let Some(namespace) = home.upward().find(|namespace| namespace.id == self.entity.namespace) else { return Ok(false) };
         let entity = overlay.within(&namespace.barrier, |overlay| identity::load_entity(overlay, &self.entity.id))?;
-        Ok(entity.is_some_and(|entity| entity.is_good()))
+        Ok(entity.is_some_and(|entity| entity.is_good() && entity.presence().leaves(self.created, now)))
     }
 
     /// The policies that it gives a token of a namespace: those of an entity are its own namespace's, where names mean what they mean there.
@@ -184,9 +206,10 @@ impl Identity {
 pub(super) fn bearing(core: &Core, namespaces: &Namespaces, home: &Namespace, live: &LiveToken) -> Result<Bearing> {
     let (policies, in_root, own) = (&home.policies, home.is_root(), &live.entry.policies);
     let identity = Identity::of(core, namespaces, &live.entry)?;
+    let now = core.clock.now();
     let rules = match &identity {
         None => policies.compiled(own, in_root),
-        Some(identity) => match identity.held().filter(|held| held.standing.is_good) {
+        Some(identity) => match identity.held().filter(|held| identity.is_borne_by(held, now)) {
             None => policies.compiled(&[], in_root),
             Some(held) if identity.entity.namespace == home.id => held.rules(policies, &united(own, &held.standing.policies), in_root),
             Some(_) => policies.compiled(own, in_root),

@@ -84,6 +84,11 @@ pub(super) fn entity_of_alias(ask: &Ask<'_>, overlay: &mut Overlay<'_>, name: &A
         if entity.disabled {
             return Err(refused("the entity of the \"entity_alias\" is disabled"));
         }
+        if entity.presence().lost(ask.now).is_some() {
+            return Err(refused(
+                "the entity of the \"entity_alias\" is lost, since nothing was heard of it: write its deadman_period to take it back",
+            ));
+        }
         return Ok(entity.id());
     }
     let mut entity = made(ask)?;

@@ -1,6 +1,7 @@
 //! `identity/entity` and `identity/lookup/entity`: people and programs, made, shown, changed, listed, looked up and deleted.
 
 use super::core::Core;
+use super::deadman;
 use super::given::Members;
 use super::identity_aliases;
 use super::identity_named::{Named, by_id, by_name, new_name};
@@ -13,7 +14,7 @@ use crate::types::id::Id;
 use crate::types::limits::COUNTED_ENTITIES_MAX;
 use crate::types::{Object, Result, Timestamp, Value};
 
-const KNOWN: [&str; 5] = ["id", "name", "metadata", "policies", "disabled"];
+const KNOWN: [&str; 6] = ["id", "name", "metadata", "policies", "disabled", "deadman_period"];
 
 impl Named for Entity {
     const WHAT: &'static str = "entity";
@@ -35,7 +36,19 @@ impl Named for Entity {
         new.policies = policies(data)?.unwrap_or(new.policies);
         new.disabled = data.truth("disabled")?.unwrap_or(new.disabled);
         new.changed_millis = ask.now.as_millis();
-        identity::save_entity(overlay, old.as_ref(), &new)?;
+        let namespaces = ask.core.namespaces.load_full();
+        let barrier_of = |id: &Id| namespaces.barrier(id);
+        let mut before = old.clone();
+        if let Some(period) = data.deadman_period()? {
+            if let Some(lost) = old.as_ref().filter(|old| old.presence().is_overdue(ask.now)) {
+                // No tick has seen to it yet.
+                before = Some(deadman::strike(overlay, lost, &barrier_of)?);
+                new.lost_millis = before.as_ref().and_then(|lost| lost.lost_millis);
+            }
+            new.deadman_seconds = Some(period.as_secs()).filter(|seconds| *seconds > 0);
+            new = new.heard(ask.now);
+        }
+        deadman::save(overlay, (before.as_ref(), &new), &barrier_of)?;
         if new.disabled && old.as_ref().is_some_and(|old| !old.disabled) {
             let_leave(ask, overlay, &new)?;
         }
@@ -50,6 +63,8 @@ impl Named for Entity {
 
     fn remove(&self, ask: &Ask<'_>, overlay: &mut Overlay<'_>) -> Result<Done> {
         identity::remove_entity(overlay, self)?;
+        let namespaces = ask.core.namespaces.load_full();
+        deadman::leave(overlay, self, &|id| namespaces.barrier(id));
         let_leave(ask, overlay, self)?;
         Ok(publish(ask, &self.id(), Done::default()))
     }
@@ -61,10 +76,13 @@ impl Named for Entity {
         let all: Vec<Id> = identity::groups_above(overlay, &id)?.ok_or_else(too_many)?.iter().map(identity::Group::id).collect();
         let inherited = all.iter().filter(|group| !direct.contains(group));
         let aliases: Vec<Object> = self.aliases.iter().map(|alias| identity_aliases::to_object(self, alias)).collect();
-        let body = match self.quarantined_millis {
-            Some(millis) => Object::new().with("quarantined", Timestamp::from_millis(millis).to_string()),
-            None => Object::new(),
-        };
+        let mut body = self.presence().deadman().map_or_else(Object::new, |switch| deadman::told(Object::new(), switch));
+        if let Some(lost) = self.presence().lost(ask.now) {
+            body = body.with("lost", lost.to_string());
+        }
+        if let Some(millis) = self.quarantined_millis {
+            body = body.with("quarantined", Timestamp::from_millis(millis).to_string());
+        }
         Ok(body
             .with("aliases", aliases)
             .with("creation_time", Timestamp::from_millis(self.created_millis).to_string())

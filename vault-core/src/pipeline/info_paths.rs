@@ -3,7 +3,7 @@
 use super::core::Core;
 use super::system::{Ask, Done};
 use super::{identity_entities, rotation_paths, runtime, sinks, version_history};
-use crate::auth::records;
+use crate::auth::{Due, due};
 use crate::barrier::{Kind, Overlay};
 use crate::metrics::{self, Family, Gauge, Metrics};
 use crate::os::process_facts;
@@ -190,14 +190,14 @@ fn sanitized(core: &Core) -> Object {
 /// looked at, and at most [`COUNTED_TOKENS_MAX`].
 fn count_tokens(overlay: &Overlay<'_>, now: Timestamp) -> Result<Done> {
     // One hour behind now: what a tick has not removed yet.
-    let first = records::hour_at(now).saturating_sub(1);
-    let last = records::hour_at(now.plus(Ttl::from_secs(TTL_SECONDS_MAX)));
+    let first = due::hour_at(now).saturating_sub(1);
+    let last = due::hour_at(now.plus(Ttl::from_secs(TTL_SECONDS_MAX)));
     let mut total = 0_u64;
     for hour in first..=last {
-        for minute in records::minutes_in(overlay, hour)?.0 {
+        for minute in due::minutes_in(overlay, hour)?.0 {
             let prefix = overlay.barrier().member_prefix(Kind::Due, &minute.to_le_bytes());
-            overlay.scan(Kind::Due, &prefix, |_, _| {
-                total += 1;
+            overlay.scan(Kind::Due, &prefix, |_, due| {
+                total += u64::from(matches!(Due::from_bytes(due)?, Due::Token(_)));
                 Ok(total < COUNTED_TOKENS_MAX)
             })?;
         }

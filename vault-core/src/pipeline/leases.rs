@@ -35,19 +35,19 @@ pub(super) fn holds(core: &Core, overlay: &mut Overlay<'_>, lease: &Lease, now: 
     if !lease.is_running(now) || chore::ends_already(overlay, lease, &barrier_of(&namespaces))? {
         return Ok(false);
     }
-    if of_held_entity(overlay, lease, &namespaces)? {
+    if of_held_entity(overlay, lease, &namespaces, now)? {
         return Ok(false);
     }
     let token = tokens::look_up(core, &namespaces, lease.holder())?;
     Ok(token.is_some_and(|token| !token.has_expired(now) && !token.is_quarantined()))
 }
 
-/// Whether a lease is of an entity that is held still: what ends its leases may lie in a namespace above.
-fn of_held_entity(overlay: &mut Overlay<'_>, lease: &Lease, namespaces: &Namespaces) -> Result<bool> {
+/// Whether a lease is of an entity that is held still or lost: what ends its leases may lie in a namespace above.
+fn of_held_entity(overlay: &mut Overlay<'_>, lease: &Lease, namespaces: &Namespaces, now: Timestamp) -> Result<bool> {
     let Some(of) = &lease.entity else { return Ok(false) };
     let Some(barrier) = namespaces.barrier(&Id::from_bytes(of.namespace)) else { return Ok(false) };
     let entity = overlay.within(&barrier, |overlay| identity::load_entity(overlay, &Id::from_bytes(of.id)))?;
-    Ok(entity.is_some_and(|entity| entity.quarantined_millis.is_some()))
+    Ok(entity.is_some_and(|entity| entity.quarantined_millis.is_some() || entity.presence().lost(now).is_some()))
 }
 
 /// The same of many leases of one namespace, for requests that only read: what they have in common is read once.
@@ -78,8 +78,9 @@ impl Holding {
         }
         let namespaces = core.namespaces.load_full();
         let token = tokens::look_up(core, &namespaces, lease.holder())?.filter(|token| !token.has_expired(now) && !token.is_quarantined());
-        let holds =
-            token.is_some() && chore::is_held(overlay, lease, &barrier_of(&namespaces))? && !of_held_entity(overlay, lease, &namespaces)?;
+        let holds = token.is_some()
+            && chore::is_held(overlay, lease, &barrier_of(&namespaces))?
+            && !of_held_entity(overlay, lease, &namespaces, now)?;
         self.tokens.insert(lease.holder(), holds);
         Ok(holds)
     }

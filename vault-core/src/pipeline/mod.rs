@@ -8,6 +8,7 @@ mod backup;
 mod capability_paths;
 mod ceremony;
 mod core;
+mod deadman;
 #[cfg(any(feature = "sled", feature = "redb"))]
 pub(crate) mod doctor;
 mod emergency;

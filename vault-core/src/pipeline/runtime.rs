@@ -14,7 +14,7 @@ use super::stage::{Caller, Footing};
 use super::verify::{Verification, verify};
 use super::{audit_log, handle, health, info_paths, keys, namespace_paths, rotation_usage, seals, tick, tokens, version_history};
 use crate::audit::{AuditMode, Chain, Event, Tree};
-use crate::auth::records;
+use crate::auth::due;
 use crate::backup::BackupInfo;
 use crate::barrier::{Barrier, BarrierError, Digest, Overlay, RootRecord, ValueCache, fixed, unwrap_keyring, wrap_keyring};
 use crate::commit::{AnchorPlan, Committer, Proposal, Standing, standing};
@@ -613,7 +613,7 @@ fn lay_out(overlay: &mut Overlay<'_>, barrier: &Arc<Barrier>, now: Timestamp) ->
     namespace_paths::lay_out(overlay)?;
     NamespaceTable::new().save(barrier, overlay)?;
     version_history::note(overlay, now)?;
-    Ok(tick::save_hours(overlay, &Spans::beginning_at(records::hour_at(now)))?)
+    Ok(tick::save_hours(overlay, &Spans::beginning_at(due::hour_at(now)))?)
 }
 
 /// The connectors and hooks of the host, and its log.

@@ -11,7 +11,7 @@ use super::policies::PolicyStore;
 use super::system::{self, Ask, Done, SystemPath, capability_for};
 use super::tokens::Lineage;
 use super::wrapping;
-use super::{audit_log, rotation_usage, second_path, tokens};
+use super::{audit_log, deadman, rotation_usage, second_path, tokens};
 use crate::audit::{AuditMode, Decided, Event};
 use crate::auth::{LiveToken, records};
 use crate::barrier::{Overlay, Sight};
@@ -164,7 +164,9 @@ impl Footing {
         is_the_same && {
             let now = core.clock.now();
             // That a live secret is used is noted with the whole way of a read.
-            !self.known.live.has_expired(now) && !self.known.live.entry.is_use_noted(now) && self.until.is_none_or(|until| now < until)
+            let (live, identity) = (&self.known.live, &self.known.identity);
+            let is_quiet = !live.entry.is_use_noted(now) && identity.as_ref().is_none_or(|of| of.is_good(now) && !of.is_use_noted(now));
+            is_quiet && !live.has_expired(now) && self.until.is_none_or(|until| now < until)
         }
     }
 
@@ -223,12 +225,16 @@ impl<'r> Routed<'r> {
     fn look_at_token(self, caller: Option<&'r Caller>, event: &mut Event) -> Result<Authenticated<'r>> {
         let caller = caller.filter(|caller| caller.token.expose().len() <= TOKEN_BYTES_MAX).ok_or_else(Error::permission_denied)?;
         let mut how = Authentication::Known;
-        let known = match Held::of(caller.known.load()).filter(|known| known.is_fresh(self.core)) {
+        let is_known = |known: &Held| known.is_fresh(self.core) && !known.identity.as_ref().is_some_and(|of| of.is_overdue(self.now));
+        let known = match Held::of(caller.known.load()).filter(is_known) {
             Some(known) => known,
             None => {
                 how = Authentication::LookedUp;
                 let known = Arc::new(Known::learn(self.core, self.place, caller)?);
-                caller.known.store(Some(Arc::clone(&known)));
+                // The rules of an entity that is lost by a clock which is wrong for a moment are none.
+                if known.identity.as_ref().is_none_or(|identity| identity.is_good(self.now)) {
+                    caller.known.store(Some(Arc::clone(&known)));
+                }
                 Held(Guard::from_inner(Some(known)))
             }
         };
@@ -244,7 +250,7 @@ impl<'r> Routed<'r> {
         if !is_within(&known.live.entry.bound_cidrs, self.request.context.remote_address.as_deref()) {
             return Err(Error::permission_denied());
         }
-        if known.identity.as_ref().is_some_and(|identity| !identity.is_good()) {
+        if known.identity.as_ref().is_some_and(|identity| !identity.is_good(self.now)) {
             return Err(Error::permission_denied());
         }
         self.core.metrics.authentication(how);
@@ -354,12 +360,19 @@ impl<'r> Authenticated<'r> {
         super::handle(core, Some(self.caller), request, core.clock.now(), mode).0.into_result()
     }
 
-    /// Notes that the token is used, where it would be lost otherwise: now and then, so that its use costs no commit each time.
+    /// Notes that the token and its entity are used, where they would be lost otherwise: now and then, so that it costs no commit each time.
     pub(super) fn note_use(&self) {
-        let (core, token) = (self.core(), &self.known.live);
-        if token.entry.is_use_noted(self.now()) && !core.frozen.load(Ordering::Acquire) {
-            // Where this fails the next request does it.
-            let _failed = tokens::note_use(core, token, &self.home.barrier, self.now());
+        let (core, token, now) = (self.core(), &self.known.live, self.now());
+        let identity = self.known.identity.as_ref().filter(|identity| identity.is_use_noted(now));
+        if identity.is_none() && !token.entry.is_use_noted(now) || core.frozen.load(Ordering::Acquire) {
+            return;
+        }
+        // Where this fails the next request does it.
+        let _failed = tokens::note_use(core, token, &self.home.barrier, now);
+        if let Some(identity) = identity {
+            let _failed = deadman::note_use(core, identity.entity(), now);
+            // By somebody: it is read anew.
+            identity.doubt();
         }
     }
 
@@ -383,14 +396,14 @@ impl<'r> Authenticated<'r> {
 
     /// Whether the token is there still, and its entity may be used. What is read becomes an expectation: its revocation would fail the commit.
     pub(super) fn holds(&self, overlay: &mut Overlay<'_>) -> Result<bool> {
-        let stands = self.known.identity.as_ref().map_or(Ok(true), |identity| identity.stands(self.home, overlay))?;
+        let stands = self.known.identity.as_ref().map_or(Ok(true), |identity| identity.stands(self.home, overlay, self.now()))?;
         Ok(stands && self.is_there(overlay)?)
     }
 
     /// The same, by what is known of the entity already.
     fn holds_as_known(&self, overlay: &mut Overlay<'_>) -> Result<bool> {
         match &self.known.identity {
-            Some(identity) if identity.is_fresh() => Ok(identity.expect(overlay) && self.is_there(overlay)?),
+            Some(identity) if identity.is_fresh() => Ok(identity.expect(overlay, self.now()) && self.is_there(overlay)?),
             _ => self.holds(overlay),
         }
     }

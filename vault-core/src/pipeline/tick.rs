@@ -1,14 +1,15 @@
-//! What is due by the vault's clock: waiting audit records, tokens whose time has ended, keys to roll, events for sinks, segments to prune.
+//! What is due by the vault's clock: waiting audit records, tokens whose time has ended, entities that were not heard of, keys to roll, events for sinks, segments to prune.
 
 use super::aside::Aside;
 use super::core::Core;
-use super::namespaces::Namespaces;
-use super::{keys, lease_work, reencrypt, removal, retention, rotation_usage, rotation_work, sinks, tokens, version_history};
+use super::namespaces::{Namespace, Namespaces};
+use super::{deadman, keys, lease_work, reencrypt, removal, retention, rotation_usage, rotation_work, sinks, tokens, version_history};
 use crate::audit::Event;
-use crate::auth::{TokenEntry, TokenRef, records};
+use crate::auth::{Due, TokenEntry, TokenRef, due, records};
 use crate::barrier::{Barrier, BarrierError, Kind, Overlay};
 use crate::commit::{CommitError, Proposal};
 use crate::host::{LogLevel, LogTopic};
+use crate::identity;
 use crate::types::id::Id;
 use crate::types::limits::{COMMIT_RETRIES_MAX, TOKEN_REMOVAL_ROUNDS_MAX, TOKEN_REMOVALS_MAX};
 use crate::types::spans::Spans;
@@ -86,15 +87,23 @@ impl From<BarrierError> for Failure {
     }
 }
 
-/// Tokens that are due, as one commit removes them.
+/// What is due, as one commit ends it.
 #[derive(Default)]
 struct Ended {
     /// All that are removed, descendants too.
     removed: Vec<TokenRef>,
     /// Those whose time has ended, with their namespaces.
     expired: Vec<(Option<String>, TokenEntry)>,
+    /// Entities that are lost, with their namespaces.
+    lost: Vec<(Arc<Namespace>, Id)>,
     /// Notes that lead nowhere any more and were removed.
     dangling: usize,
+}
+
+impl Ended {
+    fn len(&self) -> usize {
+        self.removed.len() + self.lost.len()
+    }
 }
 
 /// Tells the host's log of what could not be read.
@@ -106,14 +115,14 @@ fn tell_unreadable(core: &Core, unreadable: usize) {
     }
 }
 
-/// Removes expired tokens with their descendants, minute by minute from the last hour that was left, at most some at a time.
-fn remove_expired(core: &Core, aside: &mut Aside<TokenRef>, now: Timestamp) -> Result<Round, Failure> {
+/// Removes expired tokens with their descendants and notes which entities are lost, minute by minute from the last hour that was left, at most some at a time.
+fn remove_expired(core: &Core, aside: &mut Aside<Due>, now: Timestamp) -> Result<Round, Failure> {
     let namespaces = core.namespaces.load_full();
     let mut overlay = core.writing();
-    let (current, current_minute) = (records::hour_at(now), records::minute_at(now));
+    let (current, current_minute) = (due::hour_at(now), due::minute_at(now));
     let hours = load_hours(&mut overlay)?;
     let mut ended = Ended::default();
-    let mut next = records::hour_start(current + 1);
+    let mut next = due::hour_start(current + 1);
     // Where the clock has stepped back there is nothing to catch up with; the mark follows it, so that new tokens are not passed over.
     let (mut reached, mut looked_into) = (current, 0);
     for hour in hours.steps_to(current) {
@@ -122,23 +131,23 @@ fn remove_expired(core: &Core, aside: &mut Aside<TokenRef>, now: Timestamp) -> R
             break;
         }
         looked_into += 1;
-        let (minutes, unreadable) = records::minutes_in(&overlay, hour)?;
+        let (minutes, unreadable) = due::minutes_in(&overlay, hour)?;
         aside.put_places(hour, unreadable);
         for minute in minutes {
             if minute > current_minute {
-                next = next.min(records::minute_start(minute));
+                next = next.min(due::minute_start(minute));
                 break;
             }
-            let (due, unreadable) = records::due_in(&overlay, minute, TOKEN_REMOVALS_MAX)?;
+            let (found, unreadable) = due::due_in(&overlay, minute, TOKEN_REMOVALS_MAX)?;
             aside.put_places(minute, unreadable);
-            let are_all = due.len() < TOKEN_REMOVALS_MAX;
+            let are_all = found.len() < TOKEN_REMOVALS_MAX;
             let mut stay = unreadable;
-            for token in due {
-                if aside.has(&token) {
+            for due in found {
+                if aside.has(&due) {
                     stay += 1;
                     continue;
                 }
-                match remove_due(core, &namespaces, &mut overlay, (token, minute), &mut ended, now) {
+                match see_to(core, &namespaces, &mut overlay, (due, minute), &mut ended, now) {
                     Ok(None) => {}
                     Ok(Some(ends)) => {
                         next = next.min(ends);
@@ -146,18 +155,18 @@ fn remove_expired(core: &Core, aside: &mut Aside<TokenRef>, now: Timestamp) -> R
                     }
                     Err(BarrierError::Corrupt) => {
                         // Perhaps not before half of it was removed: nothing of this round is committed, and the next one lets it be.
-                        aside.put(token);
+                        aside.put(due);
                         return Ok(Round::More);
                     }
                     Err(error) => return Err(error.into()),
                 }
             }
             if are_all && stay == 0 && minute < current_minute {
-                records::leave_minute(&mut overlay, minute)?;
+                due::leave_minute(&mut overlay, minute)?;
                 ended.dangling += 1;
             }
             // Some of a minute that is not over may hide others from a scan that is bounded: those wait for its end.
-            if ended.removed.len() >= TOKEN_REMOVALS_MAX || !are_all && stay < TOKEN_REMOVALS_MAX {
+            if ended.len() >= TOKEN_REMOVALS_MAX || !are_all && stay < TOKEN_REMOVALS_MAX {
                 commit(core, overlay, ended, now).map_err(Failure::Commit)?;
                 return Ok(Round::More);
             }
@@ -166,42 +175,56 @@ fn remove_expired(core: &Core, aside: &mut Aside<TokenRef>, now: Timestamp) -> R
     if hours.mark() != reached {
         save_hours(&mut overlay, &hours.at(reached))?;
     }
-    if hours.mark() != reached || !ended.removed.is_empty() || ended.dangling > 0 {
+    if hours.mark() != reached || ended.len() > 0 || ended.dangling > 0 {
         commit(core, overlay, ended, now).map_err(Failure::Commit)?;
     }
     Ok(if reached < current { Round::More } else { Round::Done(next) })
 }
 
-/// Removes a token that is due in a minute, if it has expired; else tells when it ends.
-fn remove_due(
+/// Sees to what is due in a minute, if its time has come; else tells when it does.
+fn see_to(
     core: &Core,
     namespaces: &Namespaces,
     overlay: &mut Overlay<'_>,
-    (token, minute): (TokenRef, u64),
+    (due, minute): (Due, u64),
     ended: &mut Ended,
     now: Timestamp,
 ) -> Result<Option<Timestamp>, BarrierError> {
+    let is_due = |ends: Option<Timestamp>| ends.is_some_and(|ends| due::minute_at(ends) == minute);
     let barrier_of = |id: &Id| namespaces.barrier(id);
-    let namespace = namespaces.get(&token.namespace);
-    let entry = match &namespace {
-        Some(namespace) => overlay.within(&namespace.barrier, |overlay| records::load(overlay, &token.key))?,
-        None => None,
-    };
-    match (entry, namespace) {
-        (Some(entry), Some(namespace)) if records::minute_of(&entry) == Some(minute) => {
-            if !entry.is_expired(now) {
-                return Ok(entry.ends());
+    match due {
+        Due::Token(token) => {
+            if let Some(namespace) = namespaces.get(&token.namespace)
+                && let Some(entry) = overlay.within(&namespace.barrier, |overlay| records::load(overlay, &token.key))?
+                && is_due(entry.ends())
+            {
+                if !entry.is_expired(now) {
+                    return Ok(entry.ends());
+                }
+                let most = TOKEN_REMOVALS_MAX.saturating_sub(ended.removed.len());
+                let ending = if has_expired(&entry, now) { tokens::Ending::Over } else { tokens::Ending::Revoked };
+                ended.removed.extend(tokens::remove(overlay, &token, ending, &barrier_of, most)?);
+                ended.expired.push((namespace.audit_name(), entry));
+                return Ok(None);
             }
-            let most = TOKEN_REMOVALS_MAX.saturating_sub(ended.removed.len());
-            ended.removed.extend(tokens::remove(overlay, &token, tokens::Ending::Over, &barrier_of, most)?);
-            ended.expired.push((namespace.audit_name(), entry));
         }
-        // The token was removed, one way or another, or its namespace deleted.
-        _ => {
-            overlay.delete(records::due_key(&core.barrier, minute, &token));
-            ended.dangling += 1;
+        Due::Entity(of) => {
+            if let Some(namespace) = namespaces.get(&of.namespace)
+                && let Some(entity) = overlay.within(&namespace.barrier, |overlay| identity::load_entity(overlay, &of.id))?
+                && is_due(entity.presence().due())
+            {
+                if entity.presence().lost(now).is_none() {
+                    return Ok(entity.presence().due());
+                }
+                overlay.within(&namespace.barrier, |overlay| deadman::strike(overlay, &entity, &barrier_of))?;
+                ended.lost.push((namespace, of.id));
+                return Ok(None);
+            }
         }
     }
+    // It was removed, one way or another, or its namespace deleted.
+    overlay.delete(due.key(&core.barrier, minute));
+    ended.dangling += 1;
     Ok(None)
 }
 
@@ -237,10 +260,10 @@ fn rounds(mut round: impl FnMut() -> Result<Round, Failure>) -> Result<Option<Ti
 }
 
 fn commit(core: &Core, overlay: Overlay<'_>, ended: Ended, now: Timestamp) -> Result<(), CommitError> {
-    let Ended { removed, expired, .. } = ended;
-    let events = expired.into_iter().map(|(namespace, entry)| Event {
+    let Ended { removed, expired, lost, .. } = ended;
+    let of_tokens = expired.into_iter().map(|(namespace, entry)| Event {
         time_millis: now.as_millis(),
-        operation: if entry.expires().is_some_and(|ends| now >= ends) { "expire" } else { "deadman" }.into(),
+        operation: if has_expired(&entry, now) { "expire" } else { "deadman" }.into(),
         path: "auth/token".to_owned(),
         namespace,
         accessor: Some(entry.accessor),
@@ -248,11 +271,28 @@ fn commit(core: &Core, overlay: Overlay<'_>, ended: Ended, now: Timestamp) -> Re
         count: 1,
         ..Event::default()
     });
+    let of_entities = lost.iter().map(|(namespace, entity)| Event {
+        time_millis: now.as_millis(),
+        operation: "deadman".into(),
+        path: "identity/entity".to_owned(),
+        namespace: namespace.audit_name(),
+        identity_concerned: Some(entity.to_string()),
+        count: 1,
+        ..Event::default()
+    });
+    let events = of_tokens.chain(of_entities).collect();
     let tokens = Arc::clone(&core.tokens);
-    let publish = move || tokens.forget(&removed);
-    let proposal =
-        Proposal { writes: overlay.into_writes(), events: events.collect(), publish: Some(Box::new(publish)), ..Proposal::default() };
+    let publish = move || {
+        tokens.forget(&removed);
+        lost.iter().for_each(|(namespace, _)| namespace.identities.changed());
+    };
+    let proposal = Proposal { writes: overlay.into_writes(), events, publish: Some(Box::new(publish)), ..Proposal::default() };
     core.committer.commit(proposal).map(drop)
+}
+
+/// Whether the time of a token that has ended is over; else it was not used for too long.
+fn has_expired(entry: &TokenEntry, now: Timestamp) -> bool {
+    entry.expires().is_some_and(|ends| now >= ends)
 }
 
 /// The hour that the last tick was in, or the first one of all when there was none, and where tokens end from there on.
@@ -262,9 +302,9 @@ fn load_hours(overlay: &mut Overlay<'_>) -> Result<Spans, BarrierError> {
     minicbor::decode(&bytes).map_err(|_| BarrierError::Corrupt)
 }
 
-/// Makes sure that a tick looks at the end of a token that is laid: where the clock has stepped back since the last one it may lie before its mark.
-pub(super) fn look_at(overlay: &mut Overlay<'_>, root: &Arc<Barrier>, entry: &TokenEntry) -> Result<(), BarrierError> {
-    let Some(hour) = entry.ends().map(records::hour_at) else { return Ok(()) };
+/// Makes sure that a tick looks at the end of what is laid: where the clock has stepped back since the last one it may lie before its mark.
+pub(super) fn look_at(overlay: &mut Overlay<'_>, root: &Arc<Barrier>, ends: Option<Timestamp>) -> Result<(), BarrierError> {
+    let Some(hour) = ends.map(due::hour_at) else { return Ok(()) };
     overlay.within(root, |overlay| {
         let mut hours = load_hours(overlay)?;
         if hours.lead_to(hour) { save_hours(overlay, &hours) } else { Ok(()) }

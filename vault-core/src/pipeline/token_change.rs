@@ -132,7 +132,7 @@ fn renew_target(ask: &Ask<'_>, overlay: &mut Overlay<'_>, target: Target, text: 
     new.last_renewed_millis = now.as_millis();
     let barrier = barrier_of(&target.id.namespace).ok_or_else(Error::permission_denied)?;
     overlay.within(&barrier, |overlay| records::replace(overlay, &target.id.key, (&old, &new), &barrier_of))?;
-    tick::look_at(overlay, &ask.core.barrier, &new)?;
+    tick::look_at(overlay, &ask.core.barrier, new.ends())?;
     let mut warnings = Vec::new();
     if increment > now.until(end) && increment > Ttl::ZERO {
         warnings.push("the time was shortened to the longest that is left of this token".to_owned());

@@ -296,7 +296,7 @@ impl Making<'_, '_> {
         }
         let namespaces = core.namespaces.load();
         records::store(overlay, &key, entry, &|id| namespaces.barrier(id))?;
-        tick::look_at(overlay, &core.barrier, entry)?;
+        tick::look_at(overlay, &core.barrier, entry.ends())?;
         Ok(secret)
     }
 

@@ -1,9 +1,8 @@
 //! What is told of tokens: by the token itself, by its accessor, and the accessors of all.
 
 use super::given::{Members, bad};
-use super::identities;
 use super::system::{Ask, Done};
-use super::tokens;
+use super::{deadman, identities, tokens};
 use crate::auth::{LiveToken, TokenEntry, TokenRef, batch, records, token};
 use crate::barrier::Overlay;
 use crate::types::limits::{LIST_NAMES_MAX, TOKEN_BYTES_MAX};
@@ -135,9 +134,8 @@ fn tell(ask: &Ask<'_>, target: &Target, id: &str) -> Result<Done> {
     if !entry.role.is_empty() {
         body = body.with("role", entry.role.as_str());
     }
-    if let (Some(seconds), Some(deadline)) = (entry.deadman_seconds, entry.deadline()) {
-        let used = Timestamp::from_millis(entry.used_millis.unwrap_or(entry.created_millis));
-        body = body.with("deadman_period", seconds).with("last_noted_use", used.to_string()).with("deadman_deadline", deadline.to_string());
+    if let Some(switch) = entry.deadman() {
+        body = deadman::told(body, switch);
     }
     if let Some(millis) = entry.quarantined_millis {
         body = body.with("quarantined", Timestamp::from_millis(millis).to_string());

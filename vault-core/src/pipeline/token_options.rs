@@ -4,7 +4,7 @@ use super::given::{Members, bad};
 use crate::auth::TokenKind;
 use crate::policy::PolicyName;
 use crate::types::cidr::Cidr;
-use crate::types::limits::{DEADMAN_SECONDS_MIN, NAME_BYTES_MAX, TOKEN_BYTES_MAX, TOKEN_CIDRS_MAX, TOKEN_POLICIES_MAX, TTL_SECONDS_MAX};
+use crate::types::limits::{NAME_BYTES_MAX, TOKEN_BYTES_MAX, TOKEN_CIDRS_MAX, TOKEN_POLICIES_MAX};
 use crate::types::{Code, Error, Result, Ttl, Value};
 use std::collections::BTreeMap;
 
@@ -74,15 +74,9 @@ impl<'d> TokenAsked<'d> {
             no_parent: data.truth("no_parent")?.unwrap_or(false),
             no_default: data.truth("no_default_policy")?.unwrap_or(false),
             entity_alias: data.text("entity_alias")?.filter(|alias| !alias.is_empty()),
-            deadman: deadman(data)?,
+            deadman: data.deadman_period()?.unwrap_or(Ttl::ZERO),
         })
     }
-}
-
-fn deadman(data: Members<'_>) -> Result<Ttl> {
-    let period = data.ttl("deadman_period")?;
-    let fits = period == Ttl::ZERO || (DEADMAN_SECONDS_MIN..=TTL_SECONDS_MAX).contains(&period.as_secs());
-    if fits { Ok(period) } else { Err(bad("deadman_period", &format!("must be from {DEADMAN_SECONDS_MIN} to {TTL_SECONDS_MAX} seconds"))) }
 }
 
 /// Policies by name, each in its one spelling.

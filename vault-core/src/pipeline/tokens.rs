@@ -210,7 +210,7 @@ pub(super) fn note_use(core: &Core, token: &LiveToken, barrier: &Arc<Barrier>, n
         let Some(old) = records::load(&mut overlay, &token.id.key)?.filter(|old| old.is_use_noted(now)) else { return Ok(()) };
         let new = TokenEntry { used_millis: Some(now.as_millis()), ..old.clone() };
         records::replace(&mut overlay, &token.id.key, (&old, &new), &|id| namespaces.barrier(id))?;
-        tick::look_at(&mut overlay, &core.barrier, &new)?;
+        tick::look_at(&mut overlay, &core.barrier, new.ends())?;
         let (tokens, id) = (Arc::clone(&core.tokens), token.id);
         let publish = move || tokens.forget(&[id]);
         match core.committer.commit(Proposal { writes: overlay.into_writes(), publish: Some(Box::new(publish)), ..Proposal::default() }) {

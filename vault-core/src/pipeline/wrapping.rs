@@ -248,7 +248,7 @@ fn lay(ask: &Ask<'_>, overlay: &mut Overlay<'_>, content: &[u8], (ttl, path, acc
     let key = token::key_of(overlay.barrier(), secret.expose());
     let namespaces = ask.core.namespaces.load();
     records::store(overlay, &key, &entry, &|id| namespaces.barrier(id))?;
-    tick::look_at(overlay, &ask.core.barrier, &entry)?;
+    tick::look_at(overlay, &ask.core.barrier, entry.ends())?;
     let at = records::wrapped_key(overlay.barrier(), &key);
     overlay.put(Kind::Wrapped, at, content)?;
     Ok(WrapInfo {

@@ -4,6 +4,7 @@
 
 pub(crate) mod cidr;
 pub mod code;
+pub(crate) mod deadman;
 pub mod error;
 pub mod id;
 pub mod limits;

@@ -10,7 +10,7 @@ use super::salvage::{MESSAGES_UNKNOWN, Salvaged};
 use super::spaces::Whose;
 use super::survey::{each, is_content};
 use super::{identities, leases, rotations};
-use crate::auth::{TokenEntry, TokenRef, records, role};
+use crate::auth::{TokenEntry, TokenRef, due, role};
 use crate::barrier::{Barrier, Kind, Overlay, folder_and_child};
 use crate::engines::EngineKind;
 use crate::engines::kv::rescue;
@@ -93,7 +93,7 @@ impl<'m> Mend<'m> {
             // So early that no token's end is passed over.
             let longest = Timestamp::from_secs(self.now.as_secs().saturating_sub(TTL_SECONDS_MAX));
             let last = self.now.plus(Ttl::from_secs(TIME_SECONDS_MAX));
-            tick::save_hours(&mut overlay, &Spans::covering(records::hour_at(longest), records::hour_at(last)))?;
+            tick::save_hours(&mut overlay, &Spans::covering(due::hour_at(longest), due::hour_at(last)))?;
         }
         if spaces.is_table_stale() {
             spaces.table.save(root, &mut overlay)?;
