@@ -1,5 +1,7 @@
 """An emergency: who has had what is out, a rehearsal of its end, and its end."""
 
+from typing import Any
+
 import pytest
 
 import libvault
@@ -73,6 +75,41 @@ def test_an_entity_is_looked_for_and_held_still_with_all_its_tokens(world: World
     for wrong in ({}, {"accessor": accessor, "entity": "ann"}, {"entity": "nobody"}):
         with pytest.raises(libvault.InvalidRequest):
             emergency.quarantine(**wrong)
+
+
+def test_an_entity_that_is_not_heard_of_loses_its_tokens() -> None:
+    clock = libvault.ManualClock(1_800_000_000)
+    vault, init = libvault.create(None, key=libvault.RawKey(bytes(32)), clock=clock)
+    with vault:
+        root = vault.session(init.root_token)
+
+        def write(path: str, **data: object) -> dict[str, Any]:
+            answer = root.request("write", path, data)
+            return {} if answer is None else answer
+
+        entity = write("identity/entity", name="ann", deadman_period="1h")["data"]["id"]
+        write("identity/entity-alias", name="ann", canonical_id=entity, mount_accessor="auth_token")
+        write("auth/token/roles/login", allowed_entity_aliases="*")
+
+        def log_in() -> libvault.Session:
+            return vault.session(write("auth/token/create/login", entity_alias="ann")["auth"]["client_token"])
+
+        ann = log_in()
+        for _ in range(3):
+            clock.advance(3600)
+            ann.request("read", "auth/token/lookup-self")
+        clock.advance(3600 * 1.25)
+        with pytest.raises(libvault.PermissionDenied):
+            ann.request("read", "auth/token/lookup-self")
+        with pytest.raises(libvault.InvalidRequest, match="deadman_period"):
+            log_in()
+        vault.tick()
+        shown = root.request("read", "identity/entity/name/ann")
+        assert shown is not None and shown["data"]["lost"] == shown["data"]["deadman_deadline"]
+        write("identity/entity/name/ann", deadman_period="1h")
+        log_in().request("read", "auth/token/lookup-self")
+        with pytest.raises(libvault.PermissionDenied):
+            ann.request("read", "auth/token/lookup-self")
 
 
 def test_what_is_asked_wrongly_is_refused(world: World) -> None:
