@@ -53,6 +53,39 @@ fn redb_conforms_and_reopens() {
     conformance::reopening(&fresh, &|| Box::new(RedbStorage::open(&options(made.get())).unwrap()));
 }
 
+/// Sizes of a WAL in which one small commit has room, or three.
+#[cfg(any(feature = "sled", feature = "redb"))]
+const SMALL_WALS: [usize; 2] = [4 * 1024, 12 * 1024];
+
+#[cfg(any(feature = "sled", feature = "redb"))]
+fn conforms_with_small_wals(backend: vault_core::storage::Backend) {
+    use std::cell::Cell;
+    use vault_core::storage::Backend;
+    let dir = tempfile::tempdir().unwrap();
+    let made = Cell::new(0);
+    let place = || dir.path().join(made.get().to_string());
+    for wal_bytes in SMALL_WALS {
+        let fresh = || {
+            made.set(made.get() + 1);
+            backend.create_with_wal(&place(), 8 << 20, wal_bytes).unwrap()
+        };
+        conformance::suite_with_settlings(&fresh);
+        conformance::reopening(&fresh, &|| Backend::open_with_wal(&place(), 8 << 20, wal_bytes).unwrap());
+    }
+}
+
+#[cfg(feature = "sled")]
+#[test]
+fn sled_conforms_where_it_is_given_the_wal_every_few_commits() {
+    conforms_with_small_wals(vault_core::storage::Backend::Sled);
+}
+
+#[cfg(feature = "redb")]
+#[test]
+fn redb_conforms_where_it_is_given_the_wal_every_few_commits() {
+    conforms_with_small_wals(vault_core::storage::Backend::Redb);
+}
+
 fn member(number: u64) -> Object {
     Object::new().with("value", number)
 }

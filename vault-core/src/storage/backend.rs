@@ -9,7 +9,6 @@ use super::redb::{RedbOptions, RedbStorage};
 use super::sled::{SledOptions, SledStorage};
 use super::{Storage, StorageError};
 use std::path::Path;
-use std::sync::Arc;
 
 /// Which engine keeps a store on disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,36 +58,56 @@ impl Backend {
         }
     }
 
-    /// Makes an empty store, whole or not at all, and opens it.
-    pub(crate) fn create(self, path: &Path, cache_bytes: u64) -> Result<Arc<dyn Storage>, StorageError> {
+    /// Makes an empty store with a WAL of so many bytes, which a test fills soon.
+    ///
+    /// # Errors
+    /// See [`StorageError`].
+    #[cfg(feature = "testing")]
+    #[doc(hidden)]
+    pub fn create_with_wal(self, path: &Path, cache_bytes: u64, wal_bytes: usize) -> Result<Box<dyn Storage>, StorageError> {
+        self.create(path, cache_bytes, Some(wal_bytes))
+    }
+
+    /// Opens such a store; the number has to be the same.
+    ///
+    /// # Errors
+    /// See [`StorageError`].
+    #[cfg(feature = "testing")]
+    #[doc(hidden)]
+    pub fn open_with_wal(path: &Path, cache_bytes: u64, wal_bytes: usize) -> Result<Box<dyn Storage>, StorageError> {
+        Self::open(path, cache_bytes, Some(wal_bytes))
+    }
+
+    /// Makes an empty store, whole or not at all, and opens it. Its WAL has the usual size unless told.
+    pub(crate) fn create(self, path: &Path, cache_bytes: u64, wal_bytes: Option<usize>) -> Result<Box<dyn Storage>, StorageError> {
         match self {
             #[cfg(feature = "sled")]
-            Backend::Sled => Ok(Arc::new(SledStorage::create(&SledOptions { path: path.to_owned(), cache_bytes })?)),
+            Backend::Sled => Ok(Box::new(SledStorage::create_with(&SledOptions { path: path.to_owned(), cache_bytes }, wal_bytes)?)),
             #[cfg(feature = "redb")]
-            Backend::Redb => Ok(Arc::new(RedbStorage::create(&RedbOptions { path: path.to_owned(), cache_bytes })?)),
+            Backend::Redb => Ok(Box::new(RedbStorage::create_with(&RedbOptions { path: path.to_owned(), cache_bytes }, wal_bytes)?)),
             #[cfg(not(all(feature = "sled", feature = "redb")))]
-            _ => absent(self, path, cache_bytes),
+            _ => absent(self, path, cache_bytes, wal_bytes),
         }
     }
 
     /// Opens the store at a place, by the backend that it was made with.
-    pub(crate) fn open(path: &Path, cache_bytes: u64) -> Result<Arc<dyn Storage>, StorageError> {
+    pub(crate) fn open(path: &Path, cache_bytes: u64, wal_bytes: Option<usize>) -> Result<Box<dyn Storage>, StorageError> {
         match Self::found_at(path) {
             #[cfg(feature = "sled")]
-            Some(Backend::Sled) => Ok(Arc::new(SledStorage::open(&SledOptions { path: path.to_owned(), cache_bytes })?)),
+            Some(Backend::Sled) => Ok(Box::new(SledStorage::open_with(&SledOptions { path: path.to_owned(), cache_bytes }, wal_bytes)?)),
             #[cfg(feature = "redb")]
-            Some(Backend::Redb) => Ok(Arc::new(RedbStorage::open(&RedbOptions { path: path.to_owned(), cache_bytes })?)),
+            Some(Backend::Redb) => Ok(Box::new(RedbStorage::open_with(&RedbOptions { path: path.to_owned(), cache_bytes }, wal_bytes)?)),
             #[cfg(not(all(feature = "sled", feature = "redb")))]
-            Some(other) => absent(other, path, cache_bytes),
+            Some(other) => absent(other, path, cache_bytes, wal_bytes),
             #[cfg(any(feature = "sled", feature = "redb"))]
             None => Err(Home::why_not_a_store(path)),
             #[cfg(not(any(feature = "sled", feature = "redb")))]
-            None => absent(Self::preferred(), path, cache_bytes),
+            None => absent(Self::preferred(), path, cache_bytes, wal_bytes),
         }
     }
 }
 
 #[cfg(not(all(feature = "sled", feature = "redb")))]
-fn absent(backend: Backend, _path: &Path, _cache_bytes: u64) -> Result<Arc<dyn Storage>, StorageError> {
+fn absent(backend: Backend, _path: &Path, _cache_bytes: u64, _wal_bytes: Option<usize>) -> Result<Box<dyn Storage>, StorageError> {
     Err(StorageError::NotBuilt(backend.name()))
 }

@@ -210,6 +210,13 @@ pub trait Storage: Read {
         Ok(Compaction::default())
     }
 
+    /// How often the engine below was given the commits that a WAL had kept for it.
+    #[cfg(any(test, feature = "testing"))]
+    #[doc(hidden)]
+    fn settlings(&self) -> u64 {
+        0
+    }
+
     /// Closes the store and waits until nothing of it runs any more; later calls answer [`StorageError::Closed`]. Closing twice is fine.
     ///
     /// # Errors

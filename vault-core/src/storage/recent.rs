@@ -24,25 +24,45 @@ struct Log {
     wal: Wal,
     /// Of the last commit that is here; 0 where there is none.
     number: u64,
+    /// How often the engine was given what was here.
+    #[cfg(any(test, feature = "testing"))]
+    settlings: u64,
+}
+
+impl Log {
+    fn of(wal: Wal, number: u64) -> Self {
+        Log {
+            wal,
+            number,
+            #[cfg(any(test, feature = "testing"))]
+            settlings: 0,
+        }
+    }
 }
 
 impl Recent {
     /// Nothing, over a WAL of which the engine has all.
     pub(super) fn over(wal: Wal) -> Self {
-        Recent { changes: RwLock::default(), log: Mutex::new(Log { wal, number: 0 }) }
+        Recent { changes: RwLock::default(), log: Mutex::new(Log::of(wal, 0)) }
     }
 
     /// The commits of a WAL that the engine does not have.
     #[cfg(feature = "redb")]
     pub(super) fn with(wal: Wal, batches: Vec<Batch>) -> Self {
         let (changes, number) = together(batches).unwrap_or_default();
-        Recent { changes: RwLock::new(Arc::new(changes)), log: Mutex::new(Log { wal, number }) }
+        Recent { changes: RwLock::new(Arc::new(changes)), log: Mutex::new(Log::of(wal, number)) }
     }
 
     /// The number of the last commit that is here, if there is one.
     #[cfg(feature = "redb")]
     pub(super) fn number(&self) -> Option<u64> {
         Some(self.log.lock().number).filter(|number| *number > 0)
+    }
+
+    /// How often the engine was given what was here.
+    #[cfg(any(test, feature = "testing"))]
+    pub(super) fn settlings(&self) -> u64 {
+        self.log.lock().settlings
     }
 
     /// The value of a key: as it was changed here, else as the engine has it.
@@ -109,6 +129,10 @@ impl Recent {
             settle(&self.changes(), log.number)?;
             *self.changes.write() = Arc::default();
             log.number = 0;
+            #[cfg(any(test, feature = "testing"))]
+            {
+                log.settlings += 1;
+            }
         }
         log.wal.restart()
     }

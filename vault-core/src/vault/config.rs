@@ -32,6 +32,8 @@ pub struct Config {
     pub(crate) rng: Arc<dyn Rng>,
     pub(crate) audit_mode: AuditMode,
     pub(crate) cache_bytes: u64,
+    /// The size of the store's WAL, where it is not the usual one.
+    pub(crate) wal_bytes: Option<usize>,
     pub(crate) audit_tail_bytes: u64,
     pub(crate) value_cache: Option<(u64, Ttl)>,
     pub(crate) wrappers: Vec<Arc<dyn KeyWrapper>>,
@@ -68,6 +70,7 @@ impl Config {
             rng: Arc::new(SystemRng::new()),
             audit_mode: AuditMode::default(),
             cache_bytes: CACHE_BYTES_DEFAULT,
+            wal_bytes: None,
             audit_tail_bytes: AUDIT_TAIL_BYTES_USUAL,
             value_cache: None,
             wrappers: Vec::new(),
@@ -183,6 +186,15 @@ impl Config {
     #[must_use]
     pub fn with_cache_bytes(mut self, bytes: u64) -> Self {
         self.cache_bytes = bytes;
+        self
+    }
+
+    /// Gives the store on disk a WAL of so many bytes, so that the engine is given commits often; each opening has to say the same.
+    #[cfg(feature = "testing")]
+    #[doc(hidden)]
+    #[must_use]
+    pub fn with_wal_bytes(mut self, bytes: usize) -> Self {
+        self.wal_bytes = Some(bytes);
         self
     }
 

@@ -91,7 +91,7 @@ fn parts(config: Config, storage: Arc<dyn Storage>) -> Parts {
 }
 
 fn create_at(path: &Path, config: &Config) -> Result<Arc<dyn Storage>> {
-    match config.backend.create(path, config.cache_bytes) {
+    match config.backend.create(path, config.cache_bytes, config.wal_bytes) {
         Err(StorageError::Exists) => {
             // One that is held by somebody, damaged or of another backend is not empty either.
             match open_at(path, config) {
@@ -99,10 +99,10 @@ fn create_at(path: &Path, config: &Config) -> Result<Arc<dyn Storage>> {
                 _ => Err(StorageError::Exists.into()),
             }
         }
-        made => Ok(made?),
+        made => Ok(made?.into()),
     }
 }
 
 fn open_at(path: &Path, config: &Config) -> Result<Arc<dyn Storage>> {
-    Ok(Backend::open(path, config.cache_bytes)?)
+    Ok(Backend::open(path, config.cache_bytes, config.wal_bytes)?.into())
 }

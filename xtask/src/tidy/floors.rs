@@ -64,7 +64,7 @@ const WALLS: [(&[&str], &[&str]); 5] = [
         ],
     ),
     // The suite that every backend passes reads from several threads at once; it is compiled for tests only.
-    (&["std::thread"], &["os/", "storage/sled", "storage/conformance.rs"]),
+    (&["std::thread"], &["os/", "storage/sled", "storage/conformance"]),
     (&["libc", "ring::rand"], &["os/", "storage/sled", "storage/files.rs"]),
     (&["sled"], &["storage/sled"]),
     (&["redb"], &["storage/redb"]),
@@ -219,8 +219,8 @@ mod tests {
         good("os/clock.rs", "use std::time::SystemTime;");
         good("storage/sled/engine.rs", "use sled::Db; use std::fs::File;");
         bad("storage/segments.rs", "use sled::Db;");
-        good("storage/conformance.rs", "std::thread::scope(|scope| a);");
-        bad("storage/conformance.rs", "std::fs::read(a);");
+        good("storage/conformance/mod.rs", "std::thread::scope(|scope| a);");
+        bad("storage/conformance/mod.rs", "std::fs::read(a);");
     }
 
     #[test]

@@ -16,8 +16,6 @@ use std::sync::Arc;
 const RECORDS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("records");
 const NUMBERS: TableDefinition<'_, &str, u64> = TableDefinition::new("numbers");
 const COMMIT: &str = "commit";
-/// The size of the WAL: so much is written to it before redb is given it.
-const WAL_BYTES: usize = 2 * 1024 * 1024;
 /// Up to this size every page is checked against its checksum at each opening; a larger file only after it was not closed well.
 const CHECKED_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
@@ -48,7 +46,7 @@ pub(super) struct View {
 
 impl Engine {
     /// Makes an empty database in an empty file.
-    pub(super) fn create(file: &Path, cache_bytes: u64) -> Result<Self, StorageError> {
+    pub(super) fn create(file: &Path, cache_bytes: u64, wal_bytes: usize) -> Result<Self, StorageError> {
         caught("making the store", || {
             let db = builder(cache_bytes).create(file)?;
             let begun = db.begin_write()?;
@@ -57,11 +55,11 @@ impl Engine {
             begun.commit()?;
             Ok(db)
         })
-        .and_then(|db| Self::over(db, file, Check::Usual))
+        .and_then(|db| Self::over(db, file, wal_bytes, Check::Usual))
     }
 
     /// Opens a database, which is mended by redb when the process or the machine had stopped at work.
-    pub(super) fn open(file: &Path, cache_bytes: u64, check: Check) -> Result<Self, StorageError> {
+    pub(super) fn open(file: &Path, cache_bytes: u64, wal_bytes: usize, check: Check) -> Result<Self, StorageError> {
         let size = fs::metadata(file).map_err(io("opening the store"))?.len();
         if size == 0 {
             return Err(StorageError::Corrupt("the file store.redb is empty".to_owned()));
@@ -72,12 +70,12 @@ impl Engine {
         let mut builder = builder(cache_bytes);
         builder.set_check_integrity_on_open(check == Check::Whole || check == Check::Usual && size <= CHECKED_BYTES_MAX);
         let db = caught("opening the store", || Ok(builder.open(file)?))?;
-        Self::over(db, file, check)
+        Self::over(db, file, wal_bytes, check)
     }
 
     /// Shows what is in the WAL and not in the database; redb is given it later, since that may need room which is not there now.
-    fn over(db: Database, file: &Path, check: Check) -> Result<Self, StorageError> {
-        let mut wal = Wal::open(file.parent().unwrap_or(Path::new(".")), WAL_BYTES)?;
+    fn over(db: Database, file: &Path, wal_bytes: usize, check: Check) -> Result<Self, StorageError> {
+        let mut wal = Wal::open(file.parent().unwrap_or(Path::new(".")), wal_bytes)?;
         let (batches, _) = wal.read(number(&db)?, check == Check::Nothing)?;
         if check == Check::Nothing {
             return Ok(Engine { db, recent: Recent::over(wal), left: batches });
@@ -109,6 +107,11 @@ impl Engine {
     /// Applies a batch, which is durable when this returns.
     pub(super) fn apply(&self, batch: &Batch) -> Result<(), StorageError> {
         self.recent.commit(batch, |changes, number| put(&self.db, changes, number))
+    }
+
+    #[cfg(any(test, feature = "testing"))]
+    pub(super) fn settlings(&self) -> u64 {
+        self.recent.settlings()
     }
 
     /// Lets redb have all commits.

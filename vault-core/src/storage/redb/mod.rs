@@ -15,6 +15,9 @@ use parking_lot::{Mutex, RwLock};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+/// The usual size of the WAL: so much is written to it before redb is given it.
+const WAL_BYTES: usize = 2 * 1024 * 1024;
+
 /// Where a store lies, and how it is held.
 #[derive(Clone, Debug)]
 pub struct RedbOptions {
@@ -42,13 +45,19 @@ impl RedbStorage {
     /// # Errors
     /// `Exists` when there is one, `NotAStore` when there is something else, `Io` when the device fails.
     pub fn create(options: &RedbOptions) -> Result<Self, StorageError> {
+        Self::create_with(options, None)
+    }
+
+    /// Makes an empty store with a WAL of this size, unless that is the usual one.
+    pub(super) fn create_with(options: &RedbOptions, wal_bytes: Option<usize>) -> Result<Self, StorageError> {
+        let wal_bytes = wal_bytes.unwrap_or(WAL_BYTES);
         let home = Home::create(&options.path, |home| {
             let file = home.dir().join(Backend::Redb.marker());
             drop(open_file(&file).map_err(files::io("making the store's file"))?);
-            Engine::create(&file, options.cache_bytes)?.close()?;
+            Engine::create(&file, options.cache_bytes, wal_bytes)?.close()?;
             sync_all(home.dir())
         })?;
-        Self::over(home, options)
+        Self::over(home, options, wal_bytes)
     }
 
     /// Opens a store.
@@ -56,12 +65,17 @@ impl RedbStorage {
     /// # Errors
     /// `NotAStore`, `Locked` with the pid of the holder, `Corrupt`, `LostCommits`; what was there is left as it was.
     pub fn open(options: &RedbOptions) -> Result<Self, StorageError> {
-        Self::over(Home::lock(&options.path, Backend::Redb)?, options)
+        Self::open_with(options, None)
     }
 
-    fn over(home: Home, options: &RedbOptions) -> Result<Self, StorageError> {
+    /// Opens a store with a WAL of this size, unless that is the usual one.
+    pub(super) fn open_with(options: &RedbOptions, wal_bytes: Option<usize>) -> Result<Self, StorageError> {
+        Self::over(Home::lock(&options.path, Backend::Redb)?, options, wal_bytes.unwrap_or(WAL_BYTES))
+    }
+
+    fn over(home: Home, options: &RedbOptions, wal_bytes: usize) -> Result<Self, StorageError> {
         let file = home.dir().join(Backend::Redb.marker());
-        let opened = Engine::open(&file, options.cache_bytes, Check::Usual).and_then(|engine| {
+        let opened = Engine::open(&file, options.cache_bytes, wal_bytes, Check::Usual).and_then(|engine| {
             let number = engine.number()?;
             home.check_number(number, 0)?;
             Ok((engine, number))
@@ -80,7 +94,7 @@ impl RedbStorage {
         let opened = files::copy(file, &own).map_err(files::io("copying the store"));
         let opened = opened.and_then(|()| {
             copy_wal(file, &own)?;
-            let engine = Engine::open(&own, cache_bytes, check)?;
+            let engine = Engine::open(&own, cache_bytes, WAL_BYTES, check)?;
             let number = engine.left().last().map_or_else(|| engine.number(), |last| Ok(last.number))?;
             Ok((engine, number))
         });
@@ -103,7 +117,7 @@ impl RedbStorage {
         let home = Home::lock_dir(dir)?;
         let file = dir.join(Backend::Redb.marker());
         drop(open_file(&file).map_err(files::io("making the store's file"))?);
-        let engine = Engine::create(&file, cache_bytes)?;
+        let engine = Engine::create(&file, cache_bytes, WAL_BYTES)?;
         Ok(Self::of(home, audit, engine, 0))
     }
 
@@ -198,6 +212,11 @@ impl Storage for RedbStorage {
             self.number.store(batch.number, Ordering::Release);
             Ok(())
         })
+    }
+
+    #[cfg(any(test, feature = "testing"))]
+    fn settlings(&self) -> u64 {
+        self.with_engine(|engine| Ok(engine.settlings())).unwrap_or_default()
     }
 
     fn note_head(&self, number: u64, mac: &[u8; 32]) -> Result<(), StorageError> {

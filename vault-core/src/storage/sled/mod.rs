@@ -66,8 +66,14 @@ impl SledStorage {
     /// # Errors
     /// `Exists` when there is one, `NotAStore` when there is something else, `Io` when the device fails.
     pub fn create(options: &SledOptions) -> Result<Self, StorageError> {
-        let home = recovery::create(options)?;
-        Self::recover(home, options)
+        Self::create_with(options, None)
+    }
+
+    /// Makes an empty store with a WAL of this size, unless that is the usual one.
+    pub(super) fn create_with(options: &SledOptions, wal_bytes: Option<usize>) -> Result<Self, StorageError> {
+        let wal_bytes = wal_bytes.unwrap_or(recovery::WAL_BYTES);
+        let home = recovery::create(options, wal_bytes)?;
+        Self::recover(home, options, wal_bytes)
     }
 
     /// Opens a store.
@@ -75,8 +81,13 @@ impl SledStorage {
     /// # Errors
     /// `NotAStore`, `Locked` with the pid of the holder, `Corrupt`, `LostCommits`; what was there is left as it was.
     pub fn open(options: &SledOptions) -> Result<Self, StorageError> {
+        Self::open_with(options, None)
+    }
+
+    /// Opens a store with a WAL of this size, unless that is the usual one.
+    pub(super) fn open_with(options: &SledOptions, wal_bytes: Option<usize>) -> Result<Self, StorageError> {
         let home = Home::lock(&options.path, Backend::Sled)?;
-        Self::recover(home, options)
+        Self::recover(home, options, wal_bytes.unwrap_or(recovery::WAL_BYTES))
     }
 
     /// Opens a copy of a generation in an empty directory, whatever became of its commits; the audit segments are those in `audit`.
@@ -86,8 +97,8 @@ impl SledStorage {
         Ok((Self::over(home, audit, recovered, cache_bytes), is_sound))
     }
 
-    fn recover(home: Home, options: &SledOptions) -> Result<Self, StorageError> {
-        let recovered = recovery::recover(&home, options.cache_bytes).inspect_err(|_| home.unlock())?;
+    fn recover(home: Home, options: &SledOptions, wal_bytes: usize) -> Result<Self, StorageError> {
+        let recovered = recovery::recover(&home, options.cache_bytes, wal_bytes).inspect_err(|_| home.unlock())?;
         let audit = home.audit_dir();
         Ok(Self::over(home, audit, recovered, options.cache_bytes))
     }
@@ -196,6 +207,11 @@ impl Storage for SledStorage {
             self.number.store(batch.number, Ordering::Release);
             Ok(())
         })
+    }
+
+    #[cfg(any(test, feature = "testing"))]
+    fn settlings(&self) -> u64 {
+        self.recent.settlings()
     }
 
     fn note_head(&self, number: u64, mac: &[u8; 32]) -> Result<(), StorageError> {

@@ -16,8 +16,8 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
 
-/// The size of the WAL: sled is handed so much at once.
-const WAL_BYTES: usize = 1024 * 1024;
+/// The usual size of the WAL: sled is handed so much at once.
+pub(super) const WAL_BYTES: usize = 1024 * 1024;
 
 /// An engine that holds all commits up to this number, and the WAL for those to come.
 pub(super) struct Recovered {
@@ -27,19 +27,19 @@ pub(super) struct Recovered {
 }
 
 /// Makes an empty store: one empty generation, and CURRENT.
-pub(super) fn create(options: &SledOptions) -> Result<Home, StorageError> {
+pub(super) fn create(options: &SledOptions, wal_bytes: usize) -> Result<Home, StorageError> {
     Home::create(&options.path, |home| {
         let generation = generation_dir(home, 1);
         make_dir(&generation).map_err(io("making a generation"))?;
         Engine::open(&generation, options.cache_bytes)?.close()?;
-        Wal::open(home.dir(), WAL_BYTES)?;
+        Wal::open(home.dir(), wal_bytes)?;
         sync_all(&generation)?;
         Current { generation: 1, number: 0 }.write(home)
     })
 }
 
 /// Opens a copy of the current generation, checks it, and makes it the current one.
-pub(super) fn recover(home: &Home, cache_bytes: u64) -> Result<Recovered, StorageError> {
+pub(super) fn recover(home: &Home, cache_bytes: u64, wal_bytes: usize) -> Result<Recovered, StorageError> {
     let current = Current::read(home)?;
     let old = generation_dir(home, current.generation);
     if !old.is_dir() {
@@ -48,13 +48,14 @@ pub(super) fn recover(home: &Home, cache_bytes: u64) -> Result<Recovered, Storag
     remove_leftovers(home, &old)?;
     let generation = current.generation + 1;
     let new = generation_dir(home, generation);
-    let recovered = copy(&old, &new).and_then(|()| open_copy(home, &new, current.number, cache_bytes)).and_then(|mut recovered| {
-        sync_dir(home.dir()).map_err(io("syncing the store's directory"))?;
-        Current { generation, number: recovered.number }.write(home)?;
-        // Not before: the generation before has not what is in it.
-        recovered.wal.wipe()?;
-        Ok(recovered)
-    });
+    let recovered =
+        copy(&old, &new).and_then(|()| open_copy(home, &new, current.number, (cache_bytes, wal_bytes))).and_then(|mut recovered| {
+            sync_dir(home.dir()).map_err(io("syncing the store's directory"))?;
+            Current { generation, number: recovered.number }.write(home)?;
+            // Not before: the generation before has not what is in it.
+            recovered.wal.wipe()?;
+            Ok(recovered)
+        });
     match recovered {
         Ok(recovered) => {
             fs::remove_dir_all(&old).map_err(io("removing the generation before"))?;
@@ -78,14 +79,14 @@ pub(super) fn open_beside(home: &Home, generation: &Path, cache_bytes: u64) -> R
         Err(error) if error.kind() != ErrorKind::NotFound => return Err(io("copying WAL")(error)),
         _ => {}
     }
-    let (mut recovered, is_sound) = carry_out(home, Engine::open(&own, cache_bytes)?, true)?;
+    let (mut recovered, is_sound) = carry_out(home, Engine::open(&own, cache_bytes)?, WAL_BYTES, true)?;
     recovered.wal.restart()?;
     Ok((recovered, is_sound))
 }
 
 /// Opens the copy and checks that it has every commit that was acknowledged.
-fn open_copy(home: &Home, dir: &Path, number_at_open: u64, cache_bytes: u64) -> Result<Recovered, StorageError> {
-    let (recovered, _) = carry_out(home, Engine::open(dir, cache_bytes)?, false)?;
+fn open_copy(home: &Home, dir: &Path, number_at_open: u64, (cache_bytes, wal_bytes): (u64, usize)) -> Result<Recovered, StorageError> {
+    let (recovered, _) = carry_out(home, Engine::open(dir, cache_bytes)?, wal_bytes, false)?;
     if let Err(error) = home.check_number(recovered.number, number_at_open) {
         recovered.engine.close()?;
         return Err(error);
@@ -95,9 +96,9 @@ fn open_copy(home: &Home, dir: &Path, number_at_open: u64, cache_bytes: u64) -> 
 }
 
 /// Hands sled the commits of the WAL that it has not; whether that is sound. Damage is an error where it is not to be tolerated.
-fn carry_out(home: &Home, engine: Engine, tolerant: bool) -> Result<(Recovered, bool), StorageError> {
+fn carry_out(home: &Home, engine: Engine, wal_bytes: usize, tolerant: bool) -> Result<(Recovered, bool), StorageError> {
     let mut number = engine.number()?;
-    let mut wal = Wal::open(home.dir(), WAL_BYTES)?;
+    let mut wal = Wal::open(home.dir(), wal_bytes)?;
     let (batches, is_damaged) = wal.read(number, tolerant)?;
     if let Some((changes, last)) = recent::together(batches) {
         engine.settle(&changes, last)?;
