@@ -10,12 +10,15 @@ use parking_lot::{Mutex, RwLock};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// The last change of each key: its value, or `None` where it was removed.
-pub(super) type Changes = BTreeMap<Key, Option<Vec<u8>>>;
+/// The last change of each key: its value, or `None` where it was removed. Values are shared, so that a copy of them all is a small thing.
+pub(super) type Changes = BTreeMap<Key, Option<Arc<[u8]>>>;
+
+/// The least that a page asks the engine for again, where removals hide what it has found.
+const ASKED_MIN: usize = 64;
 
 /// What the engine does not have yet.
 pub(super) struct Recent {
-    /// Shared with snapshots, and copied by the first commit after one was taken.
+    /// Shared with scans and snapshots, and copied by the first commit after one was begun.
     changes: RwLock<Arc<Changes>>,
     log: Mutex<Log>,
 }
@@ -73,7 +76,7 @@ impl Recent {
     ) -> Result<Option<Vec<u8>>, StorageError> {
         let changes = self.changes.read();
         match changes.get(key) {
-            Some(change) => Ok(change.clone()),
+            Some(change) => Ok(change.as_deref().map(<[u8]>::to_vec)),
             None => {
                 drop(changes);
                 engine()
@@ -109,7 +112,9 @@ impl Recent {
             self.settle_log(log, &settle)?;
         }
         log.wal.append(batch)?;
-        Arc::make_mut(&mut *self.changes.write()).extend(batch.changes.iter().map(|(key, change)| (*key, change.clone())));
+        // Before readers are kept waiting.
+        let shared: Vec<_> = batch.changes.iter().map(|(key, change)| (*key, change.as_deref().map(Arc::from))).collect();
+        Arc::make_mut(&mut *self.changes.write()).extend(shared);
         log.number = batch.number;
         Ok(())
     }
@@ -152,52 +157,76 @@ impl Recent {
 /// What the commits of a WAL come to, and the number of the last.
 pub(super) fn together(batches: Vec<Batch>) -> Option<(Changes, u64)> {
     let number = batches.last()?.number;
-    Some((batches.into_iter().flat_map(|batch| batch.changes).collect(), number))
+    let changes = batches.into_iter().flat_map(|batch| batch.changes);
+    Some((changes.map(|(key, change)| (key, change.map(Arc::from))).collect(), number))
 }
 
-/// A page with what was changed over it. `engine` gives a page of at most as many records as it is told.
+/// A page with what was changed over it. `engine` gives so many records at most that come after a key.
 pub(super) fn scan(
     changes: &Changes,
     (prefix, after): (&[u8], Option<&Key>),
     limit: usize,
-    engine: impl FnOnce(usize) -> Result<Page, StorageError>,
+    engine: impl Fn(Option<&Key>, usize) -> Result<Page, StorageError>,
 ) -> Result<Page, StorageError> {
-    let is_in = |key: &Key| after.is_none_or(|after| key > after);
+    let mut page = Page::new();
+    let (mut after, mut rounds) = (after.copied(), 0);
+    while page.len() < limit {
+        let changed = changed_after(changes, prefix, after.as_ref());
+        let left = limit - page.len();
+        // More than once where something of what was found is removed.
+        let asked = if rounds == 0 { left } else { left.max(ASKED_MIN) };
+        rounds += 1;
+        let found = engine(after.as_ref(), asked)?;
+        // Where the engine has more nothing is known beyond its last key.
+        let end = if found.len() >= asked { found.last().map(|(key, _)| *key) } else { None };
+        let mut both: BTreeMap<Key, Vec<u8>> = found.into_iter().collect();
+        for (key, change) in changed.take_while(|(key, _)| end.is_none_or(|end| **key <= end)) {
+            match change {
+                Some(value) => both.insert(*key, value.to_vec()),
+                None => both.remove(key),
+            };
+        }
+        page.extend(both.into_iter().take(left));
+        match end {
+            Some(end) => after = Some(end),
+            None => break,
+        }
+    }
+    Ok(page)
+}
+
+/// What was changed of the keys with a prefix that come after one.
+fn changed_after<'c>(
+    changes: &'c Changes,
+    prefix: &'c [u8],
+    after: Option<&Key>,
+) -> impl Iterator<Item = (&'c Key, &'c Option<Arc<[u8]>>)> {
     let from = Key::new(&[prefix]);
-    let changed = changes.range(after.map_or(from, |after| (*after).max(from))..);
-    let changed: Vec<_> = changed.take_while(|(key, _)| key.as_bytes().starts_with(prefix)).filter(|(key, _)| is_in(key)).collect();
-    // So that enough is left once those are gone that were removed.
-    let asked = limit.saturating_add(changed.iter().filter(|(_, change)| change.is_none()).count());
-    let found = engine(asked)?;
-    if changed.is_empty() {
-        return Ok(found);
-    }
-    // Where the engine has more nothing is known beyond its last key.
-    let end = if found.len() >= asked { found.last().map(|(key, _)| *key) } else { None };
-    let mut page: BTreeMap<Key, Vec<u8>> = found.into_iter().collect();
-    for (key, change) in changed.into_iter().take_while(|(key, _)| end.is_none_or(|end| **key <= end)) {
-        match change {
-            Some(value) => page.insert(*key, value.clone()),
-            None => page.remove(key),
-        };
-    }
-    Ok(page.into_iter().take(limit).collect())
+    let after = after.copied();
+    let changed = changes.range(after.map_or(from, |after| after.max(from))..);
+    changed.take_while(move |(key, _)| key.as_bytes().starts_with(prefix)).filter(move |(key, _)| after.is_none_or(|after| **key > after))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::cell::Cell;
 
-    fn key(number: u8) -> Key {
-        Key::new(&[b"k", &[number]])
+    fn key(number: u16) -> Key {
+        Key::new(&[b"k", &number.to_be_bytes()])
     }
 
     #[test]
     fn a_page_has_what_is_in_memory_in_the_place_of_what_is_in_the_engine() {
-        let engine: Page = (0..12).map(|number| (key(7 * number), vec![0])).collect();
+        // Fewer than those that are asked for at least, and more.
+        [12, 300].into_iter().for_each(a_page_over_so_many);
+    }
+
+    fn a_page_over_so_many(records: u16) {
+        let engine: Page = (0..records).map(|number| (key(7 * number), vec![0])).collect();
         let dir = tempfile::tempdir().expect("a directory");
         let recent = Recent::over(Wal::open(dir.path(), 64 * 1024).expect("a file"));
-        let changes: Changes = (0..80).step_by(3).map(|number| (key(number), (number % 4 != 0).then(|| vec![1]))).collect();
+        let changes: BTreeMap<_, _> = (0..7 * records).step_by(3).map(|number| (key(number), (number % 4 != 0).then(|| vec![1]))).collect();
         let mut expected: BTreeMap<Key, Vec<u8>> = engine.iter().cloned().collect();
         for (key, change) in &changes {
             match change {
@@ -211,8 +240,7 @@ mod tests {
             let mut found = Page::new();
             loop {
                 let after = found.last().map(|(key, _)| *key);
-                let of_engine =
-                    |asked| Ok(engine.iter().filter(|(key, _)| after.is_none_or(|after| *key > after)).take(asked).cloned().collect());
+                let of_engine = |after: Option<&Key>, asked| Ok(behind(&engine, after).take(asked).cloned().collect());
                 let page = scan(&recent.changes(), (b"k", after.as_ref()), limit, of_engine).expect("a page");
                 assert!(page.len() <= limit);
                 if page.is_empty() {
@@ -228,9 +256,61 @@ mod tests {
     }
 
     #[test]
+    fn pages_behind_many_removals_ask_the_engine_for_few_records_and_for_none_twice() {
+        let engine: Page = (0..1_000).map(|number| (key(number), vec![0])).collect();
+        // The first half is removed, of the others each has a neighbour.
+        let changes: Changes = (0..1_000).filter(|number| *number < 500 || number % 2 == 0).map(|number| (key(number), None)).collect();
+        let asked = Cell::new(0);
+        let of_engine = |after: Option<&Key>, most: usize| {
+            let page: Page = behind(&engine, after).take(most).cloned().collect();
+            asked.set(asked.get() + page.len());
+            Ok(page)
+        };
+        let (mut found, mut pages) = (Page::new(), 0);
+        loop {
+            let after = found.last().map(|(key, _)| *key);
+            let page = scan(&changes, (b"k", after.as_ref()), 10, of_engine).expect("a page");
+            if page.is_empty() {
+                break;
+            }
+            pages += 1;
+            found.extend(page);
+        }
+        assert_eq!((found.len(), pages), (250, 25));
+        // A page that is full leaves out what its last round has found more of.
+        assert!(asked.get() <= 1_000 + 26 * (ASKED_MIN + 10), "{} records were asked for", asked.get());
+    }
+
+    /// What comes behind a key.
+    fn behind<'p>(page: &'p Page, after: Option<&Key>) -> impl Iterator<Item = &'p (Key, Vec<u8>)> {
+        page.iter().filter(move |(key, _)| after.is_none_or(|after| key > after))
+    }
+
+    #[test]
+    fn a_commit_beside_a_scan_copies_no_value() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let recent = Recent::over(Wal::open(dir.path(), 64 * 1024).expect("a file"));
+        let never = |_: &Changes, _| unreachable!("there is room");
+        let batch = |number: u16| Batch {
+            number: number.into(),
+            expectations: Vec::new(),
+            changes: BTreeMap::from([(key(number), Some(vec![7; 1_000]))]),
+        };
+        recent.commit(&batch(1), never).expect("committed");
+        let scanned = recent.changes();
+        recent.commit(&batch(2), never).expect("committed");
+        assert_eq!((scanned.len(), recent.changes().len()), (1, 2), "what is scanned stays as it was");
+        let value = |changes: &Changes| changes[&key(1)].as_ref().map(Arc::as_ptr);
+        assert!(value(&scanned).is_some() && value(&scanned) == value(&recent.changes()));
+    }
+
+    #[test]
     fn the_engine_has_all_in_its_last_state_once_there_is_no_room_or_a_commit_is_large() {
         let dir = tempfile::tempdir().expect("a directory");
         let recent = Recent::over(Wal::open(dir.path(), 64 * 1024).expect("a file"));
+        let shared = |changes: BTreeMap<Key, Option<Vec<u8>>>| -> Changes {
+            changes.into_iter().map(|(key, change)| (key, change.map(Arc::from))).collect()
+        };
         let engine = Mutex::new((Changes::new(), 0, 0_u32));
         let settle = |changes: &Changes, number| {
             let mut engine = engine.lock();
@@ -246,12 +326,12 @@ mod tests {
         (1..=8).for_each(|number| recent.commit(&batch(number, 5_000), settle).expect("committed"));
         assert_eq!(engine.lock().2, 0, "there is room for eight times two blocks");
         recent.commit(&batch(9, 5_000), settle).expect("committed");
-        assert_eq!(*engine.lock(), (batch(8, 5_000).changes, 8, 1));
-        assert_eq!(*recent.changes(), batch(9, 5_000).changes);
+        assert_eq!(*engine.lock(), (shared(batch(8, 5_000).changes), 8, 1));
+        assert_eq!(*recent.changes(), shared(batch(9, 5_000).changes));
         recent.commit(&batch(10, 200_000), settle).expect("committed");
-        assert_eq!(*engine.lock(), (batch(9, 5_000).changes, 9, 2), "what was there before");
+        assert_eq!(*engine.lock(), (shared(batch(9, 5_000).changes), 9, 2), "what was there before");
         recent.commit(&batch(11, 10), settle).expect("committed");
-        assert_eq!(*engine.lock(), (batch(10, 200_000).changes, 10, 3), "a large one has the WAL for itself");
+        assert_eq!(*engine.lock(), (shared(batch(10, 200_000).changes), 10, 3), "a large one has the WAL for itself");
         let fails = |_: &Changes, _| Err(StorageError::Closed);
         assert!(matches!(recent.settle(fails), Err(StorageError::Closed)));
         assert!(matches!(recent.settle(settle), Err(StorageError::Poisoned)), "it stays for the next opening");

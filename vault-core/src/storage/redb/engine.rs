@@ -150,13 +150,13 @@ impl Engine {
 impl View {
     pub(super) fn get(&self, key: &Key) -> Result<Option<Vec<u8>>, StorageError> {
         match self.changes.get(key) {
-            Some(change) => Ok(change.clone()),
+            Some(change) => Ok(change.as_deref().map(<[u8]>::to_vec)),
             None => caught("reading", || read(&self.read, key)),
         }
     }
 
     pub(super) fn scan(&self, prefix: &[u8], after: Option<&Key>, limit: usize) -> Result<Page, StorageError> {
-        recent::scan(&self.changes, (prefix, after), limit, |limit| caught("scanning", || scan(&self.read, prefix, after, limit)))
+        recent::scan(&self.changes, (prefix, after), limit, |after, limit| caught("scanning", || scan(&self.read, prefix, after, limit)))
     }
 }
 
@@ -187,7 +187,7 @@ fn put(db: &Database, changes: &Changes, number: u64) -> Result<(), StorageError
         for (key, change) in changes {
             match change {
                 None => records.remove(key.as_bytes())?,
-                Some(value) => records.insert(key.as_bytes(), value.as_slice())?,
+                Some(value) => records.insert(key.as_bytes(), &**value)?,
             };
         }
         drop(records);

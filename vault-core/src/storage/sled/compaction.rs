@@ -95,7 +95,7 @@ fn fill(storage: &SledStorage, fresh: &Engine) -> Result<Arc<SnapshotNotes>, Sto
             storage.with_engine(|from| notes.scan(&[], after.as_ref(), PAGE, |limit| storage.page(from, &[], after.as_ref(), limit)))?;
         after = page.last().map(|(key, _)| *key);
         let ended = page.len() < PAGE;
-        let changes = page.into_iter().map(|(key, value)| (key, Some(value))).collect();
+        let changes = page.into_iter().map(|(key, value)| (key, Some(value.into()))).collect();
         fresh.fill(&changes, storage.commit_number())?;
         if ended {
             // So that little is left to be written while commits wait.
@@ -110,7 +110,7 @@ fn switch(storage: &SledStorage, fresh: &Engine, notes: &SnapshotNotes, current:
     let number = storage.commit_number();
     let mut changes = BTreeMap::new();
     for key in notes.changed() {
-        changes.insert(key, storage.with_engine(|from| storage.find(from, &key))?);
+        changes.insert(key, storage.with_engine(|from| storage.find(from, &key))?.map(Arc::from));
     }
     fresh.fill(&changes, number)?;
     fresh.sync()?;

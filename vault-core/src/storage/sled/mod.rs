@@ -154,7 +154,7 @@ impl SledStorage {
     }
 
     fn page(&self, engine: &Engine, prefix: &[u8], after: Option<&Key>, limit: usize) -> Result<Page, StorageError> {
-        recent::scan(&self.recent.changes(), (prefix, after), limit, |limit| engine.scan(prefix, after, limit))
+        recent::scan(&self.recent.changes(), (prefix, after), limit, |after, limit| engine.scan(prefix, after, limit))
     }
 }
 
