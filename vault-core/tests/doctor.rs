@@ -243,7 +243,9 @@ fn what_files_tell_is_told_without_a_key() {
         ("head-missing", Severity::Warning, |place| fs::remove_file(place.join("HEAD")).unwrap()),
         ("head-torn", Severity::Warning, |place| fs::write(place.join("HEAD"), [7; 1024]).unwrap()),
         ("permissions", Severity::Warning, |place| fs::set_permissions(place.join("HEAD"), fs::Permissions::from_mode(0o644)).unwrap()),
-        ("leftovers", Severity::Info, |place| fs::write(place.join("CURRENT.new"), b"x").unwrap()),
+        ("leftovers", Severity::Info, |place| {
+            ["CURRENT.new", "WAL.new"].iter().for_each(|name| fs::write(place.join(name), b"x").unwrap())
+        }),
         ("audit-directory-missing", Severity::Warning, |place| fs::remove_dir_all(place.join("audit")).unwrap()),
         ("segments-missing", Severity::Damage, |place| fs::remove_file(place.join("audit/00000002.seg")).unwrap()),
         ("current-torn", Severity::Damage, |place| fs::write(place.join("CURRENT"), b"LVCURR00").unwrap()),
@@ -258,6 +260,7 @@ fn what_files_tell_is_told_without_a_key() {
         let report = examine(&place);
         let found = report.findings.iter().find(|finding| finding.name == name).unwrap_or_else(|| panic!("{name}: {report}"));
         assert_eq!(found.severity, severity, "{report}");
+        assert!(name != "leftovers" || ["CURRENT.new", "WAL.new"].iter().all(|left| found.what.contains(left)), "{report}");
         if name.starts_with("current") {
             let (vault, told) = salvage(&place, Config::in_memory());
             assert!(told.is_complete(), "{told}");

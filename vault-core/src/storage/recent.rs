@@ -89,6 +89,12 @@ impl Recent {
         Arc::clone(&self.changes.read())
     }
 
+    /// Bytes of the records that are here.
+    pub(super) fn bytes(&self) -> u64 {
+        let records = self.changes();
+        records.iter().map(|(key, change)| (key.as_bytes().len() + change.as_ref().map_or(0, |value| value.len())) as u64).sum()
+    }
+
     /// What `with` makes of all that is here, while nothing comes or goes.
     #[cfg(feature = "redb")]
     pub(super) fn with_changes<R>(&self, with: impl FnOnce(&Arc<Changes>) -> R) -> R {

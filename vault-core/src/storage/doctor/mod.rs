@@ -118,7 +118,7 @@ impl Signs {
             "HEAD" => self.see_head(&path)?,
             "CURRENT" => self.current = current_of(&fs::read(&path).map_err(io("reading CURRENT"))?),
             "store.redb" | "WAL" => {}
-            "CURRENT.new" => self.leftovers.push(name.to_owned()),
+            "CURRENT.new" | "WAL.new" => self.leftovers.push(name.to_owned()),
             "audit" => self.see_segments(&path)?,
             _ => match name.strip_prefix("g-").and_then(|number| number.parse().ok()) {
                 Some(number) => {

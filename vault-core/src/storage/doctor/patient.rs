@@ -7,6 +7,7 @@ use super::super::home::Home;
 use super::super::redb::RedbStorage;
 #[cfg(feature = "sled")]
 use super::super::sled::SledStorage;
+use super::super::wal;
 use super::super::{Backend, Storage, StorageError};
 #[cfg(feature = "redb")]
 use super::super::{Batch, Read};
@@ -129,7 +130,9 @@ impl Patient {
             Some(generation) if signs.backend == Some(Backend::Sled) => size_of(&dir.join(format!("g-{generation}"))),
             _ => fs::metadata(dir.join(Backend::Redb.marker())).map(|found| found.len()).or(Ok(0)),
         };
-        let needed = needed.map_err(io("measuring the store"))?.saturating_add(ROOM_LEFT_BYTES);
+        // What only the WAL has is laid into the copy.
+        let wal = fs::metadata(dir.join(wal::NAME)).map_or(0, |found| found.len());
+        let needed = needed.map_err(io("measuring the store"))?.saturating_add(wal).saturating_add(ROOM_LEFT_BYTES);
         let device = rustix::fs::statvfs(&self.scratch).map_err(|error| io("asking for room")(error.into()))?;
         if device.f_bavail.saturating_mul(device.f_frsize) < needed {
             let source = std::io::ErrorKind::StorageFull.into();

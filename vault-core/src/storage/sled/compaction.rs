@@ -29,7 +29,7 @@ pub(super) fn compact(storage: &SledStorage) -> Result<Compaction, StorageError>
     let current = Current::read(&storage.home)?;
     let old = generation_dir(&storage.home, current.generation);
     let new = generation_dir(&storage.home, current.generation + 1);
-    let before = size_of(&old).map_err(io("measuring the store"))?;
+    let before = size_of(&old).map_err(io("measuring the store"))? + storage.recent.bytes();
     if new.exists() {
         // Left by a compaction that failed.
         fs::remove_dir_all(&new).map_err(io("removing a generation that was cut off"))?;
