@@ -38,7 +38,7 @@ mod tree;
 mod worker;
 
 use disk::{Disk, Fate, Model};
-use explore::{Recorded, Tally, explore};
+use explore::{Recorded, Tally, engine_file, explore};
 use record::{Op, Record};
 use std::collections::HashMap;
 use std::fs::{self, File};
@@ -158,11 +158,11 @@ impl Scene {
 fn record(run: Run, backend: Backend, seed: u64) -> Recorded {
     if let Some(kept) = std::env::var_os("LIBVAULT_POWERCUT_RECORDS") {
         let bytes = fs::read(Path::new(&kept).join(kept_name(run, backend))).unwrap();
-        return Recorded { run, seed, record: Record::parse(&bytes, &Tree::default(), &HashMap::new()), bytes };
+        return Recorded { run, backend, seed, record: Record::parse(&bytes, &Tree::default(), &HashMap::new()), bytes };
     }
     let scene = Scene::new();
     let (record, bytes) = scene.work(scene.worker(run, backend, seed));
-    Recorded { run, seed, record, bytes }
+    Recorded { run, backend, seed, record, bytes }
 }
 
 fn kept_name(run: Run, backend: Backend) -> String {
@@ -195,7 +195,7 @@ fn judge(backend: Backend, runs: &[Recorded], tally: &Tally) {
     panic!("{count} states are wrong; with LIBVAULT_POWERCUT_RECORDS={dir} it is the same runs again:\n{}", told.join("\n\n"));
 }
 
-fn cut(backend: Backend, runs: &[Run]) {
+fn cut(backend: Backend, runs: &[Run]) -> Tally {
     let mut random = Random::seeded();
     let start = Instant::now();
     let runs: Vec<Recorded> = runs.iter().map(|run| record(*run, backend, fresh_seed(&mut random))).collect();
@@ -203,6 +203,7 @@ fn cut(backend: Backend, runs: &[Run]) {
     let tally = explore(&runs, backend, states, &mut random);
     print(backend, &tally, start);
     judge(backend, &runs, &tally);
+    tally
 }
 
 #[test]
@@ -219,6 +220,23 @@ fn a_power_cut_in_a_commit_over_several_segments_loses_nothing_over_sled() {
 #[test]
 fn a_power_cut_loses_nothing_over_redb() {
     cut(Backend::Redb, &RUNS);
+}
+
+/// Cuts a vault whose engine is given what is in the WAL every few commits, also while it is.
+fn cut_settlings(backend: Backend) {
+    let cut = cut(backend, &[Run::Settled]).settlings.len();
+    eprintln!("{backend:?}: {cut} settlings were cut in the middle");
+    assert!(cut >= 3, "only {cut} settlings were cut in the middle");
+}
+
+#[test]
+fn a_power_cut_while_sled_is_given_the_wal_loses_nothing() {
+    cut_settlings(Backend::Sled);
+}
+
+#[test]
+fn a_power_cut_while_redb_is_given_the_wal_loses_nothing() {
+    cut_settlings(Backend::Redb);
 }
 
 /// Calls that strace is told to show: barriers, and ways around the shim.
@@ -263,12 +281,16 @@ fn losses(backend: Backend, run: Run, forgotten: impl Fn(&str) -> bool) -> Vec<S
 
 #[test]
 fn a_store_that_forgets_to_sync_its_log_is_found_out() {
-    for (backend, database) in [(Backend::Sled, "/db"), (Backend::Redb, "/store.redb")] {
+    for backend in [Backend::Sled, Backend::Redb] {
         // It was made under another name.
         let phases = losses(backend, Run::Lives, |file| file.ends_with("/WAL") || file.ends_with("/WAL.new"));
         assert!(phases.iter().any(|phase| phase == "committing"), "{backend:?}: {phases:?}");
         // Sooner or later it is all that holds what the WAL has made durable before.
-        assert!(!losses(backend, Run::Lives, |file| file.ends_with(database)).is_empty(), "{backend:?}");
+        let engine = |file: &str| file.ends_with(engine_file(backend));
+        assert!(!losses(backend, Run::Lives, engine).is_empty(), "{backend:?}");
+        // At once where the WAL is written over every few commits.
+        let phases = losses(backend, Run::Settled, engine);
+        assert!(phases.iter().any(|phase| phase == "committing"), "{backend:?}: {phases:?}");
     }
 }
 

@@ -25,6 +25,7 @@ const PHASE_MIN: u64 = 20;
 /// A recorded run.
 pub struct Recorded {
     pub run: Run,
+    pub backend: Backend,
     pub seed: u64,
     pub record: Record,
     /// As the shim has written it.
@@ -35,6 +36,8 @@ pub struct Recorded {
 #[derive(Default)]
 pub struct Tally {
     pub rows: BTreeMap<(Model, String), Row>,
+    /// Settlings while commits were made of which a state had a part: where the record has them.
+    pub settlings: BTreeSet<usize>,
     pub failures: Vec<String>,
 }
 
@@ -62,6 +65,11 @@ struct Shared {
     /// What is known of a run's states: equal ones are opened once.
     answers: Mutex<HashMap<[u8; 32], Answer>>,
     tally: Mutex<Tally>,
+}
+
+/// The end of the name of the file that the engine keeps records in.
+pub fn engine_file(backend: Backend) -> &'static str {
+    if backend == Backend::Redb { "/store.redb" } else { "/db" }
 }
 
 /// Tries so many states of these runs.
@@ -172,7 +180,9 @@ impl Search<'_> {
             }
         };
         let wrong = epoch.wrong(&answer);
+        let settling = self.settling(disk, fates).filter(|_| self.first.is_none() && epoch.phase == "committing");
         let mut tally = self.shared.tally.lock();
+        tally.settlings.extend(settling);
         let row = tally.rows.entry((planned.model, epoch.phase.clone())).or_default();
         row.states += 1;
         row.distinct += u64::from(distinct);
@@ -184,20 +194,32 @@ impl Search<'_> {
     }
 
     fn open(&self, planned: &Planned, tree: &Tree, epoch: &Epoch, describe: impl Fn() -> String, opener: &mut Opener<'_>) -> Answer {
-        let Recorded { run, seed, .. } = *self.recorded;
+        let Recorded { run, backend, seed, .. } = *self.recorded;
         let inodes = tree.lay_out(&self.scene.recorded());
         let seed = seed + 10_000 + planned.cut as u64;
         let recorded = planned.seconds > 0;
         let answer = opener.ask(&Question { run, seed, token: epoch.token.as_deref(), recorded });
         if recorded && matches!(answer, Answer::Opened { .. }) {
             let (record, bytes) = self.scene.record(tree, &inodes);
-            let recorded = Recorded { run, seed, record, bytes };
+            let recorded = Recorded { run, backend, seed, record, bytes };
             let epochs = epoch::epochs(run, &recorded.record, Epoch { from: 0, ..epoch.clone() });
             let second = Search { first: Some(describe()), recorded: &recorded, epochs: &epochs, ..*self };
             let planned = plan(&recorded.record, &epochs, planned.seconds, &mut Random::from_seed(seed));
             second.search(&planned, opener);
         }
         answer
+    }
+
+    /// The settling that a cut falls into, of which this state has a part: where it begins.
+    fn settling(&self, disk: &Disk<'_>, fates: &[Fate]) -> Option<usize> {
+        let Recorded { record, backend, .. } = self.recorded;
+        let is_of_engine = |at: usize| record.is_of(at, |file| file.ends_with(engine_file(*backend)));
+        // Its calls are one after another: what comes between two settlings is a commit in the WAL.
+        let begin = (0..disk.at).rev().take_while(|at| is_of_engine(*at)).last()?;
+        let mut written = disk.pending.iter().zip(fates).filter(|(pending, _)| pending.at >= begin && is_of_engine(pending.at));
+        let (_, first) = written.next()?;
+        let is_part = *first != Fate::Keep && *first != Fate::Drop || written.any(|(_, fate)| fate != first);
+        is_part.then_some(begin)
     }
 
     /// A state in words: enough to find it again.

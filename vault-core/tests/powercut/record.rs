@@ -131,6 +131,16 @@ impl Record {
         format!("#{at} {words}")
     }
 
+    /// Whether a call changes the content of a file whose first name is such, or makes it durable.
+    pub fn is_of(&self, at: usize, file: impl Fn(&str) -> bool) -> bool {
+        match &self.ops[at] {
+            Op::Write { id, .. } | Op::Length { id, .. } | Op::Sync { id } | Op::SyncData { id } | Op::Range { id } => {
+                file(&self.labels[*id])
+            }
+            _ => false,
+        }
+    }
+
     /// The record of a store that forgets the barriers of files and directories whose first name is such.
     pub fn without_barriers(mut self, forgotten: impl Fn(&str) -> bool) -> Self {
         let labels = &self.labels;

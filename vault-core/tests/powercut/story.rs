@@ -16,9 +16,11 @@ pub enum Run {
     Restored,
     /// Values so large that one commit is many writes of the engine's.
     Large,
+    /// A WAL so small that the engine is given what is in it every few commits.
+    Settled,
 }
 
-pub const RUNS: [Run; 5] = [Run::Lives, Run::Churn, Run::Anchored, Run::Restored, Run::Large];
+pub const RUNS: [Run; 6] = [Run::Lives, Run::Churn, Run::Anchored, Run::Restored, Run::Large, Run::Settled];
 
 /// What is done to an open vault.
 #[derive(Clone, Copy, Debug)]
@@ -51,6 +53,7 @@ impl Run {
             Run::Anchored => "anchored",
             Run::Restored => "restored",
             Run::Large => "large",
+            Run::Settled => "settled",
         }
     }
 
@@ -82,6 +85,14 @@ impl Run {
             }
             Run::Anchored => vec![put(0, 0), put(1, 1), Step::Reopen, put(0, 7), Step::Roll, Step::Reopen, put(2, 2)],
             Run::Large => vec![put(0, 0), put(1, LARGE), put(2, 1), put(1, LARGE), Step::Reopen, put(1, LARGE), put(3, 2)],
+            Run::Settled => {
+                let mut steps: Vec<Step> = (0..10).map(|number| put(number % 4, 40 + number)).collect();
+                // Gone and there again, on either side of a settling.
+                steps.extend([Step::Remove { secret: 1 }, put(4, 4), put(5, 7), put(1, 5), Step::Delete { secret: 2 }, put(1, 11)]);
+                steps.extend([Step::Remove { secret: 5 }, put(2, 8), Step::Roll, Step::Ticks(4), put(5, 9), Step::Reopen]);
+                steps.extend([put(0, 60), Step::Remove { secret: 3 }, put(3, 15), put(0, 61), put(6, 62), put(3, 16)]);
+                steps
+            }
             Run::Restored => vec![Step::Adopt, put(0, 30), put(9, 31), Step::Reopen, put(1, 32)],
         }
     }

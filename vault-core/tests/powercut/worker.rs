@@ -13,6 +13,8 @@ use vault_core::types::{Operation, SecretString, Ttl};
 use vault_core::{BackupSeals, Config, NewSeal, Session, UnsealKey, Vault};
 
 const BACKUP_SEED: u64 = 4;
+/// A few small commits have room in it.
+const SMALL_WAL_BYTES: usize = 12 * 1024;
 
 /// Numbers that can be replayed, so that a record can.
 pub struct Replayed(Mutex<crate::support::Random>);
@@ -44,6 +46,7 @@ pub fn config_of(run: Run, place: &Path, seed: u64) -> Config {
     let config = config(place).with_rng(Replayed::from(seed));
     match run {
         Run::Anchored => config.with_anchor(Arc::new(FileAnchor::at(place.with_file_name("anchor"))), Ttl::ZERO),
+        Run::Settled => config.with_wal_bytes(SMALL_WAL_BYTES),
         _ => config,
     }
 }
