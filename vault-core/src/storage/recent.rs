@@ -90,6 +90,7 @@ impl Recent {
     }
 
     /// Bytes of the records that are here.
+    #[cfg(feature = "sled")]
     pub(super) fn bytes(&self) -> u64 {
         let records = self.changes();
         records.iter().map(|(key, change)| (key.as_bytes().len() + change.as_ref().map_or(0, |value| value.len())) as u64).sum()
