@@ -1,6 +1,7 @@
 //! A process that is killed, or whose device fails, loses no write that it acknowledged and leaves no half of another.
 //!
-//! The tests start this very binary again as a writer. `LIBVAULT_KILL_ROUNDS` says how often it is killed, `LIBVAULT_SEED` replays a run.
+//! The tests start this very binary again as a writer. `LIBVAULT_KILL_ROUNDS` says how often it is killed, `LIBVAULT_SEED` replays a run;
+//! with `LIBVAULT_TEST_WAL_BYTES=8192` the engine is given what is in the WAL every few commits.
 #![cfg(any(feature = "sled", feature = "redb"))]
 #![allow(
     clippy::disallowed_methods,
@@ -19,7 +20,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
-use support::{PLACE, Random, TOKEN, backend, child, child_args, create, member, number_from, open, text_of};
+use support::{PLACE, Random, TOKEN, backend, child, child_args, create, member, number_from, open, text_of, wal_bytes};
 use vault_core::storage::Backend;
 use vault_core::types::{Code, Operation, SecretString};
 use vault_core::{Session, Vault};
@@ -131,6 +132,13 @@ impl Ledger {
         let place = dir.join("vault");
         let (vault, token) = create(&place);
         vault.close().unwrap();
+        if let Some(bytes) = wal_bytes() {
+            assert_eq!(
+                std::fs::metadata(place.join("WAL")).unwrap().len(),
+                bytes as u64,
+                "the engine is given the WAL as often as was asked for"
+            );
+        }
         Ledger { place, token, history: BTreeMap::new(), next: [0; THREADS as usize] }
     }
 

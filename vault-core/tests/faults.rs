@@ -1,7 +1,8 @@
 //! Whichever system call of an operation fails or is the last before the process is killed: what was acknowledged is there, the rest whole or not at all.
 //!
 //! The tests start this very binary again as a worker, with a shim (`faults/shim.c`) that counts its calls and lets one of them go wrong.
-//! `LIBVAULT_FAULTS_EVERY=1` tries every call; `LIBVAULT_SEED` replays a run that tried fewer.
+//! `LIBVAULT_FAULTS_EVERY=1` tries every call; `LIBVAULT_SEED` replays a run that tried fewer; with `LIBVAULT_TEST_WAL_BYTES=8192` the engine is
+//! given what is in the WAL every few commits.
 #![cfg(any(feature = "sled", feature = "redb"))]
 #![allow(
     clippy::disallowed_methods,

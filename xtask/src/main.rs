@@ -41,7 +41,7 @@ cargo xtask semver           the core's interface beside that of the last tag (b
 cargo xtask bench [--quick | --full | CHAPTER..]  libvault beside raw limits and peers: writes benches/RESULTS.md and plots
 cargo xtask bench --instructions [--write]  the instructions of the hot paths beside those of benches/instructions.txt
 cargo xtask bench --criterion               the criterion benches, for work on one part
-cargo xtask crash ROUNDS [--backend B]  the kill -9 loop over sled or redb (LIBVAULT_SEED to replay)
+cargo xtask crash ROUNDS [--backend B]  the kill -9 loop over sled or redb (LIBVAULT_SEED to replay; LIBVAULT_TEST_WAL_BYTES=8192 for a small WAL)
 cargo xtask sim --seed S --steps N  the simulation, from this seed on
 cargo xtask rotations --seed S --runs N  every world of two rotations, and N random lives of each strategy
 cargo xtask policy --seed S --cases N  random decisions of the policy engine beside a naive evaluator's
@@ -59,7 +59,7 @@ cargo xtask powercut --seed S --states N --backend B  N states that a power cut 
 const SET_UP: Step = ("set-up", setup::everything);
 
 /// Every step of `test`, in order: the quick ones first.
-const STEPS: [Step; 13] = [
+const STEPS: [Step; 14] = [
     ("format", rust::format),
     ("tidy", tidy::tidy),
     ("header", header::check),
@@ -68,6 +68,7 @@ const STEPS: [Step; 13] = [
     ("documentation", rust::documentation),
     ("Rust tests", rust::tests),
     ("Rust tests over redb", rust::tests_over_redb),
+    ("Rust tests over a small WAL", rust::tests_over_a_small_wal),
     ("interleavings", rust::interleavings),
     ("Rust examples", rust::examples),
     ("C and C++ programs", c::programs),

@@ -67,6 +67,19 @@ pub(crate) fn tests_over_redb() -> Outcome {
     run(tests.env("LIBVAULT_TEST_BACKEND", "redb"))
 }
 
+/// Rounds of the kill -9 loop over a small WAL.
+const SMALL_WAL_ROUNDS: &str = "60";
+
+/// The tests in which a process dies or its device fails, over each backend, where that is given what is in the WAL every few commits.
+pub(crate) fn tests_over_a_small_wal() -> Outcome {
+    ["sled", "redb"].into_iter().try_for_each(|backend| {
+        let mut tests = cargo();
+        tests.args(["test", "--workspace", "--exclude", "libvault-python", "--all-features", "--no-fail-fast"]);
+        tests.args(["--test", "crash", "--test", "faults"]).env("LIBVAULT_KILL_ROUNDS", SMALL_WAL_ROUNDS);
+        run(tests.env("LIBVAULT_TEST_WAL_BYTES", "8192").env("LIBVAULT_TEST_BACKEND", backend))
+    })
+}
+
 /// Those that each language has under the same name.
 const IN_EACH_LANGUAGE: [&str; 11] = [
     "quickstart",

@@ -43,9 +43,18 @@ pub fn generation(place: &Path) -> PathBuf {
     entries.into_iter().find(|path| path.file_name().unwrap().to_string_lossy().starts_with("g-")).unwrap()
 }
 
+/// The size of the WAL that the tests are run with, where it is not the usual one: `LIBVAULT_TEST_WAL_BYTES`, the same for all who open a store.
+pub fn wal_bytes() -> Option<usize> {
+    number_from("LIBVAULT_TEST_WAL_BYTES").map(|bytes| usize::try_from(bytes).unwrap())
+}
+
 /// A vault at a place, with a small audit tail so that segments exist.
 pub fn config(place: &Path) -> Config {
-    Config::at(place).with_backend(backend()).with_audit_tail_bytes(32 * 1024).with_cache_bytes(8 * 1024 * 1024)
+    let config = Config::at(place).with_backend(backend()).with_audit_tail_bytes(32 * 1024).with_cache_bytes(8 * 1024 * 1024);
+    match wal_bytes() {
+        Some(bytes) => config.with_wal_bytes(bytes),
+        None => config,
+    }
 }
 
 /// Makes a vault that the raw key opens; it and its root token.
