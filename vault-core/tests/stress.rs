@@ -393,11 +393,20 @@ fn nothing_acknowledged_is_lost_in_memory() {
     stress("memory", config, || Config::on(Arc::new(storage.copy())));
 }
 
+/// A WAL in which two small commits have room.
+const SMALL_WAL_BYTES: usize = 8 * 1024;
+
+/// Over a backend as it is used, and where it is given what is in the WAL every few commits.
 fn on_disk(backend: &str) {
+    on_disk_with(backend, backend, |config| config);
+    on_disk_with(&format!("{backend} with a small WAL"), backend, |config| config.with_wal_bytes(SMALL_WAL_BYTES));
+}
+
+fn on_disk_with(name: &str, backend: &str, with: impl Fn(Config) -> Config) {
     let dir = tempfile::tempdir().unwrap();
     let place = dir.path().join("vault");
-    let config = || Config::at(&place).with_backend(Backend::named(backend).unwrap());
-    stress(backend, config(), config);
+    let config = || with(Config::at(&place).with_backend(Backend::named(backend).unwrap()));
+    stress(name, config(), config);
 }
 
 #[test]

@@ -70,12 +70,12 @@ pub(crate) fn tests_over_redb() -> Outcome {
 /// Rounds of the kill -9 loop over a small WAL.
 const SMALL_WAL_ROUNDS: &str = "60";
 
-/// The tests in which a process dies or its device fails, over each backend, where that is given what is in the WAL every few commits.
+/// The tests in which a process dies, its device fails or its store is compacted, over each backend, where that is given what is in the WAL every few commits.
 pub(crate) fn tests_over_a_small_wal() -> Outcome {
     ["sled", "redb"].into_iter().try_for_each(|backend| {
         let mut tests = cargo();
         tests.args(["test", "--workspace", "--exclude", "libvault-python", "--all-features", "--no-fail-fast"]);
-        tests.args(["--test", "crash", "--test", "faults"]).env("LIBVAULT_KILL_ROUNDS", SMALL_WAL_ROUNDS);
+        tests.args(["--test", "crash", "--test", "faults", "--test", "compact"]).env("LIBVAULT_KILL_ROUNDS", SMALL_WAL_ROUNDS);
         run(tests.env("LIBVAULT_TEST_WAL_BYTES", "8192").env("LIBVAULT_TEST_BACKEND", backend))
     })
 }
