@@ -126,13 +126,7 @@ impl Patient {
 
     /// The copy must not fill a device that others need.
     fn check_room(&self, dir: &Path, signs: &Signs) -> Result<(), StorageError> {
-        let needed = match signs.generation() {
-            Some(generation) if signs.backend == Some(Backend::Sled) => size_of(&dir.join(format!("g-{generation}"))),
-            _ => fs::metadata(dir.join(Backend::Redb.marker())).map(|found| found.len()).or(Ok(0)),
-        };
-        // What only the WAL has is laid into the copy.
-        let wal = fs::metadata(dir.join(wal::NAME)).map_or(0, |found| found.len());
-        let needed = needed.map_err(io("measuring the store"))?.saturating_add(wal).saturating_add(ROOM_LEFT_BYTES);
+        let needed = bytes_of_copy(dir, signs)?.saturating_add(ROOM_LEFT_BYTES);
         let device = rustix::fs::statvfs(&self.scratch).map_err(|error| io("asking for room")(error.into()))?;
         if device.f_bavail.saturating_mul(device.f_frsize) < needed {
             let source = std::io::ErrorKind::StorageFull.into();
@@ -140,6 +134,18 @@ impl Patient {
         }
         Ok(())
     }
+}
+
+/// What a copy of a store's records takes: what only the WAL has is laid into it.
+fn bytes_of_copy(dir: &Path, signs: &Signs) -> Result<u64, StorageError> {
+    let of_file = |name: &str| fs::metadata(dir.join(name)).map_or(0, |found| found.len());
+    let records = match signs.generation() {
+        Some(generation) if signs.backend == Some(Backend::Sled) => {
+            size_of(&dir.join(format!("g-{generation}"))).map_err(io("measuring the store"))?
+        }
+        _ => of_file(Backend::Redb.marker()),
+    };
+    Ok(records.saturating_add(of_file(wal::NAME)))
 }
 
 impl Drop for Patient {
@@ -174,4 +180,29 @@ fn clear(scratch: &Path) -> Result<(), StorageError> {
         fs::remove_dir_all(scratch).map_err(io("removing an examination that was cut off"))?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_copy_needs_room_for_the_records_in_use_and_for_what_the_wal_has() {
+        for records in ["g-2/db", "store.redb"] {
+            let dir = tempfile::tempdir().expect("a directory");
+            let dir = dir.path();
+            let write = |name: &str, bytes| {
+                fs::create_dir_all(dir.join(name).parent().expect("it has one")).expect("made");
+                fs::write(dir.join(name), vec![1; bytes]).expect("written");
+            };
+            write(records, 5_000);
+            if records.starts_with("g-") {
+                write("g-1/db", 300);
+            }
+            let needed = || bytes_of_copy(dir, &Signs::of(dir).expect("looked at")).expect("measured");
+            assert_eq!(needed(), 5_000, "{records}");
+            write(wal::NAME, 70_000);
+            assert_eq!(needed(), 75_000, "{records}");
+        }
+    }
 }

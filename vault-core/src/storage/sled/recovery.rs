@@ -12,6 +12,7 @@ use super::super::wal::{self, Wal};
 use super::SledOptions;
 use super::current::{Current, generation_dir};
 use super::engine::Engine;
+use std::ffi::OsStr;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
@@ -121,7 +122,7 @@ fn remove_leftovers(home: &Home, current: &Path) -> Result<(), StorageError> {
     Ok(())
 }
 
-/// Copies a generation, by reference where the file system can; snapshots that sled had not finished are left out.
+/// Copies a generation, by reference where the file system can; snapshots that sled had not finished are left out, and a WAL, which once lay there.
 fn copy(from: &Path, to: &Path) -> Result<(), StorageError> {
     make_dir(to).map_err(io("making a generation"))?;
     for entry in fs::read_dir(from).map_err(io("listing a generation"))? {
@@ -129,9 +130,32 @@ fn copy(from: &Path, to: &Path) -> Result<(), StorageError> {
         let target = to.join(entry.file_name());
         if entry.file_type().map_err(io("listing a generation"))?.is_dir() {
             copy(&entry.path(), &target)?;
-        } else if !entry.file_name().to_string_lossy().ends_with(".generating") {
+        } else if !is_left_out(&entry.file_name()) {
             fs::copy(entry.path(), &target).map_err(io("copying a generation (it needs as much room as the store)"))?;
         }
     }
     Ok(())
+}
+
+fn is_left_out(name: &OsStr) -> bool {
+    name == wal::NAME || name.to_string_lossy().ends_with(".generating")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_copy_has_what_is_sleds_alone() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (from, to) = (dir.path().join("g-1"), dir.path().join("g-2"));
+        fs::create_dir_all(from.join("blobs")).expect("made");
+        for name in ["db", "conf", "blobs/7", "snap.12", "snap.13.generating", wal::NAME] {
+            fs::write(from.join(name), name).expect("written");
+        }
+        copy(&from, &to).expect("copied");
+        let is_there = |name: &str| fs::read(to.join(name)).is_ok_and(|content| content == name.as_bytes());
+        assert!(["db", "conf", "blobs/7", "snap.12"].iter().all(|name| is_there(name)));
+        assert!(!to.join("snap.13.generating").exists() && !to.join(wal::NAME).exists());
+    }
 }
