@@ -16,9 +16,10 @@ use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::sync::Arc;
 
-/// Records that are read at a time, and bytes after which a batch of a restore is committed.
+/// Records that are read at a time.
 const PAGE: usize = 256;
-const BATCH_BYTES: usize = 24 * 1024;
+/// Bytes after which a batch is committed into a store that nobody else uses yet: several go into the WAL, which a larger one would let grow.
+const BATCH_BYTES: usize = 256 * 1024;
 /// What a record counts at the least.
 const RECORD_BYTES: usize = 512;
 /// Times that a snapshot is taken anew because the keys changed just then.

@@ -16,7 +16,8 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-/// Records that one commit looks at, and bytes after which it takes no more.
+/// Records that one commit looks at, and bytes after which it takes no more. Larger commits end the pass a little sooner, and let others wait longer
+/// for theirs: for the commit, and for the engine, which is then given more records each time the WAL has no room.
 const PAGE: usize = 48;
 const PAGE_BYTES_MAX: usize = 24 * 1024;
 
