@@ -350,7 +350,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_of_another_size_is_damaged_and_what_is_whole_in_it_can_be_had() {
+    fn a_file_that_was_cut_is_damaged_unless_it_was_closed_well_and_what_is_whole_in_it_can_be_had() {
         let dir = tempfile::tempdir().expect("a directory");
         let (dir, path) = (dir.path(), dir.path().join(NAME));
         let (mut wal, _) = open(dir, 0);
