@@ -37,6 +37,10 @@ fn switch(session: &Session, name: &str, seconds: u64) {
     write(session, &format!("identity/entity/name/{name}"), &format!(r#"{{"deadman_period":{seconds}}}"#)).unwrap();
 }
 
+fn take_back(session: &Session, name: &str) {
+    write(session, &format!("identity/entity/name/{name}"), r#"{"lost":false}"#).unwrap();
+}
+
 fn ann(world: &World) -> Session {
     session_of(&world.vault, &logged_in(&world.root, "ann", ""))
 }
@@ -91,15 +95,18 @@ fn an_entity_that_is_not_heard_of_loses_its_tokens_and_leases_and_comes_back_wit
     assert!(lookup(&world.root, &lease.lease_id).is_err());
     assert!(shown(&world).get("lost").is_some());
     let refused = write(&world.root, "auth/token/create/login", r#"{"entity_alias":"ann"}"#).unwrap_err();
-    assert!(refused.code() == Code::InvalidRequest && refused.to_string().contains("deadman_period"), "{refused}");
+    assert!(refused.code() == Code::InvalidRequest && refused.to_string().contains("\"lost\": false"), "{refused}");
     settle(&world, 60);
     assert!(world.target.accounts().is_empty() && is_refused(&one));
     let losses = losses(&world);
     assert_eq!(losses.iter().map(|event| told(event, "identity_concerned")).collect::<Vec<_>>(), [id]);
-    // It comes back as somebody without tokens.
+    // What is written beside it does not take it back, and what does takes no tokens back.
     switch(&world.root, "ann", PERIOD);
+    switch(&world.root, "ann", 2 * PERIOD);
+    switch(&world.root, "ann", PERIOD);
+    assert!(shown(&world).get("lost").is_some());
+    take_back(&world.root, "ann");
     assert!([&one, &other, &child].into_iter().all(is_refused) && shown(&world).get("lost").is_none());
-    advance(&world, 1);
     let back = ann(&world);
     let lease = creds(&back).unwrap();
     settle(&world, 60);
@@ -118,7 +125,7 @@ fn one_that_is_taken_back_before_a_tick_has_lost_its_tokens_and_leases_all_the_s
     let session = ann(&world);
     let lease = creds(&session).unwrap();
     advance(&world, PERIOD + GRACE);
-    switch(&world.root, "ann", 0);
+    write(&world.root, "identity/entity/name/ann", r#"{"deadman_period":0,"lost":false}"#).unwrap();
     assert!(is_refused(&session) && lookup(&world.root, &lease.lease_id).is_err());
     let back = ann(&world);
     assert!(shown(&world).get("deadman_period").is_none());
@@ -185,6 +192,36 @@ fn what_was_heard_is_known_after_a_restart_and_a_clock_that_leaps_for_a_moment_l
     // What a tick has noted no clock takes back.
     world.clock.set(Timestamp::from_millis(now - 86_400_000));
     assert!(is_refused(&session));
+    // Taken back it has new tokens at once, though by the clock it was lost later.
+    take_back(&world.root, "ann");
+    assert!(!is_refused(&ann(&world)) && is_refused(&session));
+}
+
+#[test]
+fn a_switch_counts_while_the_vault_is_closed_and_while_its_entity_is_refused() {
+    for refusal in ["closed", "disabled", "quarantined"] {
+        let storage = Arc::new(MemoryStorage::new());
+        let (old, _) = world_with_ann(Config::on(storage.clone()));
+        let auth = logged_in(&old.root, "ann", "");
+        let refuse = |on: bool| match refusal {
+            "disabled" => drop(write(&old.root, "identity/entity/name/ann", &format!(r#"{{"disabled":{on}}}"#)).unwrap()),
+            "quarantined" if on => old.root.emergency().quarantine_entity("ann").unwrap(),
+            "quarantined" => old.root.emergency().release_entity("ann").unwrap(),
+            _ => {}
+        };
+        refuse(true);
+        advance(&old, PERIOD + GRACE - 1);
+        refuse(false);
+        let world = reopen(Arc::new(storage.copy()), &old);
+        assert!(!is_refused(&session_of(&world.vault, &auth)), "{refusal}");
+        refuse(true);
+        advance(&old, PERIOD + GRACE);
+        refuse(false);
+        let world = reopen(Arc::new(storage.copy()), &old);
+        assert!(is_refused(&session_of(&world.vault, &auth)), "{refusal}");
+        world.vault.tick().unwrap();
+        assert_eq!(losses(&world).len(), 1, "{refusal}");
+    }
 }
 
 #[test]
@@ -208,14 +245,14 @@ fn an_entity_of_a_namespace_is_watched_there_and_one_that_is_deleted_is_not() {
         losses.iter().map(|event| (told(event, "namespace"), told(event, "identity_concerned"))).collect::<Vec<_>>(),
         [("team/".to_owned(), id)]
     );
-    switch(&team, "bob", PERIOD);
-    advance(&world, 1);
+    take_back(&team, "bob");
     let back = session_of(&world.vault, &logged_in(&team, "bob", "")).namespace("team").unwrap();
     assert!(!is_refused(&back) && is_refused(&bob));
     // With its namespace goes what is due there.
     ask(&world.root, Operation::Delete, "sys/namespaces/team", "").unwrap();
     advance(&world, 2 * PERIOD);
     settle(&world, 60);
+    assert_eq!(self::losses(&world).len(), 1);
     world.vault.verify().unwrap();
 }
 
@@ -230,8 +267,10 @@ fn a_switch_is_shown_and_one_that_is_too_short_is_refused() {
         let data = format!(r#"{{"deadman_period":"{period}"}}"#);
         assert_eq!(write(&world.root, "identity/entity/name/ann", &data).unwrap_err().class(), Code::InvalidData.class(), "{period}");
     }
-    // What is written beside it does not count as being heard of.
+    assert_eq!(write(&world.root, "identity/entity/name/ann", r#"{"lost":true}"#).unwrap_err().code(), Code::InvalidData);
+    // What is written beside it does not count as being heard of, nor the same once more.
     advance(&world, PERIOD);
+    switch(&world.root, "ann", PERIOD);
     write(&world.root, "identity/entity/name/ann", r#"{"metadata":{"a":"b"}}"#).unwrap();
     advance(&world, GRACE);
     assert!(shown(&world).get("lost").is_some());

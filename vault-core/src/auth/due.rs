@@ -90,7 +90,7 @@ pub(crate) fn due_in(overlay: &Overlay<'_>, minute: u64, most: usize) -> Result<
     Ok((found, unreadable))
 }
 
-/// The minutes of an hour in which the time of tokens ends, in order, through an overlay of the root namespace; and how many records cannot be
+/// The minutes of an hour in which something is due, in order, through an overlay of the root namespace; and how many records cannot be
 /// read.
 pub(crate) fn minutes_in(overlay: &Overlay<'_>, hour: u64) -> Result<(Vec<u64>, usize), BarrierError> {
     let mut minutes = Vec::new();
@@ -103,7 +103,7 @@ pub(crate) fn minutes_in(overlay: &Overlay<'_>, hour: u64) -> Result<(Vec<u64>, 
     Ok((minutes, unreadable))
 }
 
-/// Lets an hour know of a minute no more. A token that comes into it at the same time puts the note back, or lets this commit fail.
+/// Lets an hour know of a minute no more. What comes into it at the same time puts the note back, or lets this commit fail.
 pub(crate) fn leave_minute(overlay: &mut Overlay<'_>, minute: u64) -> Result<(), BarrierError> {
     let key = minute_key(overlay.barrier(), minute);
     overlay.get(Kind::DueMinute, &key)?;

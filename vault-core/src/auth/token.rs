@@ -106,6 +106,9 @@ pub(crate) struct TokenEntry {
     /// When it was used last, where it can be lost: no older than a quarter of that time.
     #[n(32)]
     pub(crate) used_millis: Option<u64>,
+    /// How often its entity had been lost when it was made.
+    #[cbor(n(33), default)]
+    pub(crate) entity_losses: u64,
 }
 
 impl TokenRef {

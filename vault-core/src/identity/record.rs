@@ -44,9 +44,12 @@ pub(crate) struct Entity {
     /// When it was heard of last, where it can be lost: no older than a quarter of that time. Milliseconds since the Unix epoch, as all times are.
     #[n(10)]
     pub(crate) heard_millis: Option<u64>,
-    /// When it was lost last, if it ever was: tokens that it had before are worth nothing.
+    /// Since when it is lost.
     #[n(11)]
     pub(crate) lost_millis: Option<u64>,
+    /// How often it was lost: tokens that were made when that was less are worth nothing.
+    #[cbor(n(12), default)]
+    pub(crate) losses: u64,
 }
 
 /// What an entity is called at one auth method.
@@ -118,7 +121,7 @@ impl Entity {
         Id::from_bytes(self.id)
     }
 
-    /// Whether its tokens may be used, as far as nobody forbids it.
+    /// Whether nobody forbids that its tokens are used. Whether it is lost its presence tells.
     pub(crate) fn is_good(&self) -> bool {
         !self.disabled && self.quarantined_millis.is_none()
     }

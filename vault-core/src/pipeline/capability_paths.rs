@@ -177,7 +177,7 @@ fn by_accessor(ask: &Ask<'_>, accessor: &str) -> Result<Subject> {
 
 /// One whose entity is disabled or gone may do nothing.
 fn subject(ask: &Ask<'_>, namespace: &Namespace, live: &LiveToken) -> Result<Subject> {
-    let bearing = identities::bearing(ask.core, &ask.core.namespaces.load(), namespace, live)?;
+    let bearing = identities::bearing(ask.core, &ask.core.namespaces.load(), namespace, live, ask.now)?;
     Ok(Subject { rules: bearing.rules, home: namespace.path.clone() })
 }
 

@@ -30,14 +30,14 @@ pub(super) fn save(
 }
 
 /// Takes an entity out of what is due, since it is removed.
-pub(super) fn leave(overlay: &mut Overlay<'_>, entity: &Entity, barrier_of: BarrierOf<'_>) {
+pub(super) fn forget(overlay: &mut Overlay<'_>, entity: &Entity, barrier_of: BarrierOf<'_>) {
     due::leave(overlay, &due_of(overlay, entity), entity.presence().due(), barrier_of);
 }
 
 /// Notes the loss of an entity of which nothing was heard for too long, through an overlay of its namespace: its leases end, and what its tokens
 /// have read is rotated where that is asked for. What it is from then on.
 pub(super) fn strike(overlay: &mut Overlay<'_>, old: &Entity, barrier_of: BarrierOf<'_>) -> Result<Entity, BarrierError> {
-    let new = old.clone().lost();
+    let new = old.clone().with_loss_noted();
     save(overlay, (Some(old), &new), barrier_of)?;
     chore::hold_entity(overlay, new.id, barrier_of)?;
     let reader = EntityRef { namespace: *overlay.barrier().namespace(), id: new.id() };

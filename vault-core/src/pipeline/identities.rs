@@ -39,8 +39,8 @@ struct Held {
 pub(super) struct Identity {
     entity: EntityRef,
     text: String,
-    /// When the token was made.
-    created: Timestamp,
+    /// How often it had been lost when the token was made.
+    losses: u64,
     /// Nothing where the entity's namespace is gone.
     found: Option<(Arc<IdentityStore>, Arc<Held>)>,
     generation: u64,
@@ -121,18 +121,18 @@ impl Held {
 
 impl Identity {
     /// Whose a token is, if it is of an entity.
-    fn of(core: &Core, namespaces: &Namespaces, entry: &TokenEntry) -> Result<Option<Self>> {
+    fn of(core: &Core, namespaces: &Namespaces, entry: &TokenEntry, now: Timestamp) -> Result<Option<Self>> {
         let Some(entity) = entry.entity() else { return Ok(None) };
         let (generation, found) = match namespaces.get(&entity.namespace) {
             None => (0, None),
             Some(namespace) => {
                 let store = Arc::clone(&namespace.identities);
-                let (generation, held) = store.standing(&namespace, core.source(), &entity.id, core.clock.now())?;
+                let (generation, held) = store.standing(&namespace, core.source(), &entity.id, now)?;
                 (generation, Some((store, held)))
             }
         };
-        let (text, created) = (entity.id.to_string(), entry.created());
-        Ok(Some(Identity { entity, text, created, found, generation, is_doubted: AtomicBool::new(false) }))
+        let (text, losses) = (entity.id.to_string(), entry.entity_losses);
+        Ok(Some(Identity { entity, text, losses, found, generation, is_doubted: AtomicBool::new(false) }))
     }
 
     /// The entity's id, as events have it.
@@ -160,7 +160,7 @@ impl Identity {
     }
 
     fn is_borne_by(&self, held: &Held, now: Timestamp) -> bool {
-        held.standing.is_good && held.standing.presence.leaves(self.created, now)
+        held.standing.is_good && held.standing.presence.admits(self.losses, now)
     }
 
     /// Whether this is what the store says.
@@ -189,7 +189,7 @@ impl Identity {
     pub(super) fn stands(&self, home: &Namespace, overlay: &mut Overlay<'_>, now: Timestamp) -> Result<bool, BarrierError> {
         let Some(namespace) = home.upward().find(|namespace| namespace.id == self.entity.namespace) else { return Ok(false) };
         let entity = overlay.within(&namespace.barrier, |overlay| identity::load_entity(overlay, &self.entity.id))?;
-        Ok(entity.is_some_and(|entity| entity.is_good() && entity.presence().leaves(self.created, now)))
+        Ok(entity.is_some_and(|entity| entity.is_good() && entity.presence().admits(self.losses, now)))
     }
 
     /// The policies that it gives a token of a namespace: those of an entity are its own namespace's, where names mean what they mean there.
@@ -203,10 +203,9 @@ impl Identity {
 }
 
 /// What a token of a namespace gives its holder.
-pub(super) fn bearing(core: &Core, namespaces: &Namespaces, home: &Namespace, live: &LiveToken) -> Result<Bearing> {
+pub(super) fn bearing(core: &Core, namespaces: &Namespaces, home: &Namespace, live: &LiveToken, now: Timestamp) -> Result<Bearing> {
     let (policies, in_root, own) = (&home.policies, home.is_root(), &live.entry.policies);
-    let identity = Identity::of(core, namespaces, &live.entry)?;
-    let now = core.clock.now();
+    let identity = Identity::of(core, namespaces, &live.entry, now)?;
     let rules = match &identity {
         None => policies.compiled(own, in_root),
         Some(identity) => match identity.held().filter(|held| identity.is_borne_by(held, now)) {
@@ -219,8 +218,8 @@ pub(super) fn bearing(core: &Core, namespaces: &Namespaces, home: &Namespace, li
 }
 
 /// The policies that a token of a namespace has from its entity, as they are now.
-pub(super) fn policies_of(core: &Core, home: &Id, entry: &TokenEntry) -> Result<Vec<String>> {
-    let identity = Identity::of(core, &core.namespaces.load(), entry)?;
+pub(super) fn policies_of(core: &Core, home: &Id, entry: &TokenEntry, now: Timestamp) -> Result<Vec<String>> {
+    let identity = Identity::of(core, &core.namespaces.load(), entry, now)?;
     Ok(identity.map(|identity| identity.policies(home).to_vec()).unwrap_or_default())
 }
 

@@ -78,23 +78,23 @@ pub(super) fn delete(ask: &Ask<'_>, overlay: &mut Overlay<'_>, id: &str) -> Resu
 }
 
 /// The entity of an alias at the method `token`, for a token that is made for it; where there is none it comes into being with it.
-pub(super) fn entity_of_alias(ask: &Ask<'_>, overlay: &mut Overlay<'_>, name: &AliasName) -> Result<Id> {
+pub(super) fn entity_of_alias(ask: &Ask<'_>, overlay: &mut Overlay<'_>, name: &AliasName) -> Result<Entity> {
     if let Some(alias) = identity::alias_by_name(overlay, auth_paths::ACCESSOR, name.as_str())? {
         let entity = identity::by_alias(overlay, &alias)?.ok_or_else(lost)?;
         if entity.disabled {
             return Err(refused("the entity of the \"entity_alias\" is disabled"));
         }
-        if entity.presence().lost(ask.now).is_some() {
+        if entity.presence().lost_since(ask.now).is_some() {
             return Err(refused(
-                "the entity of the \"entity_alias\" is lost, since nothing was heard of it: write its deadman_period to take it back",
+                "the entity of the \"entity_alias\" is lost, since nothing was heard of it: write \"lost\": false to it to take it back",
             ));
         }
-        return Ok(entity.id());
+        return Ok(entity);
     }
     let mut entity = made(ask)?;
     add(&mut entity, alias_of(ask, name, auth_paths::ACCESSOR)?)?;
     identity::save_entity(overlay, None, &entity)?;
-    Ok(entity.id())
+    Ok(entity)
 }
 
 /// An alias among others.

@@ -2,7 +2,7 @@
 
 use super::core::Core;
 use super::deadman;
-use super::given::Members;
+use super::given::{Members, bad};
 use super::identity_aliases;
 use super::identity_named::{Named, by_id, by_name, new_name};
 use super::identity_paths::{detailed, generated_name, id_texts, metadata, namespace_id, one_of, policies, publish, refused, texts};
@@ -14,7 +14,7 @@ use crate::types::id::Id;
 use crate::types::limits::COUNTED_ENTITIES_MAX;
 use crate::types::{Object, Result, Timestamp, Value};
 
-const KNOWN: [&str; 6] = ["id", "name", "metadata", "policies", "disabled", "deadman_period"];
+const KNOWN: [&str; 7] = ["id", "name", "metadata", "policies", "disabled", "deadman_period", "lost"];
 
 impl Named for Entity {
     const WHAT: &'static str = "entity";
@@ -39,14 +39,24 @@ impl Named for Entity {
         let namespaces = ask.core.namespaces.load_full();
         let barrier_of = |id: &Id| namespaces.barrier(id);
         let mut before = old.clone();
-        if let Some(period) = data.deadman_period()? {
-            if let Some(lost) = old.as_ref().filter(|old| old.presence().is_overdue(ask.now)) {
-                // No tick has seen to it yet.
-                before = Some(deadman::strike(overlay, lost, &barrier_of)?);
-                new.lost_millis = before.as_ref().and_then(|lost| lost.lost_millis);
+        let speaks_of_it = ["deadman_period", "lost"].iter().any(|name| data.get(name).is_some());
+        if let Some(lost) = old.as_ref().filter(|_| speaks_of_it).filter(|old| old.presence().is_overdue(ask.now)) {
+            // No tick has seen to it yet.
+            let lost = deadman::strike(overlay, lost, &barrier_of)?;
+            (new.lost_millis, new.losses) = (lost.lost_millis, lost.losses);
+            before = Some(lost);
+        }
+        let seconds = data.deadman_period()?.map(|period| Some(period.as_secs()).filter(|seconds| *seconds > 0));
+        if let Some(seconds) = seconds.filter(|seconds| *seconds != new.deadman_seconds) {
+            // From now on.
+            new = Entity { deadman_seconds: seconds, ..new }.heard(ask.now);
+        }
+        match data.truth("lost")? {
+            Some(true) => {
+                return Err(bad("lost", "can only be written as false, which takes the entity back: \"disabled\" refuses its tokens"));
             }
-            new.deadman_seconds = Some(period.as_secs()).filter(|seconds| *seconds > 0);
-            new = new.heard(ask.now);
+            Some(false) if new.lost_millis.is_some() => new = new.taken_back(ask.now),
+            Some(false) | None => {}
         }
         deadman::save(overlay, (before.as_ref(), &new), &barrier_of)?;
         if new.disabled && old.as_ref().is_some_and(|old| !old.disabled) {
@@ -64,7 +74,7 @@ impl Named for Entity {
     fn remove(&self, ask: &Ask<'_>, overlay: &mut Overlay<'_>) -> Result<Done> {
         identity::remove_entity(overlay, self)?;
         let namespaces = ask.core.namespaces.load_full();
-        deadman::leave(overlay, self, &|id| namespaces.barrier(id));
+        deadman::forget(overlay, self, &|id| namespaces.barrier(id));
         let_leave(ask, overlay, self)?;
         Ok(publish(ask, &self.id(), Done::default()))
     }
@@ -77,7 +87,7 @@ impl Named for Entity {
         let inherited = all.iter().filter(|group| !direct.contains(group));
         let aliases: Vec<Object> = self.aliases.iter().map(|alias| identity_aliases::to_object(self, alias)).collect();
         let mut body = self.presence().deadman().map_or_else(Object::new, |switch| deadman::told(Object::new(), switch));
-        if let Some(lost) = self.presence().lost(ask.now) {
+        if let Some(lost) = self.presence().lost_since(ask.now) {
             body = body.with("lost", lost.to_string());
         }
         if let Some(millis) = self.quarantined_millis {

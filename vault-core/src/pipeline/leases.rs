@@ -47,7 +47,7 @@ fn of_held_entity(overlay: &mut Overlay<'_>, lease: &Lease, namespaces: &Namespa
     let Some(of) = &lease.entity else { return Ok(false) };
     let Some(barrier) = namespaces.barrier(&Id::from_bytes(of.namespace)) else { return Ok(false) };
     let entity = overlay.within(&barrier, |overlay| identity::load_entity(overlay, &Id::from_bytes(of.id)))?;
-    Ok(entity.is_some_and(|entity| entity.quarantined_millis.is_some() || entity.presence().lost(now).is_some()))
+    Ok(entity.is_some_and(|entity| entity.quarantined_millis.is_some() || entity.presence().lost_since(now).is_some()))
 }
 
 /// The same of many leases of one namespace, for requests that only read: what they have in common is read once.

@@ -230,8 +230,8 @@ impl<'r> Routed<'r> {
             Some(known) => known,
             None => {
                 how = Authentication::LookedUp;
-                let known = Arc::new(Known::learn(self.core, self.place, caller)?);
-                // The rules of an entity that is lost by a clock which is wrong for a moment are none.
+                let known = Arc::new(Known::learn(self.core, self.place, caller, self.now)?);
+                // One that is lost has no rules: where the clock was wrong for a moment they are to be learned anew.
                 if known.identity.as_ref().is_none_or(|identity| identity.is_good(self.now)) {
                     caller.known.store(Some(Arc::clone(&known)));
                 }
@@ -261,14 +261,14 @@ impl<'r> Routed<'r> {
 
 impl Known {
     /// Looks for the token in the namespace of the request and in those above it.
-    fn learn(core: &Core, place: &Place<'_>, caller: &Caller) -> Result<Self> {
+    fn learn(core: &Core, place: &Place<'_>, caller: &Caller, now: Timestamp) -> Result<Self> {
         let namespaces = core.namespaces.load();
         for namespace in place.namespace.upward() {
             // The generations are read first: what changes in between makes this stale at its next use.
             let policies = Arc::clone(&namespace.policies);
             let (policy_generation, token_epoch) = (policies.generation(), core.tokens.epoch());
             if let Some(live) = tokens::find(core, &namespaces, namespace, caller.token.expose())? {
-                let Bearing { rules, identity } = identities::bearing(core, &namespaces, namespace, &live)?;
+                let Bearing { rules, identity } = identities::bearing(core, &namespaces, namespace, &live, now)?;
                 return Ok(Known { live, rules, identity, policies, policy_generation, token_epoch, opening: core.opening });
             }
         }
@@ -371,7 +371,7 @@ impl<'r> Authenticated<'r> {
         let _failed = tokens::note_use(core, token, &self.home.barrier, now);
         if let Some(identity) = identity {
             let _failed = deadman::note_use(core, identity.entity(), now);
-            // By somebody: it is read anew.
+            // It is noted now, by this request or by another one: what is known of it is read anew.
             identity.doubt();
         }
     }

@@ -44,7 +44,7 @@ pub(super) fn tick(core: &Core) -> Result<Option<Timestamp>> {
     let next_expiry = rounds(|| {
         loop {
             let known = aside.len_of_members();
-            let round = remove_expired(core, &mut aside, now)?;
+            let round = see_to_due(core, &mut aside, now)?;
             if aside.len_of_members() == known {
                 return Ok(round);
             }
@@ -110,13 +110,13 @@ impl Ended {
 fn tell_unreadable(core: &Core, unreadable: usize) {
     if unreadable > 0 {
         core.log.note(LogLevel::Error, LogTopic::Tick, Some(Code::Corrupt), || {
-            format!("{unreadable} records of tokens whose time is over cannot be read: let the doctor look at the store")
+            format!("{unreadable} records of what is due, tokens or entities, cannot be read: let the doctor look at the store")
         });
     }
 }
 
 /// Removes expired tokens with their descendants and notes which entities are lost, minute by minute from the last hour that was left, at most some at a time.
-fn remove_expired(core: &Core, aside: &mut Aside<Due>, now: Timestamp) -> Result<Round, Failure> {
+fn see_to_due(core: &Core, aside: &mut Aside<Due>, now: Timestamp) -> Result<Round, Failure> {
     let namespaces = core.namespaces.load_full();
     let mut overlay = core.writing();
     let (current, current_minute) = (due::hour_at(now), due::minute_at(now));
@@ -202,7 +202,7 @@ fn see_to(
                     return Ok(entry.ends());
                 }
                 let most = TOKEN_REMOVALS_MAX.saturating_sub(ended.removed.len());
-                let ending = if has_expired(&entry, now) { tokens::Ending::Over } else { tokens::Ending::Revoked };
+                let ending = if has_expired(&entry) { tokens::Ending::Over } else { tokens::Ending::Revoked };
                 ended.removed.extend(tokens::remove(overlay, &token, ending, &barrier_of, most)?);
                 ended.expired.push((namespace.audit_name(), entry));
                 return Ok(None);
@@ -213,7 +213,7 @@ fn see_to(
                 && let Some(entity) = overlay.within(&namespace.barrier, |overlay| identity::load_entity(overlay, &of.id))?
                 && is_due(entity.presence().due())
             {
-                if entity.presence().lost(now).is_none() {
+                if entity.presence().lost_since(now).is_none() {
                     return Ok(entity.presence().due());
                 }
                 overlay.within(&namespace.barrier, |overlay| deadman::strike(overlay, &entity, &barrier_of))?;
@@ -263,7 +263,7 @@ fn commit(core: &Core, overlay: Overlay<'_>, ended: Ended, now: Timestamp) -> Re
     let Ended { removed, expired, lost, .. } = ended;
     let of_tokens = expired.into_iter().map(|(namespace, entry)| Event {
         time_millis: now.as_millis(),
-        operation: if has_expired(&entry, now) { "expire" } else { "deadman" }.into(),
+        operation: if has_expired(&entry) { "expire" } else { "deadman" }.into(),
         path: "auth/token".to_owned(),
         namespace,
         accessor: Some(entry.accessor),
@@ -290,9 +290,9 @@ fn commit(core: &Core, overlay: Overlay<'_>, ended: Ended, now: Timestamp) -> Re
     core.committer.commit(proposal).map(drop)
 }
 
-/// Whether the time of a token that has ended is over; else it was not used for too long.
-fn has_expired(entry: &TokenEntry, now: Timestamp) -> bool {
-    entry.expires().is_some_and(|ends| now >= ends)
+/// Whether the time of a token that has ended was over first, before it was not used for too long.
+fn has_expired(entry: &TokenEntry) -> bool {
+    entry.expires().is_some_and(|ends| entry.deadman().is_none_or(|deadman| ends <= deadman.deadline()))
 }
 
 /// The hour that the last tick was in, or the first one of all when there was none, and where tokens end from there on.

@@ -43,7 +43,9 @@ pub(super) fn create(ask: &Ask<'_>, overlay: &mut Overlay<'_>, by: By<'_>) -> Re
     making.check_caller()?;
     let mut warnings = Vec::new();
     let mut entry = making.entry(TokenLifetimes::load(overlay)?, &mut warnings)?;
-    entry.entity = making.entity(overlay)?.map(EntityRef::to_bytes);
+    if let Some((entity, losses)) = making.entity(overlay)? {
+        (entry.entity, entry.entity_losses) = (Some(entity.to_bytes()), losses);
+    }
     let secret = if entry.is_batch() { making.batch(overlay, &entry)? } else { making.service(overlay, &entry)? };
     let auth = auth_of(ask, &ask.place.namespace.id, secret, &entry)?;
     let identity = Some(auth.entity_id.clone()).filter(|id| !id.is_empty());
@@ -52,7 +54,7 @@ pub(super) fn create(ask: &Ask<'_>, overlay: &mut Overlay<'_>, by: By<'_>) -> Re
 
 /// What a reply tells of a token of a namespace.
 pub(super) fn auth_of(ask: &Ask<'_>, home: &Id, client_token: SecretString, entry: &TokenEntry) -> Result<Auth> {
-    let identity_policies = identities::policies_of(ask.core, home, entry)?;
+    let identity_policies = identities::policies_of(ask.core, home, entry, ask.now)?;
     Ok(Auth {
         client_token,
         accessor: entry.accessor.clone(),
@@ -159,18 +161,19 @@ impl Making<'_, '_> {
         Ok(entry)
     }
 
-    /// The entity that the new token is of: that of the alias which the request names, else its parent's.
-    fn entity(&self, overlay: &mut Overlay<'_>) -> Result<Option<EntityRef>> {
+    /// The entity that the new token is of, and how often that was lost: that of the alias which the request names, else its parent's.
+    fn entity(&self, overlay: &mut Overlay<'_>) -> Result<Option<(EntityRef, u64)>> {
         let Some(alias) = self.asked.entity_alias else {
-            return Ok(if self.is_orphan() { None } else { self.ask.caller.entry.entity() });
+            let parent = &self.ask.caller.entry;
+            return Ok(parent.entity().filter(|_| !self.is_orphan()).map(|entity| (entity, parent.entity_losses)));
         };
         let role = self.role.as_ref().ok_or_else(|| refused("\"entity_alias\" is for tokens that are made by a role: name one"))?;
         let name = AliasName::parse(alias)?;
         if !role.allows_alias(&name) {
             return Err(refused("invalid \"entity_alias\": the role does not allow it"));
         }
-        let id = identity_aliases::entity_of_alias(self.ask, overlay, &name)?;
-        Ok(Some(EntityRef { namespace: self.ask.place.namespace.id, id }))
+        let entity = identity_aliases::entity_of_alias(self.ask, overlay, &name)?;
+        Ok(Some((EntityRef { namespace: self.ask.place.namespace.id, id: entity.id() }, entity.losses)))
     }
 
     fn set_times(&self, lifetimes: TokenLifetimes, entry: &mut TokenEntry, warnings: &mut Vec<String>) -> Result<()> {

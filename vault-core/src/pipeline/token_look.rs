@@ -144,7 +144,7 @@ fn tell(ask: &Ask<'_>, target: &Target, id: &str) -> Result<Done> {
         body = body.with("bound_cidrs", entry.bound_cidrs.clone());
     }
     if entry.entity.is_some() {
-        body = body.with("identity_policies", identities::policies_of(ask.core, &target.id.namespace, entry)?);
+        body = body.with("identity_policies", identities::policies_of(ask.core, &target.id.namespace, entry, ask.now)?);
     }
     Ok(Done { concerns: told_accessor(ask, entry), ..Done::answer(body) })
 }

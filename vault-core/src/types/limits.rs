@@ -216,7 +216,7 @@ pub const EMERGENCY_NAMES_MAX: usize = 10_000;
 pub const EMERGENCY_STEPS_MAX: u64 = 10_000;
 /// Most credentials that a containment may be told to rotate at one time.
 pub const EMERGENCY_PARALLEL_MAX: u64 = 16;
-/// Shortest time after which a token that is not used may be told to be lost, in seconds.
+/// Shortest time after which a token that is not used, or an entity that is not heard of, may be told to be lost, in seconds.
 pub const DEADMAN_SECONDS_MIN: u64 = 60;
 /// Longest cron expression, in bytes.
 pub const CRON_BYTES_MAX: usize = 256;
