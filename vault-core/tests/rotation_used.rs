@@ -227,6 +227,21 @@ fn whoever_is_not_heard_of_leaves_as_well() {
 }
 
 #[test]
+fn what_came_first_says_how_a_token_ended_however_late_the_tick_is() {
+    for (ttl, leaves) in [(600, true), (450, false)] {
+        let world = world();
+        used(&world, r#""rotate_when_reader_leaves":true,"rotation_period":"240h""#);
+        let (period, ttl) = (Some(Ttl::from_secs(400)), Some(Ttl::from_secs(ttl)));
+        let options = TokenOptions { policies: vec!["root".to_owned()], deadman_period: period, ttl, ..TokenOptions::default() };
+        version(&world.vault.session(world.root.tokens().create(options).unwrap().client_token));
+        let before = password_at(&world, "app");
+        world.clock.advance(Ttl::from_secs(3600));
+        settle(&world, 60);
+        assert_eq!(password_at(&world, "app") != before, leaves);
+    }
+}
+
+#[test]
 fn a_token_that_ends_by_itself_or_had_read_an_older_version_lets_nothing_be_rotated() {
     let world = world();
     used(&world, r#""rotate_when_reader_leaves":true,"rotation_period":"240h""#);
