@@ -14,7 +14,7 @@ mod support;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use support::{KEY, Random, backend, create, files_below, member, number_from, open, text_of};
+use support::{KEY, Random, backend, create, files_below, member, number_from, open, text_of, wal_bytes};
 use vault_core::storage::memory::MemoryStorage;
 use vault_core::storage::{Backend, Batch, Key, Storage};
 use vault_core::types::{Code, Object, Operation, SecretString, Value};
@@ -28,18 +28,21 @@ fn key_of(number: u64) -> Key {
     Key::new(&[&number.wrapping_mul(0x9E37_79B9_7F4A_7C15).to_be_bytes(), &number.to_be_bytes()])
 }
 
+/// With a small WAL where the tests are run so.
 fn make(place: &Path) -> Arc<dyn Storage> {
+    const CACHE: u64 = 64 << 20;
+    if let Some(bytes) = wal_bytes() {
+        return Arc::from(backend().create_with_wal(place, CACHE, bytes).unwrap());
+    }
     let path = place.to_owned();
     match backend() {
         #[cfg(feature = "redb")]
         Backend::Redb => Arc::new(
-            vault_core::storage::redb::RedbStorage::create(&vault_core::storage::redb::RedbOptions { path, cache_bytes: 64 << 20 })
-                .unwrap(),
+            vault_core::storage::redb::RedbStorage::create(&vault_core::storage::redb::RedbOptions { path, cache_bytes: CACHE }).unwrap(),
         ),
         #[cfg(feature = "sled")]
         _ => Arc::new(
-            vault_core::storage::sled::SledStorage::create(&vault_core::storage::sled::SledOptions { path, cache_bytes: 64 << 20 })
-                .unwrap(),
+            vault_core::storage::sled::SledStorage::create(&vault_core::storage::sled::SledOptions { path, cache_bytes: CACHE }).unwrap(),
         ),
         #[cfg(not(feature = "sled"))]
         other => panic!("{other:?} is not built in"),

@@ -108,6 +108,11 @@ fn an_entity_that_is_not_heard_of_loses_its_tokens_and_leases_and_comes_back_wit
     take_back(&world.root, "ann");
     assert!([&one, &other, &child].into_iter().all(is_refused) && shown(&world).get("lost").is_none());
     let back = ann(&world);
+    // What its new tokens make are new ones too.
+    for kind in ["service", "batch"] {
+        let made = write(&back, "auth/token/create", &format!(r#"{{"type":"{kind}","policies":["base"]}}"#)).unwrap().auth.unwrap();
+        assert!(!is_refused(&session_of(&world.vault, &made)), "{kind}");
+    }
     let lease = creds(&back).unwrap();
     settle(&world, 60);
     assert!(!is_refused(&back) && is_refused(&one) && lookup(&world.root, &lease.lease_id).is_ok());

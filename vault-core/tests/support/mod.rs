@@ -60,6 +60,11 @@ pub fn config(place: &Path) -> Config {
 /// Makes a vault that the raw key opens; it and its root token.
 pub fn create(place: &Path) -> (Vault, String) {
     let (vault, init) = Vault::create(config(place), NewSeal::raw_key(&KEY).unwrap()).unwrap();
+    if let Some(bytes) = wal_bytes() {
+        // The usual ones have 1 and 2 MiB; a commit that is larger lets a small one grow for a while.
+        let found = fs::metadata(place.join("WAL")).unwrap().len();
+        assert!((bytes as u64..512 * 1024).contains(&found), "the engine is given the WAL as often as was asked for: {found}");
+    }
     (vault, init.root_token.expose().to_owned())
 }
 
