@@ -91,13 +91,16 @@ impl Options {
     }
 }
 
+/// A name, and what it measures.
+type Chapter<'c> = (&'c str, &'c dyn Fn(&mut Report));
+
 fn main() {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let options = Options::from_words(&words);
     let folder = tempfile::tempdir().expect("a folder");
     let folder = folder.path();
     let mut report = Report::default();
-    let chapters: [(&str, &dyn Fn(&mut Report)); 12] = [
+    let chapters: [Chapter<'_>; 12] = [
         ("reads", &|report| reads::sizes(report, &options, folder)),
         ("scale", &|report| scale::secrets(report, &options, folder)),
         ("threads", &|report| reads::threads(report, &options, folder)),
